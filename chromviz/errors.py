@@ -1,0 +1,46 @@
+"""The one family of errors that chromviz raises on bad input."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ChromvizError(ValueError):
+    """Bad input or usage.
+
+    The message is one line that says what is wrong, where, and what to do. The command line
+    prints it and exits with code 2; any other exception is a fault of chromviz and exits with 1.
+    """
+
+
+class SchemaError(ChromvizError):
+    """A dataset or an attribution breaks a rule of its format; the message names the rule."""
+
+
+class UnknownNameError(ChromvizError):
+    """A name that chromviz does not know.
+
+    Parameters
+    ----------
+    kind
+        What the name should have been, for instance ``"cell type"``.
+    name
+        The name as given.
+    known
+        The names that would have been accepted; the nearest are offered.
+    hint
+        What to do, added to the message.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        known = list(known)
+        by_lower = {item.lower(): item for item in known}
+        close = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)
+        if close:
+            offer = f"; did you mean {' or '.join(by_lower[item] for item in close)}?"
+        elif len(known) <= 12:
+            offer = f"; known: {', '.join(known) or 'none'}."
+        else:
+            offer = "."
+        super().__init__(f"unknown {kind} {name!r}{offer}{' ' + hint if hint else ''}")

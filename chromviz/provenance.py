@@ -1,0 +1,167 @@
+"""Where a result comes from: hashes, versions, the command, and files written whole or not at all.
+
+Every file that chromviz writes says what made it, so that it can be made again from itself, and
+appears under its name only when it is complete: an interrupted run leaves nothing half-written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chromviz.errors import ChromvizError
+
+#: Packages whose versions can change a number in a result.
+RECORDED_PACKAGES = ("chromviz", "torch", "captum", "numpy", "scipy", "pandas", "xarray", "skorch")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that can change a result."""
+    found = {"python": platform.python_version()}
+    for package in RECORDED_PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def command() -> str:
+    """Return the command that is running, as a person would type it."""
+    program = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "python"
+    return " ".join(["chromviz" if program == "__main__.py" else program, *sys.argv[1:]])
+
+
+def now() -> str:
+    """Return the current time, UTC, ISO 8601 to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def stamp(seed: int | None = None) -> dict[str, str | int]:
+    """Return the attributes that every file carries: who made it, when, how, from which seed."""
+    record: dict[str, str | int] = {
+        "created": now(),
+        "command": command(),
+        "chromviz_version": versions()["chromviz"],
+        "versions": json.dumps(versions()),
+    }
+    if seed is not None:
+        record["seed"] = seed
+    return record
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def hash_arrays(arrays: Mapping[str, np.ndarray]) -> str:
+    """Return a SHA-256 over named arrays: their names, types, shapes and values, by name order.
+
+    Text is hashed as UTF-8 and numbers as little-endian bytes, so the hash is the same on every
+    platform and does not depend on how a file stores them.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.asarray(arrays[name])
+        if array.dtype.kind in "OUST":
+            payload = "\0".join(map(str, array.ravel())).encode()
+            kind = "text"
+        else:
+            array = np.ascontiguousarray(array)
+            array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+            payload = array.tobytes()
+            kind = array.dtype.str
+        digest.update(f"{name}|{kind}|{array.shape}|".encode())
+        digest.update(payload)
+    return digest.hexdigest()
+
+
+def hash_json(value: Any) -> str:
+    """Return the SHA-256 of a value's canonical JSON (sorted keys)."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside `path`; on success it is renamed, on any error removed.
+
+    Parameters
+    ----------
+    path
+        The file to write. Its folder is made if it is missing.
+
+    Yields
+    ------
+    Path
+        The name to write to, with the same suffix as `path`.
+
+    Raises
+    ------
+    ChromvizError
+        If the folder cannot be made or written to.
+    """
+    ensure_folder(path.parent)
+    handle, name = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.stem}.", suffix=f".part{path.suffix}"
+    )
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    """Return the process's umask (mkstemp makes files that only their owner can read)."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def ensure_folder(folder: Path) -> None:
+    """Make a folder that can be written to.
+
+    Raises
+    ------
+    ChromvizError
+        If a file is in the way or the folder cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Asking the file system is the only test that holds for every user and mount.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ChromvizError(
+            f"cannot write to the folder {folder} ({error.strerror or error}); "
+            "choose another with --out, or change its permissions"
+        ) from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
