@@ -1,1 +1,139 @@
-"""TODO."""
+"""Models: the registry of architectures and the protocol that every model follows.
+
+A model is any ``torch.nn.Module`` that maps signal (batch, mark, bin) float32 to the logit of ON
+(batch,). One that attends also has ``attention(signal)``, which returns
+:class:`~chromviz.models.layers.Attention`. What a model does to its input (logarithms, scaling)
+is part of the module; a module whose ``transform`` has a ``fit(signal)`` gets the training genes'
+signal before training.
+
+A package adds an architecture through the entry point group ``chromviz.models``, which names a
+:class:`ModelSpec`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+from chromviz.errors import ChromvizError, UnknownNameError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from chromviz.models.training import Settings
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """An architecture that can be built by name.
+
+    Parameters
+    ----------
+    name
+        How commands and files call it.
+    label
+        How people call it.
+    build
+        ``build(n_marks, n_bins)`` returns an untrained module.
+    attends
+        Which attention it gives: any of ``"alpha"`` and ``"beta"``.
+    source
+        Where it is described.
+    learning_rate
+        Adam's step size in the default training settings.
+    """
+
+    name: str
+    label: str
+    build: Callable[[int, int], nn.Module]
+    attends: tuple[str, ...] = ()
+    source: str = ""
+    learning_rate: float = 1e-3
+    aliases: tuple[str, ...] = field(default=())
+
+    def settings(self) -> Settings:
+        """Return the default training settings."""
+        from chromviz.models.training import Settings
+
+        return Settings(learning_rate=self.learning_rate)
+
+
+def _lstm_alpha(n_marks: int, n_bins: int) -> nn.Module:
+    from chromviz.models.attentive import LSTMAlpha
+
+    return LSTMAlpha(n_marks, n_bins)
+
+
+def _lstm_alpha_beta(n_marks: int, n_bins: int) -> nn.Module:
+    from chromviz.models.attentive import LSTMAlphaBeta
+
+    return LSTMAlphaBeta(n_marks, n_bins)
+
+
+def _deepchrome(n_marks: int, n_bins: int) -> nn.Module:
+    from chromviz.models.deepchrome import DeepChrome
+
+    return DeepChrome(n_marks, n_bins)
+
+
+# Builders import torch only when called: the list of models must not.
+_PAPER = "Singh et al., Attend and Predict, NeurIPS 2017, section 5"
+_BUILT_IN = (
+    ModelSpec("lstm-alpha", "LSTM-α", _lstm_alpha, ("alpha",), _PAPER, 2e-3),
+    ModelSpec(
+        "lstm-alpha-beta",
+        "LSTM-α,β (AttentiveChrome)",
+        _lstm_alpha_beta,
+        ("alpha", "beta"),
+        _PAPER,
+        2e-3,
+        ("attentivechrome",),
+    ),
+    ModelSpec(
+        "deepchrome",
+        "DeepChrome (CNN)",
+        _deepchrome,
+        (),
+        "Singh et al., DeepChrome, Bioinformatics 32(17), 2016",
+        1e-3,
+    ),
+)
+
+
+@cache
+def models() -> dict[str, ModelSpec]:
+    """Return the known architectures by name: the built-in ones, then plug-ins.
+
+    Raises
+    ------
+    ChromvizError
+        If a plug-in takes a name that exists.
+    """
+    known = {spec.name: spec for spec in _BUILT_IN}
+    for point in entry_points(group="chromviz.models"):
+        spec = point.load()
+        if spec.name in known:
+            raise ChromvizError(
+                f"the plug-in {point.value} defines a model {spec.name!r}, which exists already; "
+                "rename it or uninstall the package"
+            )
+        known[spec.name] = spec
+    return known
+
+
+def find_model(name: str) -> ModelSpec:
+    """Return an architecture by name or alias, in any case.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none; the nearest names are offered.
+    """
+    wanted = name.strip().lower()
+    for spec in models().values():
+        if wanted in (spec.name, *spec.aliases):
+            return spec
+    raise UnknownNameError("model", name, models(), "'chromviz models' lists them.")

@@ -1,0 +1,125 @@
+"""The paper's attentive LSTMs: LSTM-α and LSTM-α,β (AttentiveChrome)."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from chromviz.models.layers import Attention, InputTransform, SoftAttention
+from chromviz.models.recurrent import BidirectionalLSTM
+
+#: Embedding sizes of the paper (section 5, "Model Hyperparameters"): d and d'.
+BIN_HIDDEN = 32
+MARK_HIDDEN = 16
+
+
+class BinLevel(nn.Module):
+    """The first level of both networks: a bidirectional LSTM and an α a mark.
+
+    Algorithm S:1, "Bin-level attention"; mark j's vector is m_j = Σ_t α_t h_t, of size 2 d.
+
+    Parameters
+    ----------
+    n_marks
+        Number of marks.
+    """
+
+    def __init__(self, n_marks: int) -> None:
+        super().__init__()
+        self.transform = InputTransform(n_marks)
+        self.lstm = BidirectionalLSTM(n_marks, 1, BIN_HIDDEN)
+        self.attention = SoftAttention(n_marks, 2 * BIN_HIDDEN)
+
+    def forward(self, signal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encode (batch, mark, bin) as m (mark, 2 d, batch) and α (batch, mark, bin)."""
+        steps = self.transform(signal).permute(2, 1, 0).unsqueeze(2)
+        vectors, alpha = self.attention(self.lstm(steps))
+        return vectors, alpha.permute(2, 1, 0)
+
+
+class LSTMAlpha(nn.Module):
+    """LSTM-α: the bin level, then the marks' vectors concatenated into a two-layer MLP.
+
+    The paper does not give the MLP's hidden size; here it is 2 d = 64, with a ReLU.
+
+    Parameters
+    ----------
+    n_marks, n_bins
+        Size of the input; any number of bins is taken.
+    """
+
+    def __init__(self, n_marks: int, n_bins: int) -> None:
+        super().__init__()
+        self.bins = BinLevel(n_marks)
+        self.mlp = nn.Sequential(
+            nn.Linear(n_marks * 2 * BIN_HIDDEN, 2 * BIN_HIDDEN),
+            nn.ReLU(),
+            nn.Linear(2 * BIN_HIDDEN, 1),
+        )
+        draw_uniform(self)
+
+    @property
+    def transform(self) -> InputTransform:
+        """What the network does to the signal first."""
+        return self.bins.transform
+
+    def attention(self, signal: torch.Tensor) -> Attention:
+        """Return α (batch, mark, bin) and the logit, for signal (batch, mark, bin)."""
+        vectors, alpha = self.bins(signal)
+        return Attention(alpha, None, self._classify(vectors))
+
+    def forward(self, signal: torch.Tensor) -> torch.Tensor:
+        """Return the logit of ON (batch,), for signal (batch, mark, bin)."""
+        return self._classify(self.bins(signal)[0])
+
+    def _classify(self, vectors: torch.Tensor) -> torch.Tensor:
+        logit: torch.Tensor = self.mlp(vectors.flatten(0, 1).t()).squeeze(-1)
+        return logit
+
+
+class LSTMAlphaBeta(nn.Module):
+    """LSTM-α,β, AttentiveChrome: the bin level, then an LSTM and a β over the marks.
+
+    Algorithm S:1: s_j = [LSTM(m_j), reversed LSTM(m_j)] of size 2 d' = 32 over the marks in their
+    order, v = Σ_j β_j s_j, and a linear layer gives the logit. 55,681 parameters with five marks,
+    as in the released network.
+
+    Parameters
+    ----------
+    n_marks, n_bins
+        Size of the input; any number of bins is taken.
+    """
+
+    def __init__(self, n_marks: int, n_bins: int) -> None:
+        super().__init__()
+        self.bins = BinLevel(n_marks)
+        self.lstm = BidirectionalLSTM(1, 2 * BIN_HIDDEN, MARK_HIDDEN)
+        self.mark_attention = SoftAttention(1, 2 * MARK_HIDDEN)
+        self.output = nn.Linear(2 * MARK_HIDDEN, 1)
+        draw_uniform(self)
+
+    @property
+    def transform(self) -> InputTransform:
+        """What the network does to the signal first."""
+        return self.bins.transform
+
+    def attention(self, signal: torch.Tensor) -> Attention:
+        """Return α (batch, mark, bin), β (batch, mark) and the logit."""
+        vectors, alpha = self.bins(signal)
+        beta, logit = self._combine(vectors)
+        return Attention(alpha, beta, logit)
+
+    def forward(self, signal: torch.Tensor) -> torch.Tensor:
+        """Return the logit of ON (batch,), for signal (batch, mark, bin)."""
+        return self._combine(self.bins(signal)[0])[1]
+
+    def _combine(self, vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return β (batch, mark) and the logit (batch,) for m (mark, 2 d, batch)."""
+        whole, beta = self.mark_attention(self.lstm(vectors.unsqueeze(1)))
+        return beta[:, 0].t(), self.output(whole[0].t()).squeeze(-1)
+
+
+def draw_uniform(module: nn.Module) -> None:
+    """Draw all parameters from U(-0.1, 0.1), as the released AttentiveChrome does."""
+    for parameter in module.parameters():
+        nn.init.uniform_(parameter, -0.1, 0.1)

@@ -1,0 +1,156 @@
+"""Trained models on disk: weights as safetensors, everything else in a JSON card beside them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+import safetensors.torch
+import xarray as xr
+from torch import nn
+
+from chromviz import provenance
+from chromviz.errors import ChromvizError
+from chromviz.models import find_model
+
+#: Raised whenever a change to training changes its results, so that older models are not reused.
+RECIPE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a trained model is and where it comes from.
+
+    Parameters
+    ----------
+    name
+        The architecture's name.
+    n_bins, bin_width, marks
+        The input it was trained on.
+    cell, signal_unit, simulated, dataset_hash
+        The dataset it was trained on.
+    settings, seed, device
+        How it was trained.
+    genes
+        Number of train, valid and test genes.
+    metrics
+        ``valid_auc`` of the kept epoch, ``test_auc`` (None where the test genes are all of one
+        state), ``epochs``, ``seconds``.
+    curve
+        One record an epoch.
+    weights_hash
+        SHA-256 over all parameters and buffers.
+    stamp
+        Command, versions, time.
+    """
+
+    name: str
+    n_bins: int
+    bin_width: int
+    marks: tuple[str, ...]
+    cell: str
+    signal_unit: str
+    simulated: int
+    dataset_hash: str
+    settings: dict[str, float | int | None]
+    seed: int
+    device: str
+    genes: dict[str, int]
+    metrics: dict[str, float | None]
+    curve: list[dict[str, float]]
+    weights_hash: str
+    stamp: dict[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A module with its card."""
+
+    module: nn.Module
+    card: Card
+
+
+def weights_hash(module: nn.Module) -> str:
+    """Return a SHA-256 over a module's parameters and buffers, wherever they lie."""
+    state = {name: value.detach().cpu().numpy() for name, value in module.state_dict().items()}
+    return provenance.hash_arrays(state)
+
+
+def training_key(
+    name: str, data_hash: str, settings: dict[str, float | int | None], seed: int
+) -> str:
+    """Return the name under which a training run is kept: a hash of all that decides its result."""
+    return provenance.hash_json([find_model(name).name, data_hash, settings, seed, RECIPE_VERSION])[
+        :16
+    ]
+
+
+def save_model(model: TrainedModel, stem: Path) -> None:
+    """Write ``{stem}.safetensors`` and ``{stem}.json``; the card last, so it vouches for both."""
+    state = {
+        name: np.ascontiguousarray(value.detach().cpu().numpy())
+        for name, value in model.module.state_dict().items()
+    }
+    with provenance.atomic_path(stem.with_suffix(".safetensors")) as temporary:
+        safetensors.numpy.save_file(state, temporary)
+    provenance.write_json(stem.with_suffix(".json"), asdict(model.card))
+
+
+def load_model(stem: Path) -> TrainedModel:
+    """Read a model written by :func:`save_model`.
+
+    Raises
+    ------
+    ChromvizError
+        If a file is missing or damaged, or weights and card do not belong together.
+    """
+    card_path, weights_path = stem.with_suffix(".json"), stem.with_suffix(".safetensors")
+    remedy = f"delete {card_path.name} and {weights_path.name} there to train it again"
+    try:
+        record = json.loads(card_path.read_text("utf-8"))
+        known = {item.name for item in fields(Card)}
+        card = Card(**{name: record[name] for name in known})
+        card = Card(**{**asdict(card), "marks": tuple(card.marks)})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ChromvizError(
+            f"the trained model's card {card_path} cannot be read ({error}); {remedy}"
+        ) from None
+    module = find_model(card.name).build(len(card.marks), card.n_bins)
+    try:
+        module.load_state_dict(safetensors.torch.load_file(weights_path))
+    # A damaged header is a SafetensorError, other tensors a RuntimeError, no file an OSError.
+    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+        raise ChromvizError(
+            f"the trained model {weights_path} is damaged ({str(error).splitlines()[0]}); {remedy}"
+        ) from None
+    if weights_hash(module) != card.weights_hash:
+        raise ChromvizError(
+            f"the trained model {weights_path} is damaged: its weights are not those of its "
+            f"card; {remedy}"
+        )
+    return TrainedModel(module.eval(), card)
+
+
+def check_input(card: Card, dataset: xr.Dataset) -> None:
+    """Refuse a dataset whose marks or bins are not those a model was trained on.
+
+    Raises
+    ------
+    ChromvizError
+        Naming the difference.
+    """
+    marks = tuple(str(mark) for mark in dataset["mark"].values)
+    if marks != card.marks:
+        raise ChromvizError(
+            f"the model {card.name} reads the marks {', '.join(card.marks)} in this order; "
+            f"{dataset.attrs['cell']} has {', '.join(marks)}"
+        )
+    bins = (dataset.sizes["bin"], int(dataset.attrs["bin_width"]))
+    if bins != (card.n_bins, card.bin_width):
+        raise ChromvizError(
+            f"the model {card.name} reads {card.n_bins} bins of {card.bin_width} bp; "
+            f"{dataset.attrs['cell']} has {bins[0]} of {bins[1]} bp"
+        )

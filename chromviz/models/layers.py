@@ -1,0 +1,89 @@
+"""Layers that the architectures share, and what they all hand out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+
+class Attention(NamedTuple):
+    """What a model that attends gives beside its prediction.
+
+    Attributes
+    ----------
+    alpha
+        (batch, mark, bin), or (batch, bin) where the model does not separate marks; sums to 1
+        over bins.
+    beta
+        (batch, mark), sums to 1 over marks; None where the model has none.
+    logit
+        (batch,), from the same pass; None where the model would need another.
+    """
+
+    alpha: torch.Tensor
+    beta: torch.Tensor | None = None
+    logit: torch.Tensor | None = None
+
+
+class InputTransform(nn.Module):
+    """arcsinh of the signal, divided by each mark's spread.
+
+    It is part of the module, so attributions are on the raw signal. Signals are heavy-tailed:
+    arcsinh is linear near 0, logarithmic far from it, and defined for negative values. Zero
+    stays zero, so that no signal stays the neutral input.
+
+    Parameters
+    ----------
+    n_marks
+        Number of marks.
+    """
+
+    scale: torch.Tensor
+
+    def __init__(self, n_marks: int) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.ones(n_marks, 1))
+
+    def fit(self, signal: np.ndarray) -> None:
+        """Take each mark's spread from training genes, (gene, mark, bin)."""
+        spread = np.arcsinh(signal).std(axis=(0, 2), dtype=np.float64)
+        spread[spread == 0] = 1  # a mark that never varies carries nothing to scale
+        self.scale.copy_(torch.from_numpy(spread.astype(np.float32))[:, None])
+
+    def forward(self, signal: torch.Tensor) -> torch.Tensor:
+        """Transform (batch, mark, bin)."""
+        return torch.asinh(signal) / self.scale
+
+
+class SoftAttention(nn.Module):
+    """Soft attention over steps, one context vector a group (section 3, α- and β-attention).
+
+    α_t = exp(w·h_t) / Σ_i exp(w·h_i) and m = Σ_t α_t h_t.
+
+    Parameters
+    ----------
+    groups
+        Number of context vectors.
+    features
+        Size of the vectors attended to.
+    """
+
+    def __init__(self, groups: int, features: int) -> None:
+        super().__init__()
+        self.context = nn.Parameter(torch.empty(groups, features))
+        nn.init.uniform_(self.context, -0.1, 0.1)
+
+    def forward(self, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Attend to (step, group, feature, batch).
+
+        Returns
+        -------
+        tuple of torch.Tensor
+            The weighted sum (group, feature, batch) and the weights (step, group, batch).
+        """
+        scores = (states * self.context[:, :, None]).sum(2)
+        weights = torch.softmax(scores, 0)
+        return (weights.unsqueeze(2) * states).sum(0), weights
