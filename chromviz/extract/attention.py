@@ -1,0 +1,67 @@
+"""Attention as the model computed it: α over bins, β over marks (section 3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+
+from chromviz.errors import ChromvizError
+from chromviz.extract.run import Found
+from chromviz.models.inference import batches, one_a_gene
+
+if TYPE_CHECKING:
+    from chromviz.extract.run import Job
+
+
+def alpha(job: Job) -> Found:
+    """Return α (gene, mark, bin).
+
+    Raises
+    ------
+    ChromvizError
+        If the model's α has another shape, or does not sum to 1 over bins.
+    """
+    return _collect(job, "alpha", job.signal.shape)
+
+
+def beta(job: Job) -> Found:
+    """Return β (gene, mark).
+
+    Raises
+    ------
+    ChromvizError
+        If the model has none, or it has another shape or does not sum to 1 over marks.
+    """
+    return _collect(job, "beta", job.signal.shape[:2])
+
+
+def _collect(job: Job, name: str, shape: tuple[int, ...]) -> Found:
+    """Run the model over the genes and keep one of its attentions, with the logits."""
+    module = cast("Any", job.module)
+    weight = np.empty(shape, dtype=np.float32)
+    logit = np.empty(len(job.signal), dtype=np.float32)
+    with torch.inference_mode():
+        for rows, batch in batches(
+            job.signal, job.device, job.batch_size, what=name, progress=job.progress
+        ):
+            attention = module.attention(batch)
+            found = getattr(attention, name)
+            if found is None:
+                raise ChromvizError(f"{type(module).__name__} gives no {name}")
+            if found.shape != (len(batch), *shape[1:]):
+                raise ChromvizError(
+                    f"{type(module).__name__}'s {name} has the shape {tuple(found.shape)}; "
+                    f"expected {(len(batch), *shape[1:])}"
+                )
+            weight[rows] = found.cpu().numpy()
+            output = module(batch) if attention.logit is None else attention.logit
+            logit[rows] = one_a_gene(output, len(batch)).cpu().numpy()
+    sums = weight.sum(axis=-1)
+    if not np.allclose(sums, 1, atol=1e-4):
+        raise ChromvizError(
+            f"{type(module).__name__}'s {name} is not attention: it sums to "
+            f"{sums.min():.3g} to {sums.max():.3g}, not to 1"
+        )
+    return Found(weight, logit)

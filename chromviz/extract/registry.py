@@ -1,0 +1,163 @@
+"""The methods by name: what each needs of a model, and what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from chromviz.errors import ChromvizError, UnknownNameError
+
+if TYPE_CHECKING:
+    from chromviz.extract.run import Found, Job
+
+GENE_MAP = ("gene", "mark", "bin")
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to give weights to bins and marks.
+
+    Parameters
+    ----------
+    name
+        How commands and files call it.
+    run
+        ``run(job)`` returns the weights; or where to find it, as ``"module:function"``, so that
+        listing the methods imports none of their libraries.
+    needs
+        What a model must have: ``"alpha"`` or ``"beta"`` (that attention), ``"gradient"`` (any
+        differentiable module), or ``""`` for a control that needs no model.
+    description
+        One line for people.
+    dims
+        Dimensions of the weights.
+    signed
+        Whether the sign of a weight has a meaning.
+    parameters
+        The method's settings and their defaults.
+    """
+
+    name: str
+    run: Callable[[Job], Found] | str
+    needs: str
+    description: str
+    dims: tuple[str, ...] = GENE_MAP
+    signed: bool = False
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_control(self) -> bool:
+        """Whether the method needs no model."""
+        return not self.needs
+
+    def function(self) -> Callable[[Job], Found]:
+        """Return the function that computes the weights."""
+        if not isinstance(self.run, str):
+            return self.run
+        module, _, name = self.run.partition(":")
+        function: Callable[[Job], Found] = getattr(import_module(module), name)
+        return function
+
+
+_BUILT_IN = (
+    Method(
+        "alpha",
+        "chromviz.extract.attention:alpha",
+        "alpha",
+        "attention over bins; sums to 1 over a mark's bins",
+    ),
+    Method(
+        "beta",
+        "chromviz.extract.attention:beta",
+        "beta",
+        "attention over marks; sums to 1",
+        dims=("gene", "mark"),
+    ),
+    Method(
+        "saliency",
+        "chromviz.extract.gradient:saliency",
+        "gradient",
+        "gradient of the logit by the signal, with its sign (captum)",
+        signed=True,
+        parameters={"absolute": False},
+    ),
+    Method(
+        "saliency_absolute",
+        "chromviz.extract.gradient:saliency",
+        "gradient",
+        "size of that gradient, without its sign (captum's default)",
+        parameters={"absolute": True},
+    ),
+    Method(
+        "class_optimization",
+        "chromviz.extract.optimization:class_optimization",
+        "gradient",
+        "the input that the model finds most ON (or OFF), by DeepChrome's recipe",
+        dims=("mark", "bin"),
+        parameters={
+            "state": "ON",
+            "penalty": 0.009,
+            "step": 0.1,
+            "steps": 1000,
+        },
+    ),
+    Method(
+        "raw_signal",
+        "chromviz.extract.controls:raw_signal",
+        "",
+        "control: the input itself",
+        signed=True,
+    ),
+    Method(
+        "tss_distance",
+        "chromviz.extract.controls:tss_distance",
+        "",
+        "control: 1 at the TSS, falling linearly to 0 at the window's edge",
+    ),
+    Method("uniform", "chromviz.extract.controls:uniform", "", "control: the same for every bin"),
+    Method(
+        "random",
+        "chromviz.extract.controls:random",
+        "",
+        "control: independent draws from U(0, 1), from the seed and the gene's id",
+    ),
+)
+
+
+@cache
+def methods() -> dict[str, Method]:
+    """Return the known methods by name: the built-in ones, then plug-ins.
+
+    Raises
+    ------
+    ChromvizError
+        If a plug-in takes a name that exists.
+    """
+    known = {method.name: method for method in _BUILT_IN}
+    for point in entry_points(group="chromviz.methods"):
+        method = point.load()
+        if method.name in known:
+            raise ChromvizError(
+                f"the plug-in {point.value} defines a method {method.name!r}, which exists "
+                "already; rename it or uninstall the package"
+            )
+        known[method.name] = method
+    return known
+
+
+def find_method(name: str) -> Method:
+    """Return a method by name, in any case, with ``-`` for ``_`` if you like.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none; the nearest names are offered.
+    """
+    wanted = name.strip().lower().replace("-", "_")
+    if wanted in methods():
+        return methods()[wanted]
+    raise UnknownNameError("method", name, methods(), "'chromviz methods' lists them.")

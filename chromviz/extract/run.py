@@ -1,0 +1,246 @@
+"""One entry for all methods: choose the genes, guard the model, label the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import nn
+
+from chromviz.errors import ChromvizError
+from chromviz.extract.registry import Method, find_method
+from chromviz.models import models
+from chromviz.models.checkpoint import TrainedModel, check_input, weights_hash
+from chromviz.models.inference import BATCH_SIZE, probabilities, session
+from chromviz.progress import Progress, silent
+from chromviz.schema import build_attribution, usable
+from chromviz.vocabulary import SPLITS
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a method's function gets.
+
+    Parameters
+    ----------
+    module
+        The model in evaluation mode on `device`, parameters frozen; None for a control.
+    signal
+        float32 (gene, mark, bin), complete.
+    genes, marks, bin_centre
+        Ids, names, and the bins' centres in bp from the TSS.
+    parameters
+        The method's settings, defaults filled in.
+    batch_size, seed, device, progress
+        As given to :func:`extract`.
+    """
+
+    module: nn.Module | None
+    signal: np.ndarray
+    genes: np.ndarray
+    marks: np.ndarray
+    bin_centre: np.ndarray
+    parameters: Mapping[str, Any]
+    batch_size: int
+    seed: int
+    device: torch.device
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a method's function returns.
+
+    Parameters
+    ----------
+    weight
+        With the axes of the method's ``dims``.
+    logit
+        (gene,), where the method met it on its way.
+    delta
+        (gene,), completeness error in logits, where the method has one.
+    notes
+        More attributes for the attribution.
+    """
+
+    weight: np.ndarray
+    logit: np.ndarray | None = None
+    delta: np.ndarray | None = None
+    notes: Mapping[str, str | float] | None = None
+
+
+def serves(method: Method, model: TrainedModel | nn.Module | None) -> str:
+    """Return why a method cannot serve a model, or an empty string if it can."""
+    if method.is_control:
+        return ""
+    if model is None:
+        return f"the method {method.name!r} explains a model, and none was given"
+    if method.needs == "gradient":
+        return ""
+    module, name, _ = _identify(model)
+    if not callable(getattr(module, "attention", None)):
+        return (
+            f"the method {method.name!r} needs attention, and {name} has none; "
+            "use a method that does not (saliency), or a model that attends (lstm-alpha-beta)"
+        )
+    if method.needs == "beta" and not _gives_beta(model):
+        return (
+            f"the method 'beta' needs attention over marks, and {name} attends over bins only; "
+            "use alpha, or lstm-alpha-beta"
+        )
+    return ""
+
+
+def extract(
+    method: str,
+    model: TrainedModel | nn.Module | None,
+    dataset: xr.Dataset,
+    *,
+    genes: str | Sequence[int] | np.ndarray = "test",
+    batch_size: int = BATCH_SIZE,
+    device: str = "cpu",
+    seed: int = 0,
+    progress: Progress = silent,
+    **parameters: Any,
+) -> xr.Dataset:
+    """Explain a model's predictions, or give a control's weights.
+
+    Parameters
+    ----------
+    method
+        A name of :func:`chromviz.extract.methods`.
+    model
+        A trained model, any module that follows the protocol of :mod:`chromviz.models`, or None
+        for a control. Its mode, device and gradients are as before afterwards, also after an
+        error.
+    dataset
+        What to explain.
+    genes
+        ``train``, ``valid`` or ``test``, ``all`` for every gene that models can use, or
+        positions in the dataset.
+    batch_size
+        Genes in one pass; the result does not depend on it.
+    device
+        Where to compute.
+    seed
+        For methods that draw.
+    progress
+        Told as batches are done.
+    **parameters
+        The method's settings.
+
+    Returns
+    -------
+    xarray.Dataset
+        An attribution, with ``probability`` where a model was given.
+
+    Raises
+    ------
+    ChromvizError
+        If the method cannot serve the model, takes no such parameter, or a gene has no complete
+        signal.
+    """
+    chosen = find_method(method)
+    refusal = serves(chosen, model)
+    if refusal:
+        raise ChromvizError(refusal)
+    unknown = sorted(set(parameters) - set(chosen.parameters))
+    if unknown:
+        known = ", ".join(chosen.parameters) or "none"
+        raise ChromvizError(
+            f"the method {chosen.name!r} has no parameter {unknown[0]!r}; it has: {known}"
+        )
+    settings = {**chosen.parameters, **parameters}
+    rows = choose_genes(dataset, genes)
+    explained = None if chosen.is_control else model
+    module, name, model_hash = _identify(explained)
+    if isinstance(explained, TrainedModel):
+        check_input(explained.card, dataset)
+    job = Job(
+        module=module,
+        signal=dataset["signal"].values[rows],
+        genes=dataset["gene"].values[rows],
+        marks=dataset["mark"].values,
+        bin_centre=dataset["bin_start"].values + int(dataset.attrs["bin_width"]) / 2,
+        parameters=settings,
+        batch_size=batch_size,
+        seed=seed,
+        device=torch.device(device),
+        progress=progress,
+    )
+    if module is None:
+        found = chosen.function()(job)
+    else:
+        with session(module, device):
+            found = chosen.function()(job)
+    attribution = build_attribution(
+        found.weight,
+        chosen.dims,
+        dataset,
+        method=chosen.name,
+        parameters=settings,
+        signed=chosen.signed,
+        genes=rows,
+        probability=None if found.logit is None else probabilities(found.logit),
+        delta=found.delta,
+        model=name,
+        model_hash=model_hash,
+        seed=seed,
+        device="none" if module is None else device,
+    )
+    return attribution.assign_attrs(found.notes or {})
+
+
+def choose_genes(dataset: xr.Dataset, genes: str | Sequence[int] | np.ndarray) -> np.ndarray:
+    """Return positions of the genes meant by a split's name, ``all``, or positions.
+
+    Raises
+    ------
+    ChromvizError
+        If a name is unknown, no gene is meant, or one has no complete signal.
+    """
+    complete = ~np.isnan(dataset["signal"].values).any(axis=(1, 2))
+    if isinstance(genes, str):
+        if genes == "all":
+            rows = np.flatnonzero(usable(dataset))
+        elif genes in SPLITS[:3]:
+            rows = np.flatnonzero((dataset["split"].values == genes) & usable(dataset))
+        else:
+            raise ChromvizError(
+                f"unknown genes {genes!r}; name train, valid, test or all, or give positions"
+            )
+    else:
+        rows = np.asarray(genes, dtype=np.int64)
+        outside = rows[(rows < 0) | (rows >= len(complete))]
+        if len(outside):
+            raise ChromvizError(
+                f"gene position {outside[0]} is outside the dataset's {len(complete)} genes"
+            )
+    if not len(rows):
+        raise ChromvizError(f"{dataset.attrs['cell']} has no genes of the kind {genes!r}")
+    if not complete[rows].all():
+        lacking = dataset["gene"].values[rows[~complete[rows]]]
+        raise ChromvizError(
+            f"{len(lacking)} of the genes have no complete signal (first {lacking[0]}); "
+            "models cannot read them"
+        )
+    return rows
+
+
+def _identify(model: TrainedModel | nn.Module | None) -> tuple[nn.Module | None, str, str]:
+    """Return a model's module, name and hash."""
+    if model is None:
+        return None, "", ""
+    if isinstance(model, TrainedModel):
+        return model.module, model.card.name, model.card.weights_hash
+    return model, type(model).__name__, weights_hash(model)
+
+
+def _gives_beta(model: TrainedModel | nn.Module) -> bool:
+    """Return whether a model attends over marks; an unregistered one is believed until it runs."""
+    name = model.card.name if isinstance(model, TrainedModel) else ""
+    return name not in models() or "beta" in models()[name].attends

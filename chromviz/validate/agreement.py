@@ -1,0 +1,244 @@
+"""Agreement between weights and a coverage track: Table 3 of the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from chromviz.errors import ChromvizError
+from chromviz.schema import dataset_hash
+from chromviz.validate.published import TABLE_3
+from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK
+
+#: Resampled genes in one matrix product; bounds memory, not the result.
+_DRAWS_AT_ONCE = 250
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A profile over bins as a mean over genes, or (`rows` is None) as it is."""
+
+    values: np.ndarray  # (gene, bin), or (bin,) for a class
+    rows: np.ndarray | None  # positions of the genes in the dataset
+
+    def profile(self) -> np.ndarray:
+        """Return the mean over genes (bin,)."""
+        if self.rows is None:
+            return self.values
+        mean: np.ndarray = self.values.mean(axis=0, dtype=np.float64)
+        return mean
+
+    def resampled(self, counts: np.ndarray) -> np.ndarray:
+        """Return the mean under each draw (draw, bin), for counts of genes (draw, gene)."""
+        if self.rows is None:
+            return np.broadcast_to(self.values, (len(counts), len(self.values)))
+        mine = counts[:, self.rows]
+        drawn = mine.sum(axis=1, keepdims=True)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            # a draw without any of the genes is NaN
+            means: np.ndarray = (mine @ self.values) / drawn
+        return means
+
+
+def table3(
+    attributions: Sequence[xr.Dataset],
+    dataset: xr.Dataset,
+    *,
+    mark: str = PROMOTER_MARK,
+    track: str = REFERENCE_TRACK,
+    n_bootstrap: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Correlate each method's mean weights on a mark with the mean coverage of a track.
+
+    Weights: the mean over the test genes *predicted* ON (probability > 0.5) of the weight on the
+    mark, in each bin; for a class, its own row. Reference: the mean coverage over all genes
+    *labelled* ON that have coverage in every bin. The estimate is Pearson's r of the two over
+    bins (paper, section 5, Table 3). A control without a model has no predictions: its mean is
+    over the test genes labelled ON, and the column ``gene_set`` says so.
+
+    The interval is the 95 % percentile bootstrap over genes. A gene is drawn once for both sides
+    and for all methods, so rows of one table may be compared. It holds the trained model fixed:
+    it says nothing about another training run.
+
+    Parameters
+    ----------
+    attributions
+        What :func:`chromviz.extract.extract` gave for the test genes of `dataset`.
+    dataset
+        The dataset that was explained, with the track.
+    mark, track
+        Which weights, and which coverage.
+    n_bootstrap
+        Number of resamples; 0 leaves the interval out.
+    seed
+        Seed of the resampling.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``cell, model, method, mark, track, estimate, ci_low, ci_high, n_genes,
+        n_reference_genes, paper, simulated, gene_set, note``, a row an attribution, in order.
+        ``estimate`` is NaN where r is undefined, and ``note`` says why.
+
+    Raises
+    ------
+    ChromvizError
+        If the track or mark is missing, no ON gene has coverage, or an attribution belongs to
+        another dataset or has no bins.
+    """
+    reference = _reference(dataset, track)
+    sides = [_weights(attribution, dataset, mark) for attribution in attributions]
+    intervals = _bootstrap(sides, reference, dataset.sizes["gene"], n_bootstrap, seed)
+    rows = []
+    for attribution, side, (low, high) in zip(attributions, sides, intervals, strict=True):
+        model, method = str(attribution.attrs["model"]), str(attribution.attrs["method"])
+        note = _undefined(side)
+        by_class = side.rows is None
+        gene_set = "none (class)" if by_class else ("predicted ON" if model else "labelled ON")
+        rows.append(
+            {
+                "cell": dataset.attrs["cell"],
+                "model": model,
+                "method": method,
+                "mark": mark,
+                "track": track,
+                "estimate": np.nan if note else pearson(side.profile(), reference.profile()),
+                "ci_low": np.nan if note else low,
+                "ci_high": np.nan if note else high,
+                "n_genes": pd.NA if side.rows is None else len(side.rows),
+                "n_reference_genes": len(reference.values),
+                "paper": TABLE_3.get((method, model, str(dataset.attrs["cell"])), np.nan),
+                "simulated": int(dataset.attrs["simulated"]),
+                "gene_set": gene_set,
+                "note": note,
+            }
+        )
+    table = pd.DataFrame(rows)
+    return table.astype({"n_genes": "Int64"}) if rows else table
+
+
+def pearson(x: np.ndarray, y: np.ndarray) -> float:
+    """Return Pearson's r over the last axis; NaN where a side does not vary."""
+    return float(_rows_of_r(x[None], y[None])[0])
+
+
+def _rows_of_r(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return r of each row of x (draw, bin) with the same row of y."""
+    x = np.asarray(x, dtype=np.float64)
+    y = np.asarray(y, dtype=np.float64)
+    # The mean of equal numbers can miss them by a rounding error, and leave a false variation.
+    flat = (np.ptp(x, axis=-1) == 0) | (np.ptp(y, axis=-1) == 0)
+    x = x - x.mean(axis=-1, keepdims=True)
+    y = y - y.mean(axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = (x * y).sum(-1) / np.sqrt((x * x).sum(-1) * (y * y).sum(-1))
+    return np.where(flat, np.nan, np.clip(r, -1, 1))
+
+
+def reference_genes(dataset: xr.Dataset, track: str) -> np.ndarray:
+    """Return positions of the genes labelled ON that have coverage in every bin.
+
+    Raises
+    ------
+    ChromvizError
+        If the dataset has no such track or no such gene.
+    """
+    tracks = [str(name) for name in dataset["track"].values]
+    cell = dataset.attrs["cell"]
+    if track not in tracks:
+        raise ChromvizError(
+            f"the dataset of {cell} has no coverage of {track} (it has: "
+            f"{', '.join(tracks) or 'none'}); prepare it with --coverage {track}=FILE"
+        )
+    coverage = dataset["coverage"].values[tracks.index(track)]
+    rows = np.flatnonzero((dataset["label"].values == 1) & ~np.isnan(coverage).any(axis=1))
+    if not len(rows):
+        raise ChromvizError(
+            f"no ON gene of {cell} has coverage of {track} in all of its bins; "
+            "take a track that covers the genes"
+        )
+    return rows
+
+
+def _reference(dataset: xr.Dataset, track: str) -> _Side:
+    rows = reference_genes(dataset, track)
+    index = [str(name) for name in dataset["track"].values].index(track)
+    reference = _Side(dataset["coverage"].values[index, rows], rows)
+    if np.ptp(reference.profile()) == 0:
+        raise ChromvizError(
+            f"the mean coverage of {track} is the same in every bin; nothing can correlate with it"
+        )
+    return reference
+
+
+def _weights(attribution: xr.Dataset, dataset: xr.Dataset, mark: str) -> _Side:
+    """Return the weights on a mark that go into the mean."""
+    attrs = attribution.attrs
+    what = f"{attrs['method']} of {attrs['model'] or 'no model'}"
+    if attrs["dataset_hash"] != dataset_hash(dataset):
+        raise ChromvizError(
+            f"the attribution {what} was made from another dataset than the one of "
+            f"{dataset.attrs['cell']} given; extract it again"
+        )
+    weight = attribution["weight"]
+    if "bin" not in weight.dims:
+        raise ChromvizError(f"the attribution {what} has no bins: it cannot agree with a track")
+    if "mark" in weight.dims:
+        marks = [str(name) for name in attribution["mark"].values]
+        if mark not in marks:
+            raise ChromvizError(f"the attribution {what} has no mark {mark}: {', '.join(marks)}")
+        weight = weight.isel(mark=marks.index(mark))
+    if "gene" not in weight.dims:
+        return _Side(weight.values, None)
+    position = pd.Index(dataset["gene"].values).get_indexer(attribution["gene"].values)
+    test = dataset["split"].values[position] == "test"
+    if attrs["model"]:
+        chosen = test & (attribution["probability"].values > 0.5)
+    else:
+        chosen = test & (dataset["label"].values[position] == 1)
+    return _Side(weight.values[chosen], position[chosen])
+
+
+def _undefined(side: _Side) -> str:
+    """Return why r is undefined for these weights, or an empty string."""
+    if side.rows is not None and not len(side.rows):
+        return "r undefined: no test gene is predicted ON"
+    if np.ptp(side.profile()) == 0:
+        return "r undefined: the weights are the same in every bin"
+    return ""
+
+
+def _bootstrap(
+    sides: Sequence[_Side], reference: _Side, n_genes: int, n_bootstrap: int, seed: int
+) -> list[tuple[float, float]]:
+    """Return each side's 95 % interval of r, from the same draws of genes for all."""
+    involved = [side.rows for side in (*sides, reference) if side.rows is not None]
+    union = np.unique(np.concatenate(involved))
+    generator = np.random.default_rng(seed)
+    found = np.full((len(sides), n_bootstrap), np.nan)
+    counts = np.zeros((_DRAWS_AT_ONCE, n_genes), dtype=np.float32)
+    for start in range(0, n_bootstrap, _DRAWS_AT_ONCE):
+        size = min(_DRAWS_AT_ONCE, n_bootstrap - start)
+        counts[:size, union] = generator.multinomial(
+            len(union), np.full(len(union), 1 / len(union)), size=size
+        )
+        drawn = reference.resampled(counts[:size])
+        for row, side in enumerate(sides):
+            if not _undefined(side):
+                r = _rows_of_r(side.resampled(counts[:size]), drawn)
+                found[row, start : start + size] = r
+    return [_percentiles(row) for row in found]
+
+
+def _percentiles(draws: np.ndarray) -> tuple[float, float]:
+    """Return the 2.5th and 97.5th percentile of the draws that are defined."""
+    draws = draws[~np.isnan(draws)]
+    if not len(draws):
+        return np.nan, np.nan
+    low, high = np.percentile(draws, (2.5, 97.5))
+    return float(low), float(high)
