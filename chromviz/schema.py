@@ -507,12 +507,15 @@ def _read(path: Path) -> xr.Dataset:
         raise ChromvizError(f"no file {path}")
     try:
         with xr.open_dataset(path, engine="h5netcdf") as handle:
-            return handle.load()
+            dataset = handle.load()
     # h5py raises OSError, KeyError, RuntimeError or ValueError, as the damage has it.
     except (OSError, KeyError, RuntimeError, ValueError) as error:
         raise ChromvizError(
             f"{path} is not a whole NetCDF-4 file ({str(error).splitlines()[0]}); make it again"
         ) from None
+    # Text of length 0 comes back as numbers, and would change the dataset's hash.
+    empty = {name: dataset[name].astype(object) for name in ("track",) if name in dataset.coords}
+    return dataset.assign_coords(empty)
 
 
 def _check_header(dataset: xr.Dataset, schema: str, attrs: Sequence[str]) -> None:

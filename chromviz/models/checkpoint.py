@@ -94,9 +94,9 @@ def save_model(model: TrainedModel, stem: Path) -> None:
         name: np.ascontiguousarray(value.detach().cpu().numpy())
         for name, value in model.module.state_dict().items()
     }
-    with provenance.atomic_path(stem.with_suffix(".safetensors")) as temporary:
+    with provenance.atomic_path(_weights(stem)) as temporary:
         safetensors.numpy.save_file(state, temporary)
-    provenance.write_json(stem.with_suffix(".json"), asdict(model.card))
+    provenance.write_json(_card(stem), asdict(model.card))
 
 
 def load_model(stem: Path) -> TrainedModel:
@@ -107,7 +107,7 @@ def load_model(stem: Path) -> TrainedModel:
     ChromvizError
         If a file is missing or damaged, or weights and card do not belong together.
     """
-    card_path, weights_path = stem.with_suffix(".json"), stem.with_suffix(".safetensors")
+    card_path, weights_path = _card(stem), _weights(stem)
     remedy = f"delete {card_path.name} and {weights_path.name} there to train it again"
     try:
         record = json.loads(card_path.read_text("utf-8"))
@@ -154,3 +154,12 @@ def check_input(card: Card, dataset: xr.Dataset) -> None:
             f"the model {card.name} reads {card.n_bins} bins of {card.bin_width} bp; "
             f"{dataset.attrs['cell']} has {bins[0]} of {bins[1]} bp"
         )
+
+
+# A stem may hold dots, so its last part is no suffix to replace.
+def _weights(stem: Path) -> Path:
+    return stem.with_name(f"{stem.name}.safetensors")
+
+
+def _card(stem: Path) -> Path:
+    return stem.with_name(f"{stem.name}.json")

@@ -1,4 +1,4 @@
-"""Training: early stopping on validation AUC, best weights kept, the same from the same seed."""
+"""Training: stops early, keeps the best weights, and gives the same from the same seed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 import xarray as xr
 from sklearn.metrics import roc_auc_score
 from skorch import NeuralNetBinaryClassifier
-from skorch.callbacks import Callback, EarlyStopping, EpochScoring, GradientNormClipping
+from skorch.callbacks import Callback, EpochScoring, GradientNormClipping
 from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 from torch import nn
@@ -43,7 +43,10 @@ class Settings:
     max_epochs
         At most so many passes over the training genes.
     patience
-        Stop after so many epochs without a better validation AUC.
+        Stop after so many epochs without a better validation AUC or a lower validation loss.
+    loss_slack
+        An epoch's weights may be kept if its validation loss is at most so much above the
+        lowest, as a share of it.
     clip_norm
         Longest gradient; longer ones are scaled down to it (the released code's 1).
     """
@@ -52,6 +55,7 @@ class Settings:
     batch_size: int | None = None
     max_epochs: int = 40
     patience: int = 6
+    loss_slack: float = 0.1
     clip_norm: float = 1.0
 
     def steps_of(self, n_train: int) -> int:
@@ -70,9 +74,12 @@ def train(
 ) -> TrainedModel:
     """Train an architecture on a dataset's training genes.
 
-    The loss is the binary cross-entropy of the logit. After each epoch the AUC over the
-    validation genes is taken; the weights of the best epoch are kept. Nothing of the global
-    random state changes.
+    The loss is the binary cross-entropy of the logit. After each epoch the AUC and the loss over
+    the validation genes are taken. Training stops when neither has improved for some epochs, and
+    the weights of the epoch with the best AUC are kept, among those whose loss is within
+    `loss_slack` of the lowest. An epoch's AUC does not say on which side of 0.5 its probabilities
+    lie, and explanations of genes *predicted* ON need that: after few steps a network may rank
+    genes well while it calls none of them ON. Nothing of the global random state changes.
 
     Parameters
     ----------
@@ -113,6 +120,7 @@ def train(
             )
     signal, label = parts["train"]
     started = time.perf_counter()
+    keeper = _KeepBest(settings.patience, settings.loss_slack)
     devices = [target] if target.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
@@ -142,27 +150,24 @@ def train(
                 ("auc", EpochScoring(_auc, lower_is_better=False, name="valid_auc")),
                 ("clip", GradientNormClipping(settings.clip_norm)),
                 ("report", _Report(on_epoch)),
-                (
-                    "stop",
-                    EarlyStopping(
-                        "valid_auc",
-                        patience=settings.patience,
-                        lower_is_better=False,
-                        threshold=0.0,
-                        load_best=True,
-                        sink=_nowhere,
-                    ),
-                ),
+                ("keep", keeper),
             ],
         )
         net.fit(signal, label)
-    best = net.module_.cpu().eval()
+    if not keeper.stopped and keeper.epochs < settings.max_epochs:
+        # skorch takes Ctrl-C for a wish to stop early; a model half-trained must not be kept.
+        raise KeyboardInterrupt
+    best = net.module_
+    best.load_state_dict(keeper.weights())
+    best = best.cpu().eval()
     curve = [
         {name: float(row[name]) for name in ("epoch", "train_loss", "valid_loss", "valid_auc")}
         for row in net.history
     ]
     metrics = {
-        "valid_auc": max(row["valid_auc"] for row in curve),
+        "valid_auc": curve[keeper.best]["valid_auc"],
+        "valid_loss": curve[keeper.best]["valid_loss"],
+        "best_epoch": keeper.best + 1.0,
         "test_auc": _auc_of(best, *parts["test"], device=device),
         "epochs": float(len(curve)),
         "seconds": round(time.perf_counter() - started, 2),
@@ -185,7 +190,7 @@ def train(
         weights_hash=weights_hash(best),
         stamp=provenance.stamp(seed),
     )
-    return TrainedModel(copy.deepcopy(best), card)
+    return TrainedModel(best, card)
 
 
 def _part(dataset: xr.Dataset, part: str) -> tuple[np.ndarray, np.ndarray]:
@@ -248,5 +253,51 @@ class _Report(Callback):  # type: ignore[misc]  # skorch is untyped
             self.on_epoch({name: float(row[name]) for name in names})
 
 
-def _nowhere(message: str) -> None:
-    """Take a message of skorch's and print nothing."""
+class _KeepBest(Callback):  # type: ignore[misc]  # skorch is untyped
+    """Keep the weights of the best epoch, and stop when no epoch gets better.
+
+    Parameters
+    ----------
+    patience, slack
+        See :class:`Settings`.
+    """
+
+    def __init__(self, patience: int, slack: float) -> None:
+        self.patience, self.slack = patience, slack
+        self.auc: list[float] = []
+        self.loss: list[float] = []
+        self.kept: dict[int, dict[str, torch.Tensor]] = {}
+        self.stopped = False
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs finished."""
+        return len(self.auc)
+
+    @property
+    def best(self) -> int:
+        """The kept epoch with the best AUC; the first of equals."""
+        return max(self.kept, key=lambda epoch: self.auc[epoch])
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Return the best epoch's weights."""
+        return self.kept[self.best]
+
+    def on_epoch_end(self, net: NeuralNetBinaryClassifier, **kwargs: Any) -> None:
+        row = net.history[-1]
+        self.auc.append(row["valid_auc"])
+        self.loss.append(row["valid_loss"])
+        self.kept[self.epochs - 1] = copy.deepcopy(net.module_.state_dict())
+        limit = min(self.loss) * (1 + self.slack)
+        eligible = [epoch for epoch in self.kept if self.loss[epoch] <= limit]
+        # The limit only falls, so an epoch once out, or outdone, need not be kept.
+        champion = max(eligible, key=lambda epoch: self.auc[epoch])
+        self.kept = {
+            epoch: self.kept[epoch]
+            for epoch in eligible
+            if epoch == champion or self.loss[epoch] < self.loss[champion]
+        }
+        since = self.epochs - 1 - max(np.argmax(self.auc), np.argmin(self.loss))
+        if since >= self.patience:
+            self.stopped = True
+            raise KeyboardInterrupt  # how skorch's own early stopping ends training

@@ -1,0 +1,5 @@
+"""``python -m chromviz`` is ``chromviz``."""
+
+from chromviz.cli import main
+
+main()

@@ -1,0 +1,278 @@
+"""The CSV layout of the DeepChrome and AttentiveChrome data (Zenodo record 2652278).
+
+A cell type is a folder with ``classification/{train,valid,test}.csv``. The files have no header
+and 100 rows a gene: gene id, bin id (1-100), read counts of the five marks in
+:data:`chromviz.vocabulary.MARKS` order, and the gene's label, 0 or 1, in every row.
+
+A file is read in one sweep and checked with array operations. Only when a check fails is it read
+again line by line, to say which line is wrong.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from chromviz import provenance, schema
+from chromviz.errors import ChromvizError
+from chromviz.vocabulary import MARKS, Window, find_eid
+
+_SPLITS = ("train", "valid", "test")
+_WINDOW = Window()
+_BINS = _WINDOW.n_bins
+_COLUMNS = 2 + len(MARKS) + 1
+_BIN_IDS = np.arange(1, _BINS + 1, dtype=np.float64)
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class _Split:
+    """One file: ids (gene,), counts float32 (gene, mark, bin), labels int8 (gene,)."""
+
+    genes: list[str]
+    signal: np.ndarray
+    label: np.ndarray
+
+
+def find_deepchrome(folder: Path) -> dict[str, Path]:
+    """Find cell types in DeepChrome's layout.
+
+    Parameters
+    ----------
+    folder
+        A folder of cell types (``E003/classification/train.csv`` …), one that holds them in
+        ``data/``, as the published archive does, a cell type's own folder, or its
+        ``classification``.
+
+    Returns
+    -------
+    dict
+        The cell type's folder by its name, sorted by name. One of its three files is enough to
+        be found: what is missing is an error when the cell type is read, never a silent absence.
+
+    Raises
+    ------
+    ChromvizError
+        If the folder cannot be listed.
+    """
+    folder = Path(folder)
+    own = folder.parent if folder.resolve().name == "classification" else folder
+    candidates = [own] if _split_files(own) else []
+    if not candidates:
+        try:
+            for parent in (folder, folder / "data"):
+                if parent.is_dir():
+                    candidates += [item for item in parent.iterdir() if item.is_dir()]
+        except OSError as error:
+            raise ChromvizError(
+                f"cannot list the folder {folder} ({error.strerror or error})"
+            ) from None
+    # The outer folder wins over the same name in data/.
+    found = {item.resolve().name: item for item in reversed(candidates) if _split_files(item)}
+    return dict(sorted(found.items()))
+
+
+def read_deepchrome(path: Path, cell: str) -> xr.Dataset:
+    """Read one cell type in DeepChrome's layout.
+
+    The layout says neither where the genes lie nor how much they are expressed, so chromosome,
+    TSS, strand and expression are unknown, and there are no reference tracks. A suffix after
+    ``_`` is cut off the gene ids unless that would make two of them equal.
+
+    Parameters
+    ----------
+    path
+        The cell type's folder, the one that holds ``classification``.
+    cell
+        EID, common name, or the cell type's own name.
+
+    Returns
+    -------
+    xarray.Dataset
+        Genes of train, then valid, then test, in the order of the files.
+
+    Raises
+    ------
+    ChromvizError
+        If a file is missing or breaks the layout, or a gene occurs twice; the message names
+        file, line and gene.
+    """
+    files = {split: Path(path) / "classification" / f"{split}.csv" for split in _SPLITS}
+    for file in files.values():
+        if not file.is_file():
+            raise ChromvizError(
+                f"no file {file}; a cell type needs train.csv, valid.csv and test.csv"
+            )
+    parts = {split: _read_split(file) for split, file in files.items()}
+    genes = _gene_ids(parts, files)
+    table = pd.DataFrame(
+        {"gene": genes, "symbol": "", "chrom": "", "tss": -1, "strand": "."}, dtype=object
+    )
+    return schema.build_dataset(
+        cell=find_eid(cell) or cell,
+        genes=table,
+        marks=MARKS,
+        signal=np.concatenate([part.signal for part in parts.values()]),
+        expression=np.full(len(genes), np.nan),
+        label=np.concatenate([part.label for part in parts.values()]),
+        split=np.repeat(
+            np.array(_SPLITS, dtype=object), [len(part.genes) for part in parts.values()]
+        ),
+        window=_WINDOW,
+        assembly="hg19",
+        signal_unit="read counts",
+        label_rule="given by the source",
+        sources=[
+            {
+                "role": "deepchrome",
+                "name": split,
+                "path": str(file),
+                "sha256": provenance.hash_file(file),
+            }
+            for split, file in files.items()
+        ],
+    )
+
+
+def _split_files(folder: Path) -> list[Path]:
+    files = [folder / "classification" / f"{split}.csv" for split in _SPLITS]
+    return [file for file in files if file.is_file()]
+
+
+def _gene_ids(parts: dict[str, _Split], files: dict[str, Path]) -> list[str]:
+    """Return the ids of all genes, without suffix where that keeps them apart."""
+    seen: dict[str, str] = {}
+    for split, part in parts.items():
+        for row, gene in enumerate(part.genes):
+            if gene in seen:
+                raise ChromvizError(
+                    f"{files[split]}, line {row * _BINS + 1}: gene {gene} is already in "
+                    f"{files[seen[gene]].name}; keep it in one split, or its test is no test"
+                )
+            seen[gene] = split
+    bare = [gene.split("_", 1)[0] for gene in seen]
+    # An id that begins with "_" has no name before its suffix.
+    return bare if all(bare) and len(set(bare)) == len(bare) else list(seen)
+
+
+def _read_split(path: Path) -> _Split:
+    """Read and check one file."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ChromvizError(f"cannot read {path} ({error.strerror or error})") from None
+    if not content.strip():
+        raise ChromvizError(f"{path} is empty; a split has {_BINS} rows a gene")
+    try:
+        table = pd.read_csv(
+            io.BytesIO(content),
+            header=None,
+            dtype={0: object, **dict.fromkeys(range(1, _COLUMNS), np.float64)},
+            keep_default_na=False,
+            skip_blank_lines=False,
+            quoting=3,
+            low_memory=False,
+            encoding="utf-8-sig",
+        )
+    except (ValueError, pd.errors.ParserError):  # UnicodeDecodeError is a ValueError
+        _refuse(path, content)
+    if table.shape[1] != _COLUMNS or len(table) % _BINS:
+        _refuse(path, content)
+    ids = table[0].to_numpy(object).reshape(-1, _BINS)
+    numbers = table.iloc[:, 1:].to_numpy().reshape(len(ids), _BINS, _COLUMNS - 1)
+    with np.errstate(over="ignore"):  # becomes infinite, which is refused below
+        counts = np.ascontiguousarray(numbers[:, :, 1:-1].transpose(0, 2, 1), dtype=np.float32)
+    label = numbers[:, 0, -1]
+    sound = (
+        (ids == ids[:, :1]).all()
+        and all(isinstance(gene, str) and gene for gene in ids[:, 0])
+        and (numbers[:, :, 0] == _BIN_IDS).all()
+        and (counts >= 0).all()  # also refuses NaN
+        and np.isfinite(counts).all()
+        and np.isin(label, (0, 1)).all()
+        and (numbers[:, :, -1] == label[:, None]).all()
+    )
+    if not sound:
+        _refuse(path, content)
+    genes = [gene.strip() for gene in ids[:, 0]]
+    if len(set(genes)) < len(genes):
+        _refuse(path, content)
+    return _Split(genes, counts, label.astype(np.int8))
+
+
+def _refuse(path: Path, content: bytes) -> NoReturn:
+    """Read a file that failed a check line by line and raise the first thing wrong with it."""
+    lines = re.split(r"\r\n|\r|\n", content.decode("utf-8-sig", errors="replace"))
+    if lines[-1] == "":
+        del lines[-1]
+    seen: dict[str, int] = {}
+    gene, rows, label = "", _BINS, math.nan
+    for number, line in enumerate(lines, start=1):
+        name, position, given = _check_row(line, number, path)
+        where = f"{path}, line {number}, gene {name}"
+        if name != gene and rows < _BINS:
+            raise ChromvizError(
+                f"{path}, line {number - 1}: gene {gene} ends after {rows} of {_BINS} rows"
+            )
+        if rows == _BINS:
+            if name in seen:
+                raise ChromvizError(
+                    f"{where}: the gene begins again; its first row is line {seen[name]}"
+                )
+            gene, rows, label = name, 0, given
+            seen[gene] = number
+        rows += 1
+        if position != rows:
+            raise ChromvizError(
+                f"{where}: bin {position:g} where bin {rows} should be; a gene has its bins "
+                f"1 to {_BINS} in order"
+            )
+        if given != label:
+            raise ChromvizError(
+                f"{where}: label {given:g}, but {label:g} in the rows before; a gene has one label"
+            )
+    if rows < _BINS:
+        raise ChromvizError(
+            f"{path}, line {len(lines)}: gene {gene} ends after {rows} of {_BINS} rows; "
+            "the file may be cut off"
+        )
+    raise ChromvizError(f"{path} is not a plain CSV file; write it as text without quotes")
+
+
+def _check_row(line: str, number: int, path: Path) -> tuple[str, float, float]:
+    """Return gene id, bin id and label of one row, or raise what is wrong with the row itself."""
+    fields = [text.strip() for text in line.split(",")]
+    where = f"{path}, line {number}, gene {fields[0] or '(none)'}"
+    if len(fields) != _COLUMNS:
+        raise ChromvizError(
+            f"{where}: {len(fields)} columns instead of {_COLUMNS} (gene id, bin id, "
+            f"{', '.join(MARKS)}, label)"
+        )
+    if not fields[0]:
+        raise ChromvizError(f"{where}: the gene id is empty")
+    position, *counts, label = (_number(text, where) for text in fields[1:])
+    if min(counts) < 0:
+        raise ChromvizError(f"{where}: a negative value; read counts start at 0")
+    if label not in (0, 1):
+        raise ChromvizError(f"{where}: label {fields[-1]!r} is not 0 or 1")
+    return fields[0], position, label
+
+
+def _number(text: str, where: str) -> float:
+    """Return a finite number that float32 can hold, or raise that `text` is none."""
+    try:
+        # float() reads 1_000 as 1000, which in a table is a slip and not a number.
+        value = math.nan if "_" in text else float(text)
+    except ValueError:
+        value = math.nan
+    if not abs(value) <= _LARGEST:
+        raise ChromvizError(f"{where}: {text!r} is not a finite number")
+    return value

@@ -1,0 +1,80 @@
+"""Where datasets come from: a folder of them, or the one that comes with chromviz."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import xarray as xr
+
+from chromviz import schema
+from chromviz.data.deepchrome import find_deepchrome, read_deepchrome
+from chromviz.errors import ChromvizError
+from chromviz.vocabulary import resolve_cell
+
+_EMBEDDED = "the embedded dataset"
+
+
+def list_cells(folder: Path | None) -> tuple[str, ...]:
+    """Return the names of the cell types at hand, sorted.
+
+    Parameters
+    ----------
+    folder
+        A folder of datasets (``{cell}.nc``) or of DeepChrome CSV, or both; None for the embedded
+        simulated dataset.
+
+    Raises
+    ------
+    ChromvizError
+        If the folder is missing or holds no cell type.
+    """
+    if folder is None:
+        from chromviz.data.simulate import EMBEDDED_CELLS
+
+        return EMBEDDED_CELLS
+    return tuple(_find(Path(folder)))
+
+
+def open_cell(folder: Path | None, name: str) -> xr.Dataset:
+    """Read one cell type's dataset, and no other.
+
+    Parameters
+    ----------
+    folder
+        As in :func:`list_cells`. Where a cell type is there in both formats, the dataset is read:
+        it knows more than the CSV.
+    name
+        EID, common name, or the dataset's own name, in any case.
+
+    Raises
+    ------
+    ChromvizError
+        If the folder is missing or holds no cell type, none goes by that name, or its files are
+        damaged.
+    """
+    if folder is None:
+        from chromviz.data.simulate import EMBEDDED_CELLS, simulate
+
+        return simulate(resolve_cell(name, EMBEDDED_CELLS, _EMBEDDED))
+    found = _find(Path(folder))
+    cell = resolve_cell(name, tuple(found), str(folder))
+    path = found[cell]
+    return schema.load_dataset(path) if path.suffix == ".nc" else read_deepchrome(path, cell)
+
+
+def _find(folder: Path) -> dict[str, Path]:
+    """Return each cell type's file, or its folder of CSV, by name."""
+    if not folder.is_dir():
+        problem = "is not a folder" if folder.exists() else "does not exist"
+        raise ChromvizError(
+            f"{folder} {problem}; give a folder of datasets ({{cell}}.nc) or of DeepChrome CSV"
+        )
+    found = find_deepchrome(folder)
+    # A name that begins with a dot is a file that is still being written.
+    found |= {path.stem: path for path in folder.glob("*.nc") if not path.name.startswith(".")}
+    if not found:
+        raise ChromvizError(
+            f"{folder} holds no dataset: neither {{cell}}.nc nor "
+            "{cell}/classification/{train,valid,test}.csv; make one with 'chromviz prepare'"
+        )
+    return dict(sorted(found.items()))

@@ -1,0 +1,187 @@
+"""Agreement with a reference track: the numbers of Table 3 as a forest plot."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from chromviz.plot.labels import CONTROLS, method_label, model_label
+from chromviz.plot.style import (
+    GREY,
+    MARK_COLOURS,
+    WIDTH_1_AND_A_HALF_COLUMNS,
+    axes_for,
+    is_simulated,
+    mark_simulated,
+    only_value,
+)
+from chromviz.plot.tables import check_table3, format_r
+from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK, cell_label
+
+_METHOD_COLOUR = MARK_COLOURS[REFERENCE_TRACK]
+_CONTROL_COLOUR = "#333333"
+# Rows are one apart; the paper's value sits this far below ours, so that neither hides the other.
+_PAPER_OFFSET = 0.28
+# The controls' heading stands in a row of its own.
+_GAP = 1.0
+
+
+def plot_table3(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw each method's r with its interval, the controls below, the paper's values beside.
+
+    Parameters
+    ----------
+    table
+        The rows of ``table3.csv`` of one cell type, mark and track: see
+        :func:`chromviz.plot.tables.table3_markdown`. A row whose ``estimate`` is NaN is written
+        "undefined"; one whose interval is NaN has a point alone.
+    ax
+        Where to draw; new Axes 120 mm wide if None.
+
+    Returns
+    -------
+    Axes
+        x is Pearson's r, up to 1. A line and band at the raw signal's r and interval show
+        what following the input alone would give, where the table has that control.
+
+    Raises
+    ------
+    ChromvizError
+        If a column is missing, the table is empty, or it mixes cell types, marks or tracks.
+    """
+    what = "the plot of Table 3"
+    check_table3(table, what)
+    cell, mark, track = (str(only_value(table, name, what)) for name in ("cell", "mark", "track"))
+    control = table["method"].isin(CONTROLS)
+    rows = table.iloc[np.argsort(control.to_numpy(), kind="stable")]
+    places = [
+        float(place) + (_GAP if row["method"] in CONTROLS and (~control).any() else 0.0)
+        for place, (_, row) in enumerate(rows.iterrows())
+    ]
+    line = 0.27 if _has_gene_sets(table) else 0.19  # inches a row, of two lines or one
+    with axes_for(ax, WIDTH_1_AND_A_HALF_COLUMNS, 1.2 + line * len(rows)) as axes:
+        handles = _draw_reference(axes, rows)
+        for place, (_, row) in zip(places, rows.iterrows(), strict=True):
+            _draw_row(axes, place, row)
+        if control.any() and (~control).any():
+            boundary = int((~control).sum()) - 0.5
+            axes.axhline(boundary, color=GREY, linewidth=0.5, gid="rule")
+            _beside(
+                axes, boundary + 0.5, "Controls", left=True, fontweight="bold", fontsize="small"
+            )
+        axes.axvline(0, color=GREY, linewidth=0.5, zorder=0, gid="zero")
+        axes.set_xlim(_left_limit(rows), 1)
+        axes.set_ylim(places[-1] + 0.6, -0.6)
+        axes.set_yticks(places, [_row_label(row, table) for _, row in rows.iterrows()])
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.set_xlabel(f"Pearson's r\n(mean {mark} weights, mean {track} coverage)")
+        axes.set_title(cell_label(cell), loc="left", fontweight="bold")
+        handles = [
+            Line2D([], [], color=GREY, marker="o", linewidth=1, label="r, 95% interval"),
+            *_paper_handle(rows),
+            *handles,
+        ]
+        # Below the x axis's label, a distance counted in lines and not in heights of the Axes.
+        axes.legend(
+            handles=handles,
+            loc="upper center",
+            bbox_to_anchor=(0.5, 0),
+            borderaxespad=5.7,
+            ncols=3,
+        )
+        if is_simulated(table):
+            mark_simulated(axes)
+        return axes
+
+
+def _draw_row(axes: Axes, place: float, row: pd.Series) -> None:
+    colour = _CONTROL_COLOUR if row["method"] in CONTROLS else _METHOD_COLOUR
+    if pd.notna(row["ci_low"]) and pd.notna(row["ci_high"]):
+        interval = [row["ci_low"], row["ci_high"]]
+        axes.plot(interval, [place, place], color=colour, linewidth=1, gid="interval")
+    if pd.notna(row["estimate"]):
+        axes.plot(row["estimate"], place, "o", color=colour, gid="estimate", clip_on=False)
+    if pd.notna(row["paper"]):
+        axes.plot(
+            row["paper"],
+            place + _PAPER_OFFSET,
+            "D",
+            markerfacecolor="white",
+            markeredgecolor=_CONTROL_COLOUR,
+            markeredgewidth=0.6,
+            markersize=3,
+            gid="paper",
+            clip_on=False,
+        )
+    colour = GREY if pd.isna(row["estimate"]) else "black"
+    _beside(axes, place, format_r(row), fontsize="small", color=colour)
+
+
+def _beside(axes: Axes, place: float, text: str, *, left: bool = False, **style: Any) -> None:
+    """Write beside the Axes, in line with a row."""
+    axes.annotate(
+        text,
+        (0 if left else 1, place),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(-2, 0) if left else (8, 0),
+        textcoords="offset points",
+        ha="right" if left else "left",
+        va="center_baseline",
+        annotation_clip=False,
+        **style,
+    )
+
+
+def _left_limit(rows: pd.DataFrame) -> float:
+    """Return the left end of the x axis: 0, or the half below the least value."""
+    least = min(0.0, float(rows[["estimate", "ci_low", "paper"]].min().min()))
+    return max(-1.0, math.floor(least * 2) / 2)
+
+
+def _draw_reference(axes: Axes, rows: pd.DataFrame) -> list[Line2D]:
+    """Draw the raw signal's r as a line and its interval as a band, for each such row."""
+    colour = MARK_COLOURS[PROMOTER_MARK]
+    lines = []
+    for _, row in rows[(rows["method"] == "raw_signal") & rows["estimate"].notna()].iterrows():
+        line = axes.axvline(row["estimate"], color=colour, linewidth=0.7, linestyle=(0, (4, 2)))
+        line.set(zorder=1, label="raw signal (line and band)", gid="raw signal")
+        lines.append(line)
+        if pd.notna(row["ci_low"]) and pd.notna(row["ci_high"]):
+            band = axes.axvspan(row["ci_low"], row["ci_high"], color=colour, alpha=0.15)
+            band.set(linewidth=0, zorder=0, gid="raw signal interval")
+    return lines[:1]  # one entry of the legend stands for all
+
+
+def _paper_handle(rows: pd.DataFrame) -> list[Line2D]:
+    if rows["paper"].isna().all():
+        return []
+    return [
+        Line2D(
+            [],
+            [],
+            linestyle="none",
+            marker="D",
+            markerfacecolor="white",
+            markeredgecolor=_CONTROL_COLOUR,
+            markeredgewidth=0.6,
+            markersize=3,
+            label="paper",
+        )
+    ]
+
+
+def _row_label(row: pd.Series, table: pd.DataFrame) -> str:
+    model = row["model"] if isinstance(row["model"], str) else ""
+    parts = [method_label(str(row["method"])), model_label(model)]
+    label = ", ".join(filter(None, parts))
+    return f"{label}\n{row['gene_set']}" if _has_gene_sets(table) else label
+
+
+def _has_gene_sets(table: pd.DataFrame) -> bool:
+    return table["gene_set"].nunique() > 1

@@ -1,0 +1,153 @@
+"""The weights of the marks for one gene across cell types: Figure 2c of the paper."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from chromviz.errors import ChromvizError
+from chromviz.plot.style import (
+    WIDTH_1_COLUMN,
+    axes_for,
+    figure_style,
+    is_simulated,
+    mark_simulated,
+    only_value,
+    require_columns,
+)
+from chromviz.vocabulary import COMMON_NAMES, mark_label
+
+BETA_COLUMNS = (
+    "gene",
+    "symbol",
+    "cell",
+    "mark",
+    "weight",
+    "probability",
+    "label",
+    "expression",
+    "simulated",
+    "split",
+)
+_STATES = {1: "labelled ON", 0: "labelled OFF"}
+_SPLITS = {"train": "training gene", "valid": "validation gene", "test": "test gene"}
+_HEIGHT = 2.5
+# Inches that each cell type beyond the third adds, so that its header still fits.
+_COLUMN = 0.76
+
+
+def plot_beta(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw one gene's β as a heatmap: marks by cell types.
+
+    Parameters
+    ----------
+    table
+        One row a cell type and mark, of one gene: ``gene`` (id), ``symbol``, ``cell``, ``mark``,
+        ``weight`` (β, a share: sums to 1 over the marks; NaN, drawn empty, where the cell
+        type has none),
+        ``probability`` (of ON, as the model gave it, or NaN), ``label`` (1 ON, 0 OFF,
+        -1 unknown), ``expression`` (not drawn), ``simulated`` (0 or 1), ``split`` (of the gene
+        in that cell type: a weight on a gene trained on says less). Rows and columns keep the
+        table's order.
+    ax
+        Where to draw; new Axes of one column's width if None.
+
+    Returns
+    -------
+    Axes
+        With one mesh, the value printed in each cell, and a colour bar below.
+
+    Raises
+    ------
+    ChromvizError
+        If a column is missing, the table is empty, holds several genes, or a mark of a cell
+        type twice.
+    """
+    # Imported here: seaborn takes half a second, and every command line would pay for it.
+    import seaborn as sns
+
+    require_columns(table, BETA_COLUMNS, "the β heatmap")
+    gene = str(only_value(table, "gene", "the β heatmap"))
+    twice = table.duplicated(["cell", "mark"])
+    if twice.any():
+        row = table[twice].iloc[0]
+        raise ChromvizError(
+            f"the β heatmap needs each mark of a cell type once; {row['cell']} has {row['mark']} "
+            "more than once"
+        )
+    cells, marks = list(table["cell"].unique()), list(table["mark"].unique())
+    weights = table.pivot(index="mark", columns="cell", values="weight")
+    weights = weights.reindex(index=marks, columns=cells)
+    first = table.drop_duplicates("cell").set_index("cell")
+    with axes_for(ax, _width(table), _HEIGHT) as axes:
+        sns.heatmap(
+            weights,
+            ax=axes,
+            vmin=0,
+            vmax=_upper(weights),
+            # No darker than black print can be read on.
+            cmap=sns.light_palette("#4292c6", as_cmap=True),
+            annot=True,
+            annot_kws={"color": "black"},
+            fmt=".2f",
+            linewidths=0.5,
+            linecolor="white",
+            xticklabels=[_column_header(cell, first.loc[cell]) for cell in cells],
+            yticklabels=[mark_label(mark) for mark in marks],
+            cbar_kws={
+                "label": "β (sums to 1 over marks)",
+                "orientation": "horizontal",
+                "location": "bottom",
+                "aspect": 30,
+                "shrink": 1.0,
+                "pad": 0.04,
+            },
+        )
+        axes.set(xlabel="", ylabel="")
+        axes.xaxis.tick_top()
+        axes.tick_params(length=0, labelrotation=0)
+        symbol = first["symbol"].iloc[0]
+        named = isinstance(symbol, str) and symbol not in ("", gene)
+        title = f"{symbol}\n{gene}" if named else gene
+        axes.set_title(title, loc="left", fontweight="bold", parse_math=False)
+        if is_simulated(table):
+            mark_simulated(axes)
+        return axes
+
+
+def draw_figure2c(table: pd.DataFrame) -> Figure:
+    """Draw Figure 2c: :func:`plot_beta` in a figure of its own.
+
+    Parameters
+    ----------
+    table
+        As for :func:`plot_beta`.
+
+    Returns
+    -------
+    Figure
+        One column (85 mm) wide for up to three cell types, wider for more.
+    """
+    require_columns(table, BETA_COLUMNS, "Figure 2c")
+    with figure_style():
+        fig = Figure(figsize=(_width(table), _HEIGHT))
+        plot_beta(table, fig.subplots())
+        return fig
+
+
+def _width(table: pd.DataFrame) -> float:
+    return WIDTH_1_COLUMN + _COLUMN * max(0, table["cell"].nunique() - 3)
+
+
+def _upper(weights: pd.DataFrame) -> float:
+    """Return the top of the colour scale: the greatest weight, or 1 where there is none."""
+    greatest = float(weights.max().max())
+    return greatest if greatest > 0 else 1.0
+
+
+def _column_header(cell: str, row: pd.Series) -> str:
+    state = _STATES.get(row["label"], "label unknown")
+    probability = "–" if pd.isna(row["probability"]) else f"{row['probability']:.2f}"
+    split = _SPLITS.get(row["split"], "in no split")
+    return f"{COMMON_NAMES.get(cell, cell)}\n{state}\np(ON) {probability}\n{split}"

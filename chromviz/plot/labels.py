@@ -1,0 +1,45 @@
+"""How figures and tables call methods and models: for people, never as identifiers."""
+
+from __future__ import annotations
+
+#: Methods that explain no model: what an explanation has to beat.
+CONTROLS = ("raw_signal", "tss_distance", "uniform", "random")
+METHOD_LABELS: dict[str, str] = {
+    "alpha": "α map",
+    "beta": "β map",
+    "alpha_beta": "α × β map",
+    "saliency": "saliency (signed)",
+    "saliency_absolute": "saliency (absolute)",
+    "class_optimization": "class optimization",
+    "input_x_gradient": "input × gradient",
+    "integrated_gradients": "integrated gradients",
+    "gradient_shap": "GradientSHAP",
+    "deep_lift": "DeepLIFT",
+    "smoothgrad": "SmoothGrad",
+    "guided_backprop": "guided backpropagation",
+    "feature_ablation": "feature ablation",
+    "shapley_sampling": "Shapley sampling",
+    "raw_signal": "raw signal",
+    "tss_distance": "distance to the TSS",
+    "uniform": "uniform",
+    "random": "random",
+}
+MODEL_LABELS: dict[str, str] = {
+    "lstm-alpha-beta": "LSTM-α,β",
+    "lstm-alpha": "LSTM-α",
+    "lstm-attn": "LSTM-Attn",
+    "lstm": "LSTM",
+    "cnn-attn": "CNN-Attn",
+    "cnn-alpha-beta": "CNN-α,β",
+    "deepchrome": "DeepChrome (CNN)",
+}
+
+
+def method_label(method: str) -> str:
+    """Return how people call a method; an unknown name as it is."""
+    return METHOD_LABELS.get(method, method)
+
+
+def model_label(model: str) -> str:
+    """Return how people call a model; an unknown name as it is."""
+    return MODEL_LABELS.get(model, model)

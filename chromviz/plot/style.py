@@ -1,0 +1,275 @@
+"""How every figure looks: sizes, colours, the style sheet, and files that can be made again.
+
+No function here touches matplotlib's global state: the style holds inside :func:`figure_style`,
+and figures are made without pyplot, so none stays registered after it was saved.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import metadata as package_metadata
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from chromviz.errors import ChromvizError
+from chromviz.provenance import atomic_path
+
+_MM = 1 / 25.4
+#: Widths that journals print, in inches: one column (85 mm), between (120 mm), two (180 mm).
+WIDTH_1_COLUMN = 85 * _MM
+WIDTH_1_AND_A_HALF_COLUMNS = 120 * _MM
+WIDTH_2_COLUMNS = 180 * _MM
+
+#: Okabe and Ito's colour-blind safe palette (2008), dealt out near to the colours that genome
+#: browsers give these marks: red promoter, orange enhancer, green gene body.
+MARK_COLOURS: dict[str, str] = {
+    "H3K27me3": "#CC79A7",
+    "H3K36me3": "#009E73",
+    "H3K4me1": "#E69F00",
+    "H3K4me3": "#D55E00",
+    "H3K9me3": "#56B4E9",
+    "H3K27ac": "#0072B2",
+}
+# For other marks: Paul Tol's "muted" scheme, colour-blind safe too, less those that are near to
+# the colours above.
+_OTHER_COLOURS = ("#332288", "#117733", "#882255", "#999933", "#AA4499", "#000000", "#CC6677")
+
+#: Colour of everything that is not data: baselines, rules, notes.
+GREY = "#777777"
+#: What every figure of simulated data says.
+SIMULATED_NOTE = "Simulated data"
+# The keys that the PDF standard knows; anything else is written among its keywords.
+_PDF_KEYS = ("Title", "Author", "Subject", "Keywords", "Creator")
+_FORMATS = ("pdf", "png", "svg")
+
+
+@contextmanager
+def figure_style() -> Iterator[None]:
+    """Apply chromviz's style while the context lasts, and restore the caller's after it.
+
+    Matplotlib reads some settings only when it draws (tick sizes, font embedding), so save
+    figures with :func:`save_figure` or :func:`render_figure`, or inside this context.
+    """
+    with (
+        resources.as_file(resources.files("chromviz.plot") / "chromviz.mplstyle") as sheet,
+        mpl.rc_context(fname=sheet),
+    ):
+        yield
+
+
+@contextmanager
+def axes_for(ax: Axes | None, width: float, height: float) -> Iterator[Axes]:
+    """Give the caller's Axes in the caller's style, or new Axes in chromviz's.
+
+    Parameters
+    ----------
+    ax
+        The caller's Axes, or None for new ones in a figure of their own.
+    width, height
+        Size of the new figure, in inches.
+    """
+    if ax is not None:
+        yield ax
+        return
+    with figure_style():
+        yield Figure(figsize=(width, height)).subplots()
+
+
+def mark_colour(mark: str) -> str:
+    """Return the colour of a mark as hex; always the same for the same name."""
+    if mark in MARK_COLOURS:
+        return MARK_COLOURS[mark]
+    # Not hash(): it differs from one Python process to the next.
+    return _OTHER_COLOURS[zlib.crc32(mark.encode()) % len(_OTHER_COLOURS)]
+
+
+def mark_colours(marks: Iterable[str]) -> dict[str, str]:
+    """Return a colour for each mark of one plot, apart from each other while colours last."""
+    colours: dict[str, str] = {}
+    for mark in marks:
+        colour = mark_colour(mark)
+        if mark not in MARK_COLOURS and colour in colours.values():
+            free = [other for other in _OTHER_COLOURS if other not in colours.values()]
+            colour = free[0] if free else colour
+        colours[mark] = colour
+    return colours
+
+
+def require_columns(table: pd.DataFrame, columns: Iterable[str], what: str) -> None:
+    """Check that a table has the columns that a plot needs.
+
+    Raises
+    ------
+    ChromvizError
+        Naming the columns that are missing.
+    """
+    lacking = [name for name in columns if name not in table.columns]
+    if lacking:
+        raise ChromvizError(
+            f"{what} needs the column{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}; "
+            f"the table has {', '.join(map(str, table.columns)) or 'none'}"
+        )
+
+
+def only_value(table: pd.DataFrame, column: str, what: str) -> Any:
+    """Return the one value that a column holds.
+
+    Raises
+    ------
+    ChromvizError
+        If the table is empty or the column holds several values, which one plot would mix up.
+    """
+    values = table[column].dropna().unique()
+    if len(values) != 1:
+        found = ", ".join(map(str, values)) or "none"
+        raise ChromvizError(f"{what} needs one {column} in its table; found {found}")
+    return values[0]
+
+
+def is_simulated(table: pd.DataFrame) -> bool:
+    """Return whether any row of a table rests on simulated data (column ``simulated``)."""
+    return "simulated" in table.columns and bool((table["simulated"] == 1).any())
+
+
+def mark_simulated(ax: Axes) -> None:
+    """Say above the Axes, at the right, that the data are simulated."""
+    ax.set_title(SIMULATED_NOTE, loc="right", fontweight="bold", color=MARK_COLOURS["H3K4me3"])
+
+
+def head_figure(fig: Figure, lines: Iterable[str], *, simulated: bool) -> None:
+    """Head a figure with lines at the left and, of simulated data, the note at the right."""
+    # The layout leaves room for a suptitle, not for other text: the note shares its first line,
+    # which the layout puts at its padding from the top (so no y is given).
+    text = "\n".join(textwrap.fill(line, 44 if row else 28) for row, line in enumerate(lines))
+    fig.suptitle(text, x=0.01, ha="left", fontweight="bold", parse_math=False)
+    if simulated:
+        top = 1 - mpl.rcParams["figure.constrained_layout.h_pad"] / fig.get_figheight()
+        fig.text(
+            0.99,
+            top,
+            SIMULATED_NOTE,
+            ha="right",
+            va="top",
+            fontweight="bold",
+            fontsize=mpl.rcParams["figure.titlesize"],
+            color=MARK_COLOURS["H3K4me3"],
+        )
+
+
+def legend_below(fig: Figure, panels: Iterable[Axes]) -> None:
+    """Name the lines of all panels once, below them, and say what the shading is."""
+    named: dict[str, Artist] = {}
+    for axes in panels:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            named.setdefault(label, handle)
+    if named:
+        named["95% interval"] = Patch(color=GREY, alpha=0.35, linewidth=0)
+        fig.legend(list(named.values()), list(named), loc="outside lower center", ncols=2)
+
+
+def say_empty(ax: Axes, text: str) -> None:
+    """Say in the middle of Axes why nothing is drawn in them."""
+    # On white, so that the line at the TSS does not run through the words.
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 2}
+    centre = {"ha": "center", "va": "center"}
+    ax.text(0.5, 0.5, text, centre, transform=ax.transAxes, color=GREY, bbox=box)
+
+
+def says_simulated(fig: Figure) -> bool:
+    """Return whether a figure says that its data are simulated."""
+    words = [text.get_text() for text in fig.texts]
+    words += [ax.get_title(loc="right") for ax in fig.axes]
+    return SIMULATED_NOTE in words
+
+
+def render_figure(fig: Figure, kind: str, metadata: Mapping[str, str]) -> bytes:
+    """Draw a figure as the bytes of a file, the same bytes every time.
+
+    Parameters
+    ----------
+    fig
+        The figure; one that says "Simulated data" also says so in the file's metadata.
+    kind
+        ``pdf``, ``png`` (300 dpi) or ``svg``.
+    metadata
+        What the file says about itself. PNG keeps every key; PDF and SVG have few of their own
+        (``Title``, ``Keywords``, ``Creator`` …) and list the rest among the keywords.
+
+    Raises
+    ------
+    ChromvizError
+        If the kind is another one.
+    """
+    if kind not in _FORMATS:
+        raise ChromvizError(f"no figure format {kind!r}; known: {', '.join(_FORMATS)}")
+    record = {"Creator": f"chromviz {package_metadata.version('chromviz')}", **metadata}
+    if says_simulated(fig):
+        record["Data"] = SIMULATED_NOTE
+    buffer = io.BytesIO()
+    with figure_style():
+        fig.savefig(buffer, format=kind, metadata=_file_metadata(kind, record))
+    return buffer.getvalue()
+
+
+def save_figure(fig: Figure, stem: Path, *, metadata: Mapping[str, str]) -> list[Path]:
+    """Write a figure as PDF and as PNG, each whole or not at all.
+
+    The same figure and metadata give the same bytes: no file holds the time it was made.
+
+    Parameters
+    ----------
+    fig
+        The figure.
+    stem
+        The files' path without its suffix.
+    metadata
+        What the files say about themselves: see :func:`render_figure`.
+
+    Returns
+    -------
+    list of Path
+        ``stem.pdf`` and ``stem.png``.
+
+    Raises
+    ------
+    ChromvizError
+        If the folder cannot be written to.
+    """
+    written = []
+    for kind in ("pdf", "png"):
+        # Not with_suffix: it would cut "figure2a.v1" short.
+        path = stem.with_name(f"{stem.name}.{kind}")
+        content = render_figure(fig, kind, metadata)
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(content)
+        written.append(path)
+    return written
+
+
+def _file_metadata(kind: str, record: Mapping[str, str]) -> dict[str, Any]:
+    """Return the metadata as matplotlib's writer of this format takes it, without a date."""
+    if kind == "png":
+        return dict(record)
+    own = {key: record[key] for key in _PDF_KEYS if key in record}
+    rest = [f"{key}: {value}" for key, value in record.items() if key not in own]
+    keywords = [own["Keywords"]] if "Keywords" in own else []
+    known: dict[str, Any] = {**own, "Keywords": "; ".join(keywords + rest)}
+    if kind == "pdf":
+        return known | {"CreationDate": None}
+    # SVG's Dublin Core has a "Description" where PDF has a "Subject", and no "Author".
+    if "Subject" in known:
+        known["Description"] = known.pop("Subject")
+    creator = "; ".join(known.pop(key) for key in ("Author", "Creator") if key in known)
+    return known | {"Creator": creator, "Date": None}

@@ -1,0 +1,344 @@
+"""The main job: train, explain, validate and draw one cell type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from chromviz import provenance
+from chromviz.data.store import list_cells, open_cell
+from chromviz.errors import ChromvizError
+from chromviz.extract import find_method, methods
+from chromviz.extract.run import extract, serves
+from chromviz.models import find_model
+from chromviz.models.checkpoint import TrainedModel
+from chromviz.plot.profiles import draw_figure2a, draw_figure2b
+from chromviz.plot.style import save_figure
+from chromviz.plot.tables import table3_latex, table3_markdown
+from chromviz.progress import SILENT, Reporter
+from chromviz.recipes.folder import ResultFolder
+from chromviz.recipes.gene import (
+    BETA_MODEL,
+    PAPER_GENE,
+    figure_metadata,
+    gene_rows,
+    reason_of,
+    write_figure2c,
+)
+from chromviz.recipes.trained import trained
+from chromviz.schema import dataset_hash, find_gene, gene_counts, load_attribution, save_attribution
+from chromviz.validate import coverage_profile, table3, weight_profiles
+from chromviz.validate.agreement import reference_genes
+from chromviz.vocabulary import PAPER_CELLS, REFERENCE_TRACK, cell_label
+
+#: The models of the paper's Table 3.
+MODELS = ("lstm-alpha", "lstm-alpha-beta", "deepchrome")
+
+#: The methods of Table 3. Class optimisation runs on models without attention, as in the paper:
+#: on an LSTM its thousand steps take longer than training.
+METHODS = ("alpha", "saliency", "saliency_absolute", "class_optimization")
+
+
+_FIGURE2B = (
+    *("cell", "model", "method", "role", "mark", "unit", "bin_start", "bin_width"),
+    *("mean", "ci_low", "ci_high", "n_genes", "simulated"),
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison found.
+
+    Parameters
+    ----------
+    folder
+        The result folder.
+    dataset
+        The cell type.
+    table
+        Table 3, see :func:`chromviz.validate.table3`.
+    models
+        The trained models.
+    made, kept
+        Steps done now, and steps found done.
+    """
+
+    folder: Path
+    dataset: xr.Dataset
+    table: pd.DataFrame
+    models: list[TrainedModel]
+    made: list[str]
+    kept: list[str]
+
+
+def compare(
+    cell: str,
+    *,
+    data: Path | None = None,
+    out: Path | None = None,
+    models: Sequence[str] = MODELS,
+    method_names: Sequence[str] | None = None,
+    gene: str | None = None,
+    seed: int = 0,
+    n_bootstrap: int = 2000,
+    device: str = "cpu",
+    reporter: Reporter = SILENT,
+) -> Comparison:
+    """Train models on a cell type, explain them, and hold the explanations against H3K27ac.
+
+    Parameters
+    ----------
+    cell
+        EID, common name, or a dataset's own name.
+    data
+        A folder of datasets or DeepChrome CSV; None for the embedded simulated dataset.
+    out
+        The result folder; ``results/{cell}`` if not given.
+    models
+        Architectures.
+    method_names
+        Methods; by default those of the paper, each on the models it can serve. Controls are
+        always there.
+    gene
+        The gene of Figure 2c. By default PAX5, as in the paper, or, where models cannot read it,
+        the test gene with the highest expression.
+    seed
+        Seed of training, of methods that draw, and of the bootstrap.
+    n_bootstrap
+        Resamples of genes.
+    device
+        Where to train and extract.
+    reporter
+        Told how it goes.
+
+    Returns
+    -------
+    Comparison
+        Table 3 and what it came from. The folder holds ``table3.{csv,md,tex}``,
+        ``attributions/{model}.{method}.nc``, ``figure2{a,b,c}.{pdf,png,csv}`` and
+        ``manifest.json``.
+
+    Raises
+    ------
+    ChromvizError
+        If the cell type, a model, a method or the gene is unknown or cannot serve, the dataset
+        lacks the reference track, or the folder cannot be written to.
+    """
+    specs = [find_model(name) for name in dict.fromkeys(models)]
+    dataset = open_cell(data, cell)
+    name = str(dataset.attrs["cell"])
+    reference_genes(dataset, REFERENCE_TRACK)  # fail before training, not after
+    asked = None if gene is None else _readable(dataset, gene)
+    folder = ResultFolder(out or Path("results") / name, f"compare {name}")
+    folder["seed"] = seed
+    folder["simulated"] = int(dataset.attrs["simulated"])
+    folder["dataset"] = {
+        "cell": name,
+        "sha256": dataset_hash(dataset),
+        "genes": gene_counts(dataset),
+        "sources": dataset.attrs["sources"],
+    }
+    fitted = {
+        spec.name: trained(spec.name, dataset, seed=seed, device=device, reporter=reporter)[0]
+        for spec in specs
+    }
+    folder["models"] = {key: {**asdict(model.card), "curve": None} for key, model in fitted.items()}
+
+    def explain(method: str, model: TrainedModel | None) -> xr.Dataset:
+        return _explained(folder, method, model, dataset, seed, device, reporter)
+
+    plan = _plan(list(fitted.values()), method_names)
+    attributions = [explain(method, model) for method, model in plan]
+    table = _table(folder, attributions, dataset, n_bootstrap, seed)
+
+    shown = _shown_model(list(fitted))
+    if shown is not None:
+        alpha = explain("alpha", fitted[shown])
+        _write_figure2a(folder, weight_profiles(alpha))
+        _write_figure2b(folder, weight_profiles(alpha), coverage_profile(dataset), dataset)
+    if BETA_MODEL in fitted:
+        position = _default_gene(dataset, reporter) if asked is None else asked
+        _figure2c(folder, dataset, position, data, seed, device, reporter)
+    folder.save()
+    return Comparison(folder.path, dataset, table, list(fitted.values()), folder.made, folder.kept)
+
+
+def _plan(
+    models: Sequence[TrainedModel], names: Sequence[str] | None
+) -> list[tuple[str, TrainedModel | None]]:
+    """Return which methods run on which models: those that can serve, then the controls."""
+    plan: list[tuple[str, TrainedModel | None]] = []
+    if names is None:
+        for model in models:
+            attends = bool(find_model(model.card.name).attends)
+            plan += [
+                (name, model)
+                for name in METHODS
+                if not serves(find_method(name), model)
+                and not (name == "class_optimization" and attends)
+            ]
+    else:
+        for name in dict.fromkeys(find_method(name).name for name in names):
+            refusals = [serves(find_method(name), model) for model in models]
+            if refusals and all(refusals):
+                raise ChromvizError(refusals[0])
+            plan += [
+                (name, model)
+                for model, refusal in zip(models, refusals, strict=True)
+                if not refusal and not find_method(name).is_control
+            ]
+        flat = [name for name, _ in plan if "bin" not in find_method(name).dims]
+        if flat:
+            raise ChromvizError(
+                f"the method {flat[0]!r} gives no weights over bins, which Table 3 compares; "
+                "leave it out of --methods"
+            )
+    return plan + [(name, None) for name, method in methods().items() if method.is_control]
+
+
+def _explained(
+    folder: ResultFolder,
+    method: str,
+    model: TrainedModel | None,
+    dataset: xr.Dataset,
+    seed: int,
+    device: str,
+    reporter: Reporter,
+) -> xr.Dataset:
+    """Return an attribution over the test genes from the folder, extracting it if need be."""
+    owner = model.card.name if model else "control"
+    file = f"attributions/{owner}.{method}.nc"
+    made_from = {
+        "method": method,
+        "parameters": dict(find_method(method).parameters),
+        "model": model.card.weights_hash if model else "",
+        "dataset": dataset_hash(dataset),
+        "seed": seed,
+    }
+
+    def make() -> None:
+        attribution = extract(
+            method, model, dataset, seed=seed, device=device, progress=reporter.progress
+        )
+        save_attribution(attribution, folder.path / file)
+
+    folder.once(f"{owner}.{method}", made_from, [file], make)
+    return load_attribution(folder.path / file)
+
+
+def _table(
+    folder: ResultFolder,
+    attributions: Sequence[xr.Dataset],
+    dataset: xr.Dataset,
+    n_bootstrap: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Write Table 3 in its three forms."""
+    table = table3(attributions, dataset, n_bootstrap=n_bootstrap, seed=seed)
+    forms = {
+        "table3.csv": table.to_csv(index=False),
+        "table3.md": table3_markdown(table),
+        "table3.tex": table3_latex(table),
+    }
+
+    def make() -> None:
+        for file, text in forms.items():
+            provenance.write_text(folder.path / file, text)
+
+    folder.once("table3", forms, list(forms), make)
+    return table
+
+
+def _shown_model(names: Sequence[str]) -> str | None:
+    """Return the model whose α Figures 2a and 2b show: AttentiveChrome, or the first with α."""
+    attending = [name for name in names if "alpha" in find_model(name).attends]
+    return BETA_MODEL if BETA_MODEL in attending else next(iter(attending), None)
+
+
+def _write_figure(
+    folder: ResultFolder, name: str, title: str, table: pd.DataFrame, draw: Any
+) -> None:
+    """Write a figure as PDF, PNG and the CSV of what it shows."""
+    csv = table.to_csv(index=False)
+
+    def make() -> None:
+        provenance.write_text(folder.path / f"{name}.csv", csv)
+        metadata = figure_metadata(title, table)
+        save_figure(draw(table), folder.path / name, metadata=metadata)
+
+    folder.once(name, csv, [f"{name}.{form}" for form in ("csv", "pdf", "png")], make)
+
+
+def _write_figure2a(folder: ResultFolder, profiles: pd.DataFrame) -> None:
+    title = "Figure 2a: mean α by mark and predicted state"
+    _write_figure(folder, "figure2a", title, profiles, draw_figure2a)
+
+
+def _write_figure2b(
+    folder: ResultFolder, profiles: pd.DataFrame, coverage: pd.DataFrame, dataset: xr.Dataset
+) -> None:
+    weights = profiles[profiles["state"] == "ON"].assign(role="weight", unit="")
+    track = coverage.rename(columns={"track": "mark"}).assign(
+        role="coverage", unit=str(dataset.attrs.get("coverage_unit", ""))
+    )
+    for name in ("model", "method"):
+        track[name] = ""
+    table = pd.concat([track, weights], ignore_index=True)[list(_FIGURE2B)]
+    title = "Figure 2b: mean H3K27ac coverage and mean α"
+    _write_figure(folder, "figure2b", title, table, draw_figure2b)
+
+
+def _readable(dataset: xr.Dataset, gene: str) -> int:
+    """Return a gene's position, refusing one that models cannot read."""
+    position = find_gene(dataset, gene)
+    reason = reason_of(dataset, position)
+    if reason:
+        raise ChromvizError(
+            f"models cannot read {gene} in {cell_label(dataset.attrs['cell'])} ({reason}); "
+            "choose another --gene"
+        )
+    return position
+
+
+def _default_gene(dataset: xr.Dataset, reporter: Reporter) -> int:
+    """Return PAX5's position, or that of the most expressed test gene where PAX5 will not do."""
+    try:
+        return _readable(dataset, PAPER_GENE)
+    except ChromvizError as error:
+        test = np.flatnonzero(dataset["split"].values == "test")
+        expression = dataset["expression"].values[test]
+        # Without expression values (DeepChrome CSV) the first test gene will do.
+        best = test[np.nanargmax(expression)] if np.isfinite(expression).any() else test[0]
+        symbol = dataset["symbol"].values[best] or dataset["gene"].values[best]
+        reporter.say(
+            f"Figure 2c shows {symbol}, the test gene with the highest expression: {error}"
+        )
+        return int(best)
+
+
+def _figure2c(
+    folder: ResultFolder,
+    dataset: xr.Dataset,
+    position: int,
+    data: Path | None,
+    seed: int,
+    device: str,
+    reporter: Reporter,
+) -> None:
+    """Draw one gene's β in this cell type and the paper's others that are at hand."""
+    gene = str(dataset["gene"].values[position])
+    at_hand = [cell for cell in PAPER_CELLS if cell in list_cells(data)]
+    name = str(dataset.attrs["cell"])
+    parts = []
+    for cell in at_hand if name in at_hand else [name, *at_hand]:
+        other = dataset if cell == name else open_cell(data, cell)
+        if gene in set(other["gene"].values):
+            at = find_gene(other, gene)
+            parts.append(gene_rows(other, at, seed=seed, device=device, reporter=reporter))
+    write_figure2c(folder, pd.concat(parts, ignore_index=True))

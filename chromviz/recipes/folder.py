@@ -1,0 +1,111 @@
+"""A result folder that knows what is in it, so that a second run continues the first.
+
+``manifest.json`` records each step with a hash of all it was made from and the hashes of the
+files it wrote. A step whose hash and files are as recorded is not done again. The manifest is
+written after each step, and every file whole or not at all, so an interrupted run can go on.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from chromviz import provenance
+from chromviz.errors import ChromvizError
+
+MANIFEST = "manifest.json"
+_SCHEMA = "chromviz-results"
+
+
+class ResultFolder:
+    """A folder of results and its manifest.
+
+    Parameters
+    ----------
+    path
+        The folder; made if it is missing.
+    subject
+        What the results are of, for instance ``"compare E123"``; a folder keeps to one subject.
+
+    Raises
+    ------
+    ChromvizError
+        If the folder cannot be written to, or holds results of something else.
+    """
+
+    def __init__(self, path: Path, subject: str) -> None:
+        provenance.ensure_folder(path)
+        self.path = path
+        self.made: list[str] = []
+        self.kept: list[str] = []
+        self._record = self._read(subject)
+        self._record |= {"schema": _SCHEMA, "subject": subject, **provenance.stamp()}
+        self._record["versions"] = provenance.versions()
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """Record a fact about the run in the manifest."""
+        self._record[name] = value
+
+    def once(
+        self, step: str, made_from: Any, files: Sequence[str], make: Callable[[], None]
+    ) -> None:
+        """Do a step unless it is done already and its files are untouched.
+
+        Parameters
+        ----------
+        step
+            The step's name.
+        made_from
+            Everything that decides the result, as JSON takes it.
+        files
+            Names of the files that the step writes, below the folder.
+        make
+            Writes them.
+        """
+        key = provenance.hash_json([made_from, provenance.versions()["chromviz"]])
+        steps: dict[str, Any] = self._record.setdefault("steps", {})
+        known = steps.get(step, {})
+        if known.get("key") == key and self._untouched(known.get("files", {}), files):
+            self.kept.append(step)
+            return
+        started = time.perf_counter()
+        make()
+        steps[step] = {
+            "key": key,
+            "seconds": round(time.perf_counter() - started, 2),
+            "files": {name: provenance.hash_file(self.path / name) for name in files},
+        }
+        self.made.append(step)
+        self.save()
+
+    def save(self) -> None:
+        """Write the manifest."""
+        provenance.write_json(self.path / MANIFEST, self._record)
+
+    def _untouched(self, recorded: dict[str, str], files: Sequence[str]) -> bool:
+        return set(recorded) == set(files) and all(
+            (self.path / name).is_file() and provenance.hash_file(self.path / name) == digest
+            for name, digest in recorded.items()
+        )
+
+    def _read(self, subject: str) -> dict[str, Any]:
+        """Return the manifest of an earlier run here, empty if there is none to go on from."""
+        path = self.path / MANIFEST
+        if not path.is_file():
+            return {}
+        try:
+            record = json.loads(path.read_text("utf-8"))
+            found = record["subject"] if record["schema"] == _SCHEMA else "something else"
+        except (ValueError, KeyError, TypeError):
+            raise ChromvizError(
+                f"{path} is not a manifest of chromviz; delete it, or choose another --out"
+            ) from None
+        if found != subject:
+            raise ChromvizError(
+                f"{self.path} holds the results of {found!r}, not of {subject!r}; "
+                "choose another --out"
+            )
+        return {"steps": record.get("steps", {})}

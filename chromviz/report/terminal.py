@@ -1,0 +1,120 @@
+"""Results as a person reads them on a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from chromviz.plot.labels import CONTROLS, method_label, model_label
+from chromviz.schema import gene_counts
+from chromviz.vocabulary import cell_label, mark_label
+
+#: Said wherever simulated data is shown.
+SIMULATED = "SIMULATED DATA: made by chromviz's simulator, with planted causes; not a measurement."
+
+
+def plain_table(title: str, columns: list[str], rows: list[list[str]]) -> Table:
+    """Return a table of text; columns whose every entry is a number align right."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for place, name in enumerate(columns):
+        numeric = all(_is_number(row[place]) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=place == 0)
+    for row in rows:
+        table.add_row(*(Text(entry) for entry in row))
+    return table
+
+
+def table3_page(table: pd.DataFrame, dataset_attrs: dict[str, Any]) -> RenderableType:
+    """Return Table 3 with what it is of, and what the raw signal's row means for the others.
+
+    Parameters
+    ----------
+    table
+        As :func:`chromviz.validate.table3` gives it.
+    dataset_attrs
+        Attributes of its dataset.
+    """
+    first = table.iloc[0]
+    title = (
+        f"Table 3, {cell_label(first['cell'])}: Pearson's r of the weights on "
+        f"{mark_label(first['mark'])} with {mark_label(first['track'])} coverage over "
+        f"{first['n_reference_genes']} ON genes"
+    )
+    rows = []
+    for _, row in table.iterrows():
+        interval = "" if pd.isna(row["ci_low"]) else f"{row['ci_low']:.3f} to {row['ci_high']:.3f}"
+        control = row["method"] in CONTROLS
+        rows.append(
+            [
+                ("control: " if control else "") + method_label(row["method"]),
+                model_label(row["model"]),
+                "undefined" if pd.isna(row["estimate"]) else f"{row['estimate']:.3f}",
+                interval,
+                "" if pd.isna(row["n_genes"]) else f"{row['n_genes']} {row['gene_set']}",
+                "" if pd.isna(row["paper"]) else f"{row['paper']:.4f}",
+            ]
+        )
+    columns = ["method", "model", "r", "95 % interval", "test genes", "paper"]
+    parts: list[RenderableType] = [plain_table(title, columns, rows)]
+    notes = dict.fromkeys(table.loc[table["note"] != "", "note"])
+    parts += [Text(f"  {note}") for note in notes]
+    raw = table.loc[table["method"] == "raw_signal", "estimate"]
+    if len(raw) and pd.notna(raw.iloc[0]):
+        parts.append(
+            Text(
+                f"  The signal itself, with no model, reaches r = {raw.iloc[0]:.3f}. A method that "
+                "does not exceed it may only be following its input."
+            )
+        )
+    if first["simulated"]:
+        parts.insert(0, Text(SIMULATED, style="bold"))
+        parts.append(Text("  The paper's values are of real data; they are no target here."))
+    return Group(*parts)
+
+
+def counts_line(dataset: Any) -> str:
+    """Return how many genes a dataset has, models use and leave out, and why, in one line."""
+    counts = gene_counts(dataset)
+    annotated, used = counts.pop("annotated"), counts.pop("used")
+    line = f"{cell_label(dataset.attrs['cell'])}: models use {used:,} of {annotated:,} genes"
+    left_out = ", ".join(f"{number:,} {reason}" for reason, number in counts.items())
+    return f"{line}; left out: {left_out}" if left_out else line
+
+
+def audit_page(table: pd.DataFrame) -> RenderableType:
+    """Return one gene's β, prediction, label and expression in each cell type.
+
+    Parameters
+    ----------
+    table
+        As :func:`chromviz.recipes.gene.gene_rows` gives it.
+    """
+    marks = list(dict.fromkeys(table["mark"]))
+    rows = []
+    for cell, part in table.groupby("cell", sort=False):
+        one = part.iloc[0]
+        weights = part.set_index("mark")["weight"]
+        unreadable = bool(one["reason"])
+        rows.append(
+            [
+                cell_label(str(cell)),
+                {1: "ON", 0: "OFF"}.get(one["label"], "unknown"),
+                "unknown" if pd.isna(one["expression"]) else f"{one['expression']:.3f}",
+                one["reason"] if unreadable else f"{one['probability']:.3f}",
+                one["split"],
+                *("" if unreadable else f"{weights[mark]:.3f}" for mark in marks),
+            ]
+        )
+    first = table.iloc[0]
+    columns = ["cell type", "label", "expression", "p(ON)", "split", *(f"β {m}" for m in marks)]
+    name = f"{first['symbol']} ({first['gene']})" if first["symbol"] else first["gene"]
+    page: RenderableType = plain_table(f"{name}, β of {first['model']}", columns, rows)
+    return Group(Text(SIMULATED, style="bold"), page) if first["simulated"] else page
+
+
+def _is_number(entry: str) -> bool:
+    return entry == "" or entry.lstrip("-").replace(".", "", 1).isdigit()
