@@ -31,7 +31,7 @@ from chromviz.recipes.gene import (
     reason_of,
     write_figure2c,
 )
-from chromviz.recipes.trained import trained
+from chromviz.recipes.trained import train_missing, trained
 from chromviz.schema import dataset_hash, find_gene, gene_counts, load_attribution, save_attribution
 from chromviz.validate import coverage_profile, table3, weight_profiles
 from chromviz.validate.agreement import reference_genes
@@ -144,6 +144,13 @@ def compare(
         "genes": gene_counts(dataset),
         "sources": dataset.attrs["sources"],
     }
+    position, others = None, {}
+    if BETA_MODEL in [spec.name for spec in specs]:
+        position = _default_gene(dataset, reporter) if asked is None else asked
+        others = _other_cells(dataset, position, data)
+    jobs = [(spec.name, dataset) for spec in specs]
+    jobs += [(BETA_MODEL, other) for other, at in others.values() if not reason_of(other, at)]
+    train_missing(jobs, seed=seed, device=device, reporter=reporter)
     fitted = {
         spec.name: trained(spec.name, dataset, seed=seed, device=device, reporter=reporter)[0]
         for spec in specs
@@ -162,9 +169,14 @@ def compare(
         alpha = explain("alpha", fitted[shown])
         _write_figure2a(folder, weight_profiles(alpha))
         _write_figure2b(folder, weight_profiles(alpha), coverage_profile(dataset), dataset)
-    if BETA_MODEL in fitted:
-        position = _default_gene(dataset, reporter) if asked is None else asked
-        _figure2c(folder, dataset, position, data, seed, device, reporter)
+    if position is not None:
+        cells = {name: (dataset, position), **others}
+        order = [cell for cell in PAPER_CELLS if cell in cells]
+        parts = [
+            gene_rows(*cells[cell], seed=seed, device=device, reporter=reporter)
+            for cell in [*(item for item in cells if item not in order), *order]
+        ]
+        write_figure2c(folder, pd.concat(parts, ignore_index=True))
     folder.save()
     return Comparison(folder.path, dataset, table, list(fitted.values()), folder.made, folder.kept)
 
@@ -322,23 +334,16 @@ def _default_gene(dataset: xr.Dataset, reporter: Reporter) -> int:
         return int(best)
 
 
-def _figure2c(
-    folder: ResultFolder,
-    dataset: xr.Dataset,
-    position: int,
-    data: Path | None,
-    seed: int,
-    device: str,
-    reporter: Reporter,
-) -> None:
-    """Draw one gene's β in this cell type and the paper's others that are at hand."""
-    gene = str(dataset["gene"].values[position])
-    at_hand = [cell for cell in PAPER_CELLS if cell in list_cells(data)]
-    name = str(dataset.attrs["cell"])
-    parts = []
-    for cell in at_hand if name in at_hand else [name, *at_hand]:
-        other = dataset if cell == name else open_cell(data, cell)
-        if gene in set(other["gene"].values):
-            at = find_gene(other, gene)
-            parts.append(gene_rows(other, at, seed=seed, device=device, reporter=reporter))
-    write_figure2c(folder, pd.concat(parts, ignore_index=True))
+def _other_cells(
+    dataset: xr.Dataset, position: int, data: Path | None
+) -> dict[str, tuple[xr.Dataset, int]]:
+    """Return the paper's other cell types that are at hand and have a gene, with its place."""
+    gene, name = str(dataset["gene"].values[position]), str(dataset.attrs["cell"])
+    available = list_cells(data)
+    found = {}
+    for cell in PAPER_CELLS:
+        if cell != name and cell in available:
+            other = open_cell(data, cell)
+            if gene in set(other["gene"].values):
+                found[cell] = (other, find_gene(other, gene))
+    return found

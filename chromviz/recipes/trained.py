@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
+from multiprocessing.managers import SyncManager
 from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
+from typing import Any
 
+import joblib
 import platformdirs
 import xarray as xr
 
@@ -65,8 +71,7 @@ def trained(
     """
     spec = find_model(name)
     settings = settings or spec.settings()
-    key = training_key(spec.name, dataset_hash(dataset), asdict(settings), seed)
-    stem = cache_folder() / f"{dataset.attrs['cell']}.{spec.name}.seed{seed}.{key}"
+    stem = _stem(spec.name, dataset, settings, seed)
     if Path(f"{stem}.json").is_file():
         return load_model(stem), stem
     provenance.ensure_folder(stem.parent)
@@ -83,6 +88,89 @@ def trained(
     save_model(model, stem)
     reporter.say(describe(model))
     return model, stem
+
+
+def train_missing(
+    jobs: Sequence[tuple[str, xr.Dataset]],
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    reporter: Reporter = SILENT,
+) -> None:
+    """Train the models that are not in the cache yet, several at a time on a CPU.
+
+    A network this small gains little from a second core, and loses much when that core is busy
+    elsewhere; so each model gets one, in a process of its own.
+
+    Parameters
+    ----------
+    jobs
+        Architectures with the datasets to train them on.
+    seed, device, reporter
+        As for :func:`trained`.
+
+    Raises
+    ------
+    ChromvizError
+        If training fails.
+    """
+    missing = {}
+    for name, dataset in jobs:
+        spec = find_model(name)
+        stem = _stem(spec.name, dataset, spec.settings(), seed)
+        if not Path(f"{stem}.json").is_file():
+            missing[stem] = (spec.name, dataset)
+    workers = min(len(missing), joblib.cpu_count()) if device == "cpu" else 1
+    if workers < 2:
+        for name, dataset in missing.values():
+            trained(name, dataset, seed=seed, device=device, reporter=reporter)
+        return
+    with SyncManager() as manager:
+        news: Queue[tuple[Any, ...] | None] = manager.Queue()
+        listener = Thread(target=_relay, args=(news, reporter), daemon=True)
+        listener.start()
+        try:
+            with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
+                joblib.Parallel(batch_size=1)(
+                    joblib.delayed(_train_elsewhere)(name, dataset, seed, news)
+                    for name, dataset in missing.values()
+                )
+        finally:
+            news.put(None)
+            listener.join(timeout=5)
+
+
+def _train_elsewhere(
+    name: str, dataset: xr.Dataset, seed: int, news: Queue[tuple[Any, ...] | None]
+) -> None:
+    """Train in a worker process, which puts the model in the cache itself."""
+    reporter = Reporter(
+        lambda what, done, total, detail="": news.put(("progress", what, done, total, detail)),
+        lambda line: news.put(("say", line)),
+    )
+    trained(name, dataset, seed=seed, reporter=reporter)
+
+
+def _relay(news: Queue[tuple[Any, ...] | None], reporter: Reporter) -> None:
+    """Pass on what workers report, until there is no more."""
+    while True:
+        try:
+            item = news.get(timeout=0.5)
+        except Empty:
+            continue
+        # An interrupted run takes the queue away.
+        except (EOFError, OSError):
+            return
+        if item is None:
+            return
+        kind, *arguments = item
+        (reporter.progress if kind == "progress" else reporter.say)(*arguments)
+
+
+def _stem(name: str, dataset: xr.Dataset, settings: Settings, seed: int) -> Path:
+    """Return where a model is kept, without suffix: its name says what, its hash from what."""
+    key = training_key(name, dataset_hash(dataset), asdict(settings), seed)
+    return cache_folder() / f"{dataset.attrs['cell']}.{name}.seed{seed}.{key}"
 
 
 def describe(model: TrainedModel) -> str:

@@ -1,0 +1,493 @@
+"""The embedded dataset: a simulated epigenome whose causes of expression are known.
+
+Three cell types named as the paper's, the same genes in the same order with the same TSSs,
+strands, neighbours and folds in each. How it is calibrated to real profiles, and how well, is
+said in :mod:`chromviz.data.calibration`.
+
+What causes expression. A gene has a latent activity, correlated between the cells: many genes are
+on or off in all, some differ. The activity makes the gene more or less prone to have components
+of its own:
+
+- a promoter: H3K4me3 on both sides of the TSS, more of it downstream, less at the TSS itself;
+- enhancers: H3K4me1 beside the promoter, and distal, 1.5 to 3 kb from the TSS;
+- a gene body: H3K36me3 downstream of the TSS along the strand;
+- a Polycomb domain (broad H3K27me3) and heterochromatin (broad H3K9me3), which repress.
+
+The log of the RPKM is *computed from the amplitudes of the gene's own components* with the weights
+of the calibration, plus noise that nothing else depends on. ON is above the median of the cell's
+genes, as in the paper. In real cells H3K36me3 follows transcription; here "cause" means that the
+expression was computed from it, a simplification that keeps one rule for all marks.
+
+What causes nothing (decoys). Signal of the same marks whose presence and height are drawn
+independently of the gene's own activity: an active neighbour's promoter 1.5 to 5 kb from the TSS
+with its H3K4me1, its H3K27ac and its gene body, and isolated peaks and domains of every mark.
+
+``truth`` (gene, mark, bin) is the sign of the effect on expression where an own component of this
+gene lies (its shape, without noise, is above 0.2 of its peak), else 0. ``decoy`` is 1 where a decoy
+lies, whether or not an own component does too: ``(decoy == 1) & (truth == 0)`` are the bins with
+signal and no effect. A component may be weak: truth says where causes are, not that they can be
+seen above the background. Own components of one gene go together, as they do in real cells, so
+which of two marks carries an effect is known here but hard to learn.
+
+The coverage of H3K27ac is built from own promoters and distal enhancers and neighbours'
+promoters, with its own height, width and noise for each: like H3K4me3, not a copy of it. About
+2 % of the genes have none; about 1 % have a piece of window without signal and are flagged and
+left out of the folds; both are the same genes in all cells and no property of their activity.
+
+The known genes (PAX5 and others) have the components of their real state, no neighbour, and no
+noise in their expression, so that their label is the real one. Nothing else about them is real.
+All the randomness comes from the seed, in separate streams for what the cells share, for the
+amplitudes in a cell, and for its noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.signal import lfilter
+from scipy.special import expit, ndtri
+
+from chromviz import schema
+from chromviz.data.calibration import (
+    AC_AFTER,
+    AC_BACKGROUND,
+    AC_BEFORE,
+    AC_CENTRE,
+    AC_DIP,
+    AC_DISTAL,
+    AC_POWER,
+    AC_PROMOTER,
+    AC_SPREAD,
+    AC_WIDTH_SD,
+    AUTOSOMES_MB,
+    BETWEEN_CELLS,
+    CELLS,
+    COVERAGE_GAPS,
+    DIP_DEPTH,
+    DIP_WIDTH,
+    DISTAL_PLACES,
+    DISTAL_SHARE,
+    DISTAL_WEIGHT,
+    DISTAL_WIDTH,
+    DOMAIN_CENTRE,
+    GAP_BINS,
+    GRID,
+    HOLE,
+    HOLE_AFTER,
+    HOLE_BEFORE,
+    NAMED_GENES,
+    NEIGHBOUR_ACTIVE,
+    NEIGHBOUR_SHARE,
+    PROMOTER_CENTRE,
+    SIGNAL_GAPS,
+    SIGNS,
+    Background,
+    Cell,
+    Mark,
+)
+from chromviz.data.splits import three_folds
+from chromviz.errors import ChromvizError
+from chromviz.vocabulary import MARKS, REFERENCE_TRACK, Window, resolve_cell
+
+#: The cell types that can be simulated, as in the paper's Table 3.
+EMBEDDED_CELLS: tuple[str, ...] = ("E003", "E116", "E123")
+
+#: A bin carries a component where its mean shape is above this share of the shape's peak.
+TRUTH_SHARE = 0.2
+
+_WINDOW = Window()
+_CENTRES = (_WINDOW.bin_start + _WINDOW.bin_width / 2).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the three cells share: the genes, and where their components would lie.
+
+    ``state`` (gene, cell) is 1 or 0 for a named gene, else -1. ``latent`` (gene, 10) is standard
+    normal: activity, one column a mark, the neighbour's activity, noise of the expression, two
+    distal enhancers. ``widths`` (gene, 12), standard normal, and ``places`` (gene, 11), uniform,
+    are where things lie. ``neighbour`` and ``gap`` (gene,) say which genes have one.
+    """
+
+    genes: pd.DataFrame
+    state: np.ndarray
+    latent: np.ndarray
+    widths: np.ndarray
+    places: np.ndarray
+    neighbour: np.ndarray
+    gap: np.ndarray
+    split: np.ndarray
+
+
+def simulate(cell: str, *, n_genes: int = 6000, seed: int = 0) -> xr.Dataset:
+    """Simulate one cell type, with the truth about what causes expression.
+
+    Parameters
+    ----------
+    cell
+        One of :data:`EMBEDDED_CELLS` or its common name.
+    n_genes
+        Number of genes, the named ones included; about 1 % have gaps and are left out of the
+        three equal folds.
+    seed
+        The same seed gives the same genes, neighbours and folds in all cells, and the same data
+        in each.
+
+    Returns
+    -------
+    xarray.Dataset
+        A dataset of the format, unit -log10 p (simulated), genome orientation, with coverage of
+        H3K27ac and two int8 variables (gene, mark, bin): ``truth``, the sign of the effect on
+        expression where an own component carries signal, else 0; and ``decoy``, 1 where a signal
+        that causes nothing lies. A bin may have both.
+
+    Raises
+    ------
+    ChromvizError
+        If the cell is not simulated, or `n_genes` is too small or too large.
+    """
+    cell = resolve_cell(cell, EMBEDDED_CELLS, "the embedded dataset")
+    if not 100 <= n_genes <= 20_000:
+        raise ChromvizError(f"{n_genes} genes cannot be simulated; choose 100 to 20,000")
+    layout = _layout(n_genes, seed)
+    column = EMBEDDED_CELLS.index(cell)
+    streams = np.random.SeedSequence(seed, spawn_key=(1 + column,)).spawn(2)
+    model = CELLS[cell]
+    signal, coverage, truth, decoy, expression = _cell(
+        model, layout, column, np.random.default_rng(streams[0]), np.random.default_rng(streams[1])
+    )
+    threshold = float(np.median(expression))
+    dataset = schema.build_dataset(
+        cell=cell,
+        genes=layout.genes,
+        marks=MARKS,
+        signal=signal,
+        expression=expression,
+        label=expression > threshold,
+        split=layout.split,
+        window=_WINDOW,
+        coverage={REFERENCE_TRACK: coverage},
+        truth=truth,
+        assembly="hg19",
+        orientation="genome",
+        signal_unit="-log10 p (simulated)",
+        label_rule="expression above the median of the cell's genes",
+        label_threshold=threshold,
+        simulated=True,
+        seed=seed,
+        coverage_unit="reads per base (simulated)",
+    )
+    dataset["decoy"] = (("gene", "mark", "bin"), decoy)
+    schema.check_dataset(dataset)
+    return dataset
+
+
+def _layout(n_genes: int, seed: int) -> Layout:
+    """Draw what all cells share."""
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
+    named = pd.DataFrame(NAMED_GENES, columns=["symbol", "gene", "chrom", "tss", "strand", "state"])
+    # The first and last megabase are left free: ends of chromosomes have no genes.
+    starts = [np.arange(10**6, (length - 1) * 10**6, GRID) for length in AUTOSOMES_MB]
+    names = [f"chr{number}" for number in range(1, len(AUTOSOMES_MB) + 1)]
+    slots = pd.DataFrame(
+        {
+            "chrom": np.repeat(names, [len(start) for start in starts]),
+            "tss": np.concatenate(starts),
+        }
+    )
+    for _, _, chrom, tss, *_ in NAMED_GENES:
+        near = (slots["chrom"] == chrom) & slots["tss"].between(tss - 2 * GRID, tss + 2 * GRID)
+        slots = slots[~near]
+    chosen = np.sort(rng.choice(len(slots), n_genes - len(named), replace=False))
+    genes = slots.iloc[chosen].reset_index(drop=True)
+    genes["tss"] += rng.integers(0, GRID // 2, len(genes))
+    genes["strand"] = np.where(rng.random(len(genes)) < 0.5, "+", "-")
+    genes["gene"] = [f"SIM{number:05d}" for number in range(1, len(genes) + 1)]
+    genes["symbol"] = [f"SIM{number}" for number in range(1, len(genes) + 1)]
+    genes["state"] = [(-1, -1, -1)] * len(genes)
+    genes = pd.concat([genes, named], ignore_index=True)
+    genes = genes.sort_values(
+        ["chrom", "tss"],
+        key=lambda values: (
+            values.str.removeprefix("chr").astype(int) if values.name == "chrom" else values
+        ),
+        ignore_index=True,
+    )
+    state = np.array(genes.pop("state").tolist())
+    free = state[:, 0] < 0
+    gap = (rng.random(n_genes) < SIGNAL_GAPS) & free
+    return Layout(
+        genes=genes,
+        state=state,
+        latent=rng.standard_normal((n_genes, 10)),
+        widths=rng.standard_normal((n_genes, 12)).astype(np.float32),
+        places=rng.random((n_genes, 11)).astype(np.float32),
+        neighbour=(rng.random(n_genes) < NEIGHBOUR_SHARE) & free,
+        gap=gap,
+        split=three_folds(~gap, seed),
+    )
+
+
+@dataclass(frozen=True)
+class Part:
+    """Signal of one mark with one origin: ``height`` (row,) times ``shape`` (row, bin).
+
+    ``rows`` are the genes that have it, ``x`` the distance from its centre along its own strand
+    (bin,) or (row, bin); ``own`` says whether expression is computed from it.
+    """
+
+    mark: str
+    kind: str
+    own: bool
+    rows: np.ndarray
+    x: np.ndarray
+    height: np.ndarray
+    shape: np.ndarray
+
+
+def _cell(
+    model: Cell,
+    layout: Layout,
+    column: int,
+    amplitudes: np.random.Generator,
+    noise: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return signal, coverage, truth, decoy and RPKM of one cell, in genome orientation."""
+    n_genes = len(layout.genes)
+    fresh = amplitudes.standard_normal(layout.latent.shape)
+    latent = np.sqrt(BETWEEN_CELLS) * layout.latent + np.sqrt(1 - BETWEEN_CELLS) * fresh
+    state = layout.state[:, column]
+    parts = [
+        *_own_parts(model, layout, latent, state, amplitudes),
+        *_neighbour_parts(model, layout, latent[:, 6], amplitudes),
+        *_spurious_parts(model, n_genes, amplitudes),
+    ]
+    size = (n_genes, len(MARKS), _WINDOW.n_bins)
+    signal = np.zeros(size, dtype=np.float32)
+    truth, decoy = np.zeros(size, dtype=np.int8), np.zeros(size, dtype=np.int8)
+    # The only place where expression comes from: own amplitudes, and noise of its own. A named
+    # gene has no noise, so that its label is its state.
+    effect = model.noise * np.where(state < 0, latent[:, 7], 0.0)
+    for part in parts:
+        index = MARKS.index(part.mark)
+        mark = model.marks[part.mark]
+        signal[part.rows, index] += part.height[:, None] * part.shape
+        carries = part.shape > TRUTH_SHARE
+        if part.own:
+            truth[part.rows, index] |= SIGNS[part.mark] * carries
+            weight = DISTAL_WEIGHT if part.kind == "distal" else mark.weight
+            strength = np.log1p(part.height) / np.log1p(mark.component.amplitude)
+            effect[part.rows] += SIGNS[part.mark] * weight * strength
+        else:
+            decoy[part.rows, index] |= carries
+    for index, name in enumerate(MARKS):
+        mark = model.marks[name]
+        signal[:, index] += _background(n_genes, mark.background, noise)
+        signal[:, index] *= np.exp(mark.background.fast_sd * _fast_noise(n_genes, noise))
+    coverage = _coverage(model, parts, n_genes, amplitudes, noise)
+    reverse = (layout.genes["strand"] == "-").to_numpy()
+    for array in (signal, truth, decoy, coverage):
+        array[reverse] = array[reverse][..., ::-1]
+    _cut(layout, signal, coverage)
+    rpkm = model.median_rpkm * np.exp(effect - np.median(effect))
+    return signal, coverage, truth, decoy, rpkm
+
+
+def _own_parts(
+    model: Cell, layout: Layout, latent: np.ndarray, state: np.ndarray, rng: np.random.Generator
+) -> list[Part]:
+    """Return the components that expression is computed from."""
+    parts: list[Part] = []
+    promoter = np.zeros((len(state), _WINDOW.n_bins), dtype=np.float32)
+    # H3K4me3 comes first: H3K4me1 leaves the place of an active promoter free.
+    for name in sorted(MARKS, key=lambda item: item != "H3K4me3"):
+        mark, index = model.marks[name], MARKS.index(name)
+        propensity = (
+            mark.component.link * latent[:, 0]
+            + np.sqrt(1 - mark.component.link**2) * latent[:, 1 + index]
+        )
+        excess = propensity + ndtri(mark.component.share)
+        # A named gene has the components of its state: those of an active gene, or Polycomb.
+        forced = np.where(state == 1, SIGNS[name] > 0, name == "H3K27me3")
+        present = np.where(state < 0, excess > 0, forced)
+        excess = np.where(state < 0, excess, 0.8)
+        height = _heights(mark, excess, rng)
+        rows = np.flatnonzero(present)
+        widths = layout.widths[rows, 2 * index : 2 * index + 2]
+        shape = _shape(name, mark, _CENTRES, widths, layout.places[rows, 0])
+        if name == "H3K4me3":
+            promoter[rows] = _hole(mark, _CENTRES, widths)
+        if name == "H3K4me1":
+            shape = shape * (1 - HOLE * promoter[rows])
+        parts.append(Part(name, "main", True, rows, _CENTRES, height[rows], shape))
+    enhancer = model.marks["H3K4me1"]
+    for place in range(DISTAL_PLACES):
+        own = (
+            enhancer.component.link * latent[:, 0]
+            + np.sqrt(1 - enhancer.component.link**2) * latent[:, 8 + place]
+        )
+        excess = np.where(state < 0, own + ndtri(DISTAL_SHARE), -1.0)
+        height = _heights(enhancer, excess, rng)
+        rows = np.flatnonzero(excess > 0)
+        side = np.where(layout.places[rows, 1 + place] < 0.5, -1, 1)
+        at = side * (1500 + 1500 * layout.places[rows, 3 + place])
+        width = DISTAL_WIDTH * np.exp(0.3 * layout.widths[rows, 10 + place])
+        x = _CENTRES - at[:, None]
+        shape = _bump(x, width, width)
+        parts.append(Part("H3K4me1", "distal", True, rows, x, height[rows], shape))
+    return parts
+
+
+def _neighbour_parts(
+    model: Cell, layout: Layout, latent: np.ndarray, rng: np.random.Generator
+) -> list[Part]:
+    """Return the promoter and body of the active neighbours: a decoy, independent of the gene."""
+    excess = latent + ndtri(NEIGHBOUR_ACTIVE)
+    rows = np.flatnonzero(layout.neighbour & (excess > 0))
+    places = layout.places[rows]
+    at = np.where(places[:, 5] < 0.5, -1, 1) * (1500 + 3500 * places[:, 6])
+    forward = np.where(places[:, 7] < 0.5, -1, 1)
+    x = forward[:, None] * (_CENTRES - at[:, None])
+    parts = []
+    promoter = np.zeros((len(rows), _WINDOW.n_bins), dtype=np.float32)
+    for name in ("H3K4me3", "H3K4me1", "H3K36me3"):
+        mark = model.marks[name]
+        height = _heights(mark, excess[rows], rng)
+        widths = rng.standard_normal((len(rows), 2)).astype(np.float32)
+        shape = _shape(name, mark, x, widths, places[:, 0])
+        if name == "H3K4me3":
+            promoter = _hole(mark, x, widths)
+        if name == "H3K4me1":
+            shape = shape * (1 - HOLE * promoter)
+        parts.append(Part(name, "neighbour", False, rows, x, height, shape))
+    return parts
+
+
+def _spurious_parts(model: Cell, n_genes: int, rng: np.random.Generator) -> list[Part]:
+    """Return isolated peaks and domains, a decoy that has nothing to do with the gene."""
+    parts = []
+    for name in MARKS:
+        mark = model.marks[name]
+        rows = np.flatnonzero(rng.random(n_genes) < mark.spurious)
+        height = _heights(mark, rng.standard_normal(len(rows)) * 0.5, rng)
+        side = np.where(rng.random(len(rows)) < 0.5, -1, 1)
+        peak = name in ("H3K4me3", "H3K4me1")
+        # Far from the own promoter and own distal enhancers; domains may lie anywhere.
+        at = side * (3000 + 2000 * rng.random(len(rows)) if peak else 5000 * rng.random(len(rows)))
+        width = (DISTAL_WIDTH if peak else 1200.0) * np.exp(0.4 * rng.standard_normal(len(rows)))
+        x = _CENTRES - at[:, None]
+        shape = _bump(x, width, width, 2.0 if peak else 4.0)
+        parts.append(Part(name, "spurious", False, rows, x, height, shape))
+    return parts
+
+
+def _propensity(mark: Mark, latent: np.ndarray, column: int) -> np.ndarray:
+    """Return how prone genes are to a component (gene,), standard normal, linked to activity."""
+    link = mark.component.link
+    return np.asarray(link * latent[:, 0] + np.sqrt(1 - link**2) * latent[:, column])
+
+
+def _heights(mark: Mark, excess: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return peak heights (gene,), lognormal and growing with the propensity in excess."""
+    log = mark.component.gain * excess + mark.component.spread * rng.standard_normal(len(excess))
+    return np.asarray(mark.component.amplitude * np.exp(log), dtype=np.float32)
+
+
+def _shape(name: str, mark: Mark, x: np.ndarray, widths: np.ndarray, dip: np.ndarray) -> np.ndarray:
+    """Return the shape of a mark's component around a TSS (gene, bin), 1 at its peak.
+
+    Parameters
+    ----------
+    name, mark
+        The mark.
+    x
+        Distance from the TSS, along the strand, in bp: (bin,) or (gene, bin).
+    widths
+        (gene, 2), standard normal.
+    dip
+        (gene,), 0 to 1: how deep the gap in H3K4me3 is.
+    """
+    before = mark.extent.upstream * np.exp(mark.extent.width_sd * widths[:, 0])
+    after = mark.extent.downstream * np.exp(mark.extent.width_sd * widths[:, 1])
+    if name == "H3K36me3":
+        return np.asarray(expit((x - before[:, None]) / mark.extent.downstream), dtype=np.float32)
+    if name == "H3K4me3":
+        gap = DIP_DEPTH * (0.5 + dip[:, None]) * np.exp(-((x / DIP_WIDTH) ** 2))
+        return _bump(x - PROMOTER_CENTRE, before, after) * (1 - gap)
+    centre = PROMOTER_CENTRE if name == "H3K4me1" else DOMAIN_CENTRE
+    return _bump(x - centre, before, after)
+
+
+def _hole(mark: Mark, x: np.ndarray, widths: np.ndarray) -> np.ndarray:
+    """Return where an active promoter leaves no room for H3K4me1 (gene, bin), 0 to 1."""
+    before, after = (np.exp(mark.extent.width_sd * widths[:, side]) for side in (0, 1))
+    return _bump(x - PROMOTER_CENTRE, HOLE_BEFORE * before, HOLE_AFTER * after, 4.0)
+
+
+def _bump(x: np.ndarray, before: np.ndarray, after: np.ndarray, power: float = 2.0) -> np.ndarray:
+    """Return a peak of height 1 at x = 0 (gene, bin) with half-widths (gene,) on either side."""
+    width = np.where(x < 0, before[:, None], after[:, None])
+    return np.asarray(np.exp(-((np.abs(x) / width) ** power)), dtype=np.float32)
+
+
+def _background(n_genes: int, model: Background, rng: np.random.Generator) -> np.ndarray:
+    """Return the background (gene, bin) without its fast noise."""
+    decay = np.float32(np.exp(-1 / model.slow_length))
+    white = rng.standard_normal((n_genes, _WINDOW.n_bins), dtype=np.float32)
+    # Starting from the stationary distribution keeps the first bins as variable as the others.
+    before = rng.standard_normal((n_genes, 1), dtype=np.float32)
+    ahead, back = np.array([np.sqrt(1 - decay**2)]), np.array([1, -decay])
+    slow, _ = lfilter(ahead.astype(np.float32), back.astype(np.float32), white, zi=decay * before)
+    gene = rng.standard_normal((n_genes, 1), dtype=np.float32)
+    log = model.gene_sd * gene + model.slow_sd * slow
+    return np.asarray(model.level * np.exp(log), dtype=np.float32)
+
+
+def _fast_noise(n_genes: int, rng: np.random.Generator) -> np.ndarray:
+    """Return noise of unit sd (gene, bin), shared by near bins as reads longer than a bin are."""
+    white = rng.standard_normal((n_genes, _WINDOW.n_bins + 2), dtype=np.float32)
+    mixed = white[:, :-2] + 2 * white[:, 1:-1] + white[:, 2:]
+    return np.asarray(mixed / np.sqrt(6), dtype=np.float32)
+
+
+def _coverage(
+    model: Cell,
+    parts: list[Part],
+    n_genes: int,
+    amplitudes: np.random.Generator,
+    noise: np.random.Generator,
+) -> np.ndarray:
+    """Return H3K27ac (gene, bin): own promoters and enhancers, neighbours' promoters, noise."""
+    depth = _background(n_genes, AC_BACKGROUND, noise)
+    for part in parts:
+        at_promoter = part.mark == "H3K4me3" and part.kind != "spurious"
+        if not at_promoter and part.kind != "distal":
+            continue
+        mark = model.marks[part.mark]
+        log = AC_SPREAD * amplitudes.standard_normal(len(part.rows))
+        peak = (AC_PROMOTER if at_promoter else AC_DISTAL) * np.exp(log)
+        height = peak * (part.height / mark.component.amplitude) ** AC_POWER
+        widths = np.exp(AC_WIDTH_SD * amplitudes.standard_normal((2, len(part.rows))))
+        sides = (
+            (mark.extent.upstream, mark.extent.downstream)
+            if at_promoter
+            else (DISTAL_WIDTH, DISTAL_WIDTH)
+        )
+        before, after = AC_BEFORE * sides[0] * widths[0], AC_AFTER * sides[1] * widths[1]
+        shape = _bump(part.x - (AC_CENTRE if at_promoter else 0.0), before, after, 1.0)
+        gap = AC_DIP * np.exp(-((part.x / DIP_WIDTH) ** 2)) if at_promoter else 0.0
+        depth[part.rows] += height[:, None] * shape * (1 - gap)
+    return np.asarray(depth * np.exp(AC_BACKGROUND.fast_sd * _fast_noise(n_genes, noise)))
+
+
+def _cut(layout: Layout, signal: np.ndarray, coverage: np.ndarray) -> None:
+    """Take pieces of the window away from some genes, in place, the same in every cell."""
+    for row in np.flatnonzero(layout.gap):
+        first = int((_WINDOW.n_bins - GAP_BINS) * layout.places[row, 8])
+        # Most gaps are in all marks, as where reads cannot be mapped; some are in one.
+        marks = slice(None) if layout.places[row, 9] < 0.7 else slice(0, 1)
+        signal[row, marks, first : first + GAP_BINS] = np.nan
+    coverage[(layout.places[:, 10] < COVERAGE_GAPS) & (layout.state[:, 0] < 0)] = np.nan

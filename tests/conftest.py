@@ -1,0 +1,75 @@
+"""Small datasets that tests share."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from chromviz.schema import build_dataset, reasons
+from chromviz.vocabulary import MARKS, Window
+
+REAL = Path(__file__).parents[1].parent / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    """No test reads or writes the user's cache."""
+    if "CHROMVIZ_CACHE" not in os.environ:
+        monkeypatch.setenv("CHROMVIZ_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def real_data():
+    """The folder of real data, where it is."""
+    if not REAL.is_dir():
+        pytest.skip("the real data is not here")
+    return REAL
+
+
+def make_dataset(n_genes=60, *, seed=0, window=None, cell="E123", coverage=True) -> xr.Dataset:
+    """A dataset whose label follows the middle of the fourth mark; two genes have gaps."""
+    window = window or Window(500, 100)
+    rng = np.random.default_rng(seed)
+    signal = rng.gamma(1.0, 1.0, (n_genes, len(MARKS), window.n_bins)).astype(np.float32)
+    on = np.arange(n_genes) % 2
+    middle = slice(window.n_bins // 2 - 1, window.n_bins // 2 + 1)
+    signal[:, 3, middle] += 6 * on[:, None]
+    signal[3, 0, 0] = np.nan
+    signal[4, 2, 1] = np.nan
+    label = on.astype(np.int8)
+    split = np.array(["train", "train", "valid", "valid", "test", "test"], dtype=object)
+    split = split[np.arange(n_genes) % 6]
+    reason = reasons(signal, MARKS, label)
+    split[reason != ""] = "none"
+    h3k27ac = rng.gamma(1.0, 1.0, (n_genes, window.n_bins)).astype(np.float32)
+    h3k27ac[:, middle] += 4 * on[:, None]
+    h3k27ac[7] = np.nan
+    genes = pd.DataFrame(
+        {
+            "gene": [f"G{i:03d}" for i in range(n_genes)],
+            "symbol": [f"SYM{i}" for i in range(n_genes)],
+            "chrom": "chr1",
+            "tss": 10_000 + 5_000 * np.arange(n_genes),
+            "strand": "+",
+        }
+    )
+    return build_dataset(
+        cell=cell,
+        genes=genes,
+        marks=MARKS,
+        signal=signal,
+        expression=on * 10.0 + rng.random(n_genes),
+        label=label,
+        split=split,
+        window=window,
+        coverage={"H3K27ac": h3k27ac} if coverage else {},
+        signal_unit="counts",
+    )
+
+
+@pytest.fixture
+def dataset():
+    return make_dataset()

@@ -1,0 +1,221 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from chromviz.errors import ChromvizError
+from chromviz.models import find_model
+from chromviz.models.checkpoint import check_input, load_model, save_model, training_key
+from chromviz.models.inference import logits, session
+from chromviz.models.training import Settings, _KeepBest, train
+from chromviz.vocabulary import Window
+from tests.conftest import make_dataset
+
+QUICK = Settings(learning_rate=5e-3, max_epochs=3)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return train("lstm-alpha-beta", make_dataset(), settings=QUICK)
+
+
+def test_it_learns_what_is_there():
+    fitted = train(
+        "deepchrome", make_dataset(240, window=Window(1000, 100)), settings=Settings(max_epochs=10)
+    )
+    assert fitted.card.metrics["test_auc"] > 0.95
+
+
+def test_same_seed_same_weights_other_seed_others(model):
+    assert train("lstm-alpha-beta", make_dataset(), settings=QUICK).card.weights_hash == (
+        model.card.weights_hash
+    )
+    other = train("lstm-alpha-beta", make_dataset(), settings=QUICK, seed=1)
+    assert other.card.weights_hash != model.card.weights_hash
+
+
+def test_dropout_too_follows_the_seed_and_global_state_stays():
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    np_before = np.random.get_state()[1].copy()  # noqa: NPY002
+    data = make_dataset(window=Window(1000, 100))
+    first = train("deepchrome", data, settings=QUICK)
+    torch.rand(3)
+    second = train("deepchrome", data, settings=QUICK)
+    assert first.card.weights_hash == second.card.weights_hash
+    torch.set_rng_state(before)
+    train("deepchrome", data, settings=QUICK)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert (np.random.get_state()[1] == np_before).all()  # noqa: NPY002
+
+
+def test_the_card_says_what_was_done(model):
+    card = model.card
+    assert card.genes == {"train": 20, "valid": 19, "test": 19}
+    assert card.marks[3] == "H3K4me3"
+    assert [row["epoch"] for row in card.curve] == [1, 2, 3]
+    best = int(card.metrics["best_epoch"]) - 1
+    assert card.metrics["valid_auc"] == card.curve[best]["valid_auc"]
+    assert not model.module.training
+
+
+def test_epochs_are_reported():
+    rows = []
+    train("lstm-alpha", make_dataset(), settings=QUICK, on_epoch=rows.append)
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert {"train_loss", "valid_loss", "valid_auc"} <= set(rows[0])
+
+
+class _Net:
+    """What the keeper reads of a skorch net."""
+
+    def __init__(self):
+        self.module_ = torch.nn.Linear(1, 1)
+        self.history = []
+
+    def epoch(self, keeper, auc, loss):
+        with torch.no_grad():
+            self.module_.bias.fill_(len(self.history))
+        self.history.append({"valid_auc": auc, "valid_loss": loss})
+        keeper.on_epoch_end(self)
+
+
+def test_the_best_auc_wins_among_epochs_of_low_loss():
+    keeper, net = _KeepBest(patience=10, slack=0.1), _Net()
+    # The best AUC of all comes first, with a loss that says nothing is learnt yet.
+    for auc, loss in [(0.95, 0.69), (0.90, 0.50), (0.92, 0.52), (0.91, 0.49), (0.99, 0.60)]:
+        net.epoch(keeper, auc, loss)
+    assert keeper.best == 2
+    assert keeper.weights()["bias"].item() == 2
+
+
+def test_an_epoch_is_kept_for_when_the_champion_falls_out():
+    keeper, net = _KeepBest(patience=10, slack=0.1), _Net()
+    for auc, loss in [(0.90, 0.55), (0.80, 0.51), (0.70, 0.47)]:
+        net.epoch(keeper, auc, loss)
+    assert keeper.best == 1
+
+
+def test_training_stops_when_neither_gets_better():
+    keeper, net = _KeepBest(patience=2, slack=0.1), _Net()
+    net.epoch(keeper, 0.9, 0.5)
+    net.epoch(keeper, 0.8, 0.6)
+    with pytest.raises(KeyboardInterrupt):
+        net.epoch(keeper, 0.8, 0.6)
+    assert keeper.stopped
+
+
+def test_an_interruption_is_not_taken_for_early_stopping():
+    def interrupt(row):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train("lstm-alpha", make_dataset(), settings=QUICK, on_epoch=interrupt)
+
+
+def test_divergence_is_said():
+    with pytest.raises(ChromvizError, match="training diverged"):
+        train(
+            "deepchrome",
+            make_dataset(window=Window(1000, 100)),
+            settings=Settings(learning_rate=1e30, clip_norm=1e30, max_epochs=3),
+        )
+
+
+def test_one_class_is_refused():
+    data = make_dataset()
+    data["label"][:] = 1
+    with pytest.raises(ChromvizError, match="must include both ON and OFF"):
+        train("lstm-alpha", data)
+
+
+def test_small_data_gets_small_batches():
+    assert [Settings().steps_of(n) for n in (100, 1000, 6601)] == [16, 31, 64]
+    assert Settings(batch_size=7).steps_of(6601) == 7
+
+
+def test_saved_and_loaded_gives_bitwise_the_same(model, tmp_path):
+    x = make_dataset()["signal"].values[5:20]
+    save_model(model, tmp_path / "a.b.seed0")
+    again = load_model(tmp_path / "a.b.seed0")
+    np.testing.assert_array_equal(logits(again.module, x), logits(model.module, x))
+    assert again.card == model.card
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.b.seed0.json", "a.b.seed0.safetensors"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "other", "no weights", "card", "card of another"])
+def test_a_damaged_model_is_refused(model, tmp_path, damage):
+    stem = tmp_path / "m"
+    save_model(model, stem)
+    weights, card = tmp_path / "m.safetensors", tmp_path / "m.json"
+    if damage == "cut":
+        weights.write_bytes(weights.read_bytes()[:-100])
+    elif damage == "other":
+        raw = bytearray(weights.read_bytes())
+        raw[-1] ^= 0x40
+        weights.write_bytes(raw)
+    elif damage == "no weights":
+        weights.unlink()
+    elif damage == "card":
+        card.write_text("{")
+    else:
+        card.write_text(json.dumps(json.loads(card.read_text()) | {"name": "lstm-alpha"}))
+    with pytest.raises(ChromvizError, match=r"delete m\.json and m\.safetensors"):
+        load_model(stem)
+
+
+def test_other_marks_or_bins_are_refused(model):
+    with pytest.raises(ChromvizError, match="reads the marks"):
+        check_input(model.card, make_dataset().isel(mark=[1, 0, 2, 3, 4]))
+    with pytest.raises(ChromvizError, match="reads 10 bins of 100 bp"):
+        check_input(model.card, make_dataset(window=Window(1000, 100)))
+
+
+def test_the_key_follows_all_that_decides():
+    base = ("lstm-alpha", "data", {"learning_rate": 0.1}, 0)
+    keys = {
+        training_key(*base),
+        training_key("deepchrome", *base[1:]),
+        training_key(base[0], "other", *base[2:]),
+        training_key(*base[:2], {"learning_rate": 0.2}, 0),
+        training_key(*base[:3], 1),
+    }
+    assert len(keys) == 5
+    assert training_key("LSTM-alpha", *base[1:]) == training_key(*base)
+
+
+def test_a_session_leaves_no_trace_also_after_an_error():
+    module = find_model("deepchrome").build(5, 100).train()
+    module.mlp[0].eval()
+    module.mlp[2].weight.requires_grad_(False)
+    module(torch.rand(4, 5, 100)).sum().backward()
+    grads = [None if p.grad is None else p.grad.clone() for p in module.parameters()]
+    modes = [part.training for part in module.modules()]
+    with pytest.raises(RuntimeError), session(module):
+        assert not any(part.training for part in module.modules())
+        assert not any(p.requires_grad for p in module.parameters())
+        raise RuntimeError
+    assert [part.training for part in module.modules()] == modes
+    assert [p.requires_grad for p in module.parameters()].count(False) == 1
+    for parameter, grad in zip(module.parameters(), grads, strict=True):
+        assert (parameter.grad is None) == (grad is None)
+        assert grad is None or torch.equal(parameter.grad, grad)
+
+
+def test_unknown_device():
+    with pytest.raises(ChromvizError, match="device 'quantum' is not available"):
+        logits(torch.nn.Identity(), np.zeros((1, 5, 10), np.float32), device="quantum")
+
+
+def test_a_module_of_the_wrong_shape_is_refused():
+    with pytest.raises(ChromvizError, match=r"output is \(2, 5, 10\) for a batch of 2 genes"):
+        logits(torch.nn.Identity(), np.zeros((2, 5, 10), np.float32))
+
+
+def test_the_toy_genes_train(real_data):
+    from chromviz.data.store import open_cell
+
+    toy = open_cell(real_data / "deepchrome-csv", "Toy")
+    fitted = train("lstm-alpha-beta", toy, settings=QUICK)
+    assert fitted.card.genes == {"train": 10, "valid": 10, "test": 10}

@@ -1,0 +1,188 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from chromviz import schema
+from chromviz.errors import ChromvizError, SchemaError, UnknownNameError
+from tests.conftest import make_dataset
+
+
+def test_a_dataset_survives_saving(dataset, tmp_path):
+    schema.save_dataset(dataset, tmp_path / "E123.nc")
+    again = schema.load_dataset(tmp_path / "E123.nc")
+    xr.testing.assert_equal(again, dataset)
+    assert schema.dataset_hash(again) == schema.dataset_hash(dataset)
+    assert {"command", "versions", "created"} <= set(again.attrs)
+
+
+def test_a_dataset_without_tracks_keeps_its_hash(tmp_path):
+    dataset = make_dataset(coverage=False)
+    schema.save_dataset(dataset, tmp_path / "a.nc")
+    assert schema.dataset_hash(schema.load_dataset(tmp_path / "a.nc")) == schema.dataset_hash(
+        dataset
+    )
+
+
+def test_the_file_opens_with_xarray_alone(dataset, tmp_path):
+    schema.save_dataset(dataset, tmp_path / "E123.nc")
+    with xr.open_dataset(tmp_path / "E123.nc") as plain:
+        assert plain["signal"].dims == ("gene", "mark", "bin")
+        assert plain.attrs["cell"] == "E123"
+
+
+def test_the_hash_follows_values_and_not_time(dataset):
+    later = dataset.assign_attrs(created="another day", command="another")
+    assert schema.dataset_hash(later) == schema.dataset_hash(dataset)
+    changed = dataset.copy(deep=True)
+    changed["signal"][0, 0, 0] += 1
+    assert schema.dataset_hash(changed) != schema.dataset_hash(dataset)
+
+
+def test_nothing_is_dropped_and_reasons_are_counted(dataset):
+    counts = schema.gene_counts(dataset)
+    assert counts == {
+        "annotated": 60,
+        "used": 58,
+        "no complete signal of H3K27me3": 1,
+        "no complete signal of H3K4me1": 1,
+    }
+    assert schema.usable(dataset).sum() == 58
+
+
+def _broken(dataset, rule):
+    copy = dataset.copy(deep=True)
+    if rule == "schema is":
+        copy.attrs["schema"] = "other"
+    elif rule == "schema_version":
+        copy.attrs["schema_version"] = 99
+    elif rule == "attributes are complete":
+        del copy.attrs["assembly"]
+    elif rule == "a dataset has label":
+        copy = copy.drop_vars("label")
+    elif rule == "signal has dimensions":
+        copy["signal"] = copy["signal"].transpose("mark", "gene", "bin")
+    elif rule == "gene names are unique":
+        copy = copy.assign_coords(gene=["G000", *copy["gene"].values[:-1]])
+    elif rule == "signal is float32":
+        copy["signal"] = copy["signal"].astype("float64")
+    elif rule == "signal is finite or NaN":
+        copy["signal"][0, 0, 0] = np.inf
+    elif rule == "label is one of":
+        copy["label"][0] = 3
+    elif rule == "split is one of":
+        copy["split"][0] = "dev"
+    elif rule == "strand is one of":
+        copy["strand"].values[0] = "?"
+    elif rule == "orientation is":
+        copy.attrs["orientation"] = "sideways"
+    elif rule == "bins are consecutive":
+        copy["bin_start"].values[0] -= 7
+    elif rule == "a gene without a reason":
+        copy["signal"][0, 0, 0] = np.nan
+    elif rule == "in no split":
+        copy["split"][3] = "train"
+    elif rule == "only simulated data has a truth":
+        copy["truth"] = copy["signal"].astype("int8")
+    return copy
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "schema is",
+        "schema_version",
+        "attributes are complete",
+        "a dataset has label",
+        "signal has dimensions",
+        "gene names are unique",
+        "signal is float32",
+        "signal is finite or NaN",
+        "label is one of",
+        "split is one of",
+        "strand is one of",
+        "orientation is",
+        "bins are consecutive",
+        "a gene without a reason",
+        "in no split",
+        "only simulated data has a truth",
+    ],
+)
+def test_each_rule_is_checked_and_named(dataset, rule):
+    broken = _broken(dataset, rule)
+    with pytest.raises(SchemaError, match=rule):
+        schema.check_dataset(broken)
+    assert not schema.is_dataset(broken)
+    assert schema.is_dataset(dataset)
+
+
+def test_a_broken_dataset_is_not_written(dataset, tmp_path):
+    dataset["label"][0] = 3
+    with pytest.raises(SchemaError):
+        schema.save_dataset(dataset, tmp_path / "a.nc")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text"])
+def test_a_damaged_file_is_one_clear_error(dataset, tmp_path, damage):
+    path = tmp_path / "a.nc"
+    schema.save_dataset(dataset, path)
+    whole = path.read_bytes()
+    path.write_bytes({"cut": whole[: len(whole) // 2], "empty": b"", "text": b"hello"}[damage])
+    with pytest.raises(ChromvizError, match=r"a\.nc is not a whole NetCDF-4 file"):
+        schema.load_dataset(path)
+
+
+def test_a_gene_is_found_by_id_version_and_symbol(dataset):
+    assert schema.find_gene(dataset, "g005") == 5
+    assert schema.find_gene(dataset, "G005.3") == 5
+    assert schema.find_gene(dataset, "sym5") == 5
+    with pytest.raises(UnknownNameError, match="did you mean SYM"):
+        schema.find_gene(dataset, "SYN5")
+
+
+def test_a_symbol_of_two_genes_lists_their_ids(dataset):
+    dataset["symbol"].values[:2] = "TWIN"
+    with pytest.raises(ChromvizError, match=r"2 genes; name one id: G000, G001"):
+        schema.find_gene(dataset, "TWIN")
+
+
+def _attribution(dataset, weight, dims, **more):
+    return schema.build_attribution(
+        weight, dims, dataset, method="m", parameters={"a": 1}, signed=False, **more
+    )
+
+
+def test_an_attribution_survives_saving(dataset, tmp_path):
+    rows = np.array([5, 1])
+    attribution = _attribution(
+        dataset,
+        np.random.default_rng(0).random((2, 5, 10)),
+        ("gene", "mark", "bin"),
+        genes=rows,
+        probability=np.array([0.1, 0.9]),
+    )
+    assert list(attribution["gene"].values) == ["G005", "G001"]
+    schema.save_attribution(attribution, tmp_path / "a.nc")
+    xr.testing.assert_equal(schema.load_attribution(tmp_path / "a.nc"), attribution)
+    assert attribution.attrs["dataset_hash"] == schema.dataset_hash(dataset)
+
+
+@pytest.mark.parametrize(
+    ("weight", "dims", "more", "rule"),
+    [
+        (np.ones((2, 3)), ("gene", "mark", "bin"), {}, "fit their dimensions"),
+        (np.ones((5, 9)), ("mark", "bin"), {}, "fit their dimensions"),
+        (np.full((5, 10), np.nan), ("mark", "bin"), {}, "weights are finite"),
+        (np.ones((10, 5)), ("bin", "mark"), {}, "known dimensions"),
+        (
+            np.ones((1, 5)),
+            ("gene", "mark"),
+            {"genes": np.array([0]), "probability": np.array([1.5])},
+            "between 0 and 1",
+        ),
+    ],
+)
+def test_attribution_rules(dataset, weight, dims, more, rule):
+    with pytest.raises(SchemaError, match=rule):
+        _attribution(dataset, weight, dims, **more)
