@@ -122,7 +122,7 @@ class Layout:
     split: np.ndarray
 
 
-def simulate(cell: str, *, n_genes: int = 6000, seed: int = 0) -> xr.Dataset:
+def simulate(cell: str, *, n_genes: int = 2400, seed: int = 0) -> xr.Dataset:
     """Simulate one cell type, with the truth about what causes expression.
 
     Parameters

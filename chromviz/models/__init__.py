@@ -82,14 +82,14 @@ def _deepchrome(n_marks: int, n_bins: int) -> nn.Module:
 # Builders import torch only when called: the list of models must not.
 _PAPER = "Singh et al., Attend and Predict, NeurIPS 2017, section 5"
 _BUILT_IN = (
-    ModelSpec("lstm-alpha", "LSTM-α", _lstm_alpha, ("alpha",), _PAPER, 5e-3),
+    ModelSpec("lstm-alpha", "LSTM-α", _lstm_alpha, ("alpha",), _PAPER, 2e-3),
     ModelSpec(
         "lstm-alpha-beta",
         "LSTM-α,β (AttentiveChrome)",
         _lstm_alpha_beta,
         ("alpha", "beta"),
         _PAPER,
-        5e-3,
+        2e-3,
         ("attentivechrome",),
     ),
     ModelSpec(

@@ -28,7 +28,7 @@ class BinLevel(nn.Module):
         super().__init__()
         self.transform = InputTransform(n_marks)
         self.lstm = BidirectionalLSTM(n_marks, 1, BIN_HIDDEN)
-        self.attention = SoftAttention(n_marks, 2 * BIN_HIDDEN)
+        self.attention = SoftAttention(n_marks, BIN_HIDDEN)
 
     def forward(self, signal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Encode (batch, mark, bin) as m (mark, 2 d, batch) and α (batch, mark, bin)."""
@@ -94,7 +94,7 @@ class LSTMAlphaBeta(nn.Module):
         super().__init__()
         self.bins = BinLevel(n_marks)
         self.lstm = BidirectionalLSTM(1, 2 * BIN_HIDDEN, MARK_HIDDEN)
-        self.mark_attention = SoftAttention(1, 2 * MARK_HIDDEN)
+        self.mark_attention = SoftAttention(1, MARK_HIDDEN)
         self.output = nn.Linear(2 * MARK_HIDDEN, 1)
         draw_uniform(self)
 

@@ -61,29 +61,38 @@ class InputTransform(nn.Module):
 class SoftAttention(nn.Module):
     """Soft attention over steps, one context vector a group (section 3, α- and β-attention).
 
-    α_t = exp(w·h_t) / Σ_i exp(w·h_i) and m = Σ_t α_t h_t.
+    α_t = exp(w·h_t) / Σ_i exp(w·h_i) and m = Σ_t α_t h_t, where h_t is the forward state at t
+    above the backward state at t.
 
     Parameters
     ----------
     groups
         Number of context vectors.
-    features
-        Size of the vectors attended to.
+    hidden
+        Size of a state in one direction; a context vector has twice that.
     """
 
-    def __init__(self, groups: int, features: int) -> None:
+    def __init__(self, groups: int, hidden: int) -> None:
         super().__init__()
-        self.context = nn.Parameter(torch.empty(groups, features))
+        self.context = nn.Parameter(torch.empty(groups, 2 * hidden))
         nn.init.uniform_(self.context, -0.1, 0.1)
 
     def forward(self, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Attend to (step, group, feature, batch).
+        """Attend to what :class:`~chromviz.models.recurrent.BidirectionalLSTM` gives.
+
+        Parameters
+        ----------
+        states
+            (step, 2, group, hidden, batch); the backward ones by step from the last.
 
         Returns
         -------
         tuple of torch.Tensor
-            The weighted sum (group, feature, batch) and the weights (step, group, batch).
+            The weighted sum (group, 2 * hidden, batch) and the weights (step, group, batch).
         """
-        scores = (states * self.context[:, :, None]).sum(2)
-        weights = torch.softmax(scores, 0)
-        return (weights.unsqueeze(2) * states).sum(0), weights
+        context = torch.stack(self.context.chunk(2, 1)).unsqueeze(2)
+        forwards, backwards = (context @ states).squeeze(3).unbind(1)
+        weights = torch.softmax(forwards + backwards.flip(0), 0)
+        both = torch.stack([weights, weights.flip(0)], 1)
+        summed = (both.unsqueeze(3) * states).sum(0)
+        return torch.cat([summed[0], summed[1]], 1), weights

@@ -14,13 +14,17 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
+#: Steps whose factors the backward pass prepares together, to stay in a core's cache.
+_CHUNK = 8
+
 
 class _Recurrence(torch.autograd.Function):
     """The LSTM recurrence of K independent LSTMs (supplement S:1.3).
 
-    One product a step, over [h, x, 1], gives all gates. tanh is taken as 2·sigmoid(2a) - 1, so
+    One product a step, over [h, x, 1], gives all gates. tanh(a) is taken as 2·sigmoid(2a) - 1, so
     that one sigmoid over one buffer serves every gate: on CPU torch's tanh is several times
-    slower than its sigmoid.
+    slower than its sigmoid. Small batches spend their time on calls, not on numbers, so factors
+    of 2 are folded into what is kept: 2c for the cell, h / 2 for the state.
     """
 
     @staticmethod
@@ -45,88 +49,114 @@ class _Recurrence(torch.autograd.Function):
         """
         steps, k, features, batch = inputs.shape
         keep = inputs.requires_grad or weight.requires_grad
-        scaled = weight.clone()
-        scaled[:, 2 * hidden : 3 * hidden] *= 2  # the g gate's tanh, as above
-        # states[t] is [h before step t, x at t, 1]; states[t + 1, :, :hidden] is h after it.
+        scaled = _double(weight.clone(), hidden)
+        # states[t] is [h / 2 before step t, x at t, 1]; states[t + 1, :, :hidden] comes after it.
         states = inputs.new_empty(steps + 1, k, hidden + features, batch)
         states[0, :, :hidden] = 0
         states[:steps, :, hidden:] = inputs
         gates = inputs.new_empty(steps if keep else 1, k, 4 * hidden, batch)
         cells = inputs.new_zeros(steps + 1 if keep else 1, k, hidden, batch)
-        squash = inputs.new_empty(k, hidden, batch)
+        squashed = inputs.new_empty(steps if keep else 1, k, hidden, batch)
         # One view a step, taken in one go: slicing inside the loop would cost as much as the work.
         before, after = states.unbind(0), states[:, :, :hidden].unbind(0)
-        gate, cell = gates.unbind(0), cells.unbind(0)
+        gate, cell, squash = gates.unbind(0), cells.unbind(0), squashed.unbind(0)
         i, f, g, o = (part.unbind(0) for part in gates.chunk(4, 2))
         for t in range(steps):
-            now, old, new = (t, t, t + 1) if keep else (0, 0, 0)
+            now, new = (t, t + 1) if keep else (0, 0)
             torch.bmm(scaled, before[t], out=gate[now]).sigmoid_()
-            torch.mul(f[now], cell[old], out=cell[new])
-            cell[new].addcmul_(i[now], g[now], value=2).sub_(i[now])  # + i * (2 g - 1)
-            torch.add(cell[new], cell[new], out=squash).sigmoid_()
-            h = torch.mul(o[now], squash, out=after[t + 1])
-            h.add_(h).sub_(o[now])  # o * (2 s - 1)
+            # 2c = f 2c' + 2 i (2 g - 1)
+            c = torch.mul(f[now], cell[t if keep else 0], out=cell[new])
+            c.addcmul_(i[now], g[now], value=4).sub_(i[now], alpha=2)
+            torch.sigmoid(c, out=squash[now])
+            # h / 2 = o (2 s - 1) / 2
+            torch.mul(o[now], squash[now], out=after[t + 1]).sub_(o[now], alpha=0.5)
         if keep:
             ctx.hidden = hidden
-            ctx.save_for_backward(scaled, states, gates, cells)
-        return states[1:, :, :hidden]
+            ctx.save_for_backward(scaled, states, gates, cells, squashed)
+        return states[1:, :, :hidden] * 2
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Backpropagate through the steps; gradients of the inputs and of the weight."""
-        scaled, states, gates, cells = ctx.saved_tensors
+        scaled, states, gates, cells, squashed = ctx.saved_tensors
         hidden = ctx.hidden
         steps, k, _, batch = gates.shape
         wants_inputs, wants_weight = ctx.needs_input_grad[:2]
-        transposed = scaled.transpose(1, 2).contiguous()
-        columns = slice(None) if wants_inputs else slice(hidden)
-        back = transposed[:, columns].contiguous()
-        grad_inputs = (
-            grad.new_empty(steps, k, states.shape[2] - hidden, batch) if wants_inputs else None
-        )
+        # From the gates back to [h, x, 1]; h enters halved.
+        back = scaled.transpose(1, 2)[:, : None if wants_inputs else hidden].contiguous()
+        back[:, :hidden] /= 2
+        grad_inputs = torch.empty_like(states[:steps, :, hidden:]) if wants_inputs else None
         grad_weight = torch.zeros_like(scaled) if wants_weight else None
-        delta = gates.new_empty(k, 4 * hidden, batch)
-        slope = torch.empty_like(delta)
-        to_i, to_f, to_g, to_o = delta.chunk(4, 1)
-        carried = gates.new_empty(k, back.shape[1], batch)
+        delta = gates.new_empty(k, 4, hidden, batch)
+        carried = gates.new_zeros(k, back.shape[1], batch)
+        carried_h, carried_inputs = carried[:, :hidden], carried[:, hidden:]
         grad_h = gates.new_empty(k, hidden, batch)
         grad_c = gates.new_zeros(k, hidden, batch)
-        scratch = torch.empty_like(grad_h)
-        squash = torch.empty_like(grad_h)
-        gate, cell = gates.unbind(0), cells.unbind(0)
-        i, f, g, o = (part.unbind(0) for part in gates.chunk(4, 2))
+        by_cell, by_output, flat = delta[:, :3], delta[:, 3], delta.flatten(1, 2)
         arriving, seen = grad.unbind(0), states.transpose(2, 3).unbind(0)
-        carried_h, carried_inputs = carried[:, :hidden], carried[:, hidden:]
-        for t in reversed(range(steps)):
-            torch.add(cell[t + 1], cell[t + 1], out=squash).sigmoid_()
-            if t == steps - 1:
-                grad_h.copy_(arriving[t])
-            else:
+        forget = gates[:, :, hidden : 2 * hidden].unbind(0)
+        for start in reversed(range(0, steps, _CHUNK)):
+            rows = slice(start, min(start + _CHUNK, steps))
+            to_gates, to_cell = _factors(gates[rows], cells[rows], squashed[rows])
+            of_cell, of_output = to_gates[:, :, :3].unbind(0), to_gates[:, :, 3].unbind(0)
+            to_cell_at = to_cell.unbind(0)
+            for t in reversed(range(rows.start, rows.stop)):
                 torch.add(arriving[t], carried_h, out=grad_h)
-            # h = o tanh(c), tanh(c) = 2 s - 1, whose slope is 4 s (1 - s)
-            torch.mul(grad_h, squash, out=to_o)
-            to_o.add_(to_o).sub_(grad_h)
-            torch.mul(squash, squash, out=scratch)
-            torch.sub(squash, scratch, out=scratch)
-            grad_c.addcmul_(scratch.mul_(o[t]), grad_h, value=4)
-            # c = f c' + i (2 g - 1); g's pre-activation was doubled, so its slope counts twice
-            torch.mul(grad_c, g[t], out=to_i)
-            to_i.add_(to_i).sub_(grad_c)
-            torch.mul(grad_c, cell[t], out=to_f)
-            torch.mul(grad_c, i[t], out=to_g)
-            to_g.add_(to_g)
-            torch.mul(gate[t], gate[t], out=slope)
-            delta.mul_(torch.sub(gate[t], slope, out=slope))  # s (1 - s)
-            grad_c.mul_(f[t])
-            torch.bmm(back, delta, out=carried)
-            if grad_inputs is not None:
-                grad_inputs[t] = carried_inputs
-            if grad_weight is not None:
-                grad_weight.baddbmm_(delta, seen[t])
+                grad_c.addcmul_(grad_h, to_cell_at[t - start])
+                torch.mul(grad_c.unsqueeze(1), of_cell[t - start], out=by_cell)
+                torch.mul(grad_h, of_output[t - start], out=by_output)
+                grad_c.mul_(forget[t])
+                torch.bmm(back, flat, out=carried)
+                if grad_inputs is not None:
+                    grad_inputs[t] = carried_inputs
+                if grad_weight is not None:
+                    grad_weight.baddbmm_(flat, seen[t])
         if grad_weight is not None:
-            grad_weight[:, 2 * hidden : 3 * hidden] *= 2
+            grad_weight = _double(grad_weight, hidden)
         return grad_inputs, grad_weight, None
+
+
+def _double(weight: torch.Tensor, hidden: int) -> torch.Tensor:
+    """Double, in place, the g gate's rows (its tanh) and the columns of h (kept halved)."""
+    weight[:, 2 * hidden : 3 * hidden] *= 2
+    weight[:, :, :hidden] *= 2
+    return weight
+
+
+def _factors(
+    gates: torch.Tensor, cells: torch.Tensor, squashed: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what some steps' gradients are multiplied by on their way back.
+
+    Parameters
+    ----------
+    gates
+        (step, K, 4 * hidden, batch).
+    cells, squashed
+        2c before each step and sigmoid(2c) after it, (step, K, hidden, batch).
+
+    Returns
+    -------
+    to_gates : torch.Tensor
+        (step, K, 4, hidden, batch): from c to the pre-activations of i, f and g, and from h to
+        that of o.
+    to_cell : torch.Tensor
+        From h to c, (step, K, hidden, batch).
+    """
+    gate = gates.view(*gates.shape[:2], 4, -1, gates.shape[3])
+    i, _, g, o = gate.unbind(2)
+    to_gates = gate * gate
+    torch.sub(gate, to_gates, out=to_gates)  # s (1 - s)
+    slope_i, slope_f, slope_g, slope_o = to_gates.unbind(2)
+    scratch = torch.mul(g, 2).sub_(1)
+    slope_i.mul_(scratch)  # c = f c' + i (2 g - 1)
+    slope_f.mul_(torch.mul(cells, 0.5, out=scratch))
+    slope_g.mul_(torch.mul(i, 2, out=scratch))
+    slope_o.mul_(torch.mul(squashed, 2, out=scratch).sub_(1))  # h = o (2 s - 1)
+    torch.mul(squashed, squashed, out=scratch)
+    to_cell = torch.sub(squashed, scratch, out=scratch).mul_(o).mul_(4)
+    return to_gates, to_cell
 
 
 class BidirectionalLSTM(nn.Module):
@@ -167,7 +197,9 @@ class BidirectionalLSTM(nn.Module):
         Returns
         -------
         torch.Tensor
-            (step, group, 2 * hidden, batch): forward states above backward states.
+            (step, 2, group, hidden, batch): forward states by step from the first, backward
+            states by step from the last. :class:`~chromviz.models.layers.SoftAttention` takes
+            them so; to turn the backward ones around here would copy the largest tensor twice.
         """
         steps, groups, _, batch = inputs.shape
         ones = inputs.new_ones(steps, groups, 1, batch)
@@ -175,5 +207,7 @@ class BidirectionalLSTM(nn.Module):
         both = torch.cat([forwards, forwards.flip(0)], 1)
         bias = (self.bias_ih + self.bias_hh).unsqueeze(-1)
         weight = torch.cat([self.weight_hh, self.weight_ih, bias], -1).flatten(0, 1)
-        states = _Recurrence.apply(both, weight, self.hidden)  # type: ignore[no-untyped-call]
-        return torch.cat([states[:, :groups], states[:, groups:].flip(0)], 2)
+        states: torch.Tensor = _Recurrence.apply(  # type: ignore[no-untyped-call]
+            both, weight, self.hidden
+        )
+        return states.view(steps, 2, groups, self.hidden, batch)

@@ -192,7 +192,9 @@ def draw_figure2b(table: pd.DataFrame) -> Figure:
             track = mark_label(str(only_value(coverage, "mark", "the coverage of Figure 2b")))
             unit = str(only_value(coverage, "unit", "the coverage of Figure 2b"))
             # A long unit is broken, so that it does not outgrow its panel.
-            label = "\n".join(textwrap.wrap(f"Mean coverage ({unit})", 24))
+            label = "\n".join(
+                textwrap.wrap(f"Mean coverage, {unit}" if unit else "Mean coverage", 24)
+            )
             plot_profiles(coverage.drop(columns="simulated"), top, ylabel=label, legend=False)
             top.set_title(_count_title(f"{track}, labelled ON", coverage))
         bottom.set_title(_count_title("Weights, predicted ON", weight))

@@ -148,8 +148,9 @@ def compare(
     if BETA_MODEL in [spec.name for spec in specs]:
         position = _default_gene(dataset, reporter) if asked is None else asked
         others = _other_cells(dataset, position, data)
-    jobs = [(spec.name, dataset) for spec in specs]
-    jobs += [(BETA_MODEL, other) for other, at in others.values() if not reason_of(other, at)]
+    # Figure 2c's models first: they take longest, and side by side the last one should be short.
+    jobs = [(BETA_MODEL, other) for other, at in others.values() if not reason_of(other, at)]
+    jobs += [(spec.name, dataset) for spec in specs]
     train_missing(jobs, seed=seed, device=device, reporter=reporter)
     fitted = {
         spec.name: trained(spec.name, dataset, seed=seed, device=device, reporter=reporter)[0]
@@ -161,14 +162,17 @@ def compare(
         return _explained(folder, method, model, dataset, seed, device, reporter)
 
     plan = _plan(list(fitted.values()), method_names)
-    attributions = [explain(method, model) for method, model in plan]
-    table = _table(folder, attributions, dataset, n_bootstrap, seed)
+    found = {
+        (method, model.card.name if model else ""): explain(method, model) for method, model in plan
+    }
+    table = _table(folder, list(found.values()), dataset, n_bootstrap, seed)
 
     shown = _shown_model(list(fitted))
     if shown is not None:
-        alpha = explain("alpha", fitted[shown])
-        _write_figure2a(folder, weight_profiles(alpha))
-        _write_figure2b(folder, weight_profiles(alpha), coverage_profile(dataset), dataset)
+        alpha = found.get(("alpha", shown))
+        profiles = weight_profiles(explain("alpha", fitted[shown]) if alpha is None else alpha)
+        _write_figure2a(folder, profiles)
+        _write_figure2b(folder, profiles, coverage_profile(dataset), dataset)
     if position is not None:
         cells = {name: (dataset, position), **others}
         order = [cell for cell in PAPER_CELLS if cell in cells]

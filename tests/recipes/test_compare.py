@@ -1,0 +1,177 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from chromviz import schema
+from chromviz.errors import ChromvizError
+from chromviz.models.training import Settings
+from chromviz.recipes.compare import compare
+from chromviz.recipes.gene import audit
+from chromviz.vocabulary import Window
+from tests.conftest import make_dataset
+
+FILES = [
+    *(f"figure2{panel}.{form}" for panel in "abc" for form in ("csv", "pdf", "png")),
+    *(f"table3.{form}" for form in ("csv", "md", "tex")),
+    "manifest.json",
+]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Two epochs, in this process."""
+    monkeypatch.setattr("chromviz.models.ModelSpec.settings", lambda spec: Settings(max_epochs=2))
+    monkeypatch.setattr("joblib.cpu_count", lambda: 1)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for cell, seed in (("E123", 0), ("E003", 1)):
+        dataset = make_dataset(60, seed=seed, cell=cell, window=Window(1000, 100))
+        schema.save_dataset(dataset, tmp_path / "data" / f"{cell}.nc")
+    return tmp_path
+
+
+def run(folder, **more):
+    return compare("K562", data=folder / "data", out=folder / "out", n_bootstrap=50, **more)
+
+
+def test_it_makes_everything_and_then_nothing(folder):
+    first = run(folder)
+    made = sorted(p.name for p in (folder / "out").iterdir())
+    assert made == sorted([*FILES, "attributions"])
+    attributions = sorted(p.name for p in (folder / "out" / "attributions").iterdir())
+    assert "lstm-alpha-beta.alpha.nc" in attributions
+    assert "deepchrome.class_optimization.nc" in attributions
+    assert len(attributions) == 13
+    before = {p: p.read_bytes() for p in (folder / "out").rglob("*.*") if p.name != "manifest.json"}
+    second = run(folder)
+    assert second.made == []
+    assert len(second.kept) == len(first.made)
+    assert all(p.read_bytes() == content for p, content in before.items())
+    pd.testing.assert_frame_equal(first.table, second.table)
+
+
+def test_the_table_holds_every_method_beside_every_control(folder):
+    table = run(folder).table
+    assert table["method"].tolist()[-4:] == ["raw_signal", "tss_distance", "uniform", "random"]
+    pairs = set(zip(table["model"], table["method"], strict=True))
+    assert {("lstm-alpha", "alpha"), ("deepchrome", "saliency")} <= pairs
+    written = pd.read_csv(folder / "out" / "table3.csv")
+    np.testing.assert_allclose(written["estimate"], table["estimate"])
+    assert (written["simulated"] == 0).all()
+
+
+def test_the_figures_csvs_are_what_they_show(folder):
+    run(folder)
+    weights = pd.read_csv(folder / "out" / "figure2a.csv")
+    alpha = schema.load_attribution(folder / "out" / "attributions" / "lstm-alpha-beta.alpha.nc")
+    on = alpha["probability"].values > 0.5
+    state = "ON" if on.any() else "OFF"
+    chosen = alpha["weight"].values[on if on.any() else ~on, 3].mean(0)
+    row = weights[(weights["state"] == state) & (weights["mark"] == "H3K4me3")]
+    np.testing.assert_allclose(row["mean"], chosen, rtol=1e-4)
+    beta = pd.read_csv(folder / "out" / "figure2c.csv")
+    assert beta["cell"].unique().tolist() == ["E003", "E123"]
+    assert beta.groupby("cell")["weight"].sum().to_numpy() == pytest.approx([1, 1], abs=1e-5)
+
+
+def test_where_pax5_is_not_the_most_expressed_test_gene_is_shown(folder):
+    found = run(folder)
+    expression = found.dataset["expression"].where(found.dataset["split"] == "test")
+    best = str(found.dataset["gene"].values[np.nanargmax(expression.values)])
+    assert pd.read_csv(folder / "out" / "figure2c.csv")["gene"].unique().tolist() == [best]
+
+
+def test_new_data_makes_new_results(folder):
+    run(folder)
+    path = folder / "data" / "E123.nc"
+    schema.save_dataset(make_dataset(60, seed=5, window=Window(1000, 100)), path)
+    second = run(folder)
+    assert "lstm-alpha.alpha" in second.made
+    assert "control.raw_signal" in second.made
+
+
+def test_the_manifest_says_what_was_done(folder):
+    run(folder, seed=3)
+    record = json.loads((folder / "out" / "manifest.json").read_text())
+    assert record["seed"] == 3
+    assert record["models"]["deepchrome"]["metrics"]["epochs"] == 2
+    assert set(record["steps"]["table3"]["files"]) == {"table3.csv", "table3.md", "table3.tex"}
+    assert {"command", "versions", "created", "dataset"} <= set(record)
+
+
+def test_models_and_methods_can_be_chosen(folder):
+    table = run(folder, models=["deepchrome"], method_names=["saliency"]).table
+    assert table["method"].tolist() == [
+        *("saliency", "raw_signal", "tss_distance", "uniform", "random")
+    ]
+    assert not (folder / "out" / "figure2a.png").exists()  # no model that attends
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"models": ["resnet"]}, "unknown model 'resnet'"),
+        ({"models": ["deepchrome"], "method_names": ["alpha"]}, "needs attention"),
+        ({"method_names": ["saliensy"]}, "did you mean saliency"),
+        ({"method_names": ["beta"]}, "no weights over bins"),
+        ({"gene": "PAX5"}, "unknown gene 'PAX5'"),
+        ({"gene": "SYM3"}, r"models cannot read SYM3 .*no complete signal of H3K27me3"),
+    ],
+)
+def test_bad_requests_leave_nothing(folder, arguments, match):
+    with pytest.raises(ChromvizError, match=match):
+        run(folder, **arguments)
+    assert not (folder / "out").exists() or not list((folder / "out").rglob("*.*"))
+
+
+def test_a_dataset_without_the_track_is_refused_before_training(tmp_path):
+    dataset = make_dataset(coverage=False, window=Window(1000, 100))
+    schema.save_dataset(dataset, tmp_path / "data" / "E123.nc")
+    with pytest.raises(ChromvizError, match="no coverage of H3K27ac"):
+        run(tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_corrupted_cached_model_is_said_not_replaced(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("CHROMVIZ_CACHE", str(tmp_path / "cache"))
+    run(folder)
+    (weights,) = (tmp_path / "cache" / "models").glob("E123.deepchrome*.safetensors")
+    weights.write_bytes(b"rubbish")
+    with pytest.raises(ChromvizError, match=r"is damaged .*delete .*to train it again"):
+        run(folder)
+    assert weights.read_bytes() == b"rubbish"
+
+
+def test_audit_by_symbol_and_id(folder):
+    cells = ["K562", "h1-hesc"]
+    found = audit("SYM9", cells, data=folder / "data", out=folder / "audit")
+    assert found.table["cell"].unique().tolist() == ["E123", "E003"]
+    assert found.table["label"].unique().tolist() == [1]
+    again = audit("g009.2", cells, data=folder / "data", out=folder / "other")
+    pd.testing.assert_frame_equal(found.table, again.table)
+    second = audit("SYM9", cells, data=folder / "data", out=folder / "audit")
+    assert second.kept == ["figure2c"]
+
+
+def test_audit_of_a_gene_without_signal_in_one_cell(folder):
+    dataset = make_dataset(60, seed=1, cell="E003", window=Window(1000, 100)).copy(deep=True)
+    dataset["signal"][9, 0, 0] = np.nan
+    dataset["reason"][9], dataset["split"][9] = "no complete signal of H3K27me3", "none"
+    schema.save_dataset(dataset, folder / "data" / "E003.nc")
+    table = audit("SYM9", ["K562", "E003"], data=folder / "data", out=folder / "a").table
+    part = table[table["cell"] == "E003"]
+    assert part["weight"].isna().all()
+    assert part["reason"].unique().tolist() == ["no complete signal of H3K27me3"]
+    assert table[table["cell"] == "E123"]["weight"].sum() == pytest.approx(1, abs=1e-5)
+    with pytest.raises(ChromvizError, match="models cannot read SYM3"):
+        audit("SYM3", ["K562", "E003"], data=folder / "data", out=folder / "b")
+
+
+def test_audit_of_an_unknown_gene(folder):
+    with pytest.raises(ChromvizError, match="did you mean SYM"):
+        audit("SIM9", ["K562"], data=folder / "data", out=folder / "audit")
+    assert not (folder / "audit").exists()

@@ -1,0 +1,62 @@
+import json
+
+import pytest
+
+from chromviz.errors import ChromvizError
+from chromviz.recipes.folder import ResultFolder
+
+
+def step(folder, made_from="a", text="hello"):
+    def make():
+        (folder.path / "a.txt").write_text(text)
+
+    folder.once("write", made_from, ["a.txt"], make)
+
+
+def test_a_step_is_done_once(tmp_path):
+    first = ResultFolder(tmp_path, "compare X")
+    step(first)
+    assert (first.made, first.kept) == (["write"], [])
+    second = ResultFolder(tmp_path, "compare X")
+    step(second, text="never written")
+    assert (second.made, second.kept) == ([], ["write"])
+    assert (tmp_path / "a.txt").read_text() == "hello"
+
+
+@pytest.mark.parametrize("change", ["inputs", "file changed", "file gone"])
+def test_a_step_is_done_again_when_anything_changed(tmp_path, change):
+    step(ResultFolder(tmp_path, "compare X"))
+    if change == "file changed":
+        (tmp_path / "a.txt").write_text("tampered")
+    elif change == "file gone":
+        (tmp_path / "a.txt").unlink()
+    again = ResultFolder(tmp_path, "compare X")
+    step(again, made_from="b" if change == "inputs" else "a")
+    assert again.made == ["write"]
+    assert (tmp_path / "a.txt").read_text() == "hello"
+
+
+def test_an_interrupted_step_is_not_recorded(tmp_path):
+    folder = ResultFolder(tmp_path, "compare X")
+    step(folder)
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        folder.once("second", "x", ["b.txt"], interrupted)
+    record = json.loads((tmp_path / "manifest.json").read_text())
+    assert list(record["steps"]) == ["write"]
+
+
+def test_a_folder_keeps_to_its_subject(tmp_path):
+    step(ResultFolder(tmp_path, "compare X"))
+    with pytest.raises(ChromvizError, match="holds the results of 'compare X', not of 'compare Y'"):
+        ResultFolder(tmp_path, "compare Y")
+
+
+def test_a_foreign_manifest_is_not_overwritten(tmp_path):
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(ChromvizError, match="not a manifest of chromviz"):
+        ResultFolder(tmp_path, "compare X")
+    assert (tmp_path / "manifest.json").read_text() == "{}"
