@@ -1,5 +1,4 @@
 import json
-import os
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
     assert list(target.parent.iterdir()) == []
     provenance.write_text(target, "whole")
     assert target.read_text() == "whole"
-    assert os.listdir(target.parent) == ["a.txt"]
+    assert [path.name for path in target.parent.iterdir()] == ["a.txt"]
 
 
 def test_an_earlier_file_stays_when_writing_fails(tmp_path):
@@ -30,7 +29,7 @@ def test_an_earlier_file_stays_when_writing_fails(tmp_path):
 
 def test_a_file_in_the_way_of_a_folder(tmp_path):
     (tmp_path / "results").write_text("")
-    with pytest.raises(ChromvizError, match="cannot write to the folder .*--out"):
+    with pytest.raises(ChromvizError, match=r"cannot write to the folder .*--out"):
         provenance.ensure_folder(tmp_path / "results" / "K562")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -53,6 +53,28 @@ class Method:
     def is_control(self) -> bool:
         """Whether the method needs no model."""
         return not self.needs
+
+    def refusal(self, model: str, attends: Collection[str]) -> str:
+        """Return why the method cannot serve a model that attends so, empty if it can.
+
+        Parameters
+        ----------
+        model
+            The model's name, for the message.
+        attends
+            Which attention it gives: any of ``"alpha"`` and ``"beta"``.
+        """
+        if self.needs not in ("alpha", "beta") or self.needs in attends:
+            return ""
+        if attends:
+            return (
+                f"the method {self.name!r} needs attention over marks, and {model} attends over "
+                "bins only; use alpha, or lstm-alpha-beta"
+            )
+        return (
+            f"the method {self.name!r} needs attention, and {model} has none; use a method that "
+            "does not (saliency), or a model that attends (lstm-alpha-beta)"
+        )
 
     def function(self) -> Callable[[Job], Found]:
         """Return the function that computes the weights."""

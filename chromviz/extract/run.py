@@ -79,20 +79,8 @@ def serves(method: Method, model: TrainedModel | nn.Module | None) -> str:
         return ""
     if model is None:
         return f"the method {method.name!r} explains a model, and none was given"
-    if method.needs == "gradient":
-        return ""
     module, name, _ = _identify(model)
-    if not callable(getattr(module, "attention", None)):
-        return (
-            f"the method {method.name!r} needs attention, and {name} has none; "
-            "use a method that does not (saliency), or a model that attends (lstm-alpha-beta)"
-        )
-    if method.needs == "beta" and not _gives_beta(model):
-        return (
-            f"the method 'beta' needs attention over marks, and {name} attends over bins only; "
-            "use alpha, or lstm-alpha-beta"
-        )
-    return ""
+    return method.refusal(name, _attends(module, name))
 
 
 def extract(
@@ -240,7 +228,8 @@ def _identify(model: TrainedModel | nn.Module | None) -> tuple[nn.Module | None,
     return model, type(model).__name__, weights_hash(model)
 
 
-def _gives_beta(model: TrainedModel | nn.Module) -> bool:
-    """Return whether a model attends over marks; an unregistered one is believed until it runs."""
-    name = model.card.name if isinstance(model, TrainedModel) else ""
-    return name not in models() or "beta" in models()[name].attends
+def _attends(module: nn.Module | None, name: str) -> tuple[str, ...]:
+    """Return which attention a model gives; an unregistered one is believed until it runs."""
+    if name in models():
+        return models()[name].attends
+    return ("alpha", "beta") if callable(getattr(module, "attention", None)) else ()

@@ -15,9 +15,10 @@ from chromviz import provenance
 from chromviz.data.store import list_cells, open_cell
 from chromviz.errors import ChromvizError
 from chromviz.extract import find_method, methods
-from chromviz.extract.run import extract, serves
-from chromviz.models import find_model
+from chromviz.extract.run import extract
+from chromviz.models import ModelSpec, find_model
 from chromviz.models.checkpoint import TrainedModel
+from chromviz.models.inference import find_device
 from chromviz.plot.profiles import draw_figure2a, draw_figure2b
 from chromviz.plot.style import save_figure
 from chromviz.plot.tables import table3_latex, table3_markdown
@@ -130,16 +131,20 @@ def compare(
         If the cell type, a model, a method or the gene is unknown or cannot serve, the dataset
         lacks the reference track, or the folder cannot be written to.
     """
-    specs = [find_model(name) for name in dict.fromkeys(models)]
+    specs = list({spec.name: spec for spec in map(find_model, models)}.values())
+    if not specs:
+        raise ChromvizError("no model to compare; name one with --models")
+    plan = _plan(specs, method_names)
+    find_device(device)
     dataset = open_cell(data, cell)
-    name = str(dataset.attrs["cell"])
+    label = str(dataset.attrs["cell"])
     reference_genes(dataset, REFERENCE_TRACK)  # fail before training, not after
     asked = None if gene is None else _readable(dataset, gene)
-    folder = ResultFolder(out or Path("results") / name, f"compare {name}")
+    folder = ResultFolder(out or Path("results") / label, f"compare {label}")
     folder["seed"] = seed
     folder["simulated"] = int(dataset.attrs["simulated"])
     folder["dataset"] = {
-        "cell": name,
+        "cell": label,
         "sha256": dataset_hash(dataset),
         "genes": gene_counts(dataset),
         "sources": dataset.attrs["sources"],
@@ -161,10 +166,7 @@ def compare(
     def explain(method: str, model: TrainedModel | None) -> xr.Dataset:
         return _explained(folder, method, model, dataset, seed, device, reporter)
 
-    plan = _plan(list(fitted.values()), method_names)
-    found = {
-        (method, model.card.name if model else ""): explain(method, model) for method, model in plan
-    }
+    found = {(method, name): explain(method, fitted.get(name)) for method, name in plan}
     table = _table(folder, list(found.values()), dataset, n_bootstrap, seed)
 
     shown = _shown_model(list(fitted))
@@ -174,7 +176,7 @@ def compare(
         _write_figure2a(folder, profiles)
         _write_figure2b(folder, profiles, coverage_profile(dataset), dataset)
     if position is not None:
-        cells = {name: (dataset, position), **others}
+        cells = {label: (dataset, position), **others}
         order = [cell for cell in PAPER_CELLS if cell in cells]
         parts = [
             gene_rows(*cells[cell], seed=seed, device=device, reporter=reporter)
@@ -185,37 +187,25 @@ def compare(
     return Comparison(folder.path, dataset, table, list(fitted.values()), folder.made, folder.kept)
 
 
-def _plan(
-    models: Sequence[TrainedModel], names: Sequence[str] | None
-) -> list[tuple[str, TrainedModel | None]]:
+def _plan(specs: Sequence[ModelSpec], names: Sequence[str] | None) -> list[tuple[str, str]]:
     """Return which methods run on which models: those that can serve, then the controls."""
-    plan: list[tuple[str, TrainedModel | None]] = []
-    if names is None:
-        for model in models:
-            attends = bool(find_model(model.card.name).attends)
-            plan += [
-                (name, model)
-                for name in METHODS
-                if not serves(find_method(name), model)
-                and not (name == "class_optimization" and attends)
-            ]
-    else:
-        for name in dict.fromkeys(find_method(name).name for name in names):
-            refusals = [serves(find_method(name), model) for model in models]
-            if refusals and all(refusals):
-                raise ChromvizError(refusals[0])
-            plan += [
-                (name, model)
-                for model, refusal in zip(models, refusals, strict=True)
-                if not refusal and not find_method(name).is_control
-            ]
-        flat = [name for name, _ in plan if "bin" not in find_method(name).dims]
-        if flat:
+    asked = [find_method(name) for name in dict.fromkeys(names or ())]
+    for method in asked:
+        if "bin" not in method.dims:
             raise ChromvizError(
-                f"the method {flat[0]!r} gives no weights over bins, which Table 3 compares; "
+                f"the method {method.name!r} gives no weights over bins, which Table 3 compares; "
                 "leave it out of --methods"
             )
-    return plan + [(name, None) for name, method in methods().items() if method.is_control]
+        refusals = [method.refusal(spec.name, spec.attends) for spec in specs]
+        if all(refusals):
+            raise ChromvizError(refusals[0])
+    plan = []
+    for spec in specs:
+        for method in asked or map(find_method, METHODS):
+            slow = not asked and method.name == "class_optimization" and spec.attends
+            if not (method.is_control or slow or method.refusal(spec.name, spec.attends)):
+                plan.append((method.name, spec.name))
+    return plan + [(name, "") for name, method in methods().items() if method.is_control]
 
 
 def _explained(

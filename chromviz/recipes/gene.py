@@ -14,6 +14,7 @@ from chromviz import provenance
 from chromviz.data.store import list_cells, open_cell
 from chromviz.errors import ChromvizError
 from chromviz.extract.run import extract
+from chromviz.models.inference import find_device
 from chromviz.plot.heatmap import draw_figure2c
 from chromviz.plot.style import save_figure
 from chromviz.progress import SILENT, Reporter
@@ -86,6 +87,7 @@ def audit(
     ChromvizError
         If a cell type or the gene is unknown, or no cell type has complete signal for the gene.
     """
+    find_device(device)
     available, where = list_cells(data), str(data or "the embedded dataset")
     names = list(dict.fromkeys(resolve_cell(cell, available, where) for cell in cells))
     if not names:

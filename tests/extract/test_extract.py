@@ -110,7 +110,9 @@ def test_saliency_of_a_linear_model_is_its_weights(data):
         found["weight"], np.broadcast_to(np.arange(100.0).reshape(5, 20), found["weight"].shape)
     )
     # completeness: a linear model is the sum of gradient times input
-    logit = (found["weight"].values * data["signal"].values[data["reason"].values == ""]).sum((1, 2))
+    logit = (found["weight"].values * data["signal"].values[data["reason"].values == ""]).sum(
+        (1, 2)
+    )
     np.testing.assert_allclose(found["probability"], 1 / (1 + np.exp(-logit)), atol=1e-5)
 
 

@@ -185,7 +185,7 @@ def test_figure2b_shows_coverage_above_weights(figure2b_table, assert_legible, t
     _assert_drawn(bottom, figure2b_table[figure2b_table["role"] == "weight"])
     assert top.get_title(loc="left") == "H3K27ac (H_active), labelled ON (n = 9,105)"
     assert bottom.get_title(loc="left") == "Weights, predicted ON (n = 3,214)"
-    assert top.get_ylabel().replace("\n", " ") == "Mean coverage (reads per 100 bp bin)"
+    assert top.get_ylabel().replace("\n", " ") == "Mean coverage, reads per 100 bp bin"
     strong = {mark: line.get_linewidth() for mark, line in _lines(bottom).items() if mark in MARKS}
     assert max(strong, key=strong.get) == "H3K4me3"
     assert texts_of(fig).count("Simulated data") == 1

@@ -1,4 +1,7 @@
 import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -7,7 +10,7 @@ import pytest
 from chromviz import schema
 from chromviz.errors import ChromvizError
 from chromviz.models.training import Settings
-from chromviz.recipes.compare import compare
+from chromviz.recipes.compare import Comparison, compare
 from chromviz.recipes.gene import audit
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
@@ -20,83 +23,109 @@ FILES = [
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """Two epochs, in this process."""
+def quick(monkeypatch, finished):
+    """Two epochs, in this process, and the models that the finished run trained."""
+    _quicken(monkeypatch, finished.cache)
+
+
+def _quicken(monkeypatch, cache):
     monkeypatch.setattr("chromviz.models.ModelSpec.settings", lambda spec: Settings(max_epochs=2))
     monkeypatch.setattr("joblib.cpu_count", lambda: 1)
+    monkeypatch.setenv("CHROMVIZ_CACHE", str(cache))
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that is done: its folder (data and out), cache and result."""
+
+    folder: Path
+    cache: Path
+    result: Comparison
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder, cache = tmp_path_factory.mktemp("finished"), tmp_path_factory.mktemp("cache")
+    for cell, seed in (("E123", 0), ("E003", 1)):
+        dataset = make_dataset(60, seed=seed, cell=cell, window=Window(1000, 100))
+        schema.save_dataset(dataset, folder / "data" / f"{cell}.nc")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        _quicken(monkeypatch, cache)
+        return Finished(folder, cache, run(folder, seed=3))
 
 
 @pytest.fixture
-def folder(tmp_path):
-    for cell, seed in (("E123", 0), ("E003", 1)):
-        dataset = make_dataset(60, seed=seed, cell=cell, window=Window(1000, 100))
-        schema.save_dataset(dataset, tmp_path / "data" / f"{cell}.nc")
+def folder(finished, tmp_path):
+    """A copy of the finished run's folder."""
+    shutil.copytree(finished.folder, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
-def run(folder, **more):
-    return compare("K562", data=folder / "data", out=folder / "out", n_bootstrap=50, **more)
+def run(folder, *, seed=3, **more):
+    data, out = folder / "data", folder / "out"
+    return compare("K562", data=data, out=out, n_bootstrap=50, seed=seed, **more)
 
 
-def test_it_makes_everything_and_then_nothing(folder):
-    first = run(folder)
-    made = sorted(p.name for p in (folder / "out").iterdir())
-    assert made == sorted([*FILES, "attributions"])
-    attributions = sorted(p.name for p in (folder / "out" / "attributions").iterdir())
+def test_it_makes_everything(finished):
+    out = finished.folder / "out"
+    assert sorted(p.name for p in out.iterdir()) == sorted([*FILES, "attributions"])
+    attributions = sorted(p.name for p in (out / "attributions").iterdir())
     assert "lstm-alpha-beta.alpha.nc" in attributions
     assert "deepchrome.class_optimization.nc" in attributions
     assert len(attributions) == 13
+    assert finished.result.kept == []
+
+
+def test_a_second_run_makes_nothing(folder, finished):
     before = {p: p.read_bytes() for p in (folder / "out").rglob("*.*") if p.name != "manifest.json"}
     second = run(folder)
     assert second.made == []
-    assert len(second.kept) == len(first.made)
+    assert second.kept == finished.result.made
     assert all(p.read_bytes() == content for p, content in before.items())
-    pd.testing.assert_frame_equal(first.table, second.table)
+    pd.testing.assert_frame_equal(finished.result.table, second.table)
 
 
-def test_the_table_holds_every_method_beside_every_control(folder):
-    table = run(folder).table
+def test_the_table_holds_every_method_beside_every_control(finished):
+    table = finished.result.table
     assert table["method"].tolist()[-4:] == ["raw_signal", "tss_distance", "uniform", "random"]
     pairs = set(zip(table["model"], table["method"], strict=True))
     assert {("lstm-alpha", "alpha"), ("deepchrome", "saliency")} <= pairs
-    written = pd.read_csv(folder / "out" / "table3.csv")
+    written = pd.read_csv(finished.folder / "out" / "table3.csv")
     np.testing.assert_allclose(written["estimate"], table["estimate"])
     assert (written["simulated"] == 0).all()
 
 
-def test_the_figures_csvs_are_what_they_show(folder):
-    run(folder)
-    weights = pd.read_csv(folder / "out" / "figure2a.csv")
-    alpha = schema.load_attribution(folder / "out" / "attributions" / "lstm-alpha-beta.alpha.nc")
+def test_the_figures_csvs_are_what_they_show(finished):
+    out = finished.folder / "out"
+    weights = pd.read_csv(out / "figure2a.csv")
+    alpha = schema.load_attribution(out / "attributions" / "lstm-alpha-beta.alpha.nc")
     on = alpha["probability"].values > 0.5
     state = "ON" if on.any() else "OFF"
     chosen = alpha["weight"].values[on if on.any() else ~on, 3].mean(0)
     row = weights[(weights["state"] == state) & (weights["mark"] == "H3K4me3")]
     np.testing.assert_allclose(row["mean"], chosen, rtol=1e-4)
-    beta = pd.read_csv(folder / "out" / "figure2c.csv")
+    beta = pd.read_csv(out / "figure2c.csv")
     assert beta["cell"].unique().tolist() == ["E003", "E123"]
     assert beta.groupby("cell")["weight"].sum().to_numpy() == pytest.approx([1, 1], abs=1e-5)
 
 
-def test_where_pax5_is_not_the_most_expressed_test_gene_is_shown(folder):
-    found = run(folder)
-    expression = found.dataset["expression"].where(found.dataset["split"] == "test")
-    best = str(found.dataset["gene"].values[np.nanargmax(expression.values)])
-    assert pd.read_csv(folder / "out" / "figure2c.csv")["gene"].unique().tolist() == [best]
+def test_where_pax5_is_not_the_most_expressed_test_gene_is_shown(finished):
+    dataset = finished.result.dataset
+    expression = dataset["expression"].where(dataset["split"] == "test")
+    best = str(dataset["gene"].values[np.nanargmax(expression.values)])
+    assert pd.read_csv(finished.folder / "out" / "figure2c.csv")["gene"].unique().tolist() == [best]
 
 
 def test_new_data_makes_new_results(folder):
-    run(folder)
     path = folder / "data" / "E123.nc"
     schema.save_dataset(make_dataset(60, seed=5, window=Window(1000, 100)), path)
-    second = run(folder)
+    second = run(folder, models=["lstm-alpha"], method_names=["alpha"])
     assert "lstm-alpha.alpha" in second.made
     assert "control.raw_signal" in second.made
 
 
-def test_the_manifest_says_what_was_done(folder):
-    run(folder, seed=3)
-    record = json.loads((folder / "out" / "manifest.json").read_text())
+def test_the_manifest_says_what_was_done(finished):
+    record = json.loads((finished.folder / "out" / "manifest.json").read_text())
     assert record["seed"] == 3
     assert record["models"]["deepchrome"]["metrics"]["epochs"] == 2
     assert set(record["steps"]["table3"]["files"]) == {"table3.csv", "table3.md", "table3.tex"}
@@ -104,6 +133,7 @@ def test_the_manifest_says_what_was_done(folder):
 
 
 def test_models_and_methods_can_be_chosen(folder):
+    shutil.rmtree(folder / "out")
     table = run(folder, models=["deepchrome"], method_names=["saliency"]).table
     assert table["method"].tolist() == [
         *("saliency", "raw_signal", "tss_distance", "uniform", "random")
@@ -123,6 +153,7 @@ def test_models_and_methods_can_be_chosen(folder):
     ],
 )
 def test_bad_requests_leave_nothing(folder, arguments, match):
+    shutil.rmtree(folder / "out")
     with pytest.raises(ChromvizError, match=match):
         run(folder, **arguments)
     assert not (folder / "out").exists() or not list((folder / "out").rglob("*.*"))
@@ -136,9 +167,9 @@ def test_a_dataset_without_the_track_is_refused_before_training(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_corrupted_cached_model_is_said_not_replaced(folder, tmp_path, monkeypatch):
+def test_a_corrupted_cached_model_is_said_not_replaced(finished, folder, tmp_path, monkeypatch):
+    shutil.copytree(finished.cache, tmp_path / "cache")
     monkeypatch.setenv("CHROMVIZ_CACHE", str(tmp_path / "cache"))
-    run(folder)
     (weights,) = (tmp_path / "cache" / "models").glob("E123.deepchrome*.safetensors")
     weights.write_bytes(b"rubbish")
     with pytest.raises(ChromvizError, match=r"is damaged .*delete .*to train it again"):

@@ -1,0 +1,263 @@
+"""The command line as its users meet it: what it prints, and with which code it ends."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyBigWig
+import pytest
+
+from chromviz import schema
+from chromviz.cli import main
+from chromviz.vocabulary import MARKS, Window
+from tests.conftest import make_dataset
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    """Run a command in a folder, in this process: a new one would import torch each time."""
+
+    def run(*arguments, cwd=tmp_path):
+        monkeypatch.chdir(cwd)
+        monkeypatch.setattr(sys, "argv", ["chromviz", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = end.code
+        printed = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, code, printed.out, printed.err)
+
+    return run
+
+
+def refused(result, *words):
+    """One line on standard error, and exit code 2."""
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.startswith("chromviz: ")
+    assert result.stderr.count("\n") == 1
+    for word in words:
+        assert word in result.stderr
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; sys.argv = ['chromviz', '--help']\n"
+        "from chromviz.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "heavy = {'torch', 'captum', 'matplotlib', 'xarray', 'pandas', 'scipy'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "compare" in done.stdout
+
+
+def test_a_process_of_its_own_ends_with_one_line_and_code_2(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "chromviz", "compare", "--cell", "K652"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    refused(done, "unknown cell type 'K652'", "did you mean K562")
+
+
+def test_the_lists(run):
+    assert "lstm-alpha-beta" in run("models").stdout
+    assert "class_optimization" in run("methods").stdout
+    cells = run("cells")
+    assert "K562" in cells.stdout
+    assert "SIMULATED" in cells.stdout
+    assert {row["cell"] for row in json.loads(run("cells", "--json").stdout)} == {
+        *("E003", "E116", "E123")
+    }
+    assert run("--version").stdout.startswith("chromviz ")
+
+
+def test_unknown_cell(run):
+    refused(run("compare", "--cell", "K652"), "unknown cell type 'K652'", "did you mean K562")
+
+
+def test_known_cell_that_is_not_embedded(run):
+    refused(run("compare", "--cell", "HepG2"), "no dataset for HepG2 (E118) in the embedded")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("compare",),
+        ("compare", "--cell", "K562", "--seed", "-1"),
+        ("compare", "--cell", "K562", "--bootstrap", "many"),
+        ("frobnicate",),
+    ],
+)
+def test_usage_errors_exit_2(run, arguments):
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def folder(tmp_path):
+    dataset = make_dataset(60, window=Window(1000, 100))
+    schema.save_dataset(dataset, tmp_path / "data" / "E123.nc")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--models", "resnet"), ("unknown model 'resnet'",)),
+        (("--models", ""), ("no model",)),
+        (("--methods", "salience"), ("did you mean saliency",)),
+        (("--device", "cuda:7"), ("device 'cuda:7' is not available",)),
+        (("--gene", "PAX5"), ("unknown gene 'PAX5'",)),
+    ],
+)
+def test_bad_options_of_compare(run, folder, arguments, words):
+    done = run(
+        "compare", "--cell", "K562", "--data", "data", "--out", "out", *arguments, cwd=folder
+    )
+    refused(done, *words)
+    assert not (folder / "out").exists() or not list((folder / "out").iterdir())
+
+
+def test_an_out_that_cannot_be_written_to(run, folder):
+    (folder / "out").write_text("in the way")
+    done = run("compare", "--cell", "K562", "--data", "data", "--out", "out", cwd=folder)
+    refused(done, "cannot write to the folder out", "--out")
+    assert (folder / "out").read_text() == "in the way"
+
+
+def test_data_that_is_none(run, folder):
+    refused(run("cells", "--data", "nowhere", cwd=folder), "nowhere does not exist")
+    (folder / "empty").mkdir()
+    refused(run("cells", "--data", "empty", cwd=folder), "holds no dataset")
+    (folder / "data" / "E003.nc").write_bytes(b"")
+    done = run("compare", "--cell", "E003", "--data", "data", cwd=folder)
+    refused(done, "E003.nc is not a whole NetCDF-4 file")
+    assert not (folder / "results").exists()
+
+
+def test_compare_prints_the_table_and_json_for_programs(run, folder):
+    common = ("compare", "--cell", "K562", "--data", "data", "--models", "deepchrome")
+    page = run(*common, "--out", "out", cwd=folder)
+    assert page.returncode == 0, page.stderr
+    assert "control: raw signal" in page.stdout
+    assert "models use 58 of 60 genes" in page.stdout
+    assert "SIMULATED" not in page.stdout
+    again = run(*common, "--out", "out", "--json", "--quiet", cwd=folder)
+    record = json.loads(again.stdout)
+    assert again.stderr == ""
+    assert record["table3"][-1]["method"] == "random"
+    assert record["simulated"] is False
+
+
+def make_inputs(folder: Path, *, chrom="chr1") -> list[str]:
+    """Tracks, genes and expression of 40 genes; returns prepare's arguments."""
+    rng = np.random.default_rng(0)
+    for mark in (*MARKS, "H3K27ac"):
+        with pyBigWig.open(str(folder / f"{mark}.bw"), "w") as track:
+            track.addHeader([(chrom, 1_000_000)])
+            values = rng.random(10_000)
+            track.addEntries(chrom, 0, values=values.tolist(), span=100, step=100)
+    lines = [f"chr1\t{t}\t{t + 1}\tG{t}|S{t}\t0\t+\n" for t in range(10_000, 810_000, 20_000)]
+    (folder / "genes.bed").write_text("".join(lines))
+    rows = [f"G{t}\t{t % 7}\t1\n" for t in range(10_000, 810_000, 20_000)]
+    (folder / "rpkm.tsv").write_text("gene_id\tE003\tE004\n" + "".join(rows))
+    return [
+        *("prepare", "--cell", "H1-hESC", "--signal", "{mark}.bw", "--coverage"),
+        *("H3K27ac=H3K27ac.bw", "--genes", "genes.bed", "--expression", "rpkm.tsv"),
+        *("--out", "real"),
+    ]
+
+
+def test_prepare_says_what_it_made(run, tmp_path):
+    arguments = make_inputs(tmp_path)
+    done = run(*arguments, "--unit=-log10 p", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "models use 40 of 40 genes" in done.stdout
+    dataset = schema.load_dataset(tmp_path / "real" / "E003.nc")
+    assert dataset.attrs["signal_unit"] == "-log10 p"
+    assert "prepare --cell H1-hESC" in dataset.attrs["command"]
+    sources = json.loads(dataset.attrs["sources"])
+    assert len(sources) == 8
+    assert all(len(source["sha256"]) == 64 for source in sources)
+
+
+def _spoil(folder, case):
+    """Damage one input; return arguments to change and words to expect."""
+    if case == "missing bigWig":
+        (folder / "H3K4me1.bw").unlink()
+        return [], ("H3K4me1.bw",)
+    if case == "truncated bigWig":
+        whole = (folder / "H3K4me1.bw").read_bytes()
+        (folder / "H3K4me1.bw").write_bytes(whole[: len(whole) // 2])
+        return [], ("H3K4me1.bw",)
+    if case == "not a bigWig":
+        (folder / "H3K4me1.bw").write_text("chr1\t0\t100\t3.5\n")
+        return [], ("H3K4me1.bw",)
+    if case == "no chromosome in common":
+        text = (folder / "genes.bed").read_text().replace("chr1\t", "1\t")
+        (folder / "genes.bed").write_text(text)
+        return [], ("'1'", "'chr1'")
+    if case == "no strand":
+        text = (folder / "genes.bed").read_text().replace("\t0\t+", "")
+        (folder / "genes.bed").write_text(text)
+        return [], ("genes.bed", "strand")
+    if case == "duplicate gene":
+        lines = (folder / "genes.bed").read_text().splitlines(keepends=True)
+        (folder / "genes.bed").write_text("".join([*lines, lines[3]]))
+        return [], ("genes.bed", "G70000")
+    if case == "no such cell in the expression":
+        text = (folder / "rpkm.tsv").read_text().replace("E003", "E999")
+        (folder / "rpkm.tsv").write_text(text)
+        return [], ("rpkm.tsv", "H1-hESC")
+    if case == "expression not a number":
+        text = (folder / "rpkm.tsv").read_text().replace("G50000\t6", "G50000\tsix")
+        (folder / "rpkm.tsv").write_text(text)
+        return [], ("rpkm.tsv", "six")
+    if case == "empty genes":
+        (folder / "genes.bed").write_text("")
+        return [], ("genes.bed", "holds no gene")
+    if case == "out is a file":
+        (folder / "real").write_text("")
+        return [], ("cannot write to the folder real",)
+    if case == "bad window":
+        return ["--bin-width", "300"], ("bins of 300 bp",)
+    if case == "bad orientation":
+        return ["--orientation", "sideways"], ("orientation", "sideways")
+    raise KeyError(case)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        *("missing bigWig", "truncated bigWig", "not a bigWig", "no chromosome in common"),
+        *("no strand", "duplicate gene", "no such cell in the expression"),
+        *("expression not a number", "empty genes", "out is a file", "bad window"),
+        "bad orientation",
+    ],
+)
+def test_bad_input_of_prepare(run, tmp_path, case):
+    arguments = make_inputs(tmp_path)
+    more, words = _spoil(tmp_path, case)
+    refused(run(*arguments, *more, cwd=tmp_path), *words)
+    assert not (tmp_path / "real").is_dir() or not list((tmp_path / "real").iterdir())
+
+
+def test_a_mark_missing_is_named(run, tmp_path):
+    arguments = make_inputs(tmp_path)
+    arguments[4] = "H3K4me3="
+    refused(run(*arguments, cwd=tmp_path), "--signal", "MARK=FILE")
+
+
+def test_an_audit_on_the_embedded_data_says_it_is_simulated(run, tmp_path):
+    done = run("audit", "PAX9", "--cells", "K562", cwd=tmp_path)
+    refused(done, "unknown gene 'PAX9'", "PAX5")
+    refused(run("audit", "PAX5", "--cells", ",", cwd=tmp_path), "--cells")
