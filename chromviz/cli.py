@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -35,7 +36,9 @@ Data = Annotated[
     ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="Result folder.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything that is drawn.")]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of everything that is drawn.")
+]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, …")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -226,7 +229,8 @@ def prepare(
         str, typer.Option(help="genome (as the paper) or strand (5' to 3').")
     ] = "genome",
     assembly: Annotated[str, typer.Option(help="Genome assembly of tracks and genes.")] = "hg19",
-    unit: Annotated[str, typer.Option(help="Unit of the signal, for labels.")] = "signal",
+    unit: Annotated[str, typer.Option(help="Unit of the signal, for labels.")] = "",
+    coverage_unit: Annotated[str, typer.Option(help="Unit of the coverage, for labels.")] = "",
     seed: Seed = 0,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -238,8 +242,7 @@ def prepare(
     from chromviz.report.terminal import counts_line
     from chromviz.vocabulary import Window
 
-    provenance.ensure_folder(out)
-    with _Live(quiet) as live:
+    with provenance.output_folder(out), _Live(quiet) as live:
         dataset, notes = run(
             cell,
             expand_signal(signal),
@@ -250,11 +253,12 @@ def prepare(
             orientation=orientation,
             assembly=assembly,
             signal_unit=unit,
+            coverage_unit=coverage_unit,
             seed=seed,
             progress=live.progress,
         )
-    path = out / f"{dataset.attrs['cell']}.nc"
-    schema.save_dataset(dataset, path)
+        path = out / f"{dataset.attrs['cell']}.nc"
+        schema.save_dataset(dataset, path)
     counts = schema.gene_counts(dataset)
     record = {"file": str(path), "genes": counts, "notes": notes}
     lines = [*notes, counts_line(dataset), f"dataset in {path}"]
@@ -382,6 +386,8 @@ def _main(
 
 def main() -> None:
     """Run the command line: exit 0 done, 2 bad input or usage, 1 our fault, 130 interrupted."""
+    # As for Ctrl-C, leave by the way that takes workers along and half-written files away.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         app()
     except ChromvizError as error:

@@ -18,6 +18,11 @@ class SchemaError(ChromvizError):
     """A dataset or an attribution breaks a rule of its format; the message names the rule."""
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of another library's error, or its kind if it says nothing."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 class UnknownNameError(ChromvizError):
     """A name that chromviz does not know.
 
@@ -44,3 +49,7 @@ class UnknownNameError(ChromvizError):
         else:
             offer = "."
         super().__init__(f"unknown {kind} {name!r}{offer}{' ' + hint if hint else ''}")
+
+    def __reduce__(self) -> tuple[type[ChromvizError], tuple[object, ...]]:
+        """Travel between processes as the message alone."""
+        return ChromvizError, self.args

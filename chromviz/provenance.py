@@ -112,7 +112,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises
     ------
     ChromvizError
-        If the folder cannot be made or written to.
+        If the file or its folder cannot be written.
     """
     ensure_folder(path.parent)
     handle, name = tempfile.mkstemp(
@@ -124,6 +124,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ChromvizError(
+            f"cannot write {path} ({error.strerror or error}); make room, or choose another place"
+        ) from None
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -136,8 +141,15 @@ def _umask() -> int:
     return mask
 
 
-def ensure_folder(folder: Path) -> None:
+def ensure_folder(folder: Path, remedy: str = "choose another with --out") -> None:
     """Make a folder that can be written to.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    remedy
+        What the user can do if it cannot be, for the message.
 
     Raises
     ------
@@ -152,14 +164,35 @@ def ensure_folder(folder: Path) -> None:
     except OSError as error:
         raise ChromvizError(
             f"cannot write to the folder {folder} ({error.strerror or error}); "
-            "choose another with --out, or change its permissions"
+            f"{remedy}, or change its permissions"
         ) from None
+
+
+@contextmanager
+def output_folder(folder: Path) -> Iterator[None]:
+    """Make a folder to write results to before the work; take it away if the work fails.
+
+    It is taken away only if it was made here and nothing is in it.
+
+    Raises
+    ------
+    ChromvizError
+        If it cannot be written to.
+    """
+    new = not folder.exists()
+    ensure_folder(folder)
+    try:
+        yield
+    except BaseException:
+        if new and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
 
 
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text whole or not at all."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: Path, value: Any) -> None:

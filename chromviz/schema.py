@@ -25,7 +25,7 @@ import pandas as pd
 import xarray as xr
 
 from chromviz import provenance
-from chromviz.errors import ChromvizError, SchemaError, UnknownNameError
+from chromviz.errors import ChromvizError, SchemaError, UnknownNameError, first_line
 from chromviz.vocabulary import SPLITS, Window
 
 DATASET = "chromviz-dataset"
@@ -65,6 +65,7 @@ _DATASET_ATTRS = (
     "sources",
     "simulated",
 )
+_KINDS = {"expression": "f", "label": "i", "tss": "i", "bin_start": "i"}
 _ATTRIBUTION_ATTRS = (
     "method",
     "parameters",
@@ -78,7 +79,7 @@ _ATTRIBUTION_ATTRS = (
     "simulated",
 )
 # What the numbers of a result depend on; the rest (paths, times) may differ between two runs.
-_HASHED = ("signal", "coverage", "expression", "label", "split", "truth")
+_HASHED = ("signal", "coverage", "expression", "label", "split", "reason", "truth", "decoy")
 _HASHED_ATTRS = ("cell", "bin_width", "orientation", "signal_unit", "missing", "simulated")
 
 
@@ -234,15 +235,7 @@ def check_dataset(dataset: xr.Dataset) -> None:
     _check_variables(dataset, {**_DATASET_VARIABLES, **_DATASET_COORDS}, "dataset")
     for name in ("gene", "mark", "track"):
         _check_unique(dataset, name)
-    for name in ("signal", "coverage"):
-        if dataset[name].dtype != np.float32:
-            raise SchemaError(
-                f"rule '{name} is float32': it is {dataset[name].dtype}; convert it first"
-            )
-        if np.isinf(dataset[name].values).any():
-            raise SchemaError(f"rule '{name} is finite or NaN': it holds infinite values")
-    if np.isinf(dataset["expression"].values).any():
-        raise SchemaError("rule 'expression is finite or NaN': it holds infinite values")
+    _check_numbers(dataset)
     _check_members(dataset, "label", (1, 0, -1))
     _check_members(dataset, "split", SPLITS)
     _check_members(dataset, "strand", ("+", "-", "."))
@@ -317,6 +310,8 @@ def find_gene(dataset: xr.Dataset, name: str) -> int:
         If a symbol belongs to several genes; their ids are listed.
     """
     wanted = name.strip().lower()
+    if not wanted:
+        raise ChromvizError("no gene named; give a symbol or an id")
     ids = [str(gene).lower() for gene in dataset["gene"].values]
     bare = [gene.split(".")[0] for gene in ids]
     # A gene that several names share keeps them all in its symbol, joined by "/".
@@ -329,7 +324,7 @@ def find_gene(dataset: xr.Dataset, name: str) -> int:
         if len(hits) == 1:
             return hits[0]
         if hits:
-            found = ", ".join(str(dataset["gene"].values[row]) for row in hits)
+            found = ", ".join(str(dataset["gene"].values[row]) for row in hits[:10])
             raise ChromvizError(f"{name!r} is the name of {len(hits)} genes; name one id: {found}")
     known = [str(symbol) for symbol in dataset["symbol"].values if symbol]
     known += [str(gene) for gene in dataset["gene"].values]
@@ -340,7 +335,7 @@ def save_dataset(dataset: xr.Dataset, path: Path) -> None:
     """Check a dataset and write it as NetCDF-4, whole or not at all."""
     check_dataset(dataset)
     compressed = {"zlib": True, "complevel": 1, "shuffle": True}
-    names = [name for name in ("signal", "coverage", "truth") if name in dataset]
+    names = [name for name in ("signal", "coverage", "truth", "decoy") if name in dataset]
     _write(dataset, path, {name: compressed for name in names if dataset[name].size})
 
 
@@ -511,7 +506,7 @@ def _read(path: Path) -> xr.Dataset:
     # h5py raises OSError, KeyError, RuntimeError or ValueError, as the damage has it.
     except (OSError, KeyError, RuntimeError, ValueError) as error:
         raise ChromvizError(
-            f"{path} is not a whole NetCDF-4 file ({str(error).splitlines()[0]}); make it again"
+            f"{path} is not a whole NetCDF-4 file ({first_line(error)}); make it again"
         ) from None
     # Text of length 0 comes back as numbers, and would change the dataset's hash.
     empty = {name: dataset[name].astype(object) for name in ("track",) if name in dataset.coords}
@@ -541,6 +536,21 @@ def _check_variables(
             raise SchemaError(f"rule 'a {what} has {name}': it is missing")
         if dataset[name].dims != dims:
             raise SchemaError(f"rule '{name} has dimensions {dims}': it has {dataset[name].dims}")
+
+
+def _check_numbers(dataset: xr.Dataset) -> None:
+    for name, kinds in _KINDS.items():
+        if dataset[name].dtype.kind not in kinds:
+            raise SchemaError(f"rule '{name} holds numbers': it is {dataset[name].dtype}")
+    for name in ("signal", "coverage"):
+        if dataset[name].dtype != np.float32:
+            raise SchemaError(
+                f"rule '{name} is float32': it is {dataset[name].dtype}; convert it first"
+            )
+        if np.isinf(dataset[name].values).any():
+            raise SchemaError(f"rule '{name} is finite or NaN': it holds infinite values")
+    if np.isinf(dataset["expression"].values).any():
+        raise SchemaError("rule 'expression is finite or NaN': it holds infinite values")
 
 
 def _check_unique(dataset: xr.Dataset, name: str) -> None:

@@ -155,7 +155,8 @@ def resolve_cell(name: str, available: tuple[str, ...], where: str) -> str:
     UnknownNameError
         If no dataset goes by that name.
     """
-    by_lower = {item.lower(): item for item in available}
+    by_lower = {(find_eid(item) or item).lower(): item for item in available}
+    by_lower |= {item.lower(): item for item in available}
     eid = find_eid(name)
     for candidate in (name.strip().lower(), (eid or "").lower()):
         if candidate in by_lower:

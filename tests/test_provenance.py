@@ -1,10 +1,11 @@
 import json
+import pickle
 
 import numpy as np
 import pytest
 
 from chromviz import provenance
-from chromviz.errors import ChromvizError
+from chromviz.errors import ChromvizError, UnknownNameError
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
@@ -57,3 +58,26 @@ def test_the_stamp_says_what_made_a_file():
     stamp = provenance.stamp(3)
     assert stamp["seed"] == 3
     assert json.loads(stamp["versions"])["numpy"] == np.__version__
+
+
+def test_a_failed_run_takes_its_empty_folder_away(tmp_path):
+    with pytest.raises(RuntimeError), provenance.output_folder(tmp_path / "new"):
+        raise RuntimeError
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "old").mkdir()
+    with pytest.raises(RuntimeError), provenance.output_folder(tmp_path / "old"):
+        raise RuntimeError
+    assert (tmp_path / "old").exists()
+
+
+def test_a_folder_in_the_way_of_a_file(tmp_path):
+    (tmp_path / "a.txt").mkdir()
+    with pytest.raises(ChromvizError, match=r"cannot write .*a\.txt"):
+        provenance.write_text(tmp_path / "a.txt", "x")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_errors_travel_between_processes():
+    error = pickle.loads(pickle.dumps(UnknownNameError("model", "x", ["y"])))  # noqa: S301
+    assert isinstance(error, ChromvizError)
+    assert "unknown model 'x'" in str(error)

@@ -33,6 +33,9 @@ def test_the_file_opens_with_xarray_alone(dataset, tmp_path):
 def test_the_hash_follows_values_and_not_time(dataset):
     later = dataset.assign_attrs(created="another day", command="another")
     assert schema.dataset_hash(later) == schema.dataset_hash(dataset)
+    excluded = dataset.copy(deep=True)
+    excluded["reason"][0], excluded["split"][0] = "left out by hand", "none"
+    assert schema.dataset_hash(excluded) != schema.dataset_hash(dataset)
     changed = dataset.copy(deep=True)
     changed["signal"][0, 0, 0] += 1
     assert schema.dataset_hash(changed) != schema.dataset_hash(dataset)

@@ -1,1 +1,1 @@
-"""TODO."""
+"""From tracks, tables, CSV or the simulator to a dataset."""

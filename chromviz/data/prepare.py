@@ -35,7 +35,8 @@ def prepare(
     window: Window = PAPER_WINDOW,
     orientation: str = "genome",
     assembly: str = "hg19",
-    signal_unit: str = "unknown",
+    signal_unit: str = "",
+    coverage_unit: str = "",
     seed: int = 0,
     progress: Progress = silent,
 ) -> tuple[xr.Dataset, list[str]]:
@@ -64,8 +65,8 @@ def prepare(
         ``genome`` or ``strand``, see :func:`chromviz.data.tracks.read_bins`.
     assembly
         Name of the genome assembly of tracks and genes.
-    signal_unit
-        Unit of the signal tracks, for labels.
+    signal_unit, coverage_unit
+        Units of the signal and coverage tracks, for labels.
     seed
         Seed of the three folds.
     progress
@@ -84,6 +85,8 @@ def prepare(
         If the inputs are missing, damaged, contradict one another, or leave no gene to use.
     """
     name = _cell_name(cell)
+    if orientation not in ("genome", "strand"):
+        raise ChromvizError(f"unknown orientation {orientation!r}; known: genome, strand")
     signal = _named_marks(signal, "signal")
     coverage = _named_marks(coverage or {}, "coverage")
     _check_marks(signal, coverage)
@@ -132,6 +135,7 @@ def prepare(
         for role, item, path in inputs
     ]
     notes += _same_files(sources)
+    notes += _describe_use(label, used, depth)
     dataset = schema.build_dataset(
         cell=name,
         genes=table,
@@ -151,6 +155,7 @@ def prepare(
         sources=sources,
         seed=seed,
         expression_unit=measured.unit,
+        coverage_unit=coverage_unit,
     )
     return dataset, notes
 
@@ -322,6 +327,25 @@ def _explain_windows(
     size = np.array([max(track.get(name, -1) for track in sizes) for name in table["chrom"]])
     reason[(start < 0) | (end > size)] = "window leaves the chromosome"
     reason[size < 0] = "chromosome not in the tracks"
+
+
+def _describe_use(
+    label: np.ndarray, used: np.ndarray, depth: Mapping[str, np.ndarray]
+) -> list[str]:
+    """Say how many usable genes are ON and OFF, and how many genes each track covers."""
+    on, off = int((label[used] == 1).sum()), int((label[used] == 0).sum())
+    notes = [f"of the genes that models use, {on:,} are ON and {off:,} OFF"]
+    if not on or not off:
+        notes[0] += "; nothing can be trained on one state alone"
+    for track, values in depth.items():
+        covered = ~np.isnan(values).any(axis=1)
+        both = int((covered & (label == 1)).sum())
+        notes.append(
+            f"{track} covers the whole window of {int(covered.sum()):,} genes, {both:,} of them ON"
+        )
+        if not both:
+            notes[-1] += "; without an ON gene among them nothing can be compared with it"
+    return notes
 
 
 def _same_files(sources: Sequence[Mapping[str, str]]) -> list[str]:

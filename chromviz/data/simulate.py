@@ -384,12 +384,6 @@ def _spurious_parts(model: Cell, n_genes: int, rng: np.random.Generator) -> list
     return parts
 
 
-def _propensity(mark: Mark, latent: np.ndarray, column: int) -> np.ndarray:
-    """Return how prone genes are to a component (gene,), standard normal, linked to activity."""
-    link = mark.component.link
-    return np.asarray(link * latent[:, 0] + np.sqrt(1 - link**2) * latent[:, column])
-
-
 def _heights(mark: Mark, excess: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return peak heights (gene,), lognormal and growing with the propensity in excess."""
     log = mark.component.gain * excess + mark.component.spread * rng.standard_normal(len(excess))

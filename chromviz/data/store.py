@@ -9,7 +9,7 @@ import xarray as xr
 from chromviz import schema
 from chromviz.data.deepchrome import find_deepchrome, read_deepchrome
 from chromviz.errors import ChromvizError
-from chromviz.vocabulary import resolve_cell
+from chromviz.vocabulary import find_eid, resolve_cell
 
 _EMBEDDED = "the embedded dataset"
 
@@ -59,7 +59,15 @@ def open_cell(folder: Path | None, name: str) -> xr.Dataset:
     found = _find(Path(folder))
     cell = resolve_cell(name, tuple(found), str(folder))
     path = found[cell]
-    return schema.load_dataset(path) if path.suffix == ".nc" else read_deepchrome(path, cell)
+    if path.suffix != ".nc":
+        return read_deepchrome(path, cell)
+    dataset = schema.load_dataset(path)
+    inside = str(dataset.attrs["cell"])
+    if (find_eid(inside) or inside.lower()) != (find_eid(cell) or cell.lower()):
+        raise ChromvizError(
+            f"{path} holds the dataset of {inside}, not of {cell}; rename it to {inside}.nc"
+        )
+    return dataset
 
 
 def _find(folder: Path) -> dict[str, Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -134,6 +135,29 @@ def _check_chroms(path: Path, genes: pd.DataFrame, sizes: dict[str, int]) -> Non
 
 
 @contextmanager
+def _quiet_library() -> Iterator[None]:
+    """Keep a Rust panic's own words off standard error: one line says what is wrong.
+
+    Python's own standard error goes on as before, through a copy of the stream.
+    """
+    try:
+        stream = sys.stderr.fileno()
+    # No such stream, closed, or replaced by an object that is no file: nothing to keep quiet.
+    except (AttributeError, OSError, ValueError):
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(stream)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), stream)
+        yield
+    finally:
+        os.dup2(kept, stream)
+        os.close(kept)
+
+
+@contextmanager
 def _open(path: Path) -> Iterator[Any]:
     """Open a bigWig file for reading; whatever goes wrong inside is told as one error."""
     # Imported here: the rest of the package does without it.
@@ -143,7 +167,7 @@ def _open(path: Path) -> Iterator[Any]:
     try:
         # A file object: by name, pybigtools 0.3 refuses every suffix but its own few, in their
         # exact case, and takes what is not a file for a web address.
-        with path.open("rb") as handle:
+        with path.open("rb") as handle, _quiet_library():
             yield pybigtools.open(handle)
     except ChromvizError:
         raise

@@ -202,7 +202,14 @@ def choose_genes(dataset: xr.Dataset, genes: str | Sequence[int] | np.ndarray) -
                 f"unknown genes {genes!r}; name train, valid, test or all, or give positions"
             )
     else:
-        rows = np.asarray(genes, dtype=np.int64)
+        rows = np.asarray(genes)
+        if rows.dtype == bool and rows.shape == complete.shape:
+            rows = np.flatnonzero(rows)
+        if rows.ndim != 1 or rows.dtype.kind not in "iu":
+            raise ChromvizError(
+                "genes must be positions in the dataset (whole numbers) or a mask over all of "
+                f"its {len(complete)} genes; not {rows.dtype} of shape {rows.shape}"
+            )
         outside = rows[(rows < 0) | (rows >= len(complete))]
         if len(outside):
             raise ChromvizError(

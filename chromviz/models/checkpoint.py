@@ -13,7 +13,7 @@ import xarray as xr
 from torch import nn
 
 from chromviz import provenance
-from chromviz.errors import ChromvizError
+from chromviz.errors import ChromvizError, first_line
 from chromviz.models import find_model
 
 #: Raised whenever a change to training changes its results, so that older models are not reused.
@@ -37,8 +37,8 @@ class Card:
     genes
         Number of train, valid and test genes.
     metrics
-        ``valid_auc`` of the kept epoch, ``test_auc`` (None where the test genes are all of one
-        state), ``epochs``, ``seconds``.
+        ``best_epoch``, the kept one, with its ``valid_auc`` and ``valid_loss``; ``test_auc`` (None
+        where the test genes are all of one state); ``epochs``, ``seconds``.
     curve
         One record an epoch.
     weights_hash
@@ -80,12 +80,20 @@ def weights_hash(module: nn.Module) -> str:
 
 
 def training_key(
-    name: str, data_hash: str, settings: dict[str, float | int | None], seed: int
+    name: str,
+    data_hash: str,
+    settings: dict[str, float | int | None],
+    seed: int,
+    device: str = "cpu",
 ) -> str:
-    """Return the name under which a training run is kept: a hash of all that decides its result."""
-    return provenance.hash_json([find_model(name).name, data_hash, settings, seed, RECIPE_VERSION])[
-        :16
-    ]
+    """Return the name under which a training run is kept: a hash of all that decides its result.
+
+    Versions of libraries do not enter: a model is worth keeping across an update, and its card
+    names those it was trained with. One GPU stands for another.
+    """
+    return provenance.hash_json(
+        [find_model(name).name, data_hash, settings, seed, device.split(":")[0], RECIPE_VERSION]
+    )[:16]
 
 
 def save_model(model: TrainedModel, stem: Path) -> None:
@@ -114,17 +122,17 @@ def load_model(stem: Path) -> TrainedModel:
         known = {item.name for item in fields(Card)}
         card = Card(**{name: record[name] for name in known})
         card = Card(**{**asdict(card), "marks": tuple(card.marks)})
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        module = find_model(card.name).build(len(card.marks), card.n_bins)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ChromvizError(
-            f"the trained model's card {card_path} cannot be read ({error}); {remedy}"
+            f"the trained model's card {card_path} cannot be used ({first_line(error)}); {remedy}"
         ) from None
-    module = find_model(card.name).build(len(card.marks), card.n_bins)
     try:
         module.load_state_dict(safetensors.torch.load_file(weights_path))
     # A damaged header is a SafetensorError, other tensors a RuntimeError, no file an OSError.
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
         raise ChromvizError(
-            f"the trained model {weights_path} is damaged ({str(error).splitlines()[0]}); {remedy}"
+            f"the trained model {weights_path} is damaged ({first_line(error)}); {remedy}"
         ) from None
     if weights_hash(module) != card.weights_hash:
         raise ChromvizError(

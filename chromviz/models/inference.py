@@ -26,7 +26,7 @@ def find_device(name: str) -> torch.device:
     """
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).item()
     # torch raises RuntimeError, AssertionError or NotImplementedError, as the build has it.
     except (RuntimeError, AssertionError, NotImplementedError):
         raise ChromvizError(

@@ -54,7 +54,7 @@ class Settings:
 
     learning_rate: float = 1e-3
     batch_size: int | None = None
-    max_epochs: int = 24
+    max_epochs: int = 20
     patience: int = 5
     loss_slack: float = 0.05
     clip_norm: float = 1.0

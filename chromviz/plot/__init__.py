@@ -1,1 +1,1 @@
-"""TODO."""
+"""Figures and tables from tidy tables: no statistics, no torch."""

@@ -36,7 +36,13 @@ from chromviz.recipes.trained import train_missing, trained
 from chromviz.schema import dataset_hash, find_gene, gene_counts, load_attribution, save_attribution
 from chromviz.validate import coverage_profile, table3, weight_profiles
 from chromviz.validate.agreement import reference_genes
-from chromviz.vocabulary import PAPER_CELLS, REFERENCE_TRACK, cell_label
+from chromviz.vocabulary import (
+    PAPER_CELLS,
+    PROMOTER_MARK,
+    REFERENCE_TRACK,
+    cell_label,
+    find_eid,
+)
 
 #: The models of the paper's Table 3.
 MODELS = ("lstm-alpha", "lstm-alpha-beta", "deepchrome")
@@ -138,9 +144,21 @@ def compare(
     find_device(device)
     dataset = open_cell(data, cell)
     label = str(dataset.attrs["cell"])
-    reference_genes(dataset, REFERENCE_TRACK)  # fail before training, not after
+    # What cannot be compared must fail before training, not after.
+    reference_genes(dataset, REFERENCE_TRACK)
+    if PROMOTER_MARK not in dataset["mark"].values:
+        raise ChromvizError(
+            f"{cell_label(label)} has no signal of {PROMOTER_MARK}, whose weights Table 3 "
+            f"compares; prepare it with --signal {PROMOTER_MARK}=FILE"
+        )
     asked = None if gene is None else _readable(dataset, gene)
     folder = ResultFolder(out or Path("results") / label, f"compare {label}")
+    position, others = None, {}
+    if BETA_MODEL in [spec.name for spec in specs]:
+        position = _default_gene(dataset, reporter) if asked is None else asked
+        others = _other_cells(dataset, position, data, reporter)
+    elif asked is not None:
+        reporter.say(f"no Figure 2c: β needs {BETA_MODEL}, which is not among the models")
     folder["seed"] = seed
     folder["simulated"] = int(dataset.attrs["simulated"])
     folder["dataset"] = {
@@ -149,10 +167,6 @@ def compare(
         "genes": gene_counts(dataset),
         "sources": dataset.attrs["sources"],
     }
-    position, others = None, {}
-    if BETA_MODEL in [spec.name for spec in specs]:
-        position = _default_gene(dataset, reporter) if asked is None else asked
-        others = _other_cells(dataset, position, data)
     # Figure 2c's models first: they take longest, and side by side the last one should be short.
     jobs = [(BETA_MODEL, other) for other, at in others.values() if not reason_of(other, at)]
     jobs += [(spec.name, dataset) for spec in specs]
@@ -183,7 +197,7 @@ def compare(
             for cell in [*(item for item in cells if item not in order), *order]
         ]
         write_figure2c(folder, pd.concat(parts, ignore_index=True))
-    folder.save()
+    folder.finish()
     return Comparison(folder.path, dataset, table, list(fitted.values()), folder.made, folder.kept)
 
 
@@ -226,6 +240,7 @@ def _explained(
         "model": model.card.weights_hash if model else "",
         "dataset": dataset_hash(dataset),
         "seed": seed,
+        "device": device.split(":")[0],
     }
 
     def make() -> None:
@@ -248,7 +263,7 @@ def _table(
     """Write Table 3 in its three forms."""
     table = table3(attributions, dataset, n_bootstrap=n_bootstrap, seed=seed)
     forms = {
-        "table3.csv": table.to_csv(index=False),
+        "table3.csv": table.to_csv(index=False, lineterminator="\n"),
         "table3.md": table3_markdown(table),
         "table3.tex": table3_latex(table),
     }
@@ -271,11 +286,11 @@ def _write_figure(
     folder: ResultFolder, name: str, title: str, table: pd.DataFrame, draw: Any
 ) -> None:
     """Write a figure as PDF, PNG and the CSV of what it shows."""
-    csv = table.to_csv(index=False)
+    csv = table.to_csv(index=False, lineterminator="\n")
 
     def make() -> None:
         provenance.write_text(folder.path / f"{name}.csv", csv)
-        metadata = figure_metadata(title, table)
+        metadata = figure_metadata(folder, title, table)
         save_figure(draw(table), folder.path / name, metadata=metadata)
 
     folder.once(name, csv, [f"{name}.{form}" for form in ("csv", "pdf", "png")], make)
@@ -320,24 +335,34 @@ def _default_gene(dataset: xr.Dataset, reporter: Reporter) -> int:
         test = np.flatnonzero(dataset["split"].values == "test")
         expression = dataset["expression"].values[test]
         # Without expression values (DeepChrome CSV) the first test gene will do.
-        best = test[np.nanargmax(expression)] if np.isfinite(expression).any() else test[0]
+        if not len(test):
+            raise ChromvizError(
+                f"{cell_label(dataset.attrs['cell'])} has no test gene to explain; "
+                "prepare it with more genes"
+            ) from None
+        known = bool(np.isfinite(expression).any())
+        best = test[np.nanargmax(expression)] if known else test[0]
         symbol = dataset["symbol"].values[best] or dataset["gene"].values[best]
-        reporter.say(
-            f"Figure 2c shows {symbol}, the test gene with the highest expression: {error}"
-        )
+        which = "test gene with the highest expression" if known else "first test gene"
+        reporter.say(f"Figure 2c shows {symbol}, the {which}: {error}")
         return int(best)
 
 
 def _other_cells(
-    dataset: xr.Dataset, position: int, data: Path | None
+    dataset: xr.Dataset, position: int, data: Path | None, reporter: Reporter
 ) -> dict[str, tuple[xr.Dataset, int]]:
-    """Return the paper's other cell types that are at hand and have a gene, with its place."""
+    """Return the paper's other cell types that are at hand and have a gene, with its place.
+
+    They are there for Figure 2c alone: one that cannot be read is left out of it, and said.
+    """
     gene, name = str(dataset["gene"].values[position]), str(dataset.attrs["cell"])
-    available = list_cells(data)
+    available = [find_eid(item) for item in list_cells(data)]
     found = {}
     for cell in PAPER_CELLS:
         if cell != name and cell in available:
-            other = open_cell(data, cell)
-            if gene in set(other["gene"].values):
+            try:
+                other = open_cell(data, cell)
                 found[cell] = (other, find_gene(other, gene))
+            except ChromvizError as error:
+                reporter.say(f"Figure 2c is without {cell_label(cell)}: {error}")
     return found

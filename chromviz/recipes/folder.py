@@ -39,6 +39,7 @@ class ResultFolder:
     def __init__(self, path: Path, subject: str) -> None:
         provenance.ensure_folder(path)
         self.path = path
+        self.subject = subject
         self.made: list[str] = []
         self.kept: list[str] = []
         self._record = self._read(subject)
@@ -48,6 +49,10 @@ class ResultFolder:
     def __setitem__(self, name: str, value: Any) -> None:
         """Record a fact about the run in the manifest."""
         self._record[name] = value
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a fact that was recorded."""
+        return self._record[name]
 
     def once(
         self, step: str, made_from: Any, files: Sequence[str], make: Callable[[], None]
@@ -81,6 +86,21 @@ class ResultFolder:
         self.made.append(step)
         self.save()
 
+    def finish(self) -> None:
+        """Write the manifest, and take away what earlier runs left that this one did not make.
+
+        What stays is of one run: its data, its seed, its choice of models.
+        """
+        steps: dict[str, Any] = self._record.get("steps", {})
+        done = {*self.made, *self.kept}
+        current = {file for name in done for file in steps[name]["files"]}
+        for name in [name for name in steps if name not in done]:
+            for file in set(steps.pop(name)["files"]) - current:
+                stale = (self.path / file).resolve()
+                if stale.is_relative_to(self.path.resolve()):  # a manifest may come from anyone
+                    stale.unlink(missing_ok=True)
+        self.save()
+
     def save(self) -> None:
         """Write the manifest."""
         provenance.write_json(self.path / MANIFEST, self._record)
@@ -98,8 +118,12 @@ class ResultFolder:
             return {}
         try:
             record = json.loads(path.read_text("utf-8"))
-            found = record["subject"] if record["schema"] == _SCHEMA else "something else"
-        except (ValueError, KeyError, TypeError):
+            found = {_SCHEMA: record["subject"]}[record["schema"]]
+            steps = {
+                name: {"key": step["key"], "seconds": step["seconds"], "files": dict(step["files"])}
+                for name, step in record.get("steps", {}).items()
+            }
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise ChromvizError(
                 f"{path} is not a manifest of chromviz; delete it, or choose another --out"
             ) from None
@@ -108,4 +132,4 @@ class ResultFolder:
                 f"{self.path} holds the results of {found!r}, not of {subject!r}; "
                 "choose another --out"
             )
-        return {"steps": record.get("steps", {})}
+        return {"steps": steps}

@@ -112,7 +112,7 @@ def audit(
     folder["simulated"] = int(table["simulated"].max())
     folder["seed"] = seed
     write_figure2c(folder, table)
-    folder.save()
+    folder.finish()
     return Audit(folder.path, table, folder.made, folder.kept)
 
 
@@ -180,23 +180,24 @@ def gene_rows(
 
 def write_figure2c(folder: ResultFolder, table: pd.DataFrame) -> None:
     """Write ``figure2c`` as PDF, PNG and CSV."""
-    csv = table.to_csv(index=False)
+    csv = table.to_csv(index=False, lineterminator="\n")
 
     def make() -> None:
         provenance.write_text(folder.path / "figure2c.csv", csv)
         title = f"Figure 2c: β of {table['symbol'].iloc[0] or table['gene'].iloc[0]}"
-        save_figure(
-            draw_figure2c(table), folder.path / "figure2c", metadata=figure_metadata(title, table)
-        )
+        metadata = figure_metadata(folder, title, table)
+        save_figure(draw_figure2c(table), folder.path / "figure2c", metadata=metadata)
 
     folder.once("figure2c", csv, ["figure2c.csv", "figure2c.pdf", "figure2c.png"], make)
 
 
-def figure_metadata(title: str, table: pd.DataFrame) -> dict[str, str]:
-    """Return what a figure's file says about itself."""
+def figure_metadata(folder: ResultFolder, title: str, table: pd.DataFrame) -> dict[str, str]:
+    """Return what a figure's file says about itself: what made it, from which numbers."""
     simulated = bool(table["simulated"].max())
+    csv = table.to_csv(index=False, lineterminator="\n")
     return {
         "Title": f"{title} (simulated data)" if simulated else title,
         "Creator": f"chromviz {provenance.versions()['chromviz']}",
-        "Keywords": f"data sha256 {provenance.hash_json(table.to_csv(index=False))}",
+        "Subject": f"{folder.subject}, seed {folder['seed']}; made by: {provenance.command()}",
+        "Keywords": f"table sha256 {provenance.hash_json(csv)}",
     }

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
-from multiprocessing.managers import SyncManager
 from pathlib import Path
-from queue import Empty, Queue
-from threading import Thread
-from typing import Any
+from threading import Event, Thread
 
 import joblib
 import platformdirs
@@ -71,10 +70,10 @@ def trained(
     """
     spec = find_model(name)
     settings = settings or spec.settings()
-    stem = _stem(spec.name, dataset, settings, seed)
+    stem = _stem(spec.name, dataset, settings, seed, device)
     if Path(f"{stem}.json").is_file():
         return load_model(stem), stem
-    provenance.ensure_folder(stem.parent)
+    provenance.ensure_folder(stem.parent, f"set {CACHE_VARIABLE} to another")
     what = f"training {spec.name} on {dataset.attrs['cell']}"
 
     def on_epoch(row: dict[str, float]) -> None:
@@ -117,7 +116,7 @@ def train_missing(
     missing = {}
     for name, dataset in jobs:
         spec = find_model(name)
-        stem = _stem(spec.name, dataset, spec.settings(), seed)
+        stem = _stem(spec.name, dataset, spec.settings(), seed, device)
         if not Path(f"{stem}.json").is_file():
             missing[stem] = (spec.name, dataset)
     workers = min(len(missing), joblib.cpu_count()) if device == "cpu" else 1
@@ -125,9 +124,10 @@ def train_missing(
         for name, dataset in missing.values():
             trained(name, dataset, seed=seed, device=device, reporter=reporter)
         return
-    with SyncManager() as manager:
-        news: Queue[tuple[Any, ...] | None] = manager.Queue()
-        listener = Thread(target=_relay, args=(news, reporter), daemon=True)
+    with tempfile.TemporaryDirectory() as folder:
+        news, done = Path(folder) / "news", Event()
+        news.touch()
+        listener = Thread(target=_relay, args=(news, done, reporter), daemon=True)
         listener.start()
         try:
             with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
@@ -136,40 +136,42 @@ def train_missing(
                     for name, dataset in missing.values()
                 )
         finally:
-            news.put(None)
-            listener.join(timeout=5)
+            done.set()
+            listener.join()
 
 
-def _train_elsewhere(
-    name: str, dataset: xr.Dataset, seed: int, news: Queue[tuple[Any, ...] | None]
-) -> None:
-    """Train in a worker process, which puts the model in the cache itself."""
-    reporter = Reporter(
-        lambda what, done, total, detail="": news.put(("progress", what, done, total, detail)),
-        lambda line: news.put(("say", line)),
-    )
-    trained(name, dataset, seed=seed, reporter=reporter)
+def _train_elsewhere(name: str, dataset: xr.Dataset, seed: int, news: Path) -> None:
+    """Train in a worker process, which puts the model in the cache itself.
+
+    It reports by appending lines to a file: that needs no third process to outlive an
+    interruption, and a line this short is written whole.
+    """
+
+    def tell(*item: str | int) -> None:
+        with news.open("a", encoding="utf-8") as handle:
+            handle.write(json.dumps(item) + "\n")
+
+    def progress(what: str, done: int, total: int, detail: str = "") -> None:
+        tell("progress", what, done, total, detail)
+
+    trained(name, dataset, seed=seed, reporter=Reporter(progress, lambda line: tell("say", line)))
 
 
-def _relay(news: Queue[tuple[Any, ...] | None], reporter: Reporter) -> None:
-    """Pass on what workers report, until there is no more."""
-    while True:
-        try:
-            item = news.get(timeout=0.5)
-        except Empty:
-            continue
-        # An interrupted run takes the queue away.
-        except (EOFError, OSError):
-            return
-        if item is None:
-            return
-        kind, *arguments = item
-        (reporter.progress if kind == "progress" else reporter.say)(*arguments)
+def _relay(news: Path, done: Event, reporter: Reporter) -> None:
+    """Pass on what workers report, until they are done."""
+    with news.open(encoding="utf-8") as handle:
+        while True:
+            last = done.wait(timeout=0.2)
+            for line in handle.readlines():
+                kind, *arguments = json.loads(line)
+                (reporter.progress if kind == "progress" else reporter.say)(*arguments)
+            if last:
+                return
 
 
-def _stem(name: str, dataset: xr.Dataset, settings: Settings, seed: int) -> Path:
+def _stem(name: str, dataset: xr.Dataset, settings: Settings, seed: int, device: str) -> Path:
     """Return where a model is kept, without suffix: its name says what, its hash from what."""
-    key = training_key(name, dataset_hash(dataset), asdict(settings), seed)
+    key = training_key(name, dataset_hash(dataset), asdict(settings), seed, device)
     return cache_folder() / f"{dataset.attrs['cell']}.{name}.seed{seed}.{key}"
 
 

@@ -106,7 +106,10 @@ def audit_page(table: pd.DataFrame) -> RenderableType:
                 "unknown" if pd.isna(one["expression"]) else f"{one['expression']:.3f}",
                 one["reason"] if unreadable else f"{one['probability']:.3f}",
                 one["split"],
-                *("" if unreadable else f"{weights[mark]:.3f}" for mark in marks),
+                *(
+                    "" if unreadable or mark not in weights else f"{weights[mark]:.3f}"
+                    for mark in marks
+                ),
             ]
         )
     first = table.iloc[0]

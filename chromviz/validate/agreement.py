@@ -94,6 +94,7 @@ def table3(
     reference = _reference(dataset, track)
     sides = [_weights(attribution, dataset, mark) for attribution in attributions]
     intervals = _bootstrap(sides, reference, dataset.sizes["gene"], n_bootstrap, seed)
+    published = TABLE_3 if (mark, track) == (PROMOTER_MARK, REFERENCE_TRACK) else {}
     rows = []
     for attribution, side, (low, high) in zip(attributions, sides, intervals, strict=True):
         model, method = str(attribution.attrs["model"]), str(attribution.attrs["method"])
@@ -112,7 +113,7 @@ def table3(
                 "ci_high": np.nan if note else high,
                 "n_genes": pd.NA if side.rows is None else len(side.rows),
                 "n_reference_genes": len(reference.values),
-                "paper": TABLE_3.get((method, model, str(dataset.attrs["cell"])), np.nan),
+                "paper": published.get((method, model, str(dataset.attrs["cell"])), np.nan),
                 "simulated": int(dataset.attrs["simulated"]),
                 "gene_set": gene_set,
                 "note": note,
@@ -146,7 +147,7 @@ def reference_genes(dataset: xr.Dataset, track: str) -> np.ndarray:
     Raises
     ------
     ChromvizError
-        If the dataset has no such track or no such gene.
+        If the dataset has no such track, or no ON gene has it.
     """
     tracks = [str(name) for name in dataset["track"].values]
     cell = dataset.attrs["cell"]
@@ -156,7 +157,12 @@ def reference_genes(dataset: xr.Dataset, track: str) -> np.ndarray:
             f"{', '.join(tracks) or 'none'}); prepare it with --coverage {track}=FILE"
         )
     coverage = dataset["coverage"].values[tracks.index(track)]
-    rows = np.flatnonzero((dataset["label"].values == 1) & ~np.isnan(coverage).any(axis=1))
+    on = dataset["label"].values == 1
+    if not on.any():
+        raise ChromvizError(
+            f"no gene of {cell} is labelled ON; look at the expression it was prepared from"
+        )
+    rows = np.flatnonzero(on & ~np.isnan(coverage).any(axis=1))
     if not len(rows):
         raise ChromvizError(
             f"no ON gene of {cell} has coverage of {track} in all of its bins; "

@@ -95,6 +95,7 @@ def test_small_dataset_by_hand(inputs):
     assert notes == [
         "genes.bed: 1 of 9 genes have no strand",
         "rpkm.tsv: 1 of 9 genes have no expression; models leave them out",
+        "of the genes that models use, 2 are ON and 1 OFF",
     ]
 
 

@@ -6,6 +6,7 @@ from chromviz import schema
 from chromviz.data.store import list_cells, open_cell
 from chromviz.errors import ChromvizError
 from chromviz.vocabulary import Window
+from tests.conftest import make_dataset
 
 
 def save(folder, cell):
@@ -77,3 +78,14 @@ def test_without_a_folder_the_embedded_dataset_is_meant():
     dataset = open_cell(None, simulate.EMBEDDED_CELLS[0].lower())
     assert dataset.attrs["simulated"] == 1
     assert dataset.attrs["cell"] == simulate.EMBEDDED_CELLS[0]
+
+
+def test_a_file_whose_name_and_content_disagree_is_refused(tmp_path):
+    schema.save_dataset(make_dataset(12, cell="E116"), tmp_path / "E123.nc")
+    with pytest.raises(ChromvizError, match=r"holds the dataset of E116, not of E123"):
+        open_cell(tmp_path, "K562")
+
+
+def test_a_common_name_may_name_the_file(tmp_path):
+    schema.save_dataset(make_dataset(12, cell="E123"), tmp_path / "K562.nc")
+    assert open_cell(tmp_path, "K562").attrs["cell"] == "E123"

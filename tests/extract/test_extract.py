@@ -186,6 +186,8 @@ def test_wrong_requests(data, fitted):
         extract("saliency", model, data, genes=[3])
     with pytest.raises(ChromvizError, match="outside the dataset's 60"):
         extract("saliency", model, data, genes=[60])
+    with pytest.raises(ChromvizError, match="must be positions"):
+        extract("saliency", model, data, genes=[0.5, 1.9])
     with pytest.raises(ChromvizError, match="name train, valid, test or all"):
         extract("saliency", model, data, genes="dev")
     with pytest.raises(ChromvizError, match="at least 1"):
@@ -230,3 +232,9 @@ def test_the_model_is_as_before_also_after_an_error(data):
 def test_attention_that_is_none_is_refused(data, fault, match):
     with pytest.raises(ChromvizError, match=match):
         extract("alpha", Broken(fault), data)
+
+
+def test_a_mask_means_the_genes_it_marks(data):
+    mask = np.arange(60) % 7 == 0
+    found = extract("raw_signal", None, data, genes=mask)
+    assert list(found["gene"].values) == list(data["gene"].values[mask])

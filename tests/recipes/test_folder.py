@@ -60,3 +60,28 @@ def test_a_foreign_manifest_is_not_overwritten(tmp_path):
     with pytest.raises(ChromvizError, match="not a manifest of chromviz"):
         ResultFolder(tmp_path, "compare X")
     assert (tmp_path / "manifest.json").read_text() == "{}"
+
+
+def test_finishing_takes_away_what_an_earlier_run_left(tmp_path):
+    first = ResultFolder(tmp_path, "compare X")
+    step(first)
+    first.once("other", "x", ["b.txt"], lambda: (tmp_path / "b.txt").write_text("old"))
+    (tmp_path / "mine.txt").write_text("the user's own")
+    first.finish()
+    second = ResultFolder(tmp_path, "compare X")
+    step(second)
+    second.finish()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.txt", "manifest.json", "mine.txt"]
+
+
+def test_a_manifest_cannot_make_it_delete_outside(tmp_path):
+    outside = tmp_path / "outside.txt"
+    outside.write_text("precious")
+    folder = ResultFolder(tmp_path / "results", "compare X")
+    step(folder)
+    path = tmp_path / "results" / "manifest.json"
+    record = json.loads(path.read_text())
+    record["steps"]["evil"] = {"key": "", "seconds": 0, "files": {"../outside.txt": ""}}
+    path.write_text(json.dumps(record))
+    ResultFolder(tmp_path / "results", "compare X").finish()
+    assert outside.read_text() == "precious"

@@ -74,6 +74,14 @@ def test_columns_and_the_papers_value(dataset):
     assert found["n_genes"].iloc[1] == (label == 1).sum()
 
 
+def test_the_papers_value_stands_beside_its_own_mark_alone(dataset):
+    n = (dataset["split"].values == "test").sum()
+    weight = np.random.default_rng(0).random((n, 5, 10))
+    item = attribution(dataset, weight, probability=np.ones(n), model="lstm-alpha")
+    found = table3([item], dataset, mark="H3K9me3", n_bootstrap=0)
+    assert np.isnan(found["paper"].iloc[0])
+
+
 def test_pearson_is_scipys():
     rng = np.random.default_rng(0)
     for _ in range(20):
