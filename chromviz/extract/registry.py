@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
-from chromviz.errors import ChromvizError, UnknownNameError
+from chromviz.errors import UnknownNameError
+from chromviz.plugins import with_plugins
 
 if TYPE_CHECKING:
     from chromviz.extract.run import Found, Job
@@ -159,16 +159,7 @@ def methods() -> dict[str, Method]:
     ChromvizError
         If a plug-in takes a name that exists.
     """
-    known = {method.name: method for method in _BUILT_IN}
-    for point in entry_points(group="chromviz.methods"):
-        method = point.load()
-        if method.name in known:
-            raise ChromvizError(
-                f"the plug-in {point.value} defines a method {method.name!r}, which exists "
-                "already; rename it or uninstall the package"
-            )
-        known[method.name] = method
-    return known
+    return with_plugins(_BUILT_IN, "chromviz.methods")
 
 
 def find_method(name: str) -> Method:

@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
-from chromviz.errors import ChromvizError, UnknownNameError
+from chromviz.errors import UnknownNameError
+from chromviz.plugins import with_plugins
 
 if TYPE_CHECKING:
     from torch import nn
@@ -112,16 +112,7 @@ def models() -> dict[str, ModelSpec]:
     ChromvizError
         If a plug-in takes a name that exists.
     """
-    known = {spec.name: spec for spec in _BUILT_IN}
-    for point in entry_points(group="chromviz.models"):
-        spec = point.load()
-        if spec.name in known:
-            raise ChromvizError(
-                f"the plug-in {point.value} defines a model {spec.name!r}, which exists already; "
-                "rename it or uninstall the package"
-            )
-        known[spec.name] = spec
-    return known
+    return with_plugins(_BUILT_IN, "chromviz.models")
 
 
 def find_model(name: str) -> ModelSpec:

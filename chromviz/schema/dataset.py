@@ -1,17 +1,4 @@
-"""The dataset and attribution formats: build, check, save, load.
-
-Both are :class:`xarray.Dataset` objects and NetCDF-4 files that xarray opens by itself.
-
-A **dataset** holds one cell type: ``signal(gene, mark, bin)`` and ``coverage(track, gene, bin)``
-(float32, NaN where the source has no data), ``expression(gene)`` (NaN where unknown),
-``label(gene)`` (1 ON, 0 OFF, -1 unknown), ``split(gene)`` and ``reason(gene)``: why models leave
-the gene out, empty for the genes they use. Simulated data also has ``truth(gene, mark, bin)``.
-All annotated genes are in the file.
-
-An **attribution** holds one method's ``weight`` over (gene, mark, bin), (gene, bin),
-(gene, mark) or, for a class, (mark, bin), with ``probability(gene)`` where a model is involved
-and ``delta(gene)`` where the method has a completeness error.
-"""
+"""The dataset format: one cell type."""
 
 from __future__ import annotations
 
@@ -25,16 +12,19 @@ import pandas as pd
 import xarray as xr
 
 from chromviz import provenance
-from chromviz.errors import ChromvizError, SchemaError, UnknownNameError, first_line
+from chromviz.errors import ChromvizError, SchemaError, UnknownNameError
+from chromviz.schema import files
+from chromviz.schema.checks import (
+    SCHEMA_VERSION,
+    check_header,
+    check_members,
+    check_unique,
+    check_variables,
+    refuse_rows,
+)
 from chromviz.vocabulary import SPLITS, Window
 
 DATASET = "chromviz-dataset"
-ATTRIBUTION = "chromviz-attribution"
-SCHEMA_VERSION = 1
-
-#: Dimensions that a weight may have.
-WEIGHT_DIMS = (("gene", "mark", "bin"), ("gene", "bin"), ("gene", "mark"), ("mark", "bin"))
-
 _DATASET_VARIABLES = {
     "signal": ("gene", "mark", "bin"),
     "coverage": ("track", "gene", "bin"),
@@ -66,18 +56,6 @@ _DATASET_ATTRS = (
     "simulated",
 )
 _KINDS = {"expression": "f", "label": "i", "tss": "i", "bin_start": "i"}
-_ATTRIBUTION_ATTRS = (
-    "method",
-    "parameters",
-    "signed",
-    "cell",
-    "model",
-    "model_hash",
-    "dataset_hash",
-    "seed",
-    "device",
-    "simulated",
-)
 # What the numbers of a result depend on; the rest (paths, times) may differ between two runs.
 _HASHED = ("signal", "coverage", "expression", "label", "split", "reason", "truth", "decoy")
 _HASHED_ATTRS = ("cell", "bin_width", "orientation", "signal_unit", "missing", "simulated")
@@ -231,14 +209,14 @@ def check_dataset(dataset: xr.Dataset) -> None:
     SchemaError
         Naming the first broken rule and, where rows break it, how many and which.
     """
-    _check_header(dataset, DATASET, _DATASET_ATTRS)
-    _check_variables(dataset, {**_DATASET_VARIABLES, **_DATASET_COORDS}, "dataset")
+    check_header(dataset, DATASET, _DATASET_ATTRS)
+    check_variables(dataset, {**_DATASET_VARIABLES, **_DATASET_COORDS}, "dataset")
     for name in ("gene", "mark", "track"):
-        _check_unique(dataset, name)
+        check_unique(dataset, name)
     _check_numbers(dataset)
-    _check_members(dataset, "label", (1, 0, -1))
-    _check_members(dataset, "split", SPLITS)
-    _check_members(dataset, "strand", ("+", "-", "."))
+    check_members(dataset, "label", (1, 0, -1))
+    check_members(dataset, "split", SPLITS)
+    check_members(dataset, "strand", ("+", "-", "."))
     if dataset.attrs["orientation"] not in ("genome", "strand"):
         raise SchemaError(
             "rule 'orientation is genome or strand': it is "
@@ -254,8 +232,8 @@ def check_dataset(dataset: xr.Dataset) -> None:
     broken = used & (
         np.isnan(dataset["signal"].values).any(axis=(1, 2)) | (dataset["label"].values < 0)
     )
-    _refuse_rows(dataset, broken, "a gene without a reason has complete signal and a label")
-    _refuse_rows(
+    refuse_rows(dataset, broken, "a gene without a reason has complete signal and a label")
+    refuse_rows(
         dataset,
         ~used & (dataset["split"].values != "none"),
         "a gene that models leave out is in no split",
@@ -263,7 +241,7 @@ def check_dataset(dataset: xr.Dataset) -> None:
     if "truth" in dataset:
         if not dataset.attrs["simulated"]:
             raise SchemaError("rule 'only simulated data has a truth': simulated is 0")
-        _check_variables(dataset, {"truth": ("gene", "mark", "bin")}, "dataset")
+        check_variables(dataset, {"truth": ("gene", "mark", "bin")}, "dataset")
 
 
 def is_dataset(dataset: xr.Dataset) -> bool:
@@ -333,209 +311,12 @@ def find_gene(dataset: xr.Dataset, name: str) -> int:
 
 def save_dataset(dataset: xr.Dataset, path: Path) -> None:
     """Check a dataset and write it as NetCDF-4, whole or not at all."""
-    check_dataset(dataset)
-    compressed = {"zlib": True, "complevel": 1, "shuffle": True}
-    names = [name for name in ("signal", "coverage", "truth", "decoy") if name in dataset]
-    _write(dataset, path, {name: compressed for name in names if dataset[name].size})
+    files.save(dataset, path, check_dataset, "signal", "coverage", "truth", "decoy")
 
 
 def load_dataset(path: Path) -> xr.Dataset:
-    """Read a dataset and check it.
-
-    Raises
-    ------
-    ChromvizError
-        If the file is missing or is not NetCDF-4.
-    SchemaError
-        If it breaks a rule of the format.
-    """
-    dataset = _read(path)
-    try:
-        check_dataset(dataset)
-    except SchemaError as error:
-        raise SchemaError(f"{path}: {error}") from None
-    return dataset
-
-
-def build_attribution(
-    weight: np.ndarray,
-    dims: tuple[str, ...],
-    dataset: xr.Dataset,
-    *,
-    method: str,
-    parameters: Mapping[str, Any],
-    signed: bool,
-    genes: np.ndarray | None = None,
-    probability: np.ndarray | None = None,
-    delta: np.ndarray | None = None,
-    model: str = "",
-    model_hash: str = "",
-    seed: int = 0,
-    device: str = "cpu",
-) -> xr.Dataset:
-    """Label weights with the genes, marks and bins of their dataset, and check the result.
-
-    Parameters
-    ----------
-    weight
-        The method's weights, with one axis for each of `dims`.
-    dims
-        One of :data:`WEIGHT_DIMS`.
-    dataset
-        What was explained.
-    method, parameters, signed
-        The method's name, its settings, and whether the sign of a weight has a meaning.
-    genes
-        Positions in `dataset` of the genes explained; None for a class's weights.
-    probability
-        (gene,) of ON, as the model gave it.
-    delta
-        (gene,), the method's completeness error, in logits.
-    model, model_hash, seed, device
-        Name and hash of the model explained (empty for a control), seed and device of the run.
-
-    Raises
-    ------
-    SchemaError
-        If the weights do not fit the dimensions.
-    """
-    weight = np.asarray(weight, dtype=np.float32)
-    data: dict[str, Any] = {"weight": (dims, weight)}
-    coords: dict[str, Any] = {}
-    if "gene" in dims:
-        rows = np.arange(dataset.sizes["gene"]) if genes is None else np.asarray(genes)
-        for name in ("gene", "symbol"):
-            coords[name] = (("gene",), dataset[name].values[rows])
-        if probability is not None:
-            data["probability"] = (("gene",), np.asarray(probability, dtype=np.float32))
-        if delta is not None:
-            data["delta"] = (("gene",), np.asarray(delta, dtype=np.float32))
-    if "mark" in dims:
-        coords["mark"] = (("mark",), dataset["mark"].values)
-    if "bin" in dims:
-        coords["bin_start"] = (("bin",), dataset["bin_start"].values)
-    attrs = {
-        "schema": ATTRIBUTION,
-        "schema_version": SCHEMA_VERSION,
-        "method": method,
-        "parameters": json.dumps(dict(parameters), sort_keys=True),
-        "signed": int(signed),
-        "cell": dataset.attrs["cell"],
-        "model": model,
-        "model_hash": model_hash,
-        "dataset_hash": dataset_hash(dataset),
-        "device": device,
-        "simulated": dataset.attrs["simulated"],
-        **provenance.stamp(seed),
-    }
-    try:
-        attribution = xr.Dataset(data, coords, attrs)
-    except ValueError as error:
-        raise SchemaError(
-            f"rule 'weights fit their dimensions': {weight.shape} for {dims} ({error})"
-        ) from None
-    check_attribution(attribution)
-    return attribution
-
-
-def check_attribution(attribution: xr.Dataset) -> None:
-    """Check an attribution against the format.
-
-    Raises
-    ------
-    SchemaError
-        Naming the first broken rule.
-    """
-    _check_header(attribution, ATTRIBUTION, _ATTRIBUTION_ATTRS)
-    if "weight" not in attribution:
-        raise SchemaError("rule 'an attribution has a weight': it is missing")
-    weight = attribution["weight"]
-    if weight.dims not in WEIGHT_DIMS:
-        known = ", ".join(map(str, WEIGHT_DIMS))
-        raise SchemaError(f"rule 'weight has known dimensions': {weight.dims}; known: {known}")
-    needed = {"gene": ("gene",), "mark": ("mark",), "bin": ("bin_start",)}
-    for dim in weight.dims:
-        for name in needed[str(dim)]:
-            if name not in attribution.coords:
-                raise SchemaError(f"rule '{dim} is labelled': the coordinate {name} is missing")
-    if not np.isfinite(weight.values).all():
-        count = int((~np.isfinite(weight.values)).sum())
-        raise SchemaError(f"rule 'weights are finite': {count} of {weight.size} are not")
-    if "probability" in attribution:
-        probability = attribution["probability"].values
-        outside = ~((probability >= 0) & (probability <= 1))
-        _refuse_rows(attribution, outside, "probability lies between 0 and 1")
-
-
-def save_attribution(attribution: xr.Dataset, path: Path) -> None:
-    """Check an attribution and write it as NetCDF-4, whole or not at all."""
-    check_attribution(attribution)
-    compressed = {"zlib": True, "complevel": 1, "shuffle": True}
-    _write(attribution, path, {"weight": compressed})
-
-
-def load_attribution(path: Path) -> xr.Dataset:
-    """Read an attribution and check it.
-
-    Raises
-    ------
-    ChromvizError
-        If the file is missing or is not NetCDF-4.
-    SchemaError
-        If it breaks a rule of the format.
-    """
-    attribution = _read(path)
-    try:
-        check_attribution(attribution)
-    except SchemaError as error:
-        raise SchemaError(f"{path}: {error}") from None
-    return attribution
-
-
-def _write(dataset: xr.Dataset, path: Path, encoding: Mapping[str, Any]) -> None:
-    with provenance.atomic_path(path) as temporary:
-        dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
-
-
-def _read(path: Path) -> xr.Dataset:
-    if not path.is_file():
-        raise ChromvizError(f"no file {path}")
-    try:
-        with xr.open_dataset(path, engine="h5netcdf") as handle:
-            dataset = handle.load()
-    # h5py raises OSError, KeyError, RuntimeError or ValueError, as the damage has it.
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
-        raise ChromvizError(
-            f"{path} is not a whole NetCDF-4 file ({first_line(error)}); make it again"
-        ) from None
-    # Text of length 0 comes back as numbers, and would change the dataset's hash.
-    empty = {name: dataset[name].astype(object) for name in ("track",) if name in dataset.coords}
-    return dataset.assign_coords(empty)
-
-
-def _check_header(dataset: xr.Dataset, schema: str, attrs: Sequence[str]) -> None:
-    found = dataset.attrs.get("schema")
-    if found != schema:
-        raise SchemaError(f"rule 'schema is {schema}': it is {found!r}")
-    version = dataset.attrs.get("schema_version")
-    if version != SCHEMA_VERSION:
-        raise SchemaError(
-            f"rule 'schema_version is {SCHEMA_VERSION}': it is {version!r}; "
-            "make the file again with this version of chromviz"
-        )
-    lacking = [name for name in attrs if name not in dataset.attrs]
-    if lacking:
-        raise SchemaError(f"rule 'attributes are complete': missing {', '.join(lacking)}")
-
-
-def _check_variables(
-    dataset: xr.Dataset, variables: Mapping[str, tuple[str, ...]], what: str
-) -> None:
-    for name, dims in variables.items():
-        if name not in dataset.variables:
-            raise SchemaError(f"rule 'a {what} has {name}': it is missing")
-        if dataset[name].dims != dims:
-            raise SchemaError(f"rule '{name} has dimensions {dims}': it has {dataset[name].dims}")
+    """Read a dataset and check it; errors as :func:`chromviz.schema.files.load`."""
+    return files.load(path, check_dataset)
 
 
 def _check_numbers(dataset: xr.Dataset) -> None:
@@ -551,31 +332,6 @@ def _check_numbers(dataset: xr.Dataset) -> None:
             raise SchemaError(f"rule '{name} is finite or NaN': it holds infinite values")
     if np.isinf(dataset["expression"].values).any():
         raise SchemaError("rule 'expression is finite or NaN': it holds infinite values")
-
-
-def _check_unique(dataset: xr.Dataset, name: str) -> None:
-    index = pd.Index(dataset[name].values)
-    repeated = index[index.duplicated()].unique()
-    if len(repeated):
-        raise SchemaError(
-            f"rule '{name} names are unique': {len(repeated)} repeated, first {repeated[0]!r}"
-        )
-
-
-def _check_members(dataset: xr.Dataset, name: str, allowed: Sequence[Any]) -> None:
-    values = pd.Series(dataset[name].values)
-    outside = values[~values.isin(allowed)]
-    if len(outside):
-        raise SchemaError(
-            f"rule '{name} is one of {', '.join(map(str, allowed))}': {len(outside)} are not, "
-            f"first {outside.iloc[0]!r}"
-        )
-
-
-def _refuse_rows(dataset: xr.Dataset, broken: np.ndarray, rule: str) -> None:
-    if broken.any():
-        first = dataset["gene"].values[np.flatnonzero(broken)[0]]
-        raise SchemaError(f"rule '{rule}': {int(broken.sum())} genes break it, first {first}")
 
 
 def _plain(value: Any) -> Any:

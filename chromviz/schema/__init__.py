@@ -1,0 +1,58 @@
+"""The dataset and attribution formats: build, check, save, load.
+
+Both are :class:`xarray.Dataset` objects and NetCDF-4 files that xarray opens by itself.
+
+A **dataset** holds one cell type: ``signal(gene, mark, bin)`` and ``coverage(track, gene, bin)``
+(float32, NaN where the source has no data), ``expression(gene)`` (NaN where unknown),
+``label(gene)`` (1 ON, 0 OFF, -1 unknown), ``split(gene)`` and ``reason(gene)``: why models leave
+the gene out, empty for the genes they use. Simulated data also has ``truth(gene, mark, bin)``.
+All annotated genes are in the file.
+
+An **attribution** holds one method's ``weight`` over (gene, mark, bin), (gene, bin),
+(gene, mark) or, for a class, (mark, bin), with ``probability(gene)`` where a model is involved
+and ``delta(gene)`` where the method has a completeness error.
+"""
+
+from chromviz.schema.attribution import (
+    ATTRIBUTION,
+    WEIGHT_DIMS,
+    build_attribution,
+    check_attribution,
+    load_attribution,
+    save_attribution,
+)
+from chromviz.schema.checks import SCHEMA_VERSION
+from chromviz.schema.dataset import (
+    DATASET,
+    build_dataset,
+    check_dataset,
+    dataset_hash,
+    find_gene,
+    gene_counts,
+    is_dataset,
+    load_dataset,
+    reasons,
+    save_dataset,
+    usable,
+)
+
+__all__ = [
+    "ATTRIBUTION",
+    "DATASET",
+    "SCHEMA_VERSION",
+    "WEIGHT_DIMS",
+    "build_attribution",
+    "build_dataset",
+    "check_attribution",
+    "check_dataset",
+    "dataset_hash",
+    "find_gene",
+    "gene_counts",
+    "is_dataset",
+    "load_attribution",
+    "load_dataset",
+    "reasons",
+    "save_attribution",
+    "save_dataset",
+    "usable",
+]

@@ -1,0 +1,154 @@
+"""The attribution format: one method's weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from chromviz import provenance
+from chromviz.errors import SchemaError
+from chromviz.schema import files
+from chromviz.schema.checks import SCHEMA_VERSION, check_header, refuse_rows
+from chromviz.schema.dataset import dataset_hash
+
+ATTRIBUTION = "chromviz-attribution"
+#: Dimensions that a weight may have.
+WEIGHT_DIMS = (("gene", "mark", "bin"), ("gene", "bin"), ("gene", "mark"), ("mark", "bin"))
+
+_ATTRIBUTION_ATTRS = (
+    "method",
+    "parameters",
+    "signed",
+    "cell",
+    "model",
+    "model_hash",
+    "dataset_hash",
+    "seed",
+    "device",
+    "simulated",
+)
+
+
+def build_attribution(
+    weight: np.ndarray,
+    dims: tuple[str, ...],
+    dataset: xr.Dataset,
+    *,
+    method: str,
+    parameters: Mapping[str, Any],
+    signed: bool,
+    genes: np.ndarray | None = None,
+    probability: np.ndarray | None = None,
+    delta: np.ndarray | None = None,
+    model: str = "",
+    model_hash: str = "",
+    seed: int = 0,
+    device: str = "cpu",
+) -> xr.Dataset:
+    """Label weights with the genes, marks and bins of their dataset, and check the result.
+
+    Parameters
+    ----------
+    weight
+        The method's weights, with one axis for each of `dims`.
+    dims
+        One of :data:`WEIGHT_DIMS`.
+    dataset
+        What was explained.
+    method, parameters, signed
+        The method's name, its settings, and whether the sign of a weight has a meaning.
+    genes
+        Positions in `dataset` of the genes explained; None for a class's weights.
+    probability
+        (gene,) of ON, as the model gave it.
+    delta
+        (gene,), the method's completeness error, in logits.
+    model, model_hash, seed, device
+        Name and hash of the model explained (empty for a control), seed and device of the run.
+
+    Raises
+    ------
+    SchemaError
+        If the weights do not fit the dimensions.
+    """
+    weight = np.asarray(weight, dtype=np.float32)
+    data: dict[str, Any] = {"weight": (dims, weight)}
+    coords: dict[str, Any] = {}
+    if "gene" in dims:
+        rows = np.arange(dataset.sizes["gene"]) if genes is None else np.asarray(genes)
+        for name in ("gene", "symbol"):
+            coords[name] = (("gene",), dataset[name].values[rows])
+        if probability is not None:
+            data["probability"] = (("gene",), np.asarray(probability, dtype=np.float32))
+        if delta is not None:
+            data["delta"] = (("gene",), np.asarray(delta, dtype=np.float32))
+    if "mark" in dims:
+        coords["mark"] = (("mark",), dataset["mark"].values)
+    if "bin" in dims:
+        coords["bin_start"] = (("bin",), dataset["bin_start"].values)
+    attrs = {
+        "schema": ATTRIBUTION,
+        "schema_version": SCHEMA_VERSION,
+        "method": method,
+        "parameters": json.dumps(dict(parameters), sort_keys=True),
+        "signed": int(signed),
+        "cell": dataset.attrs["cell"],
+        "model": model,
+        "model_hash": model_hash,
+        "dataset_hash": dataset_hash(dataset),
+        "device": device,
+        "simulated": dataset.attrs["simulated"],
+        **provenance.stamp(seed),
+    }
+    try:
+        attribution = xr.Dataset(data, coords, attrs)
+    except ValueError as error:
+        raise SchemaError(
+            f"rule 'weights fit their dimensions': {weight.shape} for {dims} ({error})"
+        ) from None
+    check_attribution(attribution)
+    return attribution
+
+
+def check_attribution(attribution: xr.Dataset) -> None:
+    """Check an attribution against the format.
+
+    Raises
+    ------
+    SchemaError
+        Naming the first broken rule.
+    """
+    check_header(attribution, ATTRIBUTION, _ATTRIBUTION_ATTRS)
+    if "weight" not in attribution:
+        raise SchemaError("rule 'an attribution has a weight': it is missing")
+    weight = attribution["weight"]
+    if weight.dims not in WEIGHT_DIMS:
+        known = ", ".join(map(str, WEIGHT_DIMS))
+        raise SchemaError(f"rule 'weight has known dimensions': {weight.dims}; known: {known}")
+    needed = {"gene": ("gene",), "mark": ("mark",), "bin": ("bin_start",)}
+    for dim in weight.dims:
+        for name in needed[str(dim)]:
+            if name not in attribution.coords:
+                raise SchemaError(f"rule '{dim} is labelled': the coordinate {name} is missing")
+    if not np.isfinite(weight.values).all():
+        count = int((~np.isfinite(weight.values)).sum())
+        raise SchemaError(f"rule 'weights are finite': {count} of {weight.size} are not")
+    if "probability" in attribution:
+        probability = attribution["probability"].values
+        outside = ~((probability >= 0) & (probability <= 1))
+        refuse_rows(attribution, outside, "probability lies between 0 and 1")
+
+
+def save_attribution(attribution: xr.Dataset, path: Path) -> None:
+    """Check an attribution and write it as NetCDF-4, whole or not at all."""
+    files.save(attribution, path, check_attribution, "weight")
+
+
+def load_attribution(path: Path) -> xr.Dataset:
+    """Read an attribution and check it; errors as :func:`chromviz.schema.files.load`."""
+    return files.load(path, check_attribution)
