@@ -12,8 +12,9 @@ from torch import nn
 from chromviz.errors import ChromvizError
 from chromviz.progress import Progress, silent
 
-#: Genes in one pass without gradients; past this, LSTMs get no faster on two cores.
-BATCH_SIZE = 256
+#: Genes in one pass. More make LSTMs no faster on two cores, and each takes a megabyte or two
+#: when gradients are asked for.
+BATCH_SIZE = 128
 
 
 def find_device(name: str) -> torch.device:

@@ -23,7 +23,7 @@ from chromviz import provenance
 from chromviz.errors import ChromvizError
 from chromviz.models import find_model
 from chromviz.models.checkpoint import Card, TrainedModel, weights_hash
-from chromviz.models.inference import find_device, logits
+from chromviz.models.inference import BATCH_SIZE, find_device, logits
 from chromviz.schema import dataset_hash, usable
 
 #: Called after each epoch with the epoch's record (epoch, train_loss, valid_loss, valid_auc).
@@ -140,7 +140,7 @@ def train(
             iterator_train__shuffle=True,
             iterator_train__seed=seed,
             iterator_valid=_Batches,
-            iterator_valid__batch_size=256,
+            iterator_valid__batch_size=BATCH_SIZE,
             train_split=predefined_split(Dataset(*parts["valid"])),
             device=str(target),
             verbose=0,

@@ -13,6 +13,7 @@ from threading import Event, Thread
 import joblib
 import platformdirs
 import xarray as xr
+from joblib.externals.loky import get_reusable_executor
 
 from chromviz import provenance
 from chromviz.models import find_model
@@ -138,6 +139,8 @@ def train_missing(
         finally:
             done.set()
             listener.join()
+            # Idle workers would keep their memory while the rest of the work needs it.
+            get_reusable_executor().shutdown(wait=True)
 
 
 def _train_elsewhere(name: str, dataset: xr.Dataset, seed: int, news: Path) -> None:
