@@ -95,7 +95,8 @@ def plot_profiles(
             strong = mark == emphasise or emphasise not in colours
             _draw_line(axes, str(mark), rows, colours[str(mark)], strong=strong)
         # Weights and coverage are amounts: a scale that starts elsewhere would exaggerate.
-        if table[["mean", "ci_low"]].min().min() >= 0:
+        # An interval of the mean may reach below what cannot be negative; the axis need not.
+        if table["mean"].min() >= 0:
             axes.set_ylim(bottom=0)
         axes.set_ylabel(ylabel, parse_math=False)
         if legend:

@@ -73,8 +73,14 @@ def test_rows_may_come_in_any_order(profile_table):
 
 
 def test_signed_values_keep_their_sign(profile_table):
-    ax = plot_profiles(profile_table.assign(ci_low=-0.02), ylabel=YLABEL, baseline=0)
+    signed = profile_table.assign(mean=-0.01, ci_low=-0.02)
+    ax = plot_profiles(signed, ylabel=YLABEL, baseline=0)
     assert ax.get_ylim()[0] < -0.02
+
+
+def test_an_interval_below_zero_does_not_make_an_amount_negative(profile_table):
+    ax = plot_profiles(profile_table.assign(ci_low=-0.02), ylabel=YLABEL)
+    assert ax.get_ylim()[0] == 0
 
 
 def test_an_emphasised_mark_is_the_strongest(profile_table):
