@@ -1,6 +1,5 @@
 """Small datasets that tests share."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +16,7 @@ REAL = Path(__file__).parents[1].parent / "shared" / "data"
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory, monkeypatch):
     """No test reads or writes the user's cache."""
-    if "CHROMVIZ_CACHE" not in os.environ:
-        monkeypatch.setenv("CHROMVIZ_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("CHROMVIZ_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ class Settings:
     loss_slack: float = 0.05
     clip_norm: float = 1.0
 
-    def steps_of(self, n_train: int) -> int:
+    def batch_for(self, n_train: int) -> int:
         """Return the batch size for so many training genes."""
         return self.batch_size or int(np.clip(n_train // 20, 16, 64))
 
@@ -135,7 +135,7 @@ def train(
             optimizer=torch.optim.Adam,
             lr=settings.learning_rate,
             max_epochs=settings.max_epochs,
-            batch_size=settings.steps_of(len(signal)),
+            batch_size=settings.batch_for(len(signal)),
             iterator_train=_Batches,
             iterator_train__shuffle=True,
             iterator_train__seed=seed,

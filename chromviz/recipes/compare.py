@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,14 +19,13 @@ from chromviz.models import ModelSpec, find_model
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.inference import find_device
 from chromviz.plot.profiles import draw_figure2a, draw_figure2b
-from chromviz.plot.style import save_figure
 from chromviz.plot.tables import table3_latex, table3_markdown
 from chromviz.progress import SILENT, Reporter
+from chromviz.recipes.figures import write_figure
 from chromviz.recipes.folder import ResultFolder
 from chromviz.recipes.gene import (
     BETA_MODEL,
     PAPER_GENE,
-    figure_metadata,
     gene_rows,
     reason_of,
     write_figure2c,
@@ -159,11 +157,12 @@ def compare(
         others = _other_cells(dataset, position, data, reporter)
     elif asked is not None:
         reporter.say(f"no Figure 2c: β needs {BETA_MODEL}, which is not among the models")
+    data_hash = dataset_hash(dataset)
     folder["seed"] = seed
     folder["simulated"] = int(dataset.attrs["simulated"])
     folder["dataset"] = {
         "cell": label,
-        "sha256": dataset_hash(dataset),
+        "sha256": data_hash,
         "genes": gene_counts(dataset),
         "sources": dataset.attrs["sources"],
     }
@@ -178,7 +177,7 @@ def compare(
     folder["models"] = {key: {**asdict(model.card), "curve": None} for key, model in fitted.items()}
 
     def explain(method: str, model: TrainedModel | None) -> xr.Dataset:
-        return _explained(folder, method, model, dataset, seed, device, reporter)
+        return _explained(folder, method, model, dataset, data_hash, seed, device, reporter)
 
     found = {(method, name): explain(method, fitted.get(name)) for method, name in plan}
     table = _table(folder, list(found.values()), dataset, n_bootstrap, seed)
@@ -227,6 +226,7 @@ def _explained(
     method: str,
     model: TrainedModel | None,
     dataset: xr.Dataset,
+    data_hash: str,
     seed: int,
     device: str,
     reporter: Reporter,
@@ -238,7 +238,7 @@ def _explained(
         "method": method,
         "parameters": dict(find_method(method).parameters),
         "model": model.card.weights_hash if model else "",
-        "dataset": dataset_hash(dataset),
+        "dataset": data_hash,
         "seed": seed,
         "device": device.split(":")[0],
     }
@@ -282,23 +282,9 @@ def _shown_model(names: Sequence[str]) -> str | None:
     return BETA_MODEL if BETA_MODEL in attending else next(iter(attending), None)
 
 
-def _write_figure(
-    folder: ResultFolder, name: str, title: str, table: pd.DataFrame, draw: Any
-) -> None:
-    """Write a figure as PDF, PNG and the CSV of what it shows."""
-    csv = table.to_csv(index=False, lineterminator="\n")
-
-    def make() -> None:
-        provenance.write_text(folder.path / f"{name}.csv", csv)
-        metadata = figure_metadata(folder, title, table)
-        save_figure(draw(table), folder.path / name, metadata=metadata)
-
-    folder.once(name, csv, [f"{name}.{form}" for form in ("csv", "pdf", "png")], make)
-
-
 def _write_figure2a(folder: ResultFolder, profiles: pd.DataFrame) -> None:
     title = "Figure 2a: mean α by mark and predicted state"
-    _write_figure(folder, "figure2a", title, profiles, draw_figure2a)
+    write_figure(folder, "figure2a", title, profiles, draw_figure2a)
 
 
 def _write_figure2b(
@@ -312,7 +298,7 @@ def _write_figure2b(
         track[name] = ""
     table = pd.concat([track, weights], ignore_index=True)[list(_FIGURE2B)]
     title = "Figure 2b: mean H3K27ac coverage and mean α"
-    _write_figure(folder, "figure2b", title, table, draw_figure2b)
+    write_figure(folder, "figure2b", title, table, draw_figure2b)
 
 
 def _readable(dataset: xr.Dataset, gene: str) -> int:

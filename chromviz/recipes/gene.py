@@ -10,14 +10,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from chromviz import provenance
 from chromviz.data.store import list_cells, open_cell
 from chromviz.errors import ChromvizError
 from chromviz.extract.run import extract
 from chromviz.models.inference import find_device
 from chromviz.plot.heatmap import draw_figure2c
-from chromviz.plot.style import save_figure
 from chromviz.progress import SILENT, Reporter
+from chromviz.recipes.figures import write_figure
 from chromviz.recipes.folder import ResultFolder
 from chromviz.recipes.trained import train_missing, trained
 from chromviz.schema import find_gene
@@ -180,24 +179,5 @@ def gene_rows(
 
 def write_figure2c(folder: ResultFolder, table: pd.DataFrame) -> None:
     """Write ``figure2c`` as PDF, PNG and CSV."""
-    csv = table.to_csv(index=False, lineterminator="\n")
-
-    def make() -> None:
-        provenance.write_text(folder.path / "figure2c.csv", csv)
-        title = f"Figure 2c: β of {table['symbol'].iloc[0] or table['gene'].iloc[0]}"
-        metadata = figure_metadata(folder, title, table)
-        save_figure(draw_figure2c(table), folder.path / "figure2c", metadata=metadata)
-
-    folder.once("figure2c", csv, ["figure2c.csv", "figure2c.pdf", "figure2c.png"], make)
-
-
-def figure_metadata(folder: ResultFolder, title: str, table: pd.DataFrame) -> dict[str, str]:
-    """Return what a figure's file says about itself: what made it, from which numbers."""
-    simulated = bool(table["simulated"].max())
-    csv = table.to_csv(index=False, lineterminator="\n")
-    return {
-        "Title": f"{title} (simulated data)" if simulated else title,
-        "Creator": f"chromviz {provenance.versions()['chromviz']}",
-        "Subject": f"{folder.subject}, seed {folder['seed']}; made by: {provenance.command()}",
-        "Keywords": f"table sha256 {provenance.hash_json(csv)}",
-    }
+    title = f"Figure 2c: β of {table['symbol'].iloc[0] or table['gene'].iloc[0]}"
+    write_figure(folder, "figure2c", title, table, draw_figure2c)

@@ -92,7 +92,8 @@ def table3(
         another dataset or has no bins.
     """
     reference = _reference(dataset, track)
-    sides = [_weights(attribution, dataset, mark) for attribution in attributions]
+    data_hash = dataset_hash(dataset)
+    sides = [_weights(attribution, dataset, data_hash, mark) for attribution in attributions]
     intervals = _bootstrap(sides, reference, dataset.sizes["gene"], n_bootstrap, seed)
     published = TABLE_3 if (mark, track) == (PROMOTER_MARK, REFERENCE_TRACK) else {}
     rows = []
@@ -182,11 +183,11 @@ def _reference(dataset: xr.Dataset, track: str) -> _Side:
     return reference
 
 
-def _weights(attribution: xr.Dataset, dataset: xr.Dataset, mark: str) -> _Side:
+def _weights(attribution: xr.Dataset, dataset: xr.Dataset, data_hash: str, mark: str) -> _Side:
     """Return the weights on a mark that go into the mean."""
     attrs = attribution.attrs
     what = f"{attrs['method']} of {attrs['model'] or 'no model'}"
-    if attrs["dataset_hash"] != dataset_hash(dataset):
+    if attrs["dataset_hash"] != data_hash:
         raise ChromvizError(
             f"the attribution {what} was made from another dataset than the one of "
             f"{dataset.attrs['cell']} given; extract it again"

@@ -131,8 +131,8 @@ def test_one_class_is_refused():
 
 
 def test_small_data_gets_small_batches():
-    assert [Settings().steps_of(n) for n in (100, 1000, 6601)] == [16, 50, 64]
-    assert Settings(batch_size=7).steps_of(6601) == 7
+    assert [Settings().batch_for(n) for n in (100, 1000, 6601)] == [16, 50, 64]
+    assert Settings(batch_size=7).batch_for(6601) == 7
 
 
 def test_saved_and_loaded_gives_bitwise_the_same(model, tmp_path):
