@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from chromviz.data.annotation import read_lines
+from chromviz.data.text import read_lines
 from chromviz.errors import ChromvizError
 from chromviz.vocabulary import cell_label, find_eid
 

@@ -1,0 +1,127 @@
+"""A server on loopback with ranges, an account of what it sent, and faults on demand."""
+
+import re
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong with one request: a status, a body cut after some bytes, or a stall.
+
+    `cut`: send so many bytes of the body, then close. `truncate`: claim and send only so many
+    bytes (a shorter file, complete to all appearance). `ignore_range`: answer 200 with everything.
+    `pause`: seconds between pieces of 64 kB.
+    """
+
+    status: int = 0
+    cut: int | None = None
+    truncate: int | None = None
+    ignore_range: bool = False
+    pause: float = 0.0
+
+
+@dataclass
+class Archive:
+    """Files by path (``/a/b.txt``), faults to spend by path, and the requests that were made."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    faults: dict[str, list[Fault]] = field(default_factory=dict)
+    requests: list[tuple[str, str, str, int, int]] = field(default_factory=list)
+    url: str = ""
+
+    @property
+    def sent(self) -> int:
+        """Bytes of bodies sent."""
+        return sum(count for *_, count in self.requests)
+
+
+def _handler(archive):
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *args):
+            pass
+
+        def do_HEAD(self):
+            self.answer(body=False)
+
+        def do_GET(self):
+            self.answer(body=True)
+
+        def answer(self, body):
+            path = self.path.split("?")[0]
+            queue = archive.faults.get(path, [])
+            fault = queue.pop(0) if queue and body else Fault()
+            span = self.headers.get("Range", "")
+            status, sent = fault.status or 200, 0
+            content = archive.files.get(path)
+            if content is None and not fault.status:
+                status = 404
+            if status != 200:
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+            else:
+                total = len(content)
+                match = re.fullmatch(r"bytes=(\d+)-(\d*)", span)
+                if match and not fault.ignore_range:
+                    first = int(match[1])
+                    last = min(int(match[2] or total - 1), total - 1)
+                    status = 206 if first <= last else 416
+                    content = content[first : last + 1]
+                self.send_response(status)
+                if status == 206:
+                    self.send_header("Content-Range", f"bytes {first}-{last}/{total}")
+                elif status == 416:
+                    self.send_header("Content-Range", f"bytes */{total}")
+                if fault.truncate is not None:
+                    content = content[: fault.truncate]
+                self.send_header("Accept-Ranges", "bytes")
+                self.send_header("ETag", f'"{hash(archive.files[path])}"')
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                if body:
+                    sent = self.pour(content, fault)
+            archive.requests.append((self.command, path, span, status, sent))
+
+        def pour(self, content, fault):
+            end = len(content) if fault.cut is None else fault.cut
+            sent = 0
+            try:
+                for at in range(0, end, 65536):
+                    piece = content[at : min(at + 65536, end)]
+                    self.wfile.write(piece)
+                    self.wfile.flush()
+                    sent += len(piece)
+                    if fault.pause:
+                        archive.stop.wait(fault.pause)
+            except OSError:  # the client went away
+                self.close_connection = True
+            if fault.cut is not None:
+                self.close_connection = True
+                self.connection.close()
+            return sent
+
+    return Handler
+
+
+@contextmanager
+def serve(files=None):
+    """Serve files by path until the end of the block."""
+    archive = Archive(dict(files or {}))
+    archive.stop = threading.Event()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(archive))
+    server.daemon_threads = True
+    archive.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield archive
+    finally:
+        archive.stop.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
