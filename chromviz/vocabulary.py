@@ -45,6 +45,9 @@ ROLES: dict[str, str] = {
 #: The values of a dataset's ``split``.
 SPLITS: tuple[str, ...] = ("train", "valid", "test", "none")
 
+#: What a table says where the dataset's missing-data policy is ``zero``.
+ZERO_FILLED = "Bins without data were set to zero when the dataset was prepared."
+
 #: The cell types of the paper's Table 3 and Figure 2c, in the paper's order.
 PAPER_CELLS: tuple[str, ...] = ("E003", "E116", "E123")
 

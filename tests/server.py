@@ -1,6 +1,7 @@
 """A server on loopback with ranges, an account of what it sent, and faults on demand."""
 
 import re
+import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ class Fault:
 
     `cut`: send so many bytes of the body, then close. `truncate`: claim and send only so many
     bytes (a shorter file, complete to all appearance). `ignore_range`: answer 200 with everything.
-    `pause`: seconds between pieces of 64 kB.
+    `pause`: seconds between pieces of 64 kB. `content_type`: what the body claims to be.
+    `no_length`: do not tell the length; the body ends with the connection.
     """
 
     status: int = 0
@@ -21,6 +23,8 @@ class Fault:
     truncate: int | None = None
     ignore_range: bool = False
     pause: float = 0.0
+    content_type: str = ""
+    no_length: bool = False
 
 
 @dataclass
@@ -31,6 +35,18 @@ class Archive:
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     requests: list[tuple[str, str, str, int, int]] = field(default_factory=list)
     url: str = ""
+    #: Whether the server tells one version of a file from another.
+    tags: bool = True
+    #: Whether it heeds ``If-Range``.
+    if_range: bool = True
+    #: Requests that are being answered.
+    busy: int = 0
+    idle: threading.Condition = field(default_factory=threading.Condition)
+
+    def settle(self):
+        """Wait until every request is noted: a client may have its last byte before that."""
+        with self.idle:
+            assert self.idle.wait_for(lambda: not self.busy, timeout=10)
 
     @property
     def sent(self) -> int:
@@ -52,6 +68,16 @@ def _handler(archive):
             self.answer(body=True)
 
         def answer(self, body):
+            with archive.idle:
+                archive.busy += 1
+            try:
+                self.answer_noted(body)
+            finally:
+                with archive.idle:
+                    archive.busy -= 1
+                    archive.idle.notify_all()
+
+        def answer_noted(self, body):
             path = self.path.split("?")[0]
             queue = archive.faults.get(path, [])
             fault = queue.pop(0) if queue and body else Fault()
@@ -66,6 +92,9 @@ def _handler(archive):
                 self.end_headers()
             else:
                 total = len(content)
+                tag = f'"{hash(content)}"'
+                if archive.if_range and self.headers.get("If-Range", tag) != tag:
+                    span = ""  # another version: all of it
                 match = re.fullmatch(r"bytes=(\d+)-(\d*)", span)
                 if match and not fault.ignore_range:
                     first = int(match[1])
@@ -80,12 +109,20 @@ def _handler(archive):
                 if fault.truncate is not None:
                     content = content[: fault.truncate]
                 self.send_header("Accept-Ranges", "bytes")
-                self.send_header("ETag", f'"{hash(archive.files[path])}"')
-                self.send_header("Content-Length", str(len(content)))
+                if archive.tags:
+                    self.send_header("ETag", tag)
+                if fault.content_type:
+                    self.send_header("Content-Type", fault.content_type)
+                if fault.no_length:
+                    self.close_connection = True
+                    self.send_header("Connection", "close")
+                else:
+                    self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 if body:
                     sent = self.pour(content, fault)
-            archive.requests.append((self.command, path, span, status, sent))
+            asked = self.headers.get("Range", "")
+            archive.requests.append((self.command, path, asked, status, sent))
 
         def pour(self, content, fault):
             end = len(content) if fault.cut is None else fault.cut
@@ -108,13 +145,20 @@ def _handler(archive):
     return Handler
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exception(), ConnectionError):  # the client went away
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def serve(files=None):
     """Serve files by path until the end of the block."""
     archive = Archive(dict(files or {}))
     archive.stop = threading.Event()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(archive))
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), _handler(archive))
     archive.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

@@ -13,6 +13,8 @@ from chromviz import schema
 from chromviz.cli import main
 from chromviz.vocabulary import MARKS, Window
 from tests.conftest import make_dataset
+from tests.data.roadmap import roadmap_files
+from tests.server import serve
 
 
 @pytest.fixture
@@ -73,9 +75,9 @@ def test_the_lists(run):
     cells = run("cells")
     assert "K562" in cells.stdout
     assert "SIMULATED" in cells.stdout
-    assert {row["cell"] for row in json.loads(run("cells", "--json").stdout)} == {
-        *("E003", "E116", "E123")
-    }
+    listed = json.loads(run("cells", "--json").stdout)
+    assert len(listed) == 56
+    assert {row["cell"] for row in listed if row["at_hand"]} == {"E003", "E116", "E123"}
     assert run("--version").stdout.startswith("chromviz ")
 
 
@@ -137,7 +139,7 @@ def test_an_out_that_cannot_be_written_to(run, folder):
 def test_data_that_is_none(run, folder):
     refused(run("cells", "--data", "nowhere", cwd=folder), "nowhere does not exist")
     (folder / "empty").mkdir()
-    refused(run("cells", "--data", "empty", cwd=folder), "holds no dataset")
+    refused(run("train", "--cell", "K562", "--data", "empty", cwd=folder), "holds no dataset")
     (folder / "data" / "E003.nc").write_bytes(b"")
     done = run("compare", "--cell", "E003", "--data", "data", cwd=folder)
     refused(done, "E003.nc is not a whole NetCDF-4 file")
@@ -190,6 +192,20 @@ def test_prepare_says_what_it_made(run, tmp_path):
     assert all(len(source["sha256"]) == 64 for source in sources)
 
 
+_BAD_OPTIONS = {
+    "bad label": (["--label", "mean"], ("label rule 'mean'", "median")),
+    "bad extent": (["--extent", "long"], ("long",)),
+    "bad policy": (["--missing", "mean"], ("missing", "'mean'")),
+    "half a split": (["--valid", "chr1"], ("to test on",)),
+    "no such chromosome": (["--valid", "chr1", "--test", "chr77"], ("'chr77'",)),
+    "no blacklist": (["--blacklist", "black.bed"], ("no file black.bed",)),
+    "two sources": (["--matrices", "csv"], ("either --signal", "--matrices")),
+    "no biotype in BED": (["--biotype", "protein_coding"], ("biotype",)),
+    "no such column": (["--expression-column", "E9"], ("rpkm.tsv", "E9")),
+    "reference as input": (["--signal", "H3K27ac=H3K27ac.bw"], ("stands alone",)),
+}
+
+
 def _spoil(folder, case):
     """Damage one input; return arguments to change and words to expect."""
     if case == "missing bigWig":
@@ -203,9 +219,9 @@ def _spoil(folder, case):
         (folder / "H3K4me1.bw").write_text("chr1\t0\t100\t3.5\n")
         return [], ("H3K4me1.bw",)
     if case == "no chromosome in common":
-        text = (folder / "genes.bed").read_text().replace("chr1\t", "1\t")
+        text = (folder / "genes.bed").read_text().replace("chr1\t", "chrZ\t")
         (folder / "genes.bed").write_text(text)
-        return [], ("'1'", "'chr1'")
+        return [], ("'chrZ'", "'chr1'")
     if case == "no strand":
         text = (folder / "genes.bed").read_text().replace("\t0\t+", "")
         (folder / "genes.bed").write_text(text)
@@ -232,6 +248,8 @@ def _spoil(folder, case):
         return ["--bin-width", "300"], ("bins of 300 bp",)
     if case == "bad orientation":
         return ["--orientation", "sideways"], ("orientation", "sideways")
+    if case in _BAD_OPTIONS:
+        return _BAD_OPTIONS[case]
     raise KeyError(case)
 
 
@@ -242,6 +260,7 @@ def _spoil(folder, case):
         *("no strand", "duplicate gene", "no such cell in the expression"),
         *("expression not a number", "empty genes", "out is a file", "bad window"),
         "bad orientation",
+        *_BAD_OPTIONS,
     ],
 )
 def test_bad_input_of_prepare(run, tmp_path, case):
@@ -261,3 +280,54 @@ def test_an_audit_on_the_embedded_data_says_it_is_simulated(run, tmp_path):
     done = run("audit", "PAX9", "--cells", "K562", cwd=tmp_path)
     refused(done, "unknown gene 'PAX9'", "PAX5")
     refused(run("audit", "PAX5", "--cells", ",", cwd=tmp_path), "--cells")
+
+
+def test_prepare_check_writes_nothing(run, tmp_path):
+    arguments = make_inputs(tmp_path)[:-2]
+    done = run(*arguments, "--check", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().endswith("checked; nothing was written")
+    # A chromosome of a million bases is not hg19's.
+    assert "warning: H3K27me3.bw: chr1 has 1,000,000 bases" in done.stdout
+    assert not list(tmp_path.glob("**/*.nc"))
+    record = json.loads(run(*arguments, "--check", "--json", cwd=tmp_path).stdout)
+    assert record["file"] is None
+    assert {"level", "check", "message"} == set(record["findings"][0])
+    refused(run(*arguments, cwd=tmp_path), "--out", "--check")
+
+
+def test_zeros_in_place_of_gaps_show_in_every_table(run, tmp_path):
+    arguments = make_inputs(tmp_path)
+    done = run(*arguments, "--missing", "zero", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = "Bins without data were set to zero"
+    assert told in done.stdout
+    compare = ("compare", "--cell", "E003", "--data", "real", "--models", "deepchrome")
+    done = run(*compare, "--bootstrap", 20, "--out", "out", "--quiet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert told in done.stdout
+    for name in ("table3.md", "table3.tex"):
+        assert told in (tmp_path / "out" / name).read_text()
+    header, first, *_ = (tmp_path / "out" / "table3.csv").read_text().splitlines()
+    assert dict(zip(header.split(","), first.split(","), strict=False))["missing"] == "zero"
+
+
+def test_fetch_then_compare_is_table_3(run, tmp_path):
+    with serve(roadmap_files(["E123"]).mirror) as mirror:
+        fetch = ("fetch", "--cell", "K562", "--out", "real", "--base-url", mirror.url)
+        listed = run(*fetch, "--list", cwd=tmp_path)
+        assert listed.returncode == 0, listed.stderr
+        assert "data.tar.gz" in listed.stdout
+        assert not (tmp_path / "real").exists()
+        done = run(*fetch, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert "next: chromviz compare --cell E123 --data real" in done.stdout
+        refused(run(*fetch, "--what", "matrix"), "unknown kind of data 'matrix'", "matrices")
+        refused(run("fetch", "--cell", "K652", "--out", "real"), "'K652'", "K562")
+    compare = ("compare", "--cell", "K562", "--data", "real", "--models", "deepchrome")
+    done = run(*compare, "--bootstrap", 20, "--quiet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "SIMULATED" not in done.stdout
+    assert "0.2238" in done.stdout  # the paper's value stands beside ours
+    done = run("fetch", "--cell", "K562", "--out", "new", "--base-url", mirror.url, "--quiet")
+    refused(done, "no connection", mirror.url)

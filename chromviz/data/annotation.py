@@ -1,23 +1,35 @@
-"""Gene annotation: BED6 to one transcription start site (TSS) a gene.
+"""Gene annotation: one transcription start site (TSS) a gene, from any common format.
 
-BED is tab separated, 0-based and half-open: chrom, start, end, name, score, strand. The name is
-``ID`` or ``ID|SYMBOL``. The strand decides which end of a record is the TSS, so it is required;
-a record of one base is the TSS itself and may leave the strand open (``.``).
+The content, gzipped or not, tells the format: BED6 (:mod:`chromviz.data.gene_bed`), GTF
+(:mod:`chromviz.data.gtf`), GFF3 (:mod:`chromviz.data.gff3`) or Roadmap's ``gene_info``
+(:mod:`chromviz.data.gene_info`). Chromosomes keep the names that the file gives them.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
-from chromviz.data.text import read_lines
-from chromviz.errors import ChromvizError
+from chromviz.data.entries import Entry, merge_lines, part_ids
+from chromviz.data.gene_bed import read_gene_bed
+from chromviz.data.gene_info import is_gene_info, read_gene_info
+from chromviz.data.gff3 import read_gff3
+from chromviz.data.gtf import read_gtf
+from chromviz.data.loci import RULES, Locus, place
+from chromviz.data.text import iter_lines
+from chromviz.errors import ChromvizError, UnknownNameError
 
-_SKIPPED = ("#", "track ", "track\t", "browser ", "browser\t")
-_NO_GENES = "it holds no gene; give a BED file with one line a gene"
-_MAX_DIGITS = 12  # longer than any chromosome, shorter than what int64 cannot hold
+_GFF3_PAIR = re.compile(r"[^\s=;\"]+=")
+_T = TypeVar("_T", Locus, Entry)
+
+_HEAD = 5000  # lines that may be comments before the first that tells the format
 
 
 @dataclass(frozen=True)
@@ -27,141 +39,149 @@ class Genes:
     Parameters
     ----------
     table
-        One row a gene: ``gene`` (id), ``symbol`` (empty if the file has none), ``chrom``,
-        ``tss`` (int64, 0-based) and ``strand`` (``+``, ``-`` or ``.``).
+        One row a gene (a transcript, if that is the rule): ``gene`` (id, unique), ``symbol``
+        (empty if the file has none), ``chrom``, ``tss`` (int64, 0-based) and ``strand`` (``+``,
+        ``-`` or ``.``); but for BED also ``biotype`` (empty if unknown) and ``parent`` (id in the
+        file of the gene that the row belongs to, which transcripts of one gene share).
     notes
         What the user should know about the file.
+    format
+        ``BED``, ``GTF``, ``GFF3`` or ``gene_info``.
     """
 
     table: pd.DataFrame
     notes: list[str] = field(default_factory=list)
+    format: str = "BED"
 
 
-@dataclass(frozen=True)
-class _Record:
-    """One line of the file."""
-
-    line: int
-    gene: str
-    symbol: str
-    chrom: str
-    tss: int
-    strand: str
-
-
-def read_genes(path: Path) -> Genes:
-    """Read a gene annotation in BED6 (more columns are ignored), gzipped or not.
-
-    The TSS is the record's one base; of a longer record it is ``start`` on ``+`` and ``end - 1``
-    on ``-``. A gene on two lines at the same TSS under different symbols is one gene with two
-    names: the symbols are joined by ``/`` and the known strand wins.
+def read_genes(path: Path, *, tss: str = "gene", biotype: str | None = None) -> Genes:
+    """Read a gene annotation: BED6, GTF, GFF3 or Roadmap's gene_info, gzipped or not.
 
     Parameters
     ----------
     path
-        The BED file.
+        The file.
+    tss
+        What decides a gene's TSS. ``gene``: the 5' end of the gene's own record; without one, the
+        most upstream start of its transcripts, or of their exons. ``canonical``: the 5' end of one
+        transcript a gene: the MANE Select one, else Ensembl's canonical one or RefSeq Select, else
+        APPRIS' principal one (lowest number), else the longest from end to end on the genome;
+        among equals the longest, then the first by id. ``transcript``: every transcript is an
+        entry of its own. The last two need a file with transcripts: GTF or GFF3.
+    biotype
+        Keep the genes of this biotype only, for instance ``protein_coding``.
 
     Returns
     -------
     Genes
-        In the order of the file.
+        In the order of the file. Ids are unique: see :func:`chromviz.data.entries.merge_lines`
+        (BED, gene_info) and :func:`chromviz.data.entries.part_ids` (GTF, GFF3).
 
     Raises
     ------
     ChromvizError
-        If the file is missing, is not BED6, or names a gene twice in contradiction; the message
-        names the line and the gene.
+        If the file is missing, is of no known format, has a line that is damaged or leaves a TSS
+        unknown, names a gene twice in contradiction, or lacks what `tss` or `biotype` needs; the
+        message names the line and the gene.
     """
     path = Path(path)
-    records: dict[str, list[_Record]] = {}
-    for number, line in enumerate(read_lines(path), start=1):
-        if line.strip() and not line.startswith(_SKIPPED):
-            record = _parse(line, number, path)
-            records.setdefault(record.gene, []).append(record)
-    if not records:
-        raise ChromvizError(f"{path}: {_NO_GENES}")
-    merged = [_merge(same, path) for same in records.values()]
-    table = pd.DataFrame(
+    if tss not in RULES:
+        raise UnknownNameError("TSS rule", tss, RULES)
+    lines = iter_lines(path)
+    head = _head(lines)
+    kind = _format(head)
+    every = chain(head, lines)
+    notes: list[str] = []
+    if kind in ("GTF", "GFF3"):
+        loci, notes = _read_loci(kind, every, path, transcripts=tss != "gene")
+        if biotype is not None and loci:
+            loci, kept = _of_biotype(loci, biotype, path)
+            notes += kept
+        if loci:
+            entries, placed = place(loci, tss, path)
+            entries, parted = part_ids(entries, path)
+            notes += placed + parted
+        else:
+            entries = []
+    else:
+        if tss != "gene":
+            raise ChromvizError(
+                f"{path} is {kind}, which has no transcripts, so the TSS cannot be by {tss}; give "
+                "GTF or GFF3, or the rule gene"
+            )
+        entries = (read_gene_bed if kind == "BED" else read_gene_info)(every, path)
+        if biotype is not None and entries:
+            entries, notes = _of_biotype(entries, biotype, path)
+        entries, merged = merge_lines(entries, path)
+        notes += merged
+    if not entries:
+        raise ChromvizError(
+            f"{path}: it holds no gene; give BED with one line a gene, or GTF, GFF3 or gene_info"
+        )
+    table = _table(entries)
+    # BED says nothing of these two.
+    return Genes(table.drop(columns=["biotype", "parent"]) if kind == "BED" else table, notes, kind)
+
+
+def _read_loci(
+    kind: str, lines: Iterable[str], path: Path, *, transcripts: bool
+) -> tuple[list[Locus], list[str]]:
+    if kind == "GTF":
+        return read_gtf(lines, path, transcripts=transcripts), []
+    return read_gff3(lines, path, transcripts=transcripts)
+
+
+def _head(lines: Iterator[str]) -> list[str]:
+    """Return the first lines, up to the second that holds data."""
+    head: list[str] = []
+    data = 0
+    for line in lines:
+        head.append(line)
+        data += bool(line.strip()) and not line.startswith("#")
+        if data == 2 or len(head) == _HEAD:
+            break
+    return head
+
+
+def _format(head: list[str]) -> str:
+    """Return the format that the first lines show; BED if none, whose errors say what is wrong."""
+    for line in head:
+        if line.startswith("##gff-version") and line.split()[-1].startswith("3"):
+            return "GFF3"
+        fields = line.split("\t")
+        if line.startswith("#"):
+            continue
+        if len(fields) >= 8 and fields[6] in ("+", "-", ".", "?") and not fields[2].isdecimal():
+            return "GFF3" if _GFF3_PAIR.match(fields[-1].strip()) else "GTF"
+        if is_gene_info(fields):
+            return "gene_info"
+    return "BED"
+
+
+def _of_biotype(genes: list[_T], biotype: str, path: Path) -> tuple[list[_T], list[str]]:
+    """Return the genes of one biotype, and how many they are."""
+    counts = Counter(gene.biotype for gene in genes)
+    if set(counts) == {""}:
+        raise ChromvizError(
+            f"{path} gives no gene's biotype, so {biotype} cannot be picked out; give an "
+            "annotation with biotypes, or leave the choice out"
+        )
+    if not biotype or biotype not in counts:
+        present = ", ".join(f"{name or 'none'} {n:,}" for name, n in counts.most_common(12))
+        raise ChromvizError(f"{path} has no gene of biotype {biotype!r}; it has: {present}")
+    note = f"{path.name}: {counts[biotype]:,} of {len(genes):,} genes are {biotype} and kept"
+    return [gene for gene in genes if gene.biotype == biotype], [note]
+
+
+def _table(entries: list[Entry]) -> pd.DataFrame:
+    return pd.DataFrame(
         {
-            "gene": [record.gene for record in merged],
-            "symbol": [record.symbol for record in merged],
-            "chrom": [record.chrom for record in merged],
-            "tss": pd.Series([record.tss for record in merged], dtype="int64"),
-            "strand": [record.strand for record in merged],
+            "gene": [entry.gene for entry in entries],
+            "symbol": [entry.symbol for entry in entries],
+            "chrom": [entry.chrom for entry in entries],
+            "tss": pd.Series([entry.tss for entry in entries], dtype="int64"),
+            "strand": [entry.strand for entry in entries],
+            "biotype": [entry.biotype for entry in entries],
+            "parent": [entry.parent for entry in entries],
         }
     )
-    return Genes(table, _notes(merged, records, path))
-
-
-def _parse(line: str, number: int, path: Path) -> _Record:
-    """Return the record on one line, or raise what is wrong with it."""
-    where = f"{path}, line {number}"
-    fields = line.rstrip("\t ").split("\t")
-    if len(fields) < 6:
-        raise ChromvizError(
-            f"{where}: it has no strand column ({len(fields)} tab-separated columns); "
-            "give BED6: chrom, start, end, name, score, strand"
-        )
-    chrom, first, last, name, _, strand = (text.strip() for text in fields[:6])
-    gene, _, symbol = name.partition("|")
-    if not chrom or not gene:
-        raise ChromvizError(f"{where}: the {'gene id' if chrom else 'chromosome'} is empty")
-    for text in (first, last):
-        if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS):
-            raise ChromvizError(
-                f"{where}, gene {gene}: {text!r} is not a coordinate (a whole number from 0)"
-            )
-    start, end = int(first), int(last)
-    if end <= start:
-        raise ChromvizError(
-            f"{where}, gene {gene}: end {end} does not lie after start {start}; "
-            "BED is 0-based and half-open"
-        )
-    if strand not in ("+", "-", "."):
-        raise ChromvizError(f"{where}, gene {gene}: strand {strand!r} is not +, - or .")
-    if strand == "." and end - start > 1:
-        raise ChromvizError(
-            f"{where}, gene {gene}: strand '.' on a record of {end - start} bases leaves its TSS "
-            "unknown; give the strand, or one base at the TSS"
-        )
-    return _Record(number, gene, symbol, chrom, end - 1 if strand == "-" else start, strand)
-
-
-def _merge(same: list[_Record], path: Path) -> _Record:
-    """Return the one gene that records of the same id describe, or raise why there is none."""
-    first = same[0]
-    for row, later in enumerate(same[1:], start=1):
-        for earlier in same[:row]:
-            problem = ""
-            if (earlier.chrom, earlier.tss) != (later.chrom, later.tss):
-                problem = "lies at different places"
-            elif {earlier.strand, later.strand} == {"+", "-"}:
-                problem = "lies on both strands"
-            elif earlier.symbol == later.symbol:
-                problem = "is repeated"
-            if problem:
-                raise ChromvizError(
-                    f"{path}: gene {first.gene} {problem}, on lines {earlier.line} and "
-                    f"{later.line}; keep one of them"
-                )
-    if len(same) == 1:
-        return first
-    strand = next((record.strand for record in same if record.strand != "."), ".")
-    symbol = "/".join(record.symbol for record in same if record.symbol)
-    return _Record(first.line, first.gene, symbol, first.chrom, first.tss, strand)
-
-
-def _notes(merged: list[_Record], records: dict[str, list[_Record]], path: Path) -> list[str]:
-    """Return what the user should know: merged genes, open strands."""
-    notes = []
-    shared = [record for record in merged if len(records[record.gene]) > 1]
-    if shared:
-        example = f"{shared[0].gene} = {shared[0].symbol}"
-        notes.append(
-            f"{path.name}: {len(shared)} genes stand on "
-            f"several lines under different symbols; each is kept once ({example})"
-        )
-    unknown = sum(record.strand == "." for record in merged)
-    if unknown:
-        notes.append(f"{path.name}: {unknown:,} of {len(merged):,} genes have no strand")
-    return notes

@@ -1,9 +1,10 @@
-"""Tracks, annotation and expression of one cell type to a dataset."""
+"""Tracks or reads, annotation and expression of one cell type to a dataset."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,62 +12,71 @@ import pandas as pd
 import xarray as xr
 
 from chromviz import provenance, schema
+from chromviz.data import preflight
 from chromviz.data.annotation import read_genes
+from chromviz.data.choices import Choices
+from chromviz.data.chromosomes import find_assembly, name_officially
 from chromviz.data.expression import Expression, read_expression
-from chromviz.data.splits import three_folds
-from chromviz.data.tracks import chrom_sizes, read_bins, window_bounds
+from chromviz.data.ids import match_expression
+from chromviz.data.measure import read_tracks, unit_of
+from chromviz.data.names import cell_name, named_marks
+from chromviz.data.preflight import Finding, note, warning
+from chromviz.data.shapes import check_shapes
+from chromviz.data.sources import find_source
+from chromviz.data.text import is_file
+from chromviz.data.tracks import orient
 from chromviz.errors import ChromvizError
 from chromviz.progress import Progress, silent
-from chromviz.vocabulary import MARKS, ROLES, Window, find_eid
 
-PAPER_WINDOW = Window()
-
-_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_TEMPLATE = "{mark}"
+#: Share of the annotated genes below which those that are used may be no fair sample.
+_FEW = 0.5
 
 
 def prepare(
     cell: str,
-    signal: Mapping[str, Path],
+    signal: Mapping[str, str | Path],
     genes: Path,
     expression: Path,
     *,
-    coverage: Mapping[str, Path] | None = None,
-    window: Window = PAPER_WINDOW,
-    orientation: str = "genome",
+    coverage: Mapping[str, str | Path] | None = None,
+    choices: Choices | None = None,
     assembly: str = "hg19",
-    signal_unit: str = "",
-    coverage_unit: str = "",
+    chrom_sizes: Path | None = None,
+    column: str | None = None,
+    units: Mapping[str, str] | None = None,
     seed: int = 0,
     progress: Progress = silent,
-) -> tuple[xr.Dataset, list[str]]:
+) -> tuple[xr.Dataset, list[Finding]]:
     """Make the dataset of one cell type.
 
     Every annotated gene is in it. Models use those whose whole window has signal of every mark
-    and whose expression is known; a gene is ON above the median of the cell type's whole column
-    (section 5 of the paper, "Dataset"). Coverage tracks never decide which genes are used.
+    and whose label is known; by default a gene is ON above the median of the cell type's whole
+    column (section 5 of the paper, "Dataset"). Coverage tracks never decide which genes are used.
 
     Parameters
     ----------
     cell
         EID or common name, or any other name that can name a file.
     signal
-        bigWig file by input mark. Marks keep this order, but the five core marks that of
+        Source by input mark: bigWig (a path or an address), BAM, tagAlign or BED of reads, mixed
+        freely. Marks keep this order, but the five core marks that of
         :data:`chromviz.vocabulary.MARKS`.
     genes
-        BED6 of genes, see :func:`chromviz.data.annotation.read_genes`.
+        Annotation, see :func:`chromviz.data.annotation.read_genes`.
     expression
-        Gene-by-cell table, see :func:`chromviz.data.expression.read_expression`.
+        Table, see :func:`chromviz.data.expression.read_expression`.
     coverage
-        bigWig file by reference track; never inputs of a model.
-    window
-        Flank and bin width.
-    orientation
-        ``genome`` or ``strand``, see :func:`chromviz.data.tracks.read_bins`.
+        Source by reference track; never inputs of a model.
+    choices
+        Window, missing data, label, split, reads; the paper's if not given.
     assembly
-        Name of the genome assembly of tracks and genes.
-    signal_unit, coverage_unit
-        Units of the signal and coverage tracks, for labels.
+        Name of the genome assembly of sources and genes.
+    chrom_sizes
+        Sizes of its chromosomes, where chromviz does not know the assembly.
+    column
+        Column of the expression table; found by the cell type's name if not given.
+    units
+        Units by mark or track, for labels; ``""`` stands for all others. Reads have their own.
     seed
         Seed of the three folds.
     progress
@@ -76,7 +86,7 @@ def prepare(
     -------
     dataset : xarray.Dataset
         Follows the format of :mod:`chromviz.schema`.
-    notes : list of str
+    findings : list of Finding
         What the user should know about the inputs.
 
     Raises
@@ -84,44 +94,38 @@ def prepare(
     ChromvizError
         If the inputs are missing, damaged, contradict one another, or leave no gene to use.
     """
-    name = _cell_name(cell)
-    if orientation not in ("genome", "strand"):
-        raise ChromvizError(f"unknown orientation {orientation!r}; known: genome, strand")
-    signal = _named_marks(signal, "signal")
-    coverage = _named_marks(coverage or {}, "coverage")
-    _check_marks(signal, coverage)
-    inputs = [
-        *(("signal", mark, Path(path)) for mark, path in signal.items()),
-        *(("coverage", track, Path(path)) for track, path in coverage.items()),
-        ("genes", "", Path(genes)),
-        ("expression", "", Path(expression)),
-    ]
-    for role, item, path in inputs:
-        if not path.is_file():
-            raise ChromvizError(f"no file {path} ({' '.join([role, item]).strip()})")
-    annotated = read_genes(genes)
-    table, notes = annotated.table, list(annotated.notes)
-    measured = read_expression(expression, cell)
-    sizes = {path: chrom_sizes(path) for role, _, path in inputs if role in ("signal", "coverage")}
-    notes += _check_assembly(sizes, assembly)
+    choices = choices or Choices()
+    name = cell_name(cell)
+    signal = named_marks(signal, "signal")
+    coverage = named_marks(coverage or {}, "coverage")
+    findings = preflight.check_marks(list(signal), list(coverage), choices.allow_reference_input)
+    check_files({"genes": genes, "expression": expression, "blacklist": choices.blacklist})
+    sources = [find_source("signal", mark, where) for mark, where in signal.items()]
+    sources += [find_source("coverage", track, where) for track, where in coverage.items()]
+    build = find_assembly(assembly, chrom_sizes)
+    annotated = read_genes(genes, tss=choices.tss, biotype=choices.biotype)
+    findings += [note("genes", line) for line in annotated.notes]
+    table, said = name_officially(annotated.table, build)
+    findings += [note("chromosomes", line) for line in said]
+    measured, level, said = match_levels(expression, cell, table, genes, column)
+    findings += [note("expression", line) for line in said]
+    label = choices.label.label(level, measured.every)
 
-    level = _match_expression(table, measured, genes, expression, notes)
-    label = np.where(np.isnan(level), -1, level > measured.threshold)
+    tracks = read_tracks(sources, table, choices, build, progress)
+    findings += tracks.findings
+    findings += preflight.check_genes(table)
+    strand = table["strand"].to_numpy(object)
+    findings += check_shapes(tracks.signal, label, strand, choices.window)
 
-    def read(path: Path) -> np.ndarray:
-        return read_bins(path, table, window, orientation=orientation, progress=progress)
-
-    marks = list(signal)
-    values = np.empty((len(table), len(marks), window.n_bins), dtype=np.float32)
-    # One after the other: pybigtools 0.3 holds the interpreter while it reads, so that a second
-    # thread gains nothing.
-    for column, mark in enumerate(marks):
-        values[:, column] = read(signal[mark])
-    depth = {track: read(path) for track, path in coverage.items()}
-
-    left_out = schema.reasons(values, marks, label)
-    signal_sizes = [sizes[Path(path)] for path in signal.values()]
-    _explain_windows(left_out, table, window, orientation, signal_sizes)
+    values = np.stack(
+        [orient(tracks.signal[mark], strand, choices.orientation) for mark in signal], axis=1
+    )
+    left_out = schema.reasons(values, list(signal), label)
+    between = (left_out == "expression unknown") & ~np.isnan(level)
+    left_out[between] = "expression between the two levels of the label"
+    left_out[tracks.why != ""] = tracks.why[tracks.why != ""]
+    if choices.orientation == "strand":
+        left_out[(strand == ".") & (tracks.why == "")] = "strand unknown"
     used = left_out == ""
     if not used.any():
         counts = pd.Series(left_out).value_counts()
@@ -130,232 +134,110 @@ def prepare(
             + ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
             + f"; check that tracks and genes are of one assembly ({assembly}) and the tracks whole"
         )
-    sources = [
-        {"role": role, "name": item, "path": str(path), "sha256": provenance.hash_file(path)}
-        for role, item, path in inputs
-    ]
-    notes += _same_files(sources)
-    notes += _describe_use(label, used, depth)
+    findings += describe_use(label, used, tracks.coverage)
+    low, high = choices.label.levels(measured.every)
     dataset = schema.build_dataset(
         cell=name,
         genes=table,
-        marks=marks,
+        marks=list(signal),
         signal=values,
         expression=level,
         label=label,
-        split=three_folds(used, seed),
+        split=choices.split.split(table, used, seed),
         reason=left_out,
-        window=window,
-        coverage=depth,
+        window=choices.window,
+        coverage={
+            track: orient(found, strand, choices.orientation)
+            for track, found in tracks.coverage.items()
+        },
         assembly=assembly,
-        orientation=orientation,
-        signal_unit=signal_unit,
-        label_rule="expression > median of the cell",
-        label_threshold=measured.threshold,
-        sources=sources,
+        orientation=choices.orientation,
+        signal_unit=unit_of("signal", sources, units or {}),
+        label_rule=choices.label.describe(),
+        label_threshold=high,
+        missing=choices.missing,
+        sources=[
+            *tracks.records,
+            file_record("genes", genes),
+            file_record("expression", expression),
+            *([file_record("blacklist", choices.blacklist)] if choices.blacklist else []),
+        ],
         seed=seed,
         expression_unit=measured.unit,
-        coverage_unit=coverage_unit,
+        expression_column=measured.column,
+        coverage_unit=unit_of("coverage", sources, units or {}),
+        label_off_threshold=low,
+        split_rule=choices.split.describe(),
+        choices=json.dumps(asdict(choices), default=str),
+        preflight=json.dumps([asdict(finding) for finding in findings]),
     )
-    return dataset, notes
+    return dataset, findings
 
 
-def expand_signal(values: Sequence[str], option: str = "--signal") -> dict[str, Path]:
-    """Return the files that the command line names, by mark.
+def check_files(files: Mapping[str, Path | None]) -> None:
+    """Refuse files that are not there, before anything is read.
 
     Parameters
     ----------
-    values
-        ``MARK=FILE``, any number of times; or one path that holds ``{mark}``, which stands for
-        the five core marks in turn.
-    option
-        The command-line option, for messages.
-
-    Raises
-    ------
-    ChromvizError
-        If a value is neither, a mark is given twice, or a template's file is missing.
+    files
+        By what they are; None for one that is not given.
     """
-    templates = [value for value in values if _TEMPLATE in value]
-    if templates:
-        if len(values) > 1:
-            raise ChromvizError(
-                f"{option} {templates[0]}: a path with {_TEMPLATE} stands alone; give it once, or "
-                f"{option} MARK=FILE for each mark"
-            )
-        found = {mark: Path(templates[0].replace(_TEMPLATE, mark)) for mark in MARKS}
-        for mark, path in found.items():
-            if not path.is_file():
-                raise ChromvizError(
-                    f"no file {path} for {mark}; {option} with {_TEMPLATE} needs a file for each "
-                    f"of {', '.join(MARKS)}; for other marks give {option} MARK=FILE"
-                )
-        return found
-    found = {}
-    for value in values:
-        mark, equals, file = value.partition("=")
-        mark, file = mark.strip(), file.strip()
-        if not (mark and equals and file):
-            raise ChromvizError(
-                f"{option} {value!r}: give MARK=FILE, for instance H3K4me3=H3K4me3.bigwig, or one "
-                f"path with {_TEMPLATE}"
-            )
-        if mark in found:
-            raise ChromvizError(f"{option} names {mark} twice; give each mark one file")
-        found[mark] = Path(file)
-    return found
+    for role, path in files.items():
+        if path is not None and not is_file(path):
+            raise ChromvizError(f"no file {path} ({role})")
 
 
-def _cell_name(cell: str) -> str:
-    """Return the EID, or the name itself if it can name a file."""
-    name = find_eid(cell) or cell.strip()
-    if not _SAFE_NAME.fullmatch(name):
-        raise ChromvizError(
-            f"{cell!r} cannot name a cell type; use letters, digits, '.', '_' and '-', "
-            "beginning with a letter or digit"
-        )
-    return name
-
-
-def _named_marks(files: Mapping[str, Path], what: str) -> dict[str, Path]:
-    """Return the files by mark, known marks spelled as everywhere else."""
-    spelling = {mark.lower(): mark for mark in ROLES}
-    named: dict[str, Path] = {}
-    for given, path in files.items():
-        mark = spelling.get(given.strip().lower(), given.strip())
-        if not mark:
-            raise ChromvizError(f"the {what} {path} has no mark's name; give MARK=FILE")
-        if mark.lower() in (known.lower() for known in named):
-            raise ChromvizError(f"{mark} is given twice as {what}; give each mark one file")
-        named[mark] = path
-    if what == "signal" and set(named) == set(MARKS):
-        return {mark: named[mark] for mark in MARKS}
-    return named
-
-
-def _check_marks(signal: Mapping[str, Path], coverage: Mapping[str, Path]) -> None:
-    if not signal:
-        raise ChromvizError("no input mark; give --signal MARK=FILE for each")
-    lowered = {mark.lower() for mark in signal}
-    both = [track for track in coverage if track.lower() in lowered]
-    if both:
-        raise ChromvizError(
-            f"{both[0]} is given both as signal and as coverage; a reference track is one that no "
-            "model has seen, so give it once"
-        )
-
-
-def _match_expression(
-    table: pd.DataFrame, measured: Expression, genes: Path, expression: Path, notes: list[str]
-) -> np.ndarray:
-    """Return the expression of each gene (gene,), NaN where the table has none."""
-    listed = table["gene"].isin(measured.values.index)
-    if not listed.any():
-        raise ChromvizError(
-            f"{genes} and {expression} have no gene in common: they use "
-            f"{table['gene'].iloc[0]!r} and {measured.values.index[0]!r}; give ids of one kind"
-        )
-    level = measured.values.reindex(table["gene"]).to_numpy(np.float64)
+def match_levels(
+    expression: Path, cell: str, table: pd.DataFrame, genes: Path, column: str | None
+) -> tuple[Expression, np.ndarray, list[str]]:
+    """Read expression and find each gene's: its float64 (gene,), NaN where there is none."""
+    measured = read_expression(expression, cell, column=column)
+    level, said = match_expression(table["gene"], measured.values, table["symbol"])
+    notes = [*measured.notes, *said]
     unknown = int(np.isnan(level).sum())
     if unknown:
         notes.append(
             f"{Path(expression).name}: {unknown:,} of {len(table):,} genes have no expression; "
             "models leave them out"
         )
-    return level
+    return measured, level, notes
 
 
-def _check_assembly(sizes: Mapping[Path, Mapping[str, int]], assembly: str) -> list[str]:
-    """Refuse tracks of different assemblies, or of another than was named; note a strange one.
-
-    A track of another assembly is read without complaint, at the wrong places: chromosome sizes
-    are what gives it away.
-    """
-    first, reference = next(iter(sizes.items()))
-    for path, chroms in sizes.items():
-        for chrom in reference.keys() & chroms.keys():
-            if chroms[chrom] != reference[chrom]:
-                raise ChromvizError(
-                    f"{path} and {first} are of different assemblies: {chrom} has "
-                    f"{chroms[chrom]:,} and {reference[chrom]:,} bases; give tracks of one assembly"
-                )
-    # Imported here: it takes half a second, and only this needs it.
-    import bioframe
-
-    # UCSC's names come first: NCBI's GRCh38 is the same as hg38. With its provider, since a build
-    # may have a dot in its name, which bioframe would split at.
-    builds = bioframe.assemblies_available().sort_values("provider", ascending=False)
-    known = {
-        build: f"{provider}.{build}"
-        for provider, build in zip(builds["provider"], builds["provider_build"], strict=True)
-    }
-    if assembly not in known:
-        return []
-    wrong = _differing(reference, bioframe.assembly_info(known[assembly]).chromsizes)
-    if not wrong:
-        return []
-    chrom = wrong[0]
-    for other, qualified in known.items():
-        official = bioframe.assembly_info(qualified).chromsizes
-        if chrom in official and not _differing(reference, official):
-            raise ChromvizError(
-                f"{first} is of {other}, not {assembly} ({chrom} has {reference[chrom]:,} bases); "
-                f"give genes of {other} and --assembly {other}"
-            )
-    return [
-        f"{first.name}: {chrom} has {reference[chrom]:,} bases, which is not {assembly}; "
-        "check that tracks and genes are of one assembly"
-    ]
-
-
-def _differing(sizes: Mapping[str, int], official: pd.Series[int]) -> list[str]:
-    """Return the chromosomes whose size is not the assembly's."""
-    return [chrom for chrom in sizes if chrom in official and official[chrom] != sizes[chrom]]
-
-
-def _explain_windows(
-    reason: np.ndarray,
-    table: pd.DataFrame,
-    window: Window,
-    orientation: str,
-    sizes: Sequence[Mapping[str, int]],
-) -> None:
-    """Say in place, for windows that no track can fill, what keeps them empty."""
-    if orientation == "strand":
-        reason[table["strand"].to_numpy(object) == "."] = "strand unknown"
-    start, end = window_bounds(table, window)
-    size = np.array([max(track.get(name, -1) for track in sizes) for name in table["chrom"]])
-    reason[(start < 0) | (end > size)] = "window leaves the chromosome"
-    reason[size < 0] = "chromosome not in the tracks"
-
-
-def _describe_use(
+def describe_use(
     label: np.ndarray, used: np.ndarray, depth: Mapping[str, np.ndarray]
-) -> list[str]:
+) -> list[Finding]:
     """Say how many usable genes are ON and OFF, and how many genes each track covers."""
     on, off = int((label[used] == 1).sum()), int((label[used] == 0).sum())
-    notes = [f"of the genes that models use, {on:,} are ON and {off:,} OFF"]
-    if not on or not off:
-        notes[0] += "; nothing can be trained on one state alone"
+    told = f"of the genes that models use, {on:,} are ON and {off:,} OFF"
+    findings = [
+        note("labels", told)
+        if on and off
+        else warning("labels", f"{told}; nothing can be trained on one state alone")
+    ]
+    if used.mean() < _FEW:
+        findings.append(
+            warning(
+                "labels",
+                f"models use {int(used.sum()):,} of {len(used):,} genes ({100 * used.mean():.1f} "
+                "%): what holds for them need not hold for the others, and intervals will be wide",
+            )
+        )
     for track, values in depth.items():
         covered = ~np.isnan(values).any(axis=1)
         both = int((covered & (label == 1)).sum())
-        notes.append(
-            f"{track} covers the whole window of {int(covered.sum()):,} genes, {both:,} of them ON"
+        told = f"{track} covers the whole window of {int(covered.sum()):,} genes, {both:,} ON"
+        findings.append(
+            note("coverage", told)
+            if both
+            else warning(
+                "coverage",
+                f"{told}; without an ON gene among them nothing can be compared with it",
+            )
         )
-        if not both:
-            notes[-1] += "; without an ON gene among them nothing can be compared with it"
-    return notes
+    return findings
 
 
-def _same_files(sources: Sequence[Mapping[str, str]]) -> list[str]:
-    """Note tracks with the same content, which are nearly always a slip."""
-    by_hash: dict[str, list[str]] = {}
-    for source in sources:
-        if source["name"]:
-            by_hash.setdefault(source["sha256"], []).append(source["name"])
-    return [
-        f"{' and '.join(names)} are the same file; check the paths"
-        for names in by_hash.values()
-        if len(names) > 1
-    ]
+def file_record(role: str, path: Path) -> dict[str, str]:
+    """Return what a dataset records of a file that is no track."""
+    digest = provenance.hash_file(Path(path))
+    return {"role": role, "name": "", "path": str(path), "sha256": digest}

@@ -2,7 +2,103 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
+
+from chromviz.data.text import read_lines
+from chromviz.errors import ChromvizError, UnknownNameError
+from chromviz.vocabulary import SPLITS
+
+
+@dataclass(frozen=True)
+class SplitRule:
+    """How genes are divided into train, valid and test.
+
+    With nothing given, three equal folds are drawn by a seed (section 5 of the paper, "Dataset").
+    Whole chromosomes keep neighbouring genes, which share chromatin, on one side. Genes not used
+    are in no split whatever the rule.
+
+    Parameters
+    ----------
+    valid, test
+        Chromosomes of the two; all others train. Both or neither.
+    file
+        Two columns, gene and ``train``, ``valid``, ``test`` or ``none``.
+    """
+
+    valid: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+    file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.valid) != bool(self.test):
+            raise ChromvizError(
+                "a split by chromosome needs chromosomes to validate and to test on"
+            )
+        if self.file is not None and self.valid:
+            raise ChromvizError("give a split file, or chromosomes to split by, not both")
+        tested = {name.removeprefix("chr") for name in self.test}
+        both = [name for name in self.valid if name.removeprefix("chr") in tested]
+        if both:
+            raise ChromvizError(f"{both[0]} is given both to validate and to test on; keep one")
+
+    def describe(self) -> str:
+        """Return the rule in words."""
+        if self.file is not None:
+            return f"given by {self.file.name}"
+        if self.valid:
+            return f"by chromosome: valid {', '.join(self.valid)}; test {', '.join(self.test)}"
+        return "three equal folds, drawn"
+
+    def split(self, table: pd.DataFrame, used: np.ndarray, seed: int) -> np.ndarray:
+        """Return the split of each gene, object (gene,).
+
+        Parameters
+        ----------
+        table
+            Columns ``gene`` and ``chrom``.
+        used
+            bool (gene,): the genes that models use.
+        seed
+            Seed of the draw, if there is one.
+
+        Raises
+        ------
+        ChromvizError
+            If a chromosome or a gene is unknown, or no used gene is left for a part.
+        """
+        if self.file is not None:
+            found = _from_file(self.file, table["gene"])
+        elif self.valid:
+            found = self._by_chromosome(table["chrom"])
+        else:
+            return three_folds(used, seed)
+        found[~used] = "none"
+        for name in SPLITS[:3]:
+            if not (found == name).any():
+                raise ChromvizError(
+                    f"the split {self.describe()} leaves no gene that models use in {name}; "
+                    "choose another"
+                )
+        return found
+
+    def _by_chromosome(self, chrom: pd.Series[str]) -> np.ndarray:
+        known = list(dict.fromkeys(chrom))
+        found = np.full(len(chrom), "train", dtype=object)
+        for part, names in (("valid", self.valid), ("test", self.test)):
+            for name in names:
+                # 8 and chr8 are one, whichever the genes say.
+                same = {name, f"chr{name}", name.removeprefix("chr")}.intersection(known)
+                if not same:
+                    raise UnknownNameError(
+                        "chromosome", name, known, "The genes lie on no such one."
+                    )
+                found[chrom.isin(same).to_numpy()] = part
+        return found
 
 
 def three_folds(used: np.ndarray, seed: int) -> np.ndarray:
@@ -28,3 +124,38 @@ def three_folds(used: np.ndarray, seed: int) -> np.ndarray:
     for name, members in zip(("train", "valid", "test"), np.array_split(order, 3), strict=True):
         split[members] = name
     return split
+
+
+def _from_file(path: Path, genes: Sequence[str] | pd.Series[str]) -> np.ndarray:
+    """Return each gene's split from a table; genes it does not name are in none."""
+    place = {gene: row for row, gene in enumerate(genes)}
+    found = np.full(len(genes), "none", dtype=object)
+    header_may_come = True
+    first_line: dict[str, int] = {}
+    for number, line in enumerate(read_lines(path), start=1):
+        fields = [part.strip() for part in line.replace(",", "\t").split("\t")]
+        if not any(fields) or line.startswith("#"):
+            continue
+        where = f"{path}, line {number}"
+        if len(fields) != 2:
+            raise ChromvizError(
+                f"{where}: {len(fields)} columns; give a gene and its split, tab or comma between"
+            )
+        gene, name = fields
+        is_header = header_may_come and name not in SPLITS and gene not in place
+        header_may_come = False
+        if is_header:
+            continue
+        if name not in SPLITS:
+            raise ChromvizError(
+                f"{where}, gene {gene!r:.60}: {name!r:.60} is not {', '.join(SPLITS)}"
+            )
+        if gene not in place:
+            raise ChromvizError(f"{where}: the genes have no {gene!r:.60}; give ids as they do")
+        if gene in first_line:
+            raise ChromvizError(f"{where}: gene {gene} is already on line {first_line[gene]}")
+        first_line[gene] = number
+        found[place[gene]] = name
+    if not first_line:
+        raise ChromvizError(f"{path} is empty; give lines of a gene and its split")
+    return found

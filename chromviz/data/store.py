@@ -11,6 +11,9 @@ from chromviz.data.deepchrome import find_deepchrome, read_deepchrome
 from chromviz.errors import ChromvizError
 from chromviz.vocabulary import find_eid, resolve_cell
 
+#: Where ``chromviz fetch`` puts matrices, below the folder of datasets.
+FETCHED_MATRICES = "raw/deepchrome"
+
 _EMBEDDED = "the embedded dataset"
 
 
@@ -70,16 +73,52 @@ def open_cell(folder: Path | None, name: str) -> xr.Dataset:
     return dataset
 
 
-def _find(folder: Path) -> dict[str, Path]:
-    """Return each cell type's file, or its folder of CSV, by name."""
+def find_cells(folder: Path | None) -> dict[str, list[str]]:
+    """Return what there is of each cell type at hand, by its name.
+
+    Parameters
+    ----------
+    folder
+        As in :func:`list_cells`, but it may be empty.
+
+    Returns
+    -------
+    dict
+        ``dataset`` or ``matrices`` or both, or ``embedded (simulated)``.
+
+    Raises
+    ------
+    ChromvizError
+        If the folder is missing.
+    """
+    if folder is None:
+        return {cell: ["embedded (simulated)"] for cell in list_cells(None)}
+    found: dict[str, list[str]] = {name: ["dataset"] for name in _datasets(Path(folder))}
+    for name in _matrices(Path(folder)):
+        found.setdefault(name, []).append("matrices")
+    return dict(sorted(found.items()))
+
+
+def _datasets(folder: Path) -> dict[str, Path]:
+    """Return the dataset of each cell type by name."""
     if not folder.is_dir():
         problem = "is not a folder" if folder.exists() else "does not exist"
         raise ChromvizError(
             f"{folder} {problem}; give a folder of datasets ({{cell}}.nc) or of DeepChrome CSV"
         )
-    found = find_deepchrome(folder)
     # A name that begins with a dot is a file that is still being written.
-    found |= {path.stem: path for path in folder.glob("*.nc") if not path.name.startswith(".")}
+    return {path.stem: path for path in folder.glob("*.nc") if not path.name.startswith(".")}
+
+
+def _matrices(folder: Path) -> dict[str, Path]:
+    """Return the folder of CSV of each cell type by name; also of those that were fetched."""
+    return find_deepchrome(folder / FETCHED_MATRICES) | find_deepchrome(folder)
+
+
+def _find(folder: Path) -> dict[str, Path]:
+    """Return each cell type's file, or its folder of CSV, by name."""
+    datasets = _datasets(folder)
+    found = _matrices(folder) | datasets
     if not found:
         raise ChromvizError(
             f"{folder} holds no dataset: neither {{cell}}.nc nor "

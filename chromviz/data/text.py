@@ -1,13 +1,19 @@
-"""Text files, gzipped or not, read whole or refused with one line."""
+"""Text files, gzipped or not, read or refused with one line."""
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import re
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from chromviz.errors import ChromvizError
+
+_CHUNK = 1 << 20  # bytes at a time: what streaming holds in memory
+# Not splitlines(): it also breaks at form feeds and other characters that a field may hold.
+_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 def read_lines(path: Path) -> list[str]:
@@ -20,26 +26,70 @@ def read_lines(path: Path) -> list[str]:
     ChromvizError
         If the file is missing or unreadable, is a damaged gzip file, or is not text.
     """
-    path = Path(path)
+    return list(iter_lines(path))
+
+
+def iter_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a UTF-8 text file, gzipped or not, holding about a megabyte at a time.
+
+    As :func:`read_lines`, but what is wrong with the end of the file is raised only there.
+
+    Raises
+    ------
+    ChromvizError
+        If the file is missing or unreadable, is a damaged gzip file, or is not text.
+    """
+    pieces: list[str] = []  # of a line whose end has not come yet
+    for text in _decoded(Path(path)):
+        first, *rest = _LINE_END.split(text) if "\r" in text else text.split("\n")
+        pieces.append(first)
+        if rest:
+            yield "".join(pieces)
+            yield from rest[:-1]
+            pieces = [rest[-1]]
+    last = "".join(pieces)
+    if last:
+        yield last
+
+
+def _decoded(path: Path) -> Iterator[str]:
+    """Yield the text in pieces; a carriage return and its newline stay in one piece."""
+    decoder = codecs.getincrementaldecoder("utf-8-sig")()
+    held = ""
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise ChromvizError(f"no file {path}; check the path") from None
-    except OSError as error:
-        raise ChromvizError(f"cannot read {path} ({error.strerror or error})") from None
-    if content.startswith(b"\x1f\x8b"):
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ChromvizError(
-                f"{path} is a damaged or cut-off gzip file ({error}); fetch or copy it again"
-            ) from None
-    try:
-        text = content.decode("utf-8-sig")
+        for chunk in _chunks(path):
+            text = held + decoder.decode(chunk)
+            if "\0" in text:
+                raise ChromvizError(f"{path} is not a text file; check the path")
+            held = "\r" if text.endswith("\r") else ""
+            yield text[: len(text) - len(held)]
+        yield held + decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         raise ChromvizError(f"{path} is not a text file; check the path") from None
-    if "\0" in text:
-        raise ChromvizError(f"{path} is not a text file; check the path")
-    # Not splitlines(): it also breaks at form feeds and other characters that a field may hold.
-    lines = re.split(r"\r\n|\r|\n", text)
-    return lines[:-1] if lines[-1] == "" else lines
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    """Yield the bytes of a file, unzipped."""
+    try:
+        with path.open("rb") as file:
+            zipped = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            stream = gzip.GzipFile(fileobj=file) if zipped else file
+            while chunk := stream.read(_CHUNK):
+                yield chunk
+    except FileNotFoundError:
+        raise ChromvizError(f"no file {path}; check the path") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ChromvizError(
+            f"{path} is a damaged or cut-off gzip file ({error}); fetch or copy it again"
+        ) from None
+    except OSError as error:
+        raise ChromvizError(f"cannot read {path} ({error.strerror or error})") from None
+
+
+def is_file(path: Path | str) -> bool:
+    """Return whether a path is that of a file, False for one that cannot be looked at."""
+    try:
+        return Path(path).is_file()
+    except OSError:  # a name too long, or a folder that may not be entered
+        return False

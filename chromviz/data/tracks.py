@@ -2,40 +2,50 @@
 
 from __future__ import annotations
 
-import os
-import struct
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 
+from chromviz.data.bigwig import (
+    BASE_BITS,
+    Blocks,
+    Track,
+    concatenate,
+    find_blocks,
+    read_records,
+    read_track,
+)
+from chromviz.data.remote import open_source, short_name
 from chromviz.errors import ChromvizError
 from chromviz.progress import Progress, silent
 from chromviz.vocabulary import Window
 
-_BIGWIG, _BIGBED = 0x888FFC26, 0x8789F2EB
-# The fixed header of a bigWig (Kent et al., Bioinformatics 26, 2204, 2010, supplement): magic,
-# version, zoom levels, offsets of the chromosome tree, the data and their index; then one record
-# of 24 bytes a zoom level, its index's offset in the last 8.
-_HEADER = "IHHQQQ"
-_HEADER_SIZE, _ZOOM_SIZE = 64, 24
-_REPORT_EVERY = 1000
+# What one thread works on at a time: enough that NumPy is fast and threads seldom meet, little
+# enough that each needs some 50 MB. A block unpacks to 32 kB in most files.
+_BINS, _BLOCKS = 50_000, 256
+_MAX_THREADS = 4
 
 
-def chrom_sizes(path: Path) -> dict[str, int]:
+def chrom_sizes(location: Path | str) -> dict[str, int]:
     """Return the chromosomes of a bigWig file and their sizes in bases.
+
+    Parameters
+    ----------
+    location
+        A path, or an http(s) address.
 
     Raises
     ------
     ChromvizError
-        If the file is missing, is not a bigWig, or is cut off.
+        If the file is missing or out of reach, is not a bigWig, or is cut off.
     """
-    with _open(Path(path)) as reader:
-        return dict(reader.chroms())
+    with open_source(location) as source:
+        return {name: size for name, (_, size) in read_track(source).chroms.items()}
 
 
 def window_bounds(genes: pd.DataFrame, window: Window) -> tuple[np.ndarray, np.ndarray]:
@@ -44,31 +54,66 @@ def window_bounds(genes: pd.DataFrame, window: Window) -> tuple[np.ndarray, np.n
     return tss - window.flank, tss + window.flank
 
 
+def orient(values: np.ndarray, strand: np.ndarray, orientation: str) -> np.ndarray:
+    """Turn windows the way that was asked for.
+
+    Parameters
+    ----------
+    values
+        float (gene, bin), bins rising along the chromosome.
+    strand
+        object (gene,): ``+``, ``-`` or ``.``.
+    orientation
+        ``genome``: bins rise along the chromosome, as in the paper. ``strand``: bins rise along
+        the gene, so rows of ``-`` genes are reversed, and genes of unknown strand are NaN.
+
+    Returns
+    -------
+    numpy.ndarray
+        Like `values`, which is left as it is.
+
+    Raises
+    ------
+    ChromvizError
+        If the orientation is unknown.
+    """
+    if orientation not in ("genome", "strand"):
+        raise ChromvizError(f"unknown orientation {orientation!r}; known: genome, strand")
+    if orientation == "genome":
+        return values
+    turned = np.where((strand == "-")[:, None], values[:, ::-1], values)
+    turned[strand == "."] = np.nan
+    return turned
+
+
 def read_bins(
-    path: Path,
+    location: Path | str,
     genes: pd.DataFrame,
     window: Window,
     *,
     orientation: str = "genome",
+    translate: Callable[[str], str | None] | None = None,
     progress: Progress = silent,
 ) -> np.ndarray:
     """Read the mean signal of each bin around each TSS.
 
     The mean is over the bases of the bin that have data; a bin without any is NaN, never zero.
     A window that leaves its chromosome is all NaN, never clipped, and so is one on a chromosome
-    that the track lacks.
+    that the track lacks. Of a file at an address only what the windows need is transferred.
 
     Parameters
     ----------
-    path
-        A bigWig file, whatever its suffix.
+    location
+        A bigWig file, whatever its suffix, or its http(s) address.
     genes
         Columns ``chrom``, ``tss`` (0-based) and ``strand``.
     window
         Flank and bin width.
     orientation
-        ``genome``: bins rise along the chromosome, as in the paper. ``strand``: bins rise along
-        the gene, so rows of ``-`` genes are reversed, and genes of unknown strand are NaN.
+        ``genome`` or ``strand``, see :func:`orient`.
+    translate
+        Given a chromosome's name in the file, returns the genes' name for it, or None if they
+        have none. Without it the names are the same.
     progress
         Told of windows read.
 
@@ -81,133 +126,207 @@ def read_bins(
     ------
     ChromvizError
         If the file is missing, is not a bigWig, is damaged or cut off, holds infinite values, or
-        has no chromosome in common with the genes.
+        has no chromosome in common with the genes; of an address also if it cannot be reached or
+        sends no parts of files.
     """
-    path = Path(path)
-    if orientation not in ("genome", "strand"):
-        raise ChromvizError(f"unknown orientation {orientation!r}; known: genome, strand")
+    strand = genes["strand"].to_numpy(object)
     bins = np.full((len(genes), window.n_bins), np.nan, dtype=np.float32)
-    with _open(path) as reader:
-        sizes = reader.chroms()
-        _check_chroms(path, genes, sizes)
+    orient(bins[:0], strand[:0], orientation)  # refused before the work, not after it
+    with open_source(location) as source:
+        track = read_track(source)
+        which, names = pd.factorize(genes["chrom"].to_numpy(object))
+        chroms = _translated(track, names.tolist(), translate or str)
+        places = np.array([chroms.get(name, (0, -1)) for name in names], dtype=np.int64)
+        number, size = places.reshape(-1, 2)[which].T
         start, end = window_bounds(genes, window)
-        chrom = genes["chrom"].to_numpy(object)
-        size = np.array([sizes.get(name, -1) for name in chrom], dtype=np.int64)
         rows = np.flatnonzero((start >= 0) & (end <= size))
-        # In the order of the file, where neighbours share compressed blocks: 1.4 times as fast.
-        rows = rows[np.lexsort((start[rows], chrom[rows].astype(str)))]
-        what = f"reading {path.name}"
-        for done, row in enumerate(rows):
-            if done % _REPORT_EVERY == 0:
-                progress(what, done, len(rows))
-            # `exact` reads the bases themselves, not the zoom levels' approximation.
-            bins[row] = reader.values(
-                chrom[row],
-                int(start[row]),
-                int(end[row]),
-                bins=window.n_bins,
-                exact=True,
-                fillna=None,
-            )
-        progress(what, len(rows), len(rows))
-    if np.isinf(bins).any():
-        gene = genes.iloc[int(np.flatnonzero(np.isinf(bins).any(axis=1))[0])]
+        position = (number << BASE_BITS) + start
+        # In the order of the file, where neighbours share blocks.
+        rows = rows[np.argsort(position[rows], kind="stable")]
+        done, what = 0, f"reading {short_name(location)}"
+        progress(what, done, len(rows))
+        pieces = _cut(track, rows, position[rows], window)
+        # Unpacking and NumPy let go of the interpreter, so that threads use several cores.
+        with ThreadPoolExecutor(min(joblib.cpu_count(), _MAX_THREADS)) as pool:
+            try:
+                for batch in _batches(pieces, source.at_once):
+                    blocks = concatenate([piece.blocks for piece in batch])
+                    source.expect(blocks.offset, blocks.size)
+                    jobs = [pool.submit(_fill, bins, track, piece, window) for piece in batch]
+                    for job, piece in zip(jobs, batch, strict=True):
+                        job.result()
+                        done += len(piece.rows)
+                        progress(what, done, len(rows))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    infinite = np.flatnonzero(np.isinf(bins).any(axis=1))
+    if len(infinite):
+        gene = genes.iloc[int(infinite[0])]
         raise ChromvizError(
-            f"{path} holds infinite values around {gene['chrom']}:{gene['tss']}; "
+            f"{location} holds infinite values around {gene['chrom']}:{gene['tss']}; "
             "make the track again with finite values"
         )
-    if orientation == "strand":
-        strand = genes["strand"].to_numpy(object)
-        bins[strand == "-"] = bins[strand == "-", ::-1]
-        bins[strand == "."] = np.nan
-    return bins
+    return orient(bins, strand, orientation)
 
 
-def _check_chroms(path: Path, genes: pd.DataFrame, sizes: dict[str, int]) -> None:
-    """Refuse a track that names its chromosomes otherwise than the genes."""
-    names = list(dict.fromkeys(genes["chrom"]))
-    if names and not sizes.keys() & set(names):
+def _translated(
+    track: Track, names: list[str], translate: Callable[[str], str | None]
+) -> dict[str, tuple[int, int]]:
+    """Return a track's chromosomes by the genes' names; refuse one that shares none with them."""
+    chroms: dict[str, tuple[int, int]] = {}
+    origin: dict[str, str] = {}
+    for own, place in track.chroms.items():
+        name = translate(own)
+        if name in origin:
+            raise ChromvizError(
+                f"{track.source.name} has two chromosomes for the genes' {name!r}: "
+                f"{origin[name]!r} and {own!r}; give a track with one of them"
+            )
+        if name is not None:
+            chroms[name], origin[name] = place, own
+    if names and not chroms.keys() & set(names):
         raise ChromvizError(
-            f"{path} has no chromosome in common with the genes: they use "
-            f"{', '.join(map(repr, names[:3]))}, the track {', '.join(map(repr, list(sizes)[:3]))}"
-            "; rename the chromosomes in the gene file"
+            f"{track.source.name} has no chromosome in common with the genes: they use "
+            f"{', '.join(map(repr, names[:3]))}, the track "
+            f"{', '.join(map(repr, list(track.chroms)[:3]))}; rename the chromosomes in the gene "
+            "file"
         )
+    return chroms
 
 
-@contextmanager
-def _quiet_library() -> Iterator[None]:
-    """Keep a Rust panic's own words off standard error: one line says what is wrong.
+@dataclass(frozen=True)
+class _Piece:
+    """What one thread works on at a time: windows, and all the blocks that overlap them.
 
-    Python's own standard error goes on as before, through a copy of the stream.
+    Parameters
+    ----------
+    rows
+        int64 (window,): which genes they are of.
+    start
+        int64 (window,): their first bases, sorted, all on one chromosome.
+    blocks
+        The blocks.
     """
-    try:
-        stream = sys.stderr.fileno()
-    # No such stream, closed, or replaced by an object that is no file: nothing to keep quiet.
-    except (AttributeError, OSError, ValueError):
-        yield
-        return
-    sys.stderr.flush()
-    kept = os.dup(stream)
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), stream)
-        yield
-    finally:
-        os.dup2(kept, stream)
-        os.close(kept)
+
+    rows: np.ndarray
+    start: np.ndarray
+    blocks: Blocks
 
 
-@contextmanager
-def _open(path: Path) -> Iterator[Any]:
-    """Open a bigWig file for reading; whatever goes wrong inside is told as one error."""
-    # Imported here: the rest of the package does without it.
-    import pybigtools
-
-    _check_header(path)
-    try:
-        # A file object: by name, pybigtools 0.3 refuses every suffix but its own few, in their
-        # exact case, and takes what is not a file for a web address.
-        with path.open("rb") as handle, _quiet_library():
-            yield pybigtools.open(handle)
-    except ChromvizError:
-        raise
-    except BaseException as error:
-        # A damaged block makes the Rust library panic, and a panic is not an Exception.
-        panicked = type(error).__name__ == "PanicException"
-        if not (panicked or isinstance(error, (pybigtools.BBIReadError, OSError, ValueError))):
-            raise
-        problem = (str(error).splitlines() or [type(error).__name__])[0]
-        raise _damaged(path, problem) from None
-
-
-def _check_header(path: Path) -> None:
-    """Refuse what is not a bigWig, or is one whose end is missing, before the library sees it."""
-    try:
-        with path.open("rb") as handle:
-            length = os.fstat(handle.fileno()).st_size
-            header = handle.read(_HEADER_SIZE)
-            order = "<" if header[:4] == _BIGWIG.to_bytes(4, "little") else ">"
-            if header[:4] not in (_BIGWIG.to_bytes(4, "little"), _BIGWIG.to_bytes(4, "big")):
-                bigbed = header[:4] in (_BIGBED.to_bytes(4, "little"), _BIGBED.to_bytes(4, "big"))
-                found = "it is a bigBed" if bigbed else "it begins otherwise"
-                raise ChromvizError(f"{path} is not a bigWig file ({found}); give a bigWig")
-            if len(header) < _HEADER_SIZE:
-                raise _damaged(path, f"its header ends after {len(header)} bytes")
-            _, _, n_zooms, *offsets = struct.unpack_from(order + _HEADER, header)
-            zooms = handle.read(n_zooms * _ZOOM_SIZE)
-    except FileNotFoundError:
-        raise ChromvizError(f"no file {path}; check the path") from None
-    except OSError as error:
-        raise ChromvizError(f"cannot read {path} ({error.strerror or error})") from None
-    complete = len(zooms) - len(zooms) % _ZOOM_SIZE
-    offsets += [
-        struct.unpack_from(order + "Q", zooms, at + 16)[0] for at in range(0, complete, _ZOOM_SIZE)
-    ]
-    if len(zooms) < n_zooms * _ZOOM_SIZE or max(offsets) >= length:
-        raise _damaged(path, f"it ends after {length:,} bytes")
+def _cut(track: Track, rows: np.ndarray, start: np.ndarray, window: Window) -> list[_Piece]:
+    """Cut windows, sorted by position, into pieces of bounded work."""
+    end = start + 2 * window.flank
+    blocks = find_blocks(track, start, end)
+    first = np.searchsorted(np.maximum.accumulate(blocks.end), start, "right")
+    after = np.searchsorted(blocks.start, end)
+    chrom = start >> BASE_BITS
+    pieces, at = [], 0
+    while at < len(rows):
+        ends = (
+            int(np.searchsorted(after, first[at] + _BLOCKS, "right")),
+            int(np.searchsorted(chrom, chrom[at], "right")),
+            at + _BINS // window.n_bins,
+        )
+        stop = max(min(ends), at + 1)
+        found = blocks[first[at] : after[stop - 1]]
+        found = found[found.end > start[at]]
+        pieces.append(_Piece(rows[at:stop], start[at:stop] - (chrom[at] << BASE_BITS), found))
+        at = stop
+    return pieces
 
 
-def _damaged(path: Path, problem: str) -> ChromvizError:
-    return ChromvizError(
-        f"{path} is a damaged or cut-off bigWig file ({problem}); fetch or copy it again"
-    )
+def _batches(pieces: list[_Piece], limit: int) -> Iterator[list[_Piece]]:
+    """Group neighbouring pieces, up to some bytes of blocks, or one piece if it has more."""
+    batch: list[_Piece] = []
+    total = 0
+    for piece in pieces:
+        size = int(piece.blocks.size.sum())
+        if batch and total + size > limit:
+            yield batch
+            batch, total = [], 0
+        batch.append(piece)
+        total += size
+    if batch:
+        yield batch
+
+
+def _fill(bins: np.ndarray, track: Track, piece: _Piece, window: Window) -> None:
+    """Read a piece and put its bins in their rows."""
+    bins[piece.rows] = _bin_means(read_records(track, piece.blocks), piece.start, window)
+
+
+def _bin_means(records: np.ndarray, start: np.ndarray, window: Window) -> np.ndarray:
+    """Return the mean over the bases with data of each bin, float32 (window, bin).
+
+    Bins that hold an infinite value are infinite.
+
+    Parameters
+    ----------
+    records
+        Stretches with one value, see :func:`chromviz.data.bigwig.read_records`.
+    start
+        int64 (window,): first base of each window.
+    window
+        Flank and bin width.
+    """
+    records = _near(records, start, 2 * window.flank)
+    edge = start[:, None] + window.bin_width * np.arange(window.n_bins + 1)
+    finite = np.isfinite(records["value"])
+    if finite.all():
+        return _means(records, edge)
+    # A base whose value is "not a number" has no data.
+    means = _means(records[finite], edge)
+    infinite = records[np.isinf(records["value"])]
+    infinite["value"] = 0
+    means[~np.isnan(_means(infinite, edge))] = np.inf
+    return means
+
+
+def _near(records: np.ndarray, start: np.ndarray, width: int) -> np.ndarray:
+    """Return the records that overlap windows, which are sorted: often few of those in a block."""
+    first = np.searchsorted(records["end"], start, "right")
+    after = np.searchsorted(records["start"], start + width)
+    new = np.flatnonzero(np.r_[True, first[1:] > after[:-1]])
+    first, after = first[new], after[np.r_[new[1:] - 1, len(start) - 1]]
+    # Without their fields, which NumPy would compare at every step.
+    plain = records.view(f"V{records.itemsize}")
+    found = np.concatenate([plain[a:b] for a, b in zip(first, after, strict=True)])
+    return found.view(records.dtype)
+
+
+def _means(records: np.ndarray, edge: np.ndarray) -> np.ndarray:
+    """Return the mean value of the bases between edges, NaN where there are none.
+
+    Parameters
+    ----------
+    records
+        As for :func:`_bin_means`, of finite value.
+    edge
+        int64 (window, bin + 1): edges of the bins.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 (window, bin).
+    """
+    # An empty record behind the last stands for none.
+    begin = np.full(len(records) + 1, np.iinfo(np.int64).max)
+    begin[:-1] = records["start"]
+    bases, value = np.zeros_like(begin), np.zeros(len(begin))
+    bases[:-1], value[:-1] = records["end"] - records["start"], records["value"]
+    # The record at each edge, or else the next one, and how many of its bases lie before the edge.
+    at = np.searchsorted(records["end"], edge, "right")
+    before = np.maximum(edge - begin[at], 0)
+    covered = np.diff((np.cumsum(bases) - bases)[at] + before)
+    left, right = at[:, :-1], at[:, 1:]
+    same = left == right
+    total = value[left] * np.where(same, covered, bases[left] - before[:, :-1])
+    total += value[right] * np.where(same, 0, before[:, 1:])
+    # Whole records in between. Of an empty range, reduceat gives one element: not wanted.
+    between = np.stack([np.minimum(left + 1, right), right], axis=-1)
+    whole = np.add.reduceat(value * bases, between.ravel())[::2].reshape(total.shape)
+    total += np.where(right - left > 1, whole, 0.0)
+    with np.errstate(invalid="ignore"):
+        mean: np.ndarray = (total / covered).astype(np.float32)
+    return mean

@@ -12,7 +12,7 @@ from chromviz.errors import ChromvizError
 from chromviz.plot.labels import CONTROLS, method_label, model_label
 from chromviz.plot.latex import escape_latex
 from chromviz.plot.style import SIMULATED_NOTE, is_simulated, require_columns
-from chromviz.vocabulary import cell_label, mark_label
+from chromviz.vocabulary import ZERO_FILLED, cell_label, mark_label
 
 TABLE3_COLUMNS = (
     "cell",
@@ -65,6 +65,11 @@ def check_table3(table: pd.DataFrame, what: str) -> None:
     require_columns(table, TABLE3_COLUMNS, what)
     if table.empty:
         raise ChromvizError(f"{what} needs at least one row; its table is empty")
+
+
+def is_zero_filled(table: pd.DataFrame) -> bool:
+    """Return whether any row rests on data whose gaps were set to zero (column ``missing``)."""
+    return "missing" in table.columns and bool((table["missing"] == "zero").any())
 
 
 def format_r(row: pd.Series) -> str:
@@ -219,6 +224,7 @@ def _caption(table: pd.DataFrame, varying: list[str]) -> str:
         f"{name('mark', 'a mark')} and the mean coverage of {name('track', 'a reference track')} "
         f"over {'' if count == '–' else count + ' '}genes labelled ON. Brackets: 95% interval. "
         f"n: genes whose weights are averaged{f' ({gene_set})' if gene_set else ''}."
+        f"{' ' + ZERO_FILLED if is_zero_filled(table) else ''}"
     )
 
 

@@ -145,8 +145,8 @@ def gene_rows(
     -------
     pandas.DataFrame
         A row a mark: ``gene, symbol, cell, mark, weight, probability, label, expression,
-        threshold, split, reason, model, model_seed, simulated``. Weight and probability are NaN
-        where models cannot read the gene, and ``reason`` says why.
+        threshold, split, reason, model, model_seed, simulated, missing``. Weight
+        and probability are NaN where models cannot read the gene, and ``reason`` says why.
     """
     marks = [str(mark) for mark in dataset["mark"].values]
     reason = reason_of(dataset, position)
@@ -173,6 +173,7 @@ def gene_rows(
             "model": BETA_MODEL,
             "model_seed": seed,
             "simulated": int(dataset.attrs["simulated"]),
+            "missing": str(dataset.attrs["missing"]),
         }
     )
 

@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from chromviz.plot.labels import CONTROLS, method_label, model_label
+from chromviz.plot.tables import is_zero_filled
 from chromviz.schema import gene_counts
-from chromviz.vocabulary import cell_label, mark_label
+from chromviz.vocabulary import ZERO_FILLED, cell_label, mark_label
 
 #: Said wherever simulated data is shown.
 SIMULATED = "SIMULATED DATA: made by chromviz's simulator, with planted causes; not a measurement."
@@ -70,6 +71,8 @@ def table3_page(table: pd.DataFrame, dataset_attrs: dict[str, Any]) -> Renderabl
                 "does not exceed it may only be following its input."
             )
         )
+    if is_zero_filled(table):
+        parts.append(Text(f"  {ZERO_FILLED}"))
     if first["simulated"]:
         parts.insert(0, Text(SIMULATED, style="bold"))
         parts.append(Text("  The paper's values are of real data; they are no target here."))
@@ -82,7 +85,8 @@ def counts_line(dataset: Any) -> str:
     annotated, used = counts.pop("annotated"), counts.pop("used")
     line = f"{cell_label(dataset.attrs['cell'])}: models use {used:,} of {annotated:,} genes"
     left_out = ", ".join(f"{number:,} {reason}" for reason, number in counts.items())
-    return f"{line}; left out: {left_out}" if left_out else line
+    line = f"{line}; left out: {left_out}" if left_out else line
+    return f"{line}. {ZERO_FILLED}" if dataset.attrs["missing"] == "zero" else line
 
 
 def audit_page(table: pd.DataFrame) -> RenderableType:
@@ -116,6 +120,8 @@ def audit_page(table: pd.DataFrame) -> RenderableType:
     columns = ["cell type", "label", "expression", "p(ON)", "split", *(f"β {m}" for m in marks)]
     name = f"{first['symbol']} ({first['gene']})" if first["symbol"] else first["gene"]
     page: RenderableType = plain_table(f"{name}, β of {first['model']}", columns, rows)
+    if is_zero_filled(table):
+        page = Group(page, Text(ZERO_FILLED))
     return Group(Text(SIMULATED, style="bold"), page) if first["simulated"] else page
 
 

@@ -311,7 +311,7 @@ def find_gene(dataset: xr.Dataset, name: str) -> int:
 
 def save_dataset(dataset: xr.Dataset, path: Path) -> None:
     """Check a dataset and write it as NetCDF-4, whole or not at all."""
-    files.save(dataset, path, check_dataset, "signal", "coverage", "truth", "decoy")
+    files.save(dataset, path, check_dataset, "truth", "decoy")
 
 
 def load_dataset(path: Path) -> xr.Dataset:

@@ -82,7 +82,8 @@ def table3(
     -------
     pandas.DataFrame
         Columns ``cell, model, method, mark, track, estimate, ci_low, ci_high, n_genes,
-        n_reference_genes, paper, simulated, gene_set, note``, a row an attribution, in order.
+        n_reference_genes, paper, simulated, gene_set, note, missing``, a row an attribution, in
+        order.
         ``estimate`` is NaN where r is undefined, and ``note`` says why.
 
     Raises
@@ -118,6 +119,7 @@ def table3(
                 "simulated": int(dataset.attrs["simulated"]),
                 "gene_set": gene_set,
                 "note": note,
+                "missing": str(dataset.attrs["missing"]),
             }
         )
     table = pd.DataFrame(rows)

@@ -1,5 +1,6 @@
 import gzip
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,12 @@ import pyBigWig
 import pytest
 
 from chromviz import provenance, schema
-from chromviz.data.prepare import expand_signal, prepare
+from chromviz.data.choices import Choices
+from chromviz.data.labels import LabelRule
+from chromviz.data.names import expand_signal
+from chromviz.data.prepare import prepare
+from chromviz.data.reads import ReadRule
+from chromviz.data.splits import SplitRule
 from chromviz.errors import ChromvizError
 from chromviz.vocabulary import MARKS, Window
 
@@ -57,8 +63,16 @@ def inputs(tmp_path):
     }
 
 
+OF_CHOICES = {field.name for field in fields(Choices)}
+
+
 def run(inputs, cell="E003", **changes):
-    return prepare(cell, **{**inputs, "window": WINDOW, "assembly": "toy", **changes})
+    chosen = {name: changes.pop(name) for name in OF_CHOICES & changes.keys()}
+    choices = Choices(**{"window": WINDOW, **chosen})
+    dataset, findings = prepare(
+        cell, **{**inputs, "assembly": "toy", "choices": choices, **changes}
+    )
+    return dataset, [str(finding) for finding in findings]
 
 
 def refusal(inputs, cell="E003", **changes):
@@ -95,8 +109,14 @@ def test_small_dataset_by_hand(inputs):
     assert notes == [
         "genes.bed: 1 of 9 genes have no strand",
         "rpkm.tsv: 1 of 9 genes have no expression; models leave them out",
+        "toy is not an assembly that chromviz knows: sizes unchecked",
+        "bins without data, of 6 windows: zeta 16.7 %, alpha 20.8 %",
         "of the genes that models use, 2 are ON and 1 OFF",
+        "warning: models use 3 of 9 genes (33.3 %): what holds for them need not hold for the "
+        "others, and intervals will be wide",
     ]
+    kept = [item["message"] for item in json.loads(dataset.attrs["preflight"])]
+    assert kept == [line.removeprefix("warning: ") for line in notes]
 
 
 def test_strand_orientation(inputs):
@@ -144,7 +164,7 @@ def test_the_five_core_marks_take_their_order(inputs, tmp_path):
     assert not any("same file" in note for note in notes)
     files["h3k4me1"] = write_track(tmp_path / "copy.bw", [("chr1", 0, 600, 0)])
     _, notes = run(inputs, signal=files)
-    assert "H3K27me3 and H3K4me1 are the same file; check the paths" in notes
+    assert any("H3K27me3 and H3K4me1 are the same file; check the paths" in x for x in notes)
 
 
 def test_seed_and_repetition(inputs):
@@ -211,38 +231,9 @@ def test_tracks_of_another_assembly(inputs, tmp_path):
         inputs, signal={"m": hg38, "n": inputs["signal"]["zeta"]}
     )
     _, notes = run(inputs, assembly="hg19")
-    assert any("chr1 has 1,000 bases, which is not hg19" in note for note in notes)
+    assert any("warning:" in x and "chr1 has 1,000 bases, which is not hg19" in x for x in notes)
     _, notes = run(inputs, signal={"m": hg38}, assembly="hg38")
-    assert not any("assembly" in note for note in notes)
-
-
-def test_expand_signal(tmp_path):
-    assert expand_signal(["H3K4me3=a.bw", "other = b=c.bw"]) == {
-        "H3K4me3": Path("a.bw"),
-        "other": Path("b=c.bw"),
-    }
-    for mark in MARKS:
-        (tmp_path / f"E003-{mark}.bw").touch()
-    template = str(tmp_path / "E003-{mark}.bw")
-    assert expand_signal([template]) == {mark: tmp_path / f"E003-{mark}.bw" for mark in MARKS}
-    (tmp_path / "E003-H3K4me1.bw").unlink()
-    with pytest.raises(ChromvizError, match=r"no file .*E003-H3K4me1.bw for H3K4me1"):
-        expand_signal([template])
-
-
-@pytest.mark.parametrize(
-    ("values", "problem"),
-    [
-        (["track.bw"], "give MARK=FILE"),
-        (["=track.bw"], "give MARK=FILE"),
-        (["m="], "give MARK=FILE"),
-        (["m=a", "m=b"], "names m twice"),
-        (["{mark}.bw", "m=a"], "stands alone"),
-    ],
-)
-def test_expand_signal_refuses(values, problem):
-    with pytest.raises(ChromvizError, match=problem):
-        expand_signal(values)
+    assert "chromosome sizes are those of hg38" in notes
 
 
 def test_gzipped_inputs(inputs):
@@ -253,13 +244,13 @@ def test_gzipped_inputs(inputs):
 
 @pytest.mark.skipif(not PILOT.is_dir(), reason="the real data is not here")
 def test_real_pilot_data():
-    dataset, _ = prepare(
+    dataset, findings = prepare(
         "H1-hESC",
         expand_signal([str(PILOT / "signal" / "E003-{mark}.pval.signal.bigwig")]),
         PILOT / "genes.bed",
         PILOT / "rpkm.tsv.gz",
         coverage={"H3K27ac": PILOT / "h1-depth" / "E003-H3K27ac.depth.bigwig"},
-        signal_unit="-log10 p",
+        units={"": "-log10 p"},
     )
     assert schema.gene_counts(dataset) == {
         "annotated": 19_795,
@@ -273,3 +264,190 @@ def test_real_pilot_data():
     covered = ~np.isnan(dataset["coverage"].values[0]).any(axis=1)
     assert covered.sum() == 124
     assert (dataset["label"].values[covered] == 1).sum() == 63
+    assert dataset.attrs["signal_unit"] == "-log10 p"
+    told = [item for item in findings if item.level == "warning"]
+    assert [item.check for item in told] == ["duplicates", "labels"]
+
+
+def test_missing_data_are_zero_only_when_asked_for(inputs):
+    dataset, notes = run(inputs, missing="zero")
+    assert dataset.attrs["missing"] == "zero"
+    # GAP's hole is filled; windows that leave the chromosome, or lie on none, are not.
+    np.testing.assert_array_equal(dataset["signal"].values[2, 1], [28, 29, 0, 31])
+    assert dataset["reason"].values[2] == ""
+    assert list(dataset["reason"].values[3:6]) == [
+        "window leaves the chromosome",
+        "window leaves the chromosome",
+        "chromosome not in the tracks",
+    ]
+    assert np.isnan(dataset["signal"].values[3:6]).all()
+    (told,) = [line for line in notes if "set to zero" in line]
+    assert told.startswith("warning: ")
+    assert "wholly made up so: zeta 1, alpha 1" in told
+    assert schema.dataset_hash(dataset) != schema.dataset_hash(run(inputs)[0])
+    assert "unknown missing 'no'" in refusal(inputs, missing="no")
+
+
+def test_a_blacklist_takes_data_away_whatever_the_policy(inputs, tmp_path):
+    (tmp_path / "black.bed").write_text("chr1\t119\t125\nchr1\t195\t196\n")
+    for missing in ("nan", "zero"):
+        dataset, notes = run(inputs, missing=missing, blacklist=tmp_path / "black.bed")
+        # A: bins 80-90 … 110-120, the last of which holds base 119; B: 190-200 holds 195.
+        np.testing.assert_array_equal(np.isnan(dataset["signal"].values[0, 0]), [0, 0, 0, 1])
+        np.testing.assert_array_equal(np.isnan(dataset["signal"].values[1, 0]), [0, 1, 0, 0])
+        assert list(dataset["reason"].values[:2]) == ["window touches the blacklist"] * 2
+        assert "black.bed takes the data of 2 bins in 2 windows" in notes
+    roles = [item["role"] for item in json.loads(dataset.attrs["sources"])]
+    assert roles == ["signal", "signal", "genes", "expression", "blacklist"]
+
+
+def test_label_rules(inputs):
+    dataset, _ = run(inputs, label=LabelRule("above:4"))
+    assert list(dataset["label"].values) == [1, 0, 1, 0, 0, 0, -1, 1, 0]
+    assert dataset.attrs["label_rule"] == "expression > 4"
+    # Of 1 1 2 2 2 5 5 9: the quartiles are 1.75 and 5.
+    dataset, _ = run(inputs, label=LabelRule("quantile:0.25,0.75"))
+    assert list(dataset["label"].values) == [-1, 0, -1, -1, -1, -1, -1, 1, 0]
+    assert dataset["reason"].values[0] == "expression between the two levels of the label"
+    assert dataset["reason"].values[6] == "expression unknown"
+    assert (dataset.attrs["label_off_threshold"], dataset.attrs["label_threshold"]) == (1.75, 5)
+
+
+def test_split_rules(inputs, tmp_path):
+    (tmp_path / "split.tsv").write_text("gene\tsplit\nA\ttest\nB\tvalid\nOPEN\ttrain\nEND\ttest\n")
+    dataset, _ = run(inputs, split=SplitRule(file=tmp_path / "split.tsv"))
+    assert list(dataset["split"].values[[0, 1, 7]]) == ["test", "valid", "train"]
+    assert dataset["split"].values[4] == "none"  # its window leaves the chromosome
+    assert dataset.attrs["split_rule"] == "given by split.tsv"
+    by_chromosome = SplitRule(valid=("chr2",), test=("chrX",))
+    assert "leaves no gene that models use in valid" in refusal(inputs, split=by_chromosome)
+
+
+def test_chromosomes_by_other_names_are_said(inputs, tmp_path):
+    plain, _ = run(inputs)
+    renamed = inputs["genes"].read_text().replace("chr", "")
+    inputs["genes"].write_text(renamed)
+    dataset, notes = run(inputs)
+    np.testing.assert_array_equal(dataset["signal"].values, plain["signal"].values)
+    assert list(dataset["reason"].values) == list(plain["reason"].values)
+    assert "zeta.bw, alpha.bw: chromosome chr1 is taken for the genes' 1, and 1 more" in notes
+
+
+def test_a_reference_track_is_no_input(inputs):
+    zeta = inputs["signal"]["zeta"]
+    message = refusal(inputs, signal={"H3K27ac": zeta})
+    assert "circular" in message
+    assert "--allow-reference-input" in message
+    _, notes = run(inputs, signal={"h3k27AC": zeta}, allow_reference_input=True)
+    assert any(line.startswith("warning: H3K27ac is an input mark") for line in notes)
+    _, notes = run(inputs, signal={"H3K9ac": zeta}, coverage={"H3K27ac": zeta})
+    assert any(line.startswith("warning: H3K9ac is an input mark") for line in notes)
+
+
+def write_reads(path, reads):
+    path.write_text("".join(f"{c}\t{a}\t{b}\tr\t0\t{s}\n" for c, a, b, s in reads))
+    return path
+
+
+def test_sources_of_every_kind_together(inputs, tmp_path):
+    import pysam
+
+    reads = [("chr1", 75, 95, "+"), ("chr1", 90, 91, "-"), ("chr1", 205, 300, "+")]
+    tag = write_reads(tmp_path / "reads.tagAlign", reads)
+    header = {"HD": {"VN": "1.6", "SO": "coordinate"}}
+    header["SQ"] = [{"SN": name, "LN": size} for name, size in SIZES.items()]
+    with pysam.AlignmentFile(str(tmp_path / "reads.bam"), "wb", header=header) as out:
+        for number, (_, start, end, strand) in enumerate(reads):
+            read = pysam.AlignedSegment(out.header)
+            read.query_name, read.flag = f"r{number}", 16 * (strand == "-")
+            read.reference_id, read.reference_start, read.mapping_quality = 0, start, 60
+            read.cigarstring = f"{end - start}M"
+            out.write(read)
+    pysam.index(str(tmp_path / "reads.bam"))
+    (tmp_path / "toy.sizes").write_text("chr1\t1000\nchr2\t500\n")
+    dataset, notes = run(
+        inputs,
+        signal={"track": inputs["signal"]["zeta"], "tag": tag, "bam": tmp_path / "reads.bam"},
+        coverage={"depth": tag},
+        chrom_sizes=tmp_path / "toy.sizes",
+        reads=ReadRule(),
+        units={"": "fold change"},
+    )
+    signal = dataset["signal"].values
+    np.testing.assert_array_equal(signal[0, 0], [8, 9, 10, 11])
+    np.testing.assert_array_equal(signal[0, 1], [1, 2, 0, 0])
+    np.testing.assert_array_equal(signal[0, 2], signal[0, 1])
+    np.testing.assert_array_equal(signal[1, 1:], [[0, 0, 1, 1]] * 2)
+    # The BAM knows chr2 and has no read there; the BED says nothing of it.
+    np.testing.assert_array_equal(signal[8, 2], [0, 0, 0, 0])
+    assert np.isnan(signal[8, 1]).all()
+    assert dataset.attrs["signal_unit"] == "track: fold change, tag: reads, bam: reads"
+    assert dataset.attrs["coverage_unit"] == "reads"
+    kinds = [item.get("kind") for item in json.loads(dataset.attrs["sources"])[:4]]
+    assert kinds == ["bigWig", "reads", "BAM", "reads"]
+    assert any("reads counted: tag 3 of 3" in line for line in notes)
+    assert json.loads(dataset.attrs["choices"])["reads"]["extent"] == "read"
+
+
+def test_reads_beyond_their_chromosome_are_of_another_assembly(inputs, tmp_path):
+    tag = write_reads(tmp_path / "reads.bed", [("chr1", 90, 100, "+"), ("chr1", 995, 1005, "+")])
+    (tmp_path / "toy.sizes").write_text("chr1 1000\nchr2 500\n")
+    message = refusal(inputs, signal={"m": tag}, chrom_sizes=tmp_path / "toy.sizes")
+    assert "a read that ends at chr1:1,005, but chr1 of toy has 1,000 bases" in message
+
+
+def test_other_windows_marks_and_organisms(tmp_path):
+    """200 bins of 50 bp, seven marks, and yeast's chromosomes, by either name."""
+    sizes = {"chrI": 230_218, "chrIV": 1_531_933}
+    rng = np.random.default_rng(0)
+    files = {}
+    for number in range(7):
+        level = rng.gamma(1, 1, 400)
+        entries = [("chrIV", 1000 * at, 1000 * at + 1000, level[at]) for at in range(400)]
+        files[f"mark{number}"] = write_track(tmp_path / f"{number}.bw", entries, sizes)
+    genes = [("IV", 6_000 + 9_000 * number, f"Y{number}", "+-"[number % 2]) for number in range(40)]
+    (tmp_path / "genes.bed").write_text(
+        "".join(f"{chrom}\t{tss}\t{tss + 1}\t{g}\t0\t{strand}\n" for chrom, tss, g, strand in genes)
+    )
+    (tmp_path / "levels.tsv").write_text(
+        "gene\tyeast\n" + "".join(f"Y{n}\t{n}\n" for n in range(40))
+    )
+    dataset, findings = prepare(
+        "yeast",
+        files,
+        tmp_path / "genes.bed",
+        tmp_path / "levels.tsv",
+        choices=Choices(window=Window(5000, 50), orientation="strand"),
+        assembly="sacCer3",
+    )
+    assert dict(dataset.sizes)["bin"] == 200
+    assert dict(dataset.sizes)["mark"] == 7
+    assert schema.gene_counts(dataset)["used"] == 40
+    assert (dataset["chrom"].values == "chrIV").all()
+    messages = [str(finding) for finding in findings]
+    assert "chromosome sizes are those of sacCer3" in messages
+    assert "the genes' chromosome IV is named chrIV, as in sacCer3" in messages
+    # The bin that starts at the TSS, of a plus and of a minus gene.
+    signal = dataset["signal"].values[:, 0]
+    with pyBigWig.open(str(files["mark0"])) as track:
+        for row, (_, tss, _, strand) in enumerate(genes[:4]):
+            want = np.array(track.values("chrIV", tss - 5000, tss + 5000)).reshape(200, 50).mean(1)
+            want = want[::-1] if strand == "-" else want
+            np.testing.assert_allclose(signal[row], want, rtol=1e-6)
+
+
+@pytest.mark.skipif(not PILOT.is_dir(), reason="the real data is not here")
+def test_real_depth_tracks():
+    depth = PILOT / "h1-depth"
+    marks = ("H3K27me3", "H3K36me3", "H3K4me1", "H3K4me3", "H3K9me3", "H3K9ac")
+    dataset, findings = prepare(
+        "E003",
+        {mark: depth / f"E003-{mark}.depth.bigwig" for mark in marks},
+        PILOT / "genes.bed",
+        PILOT / "rpkm.tsv.gz",
+        coverage={"H3K27ac": depth / "E003-H3K27ac.depth.bigwig"},
+    )
+    assert schema.gene_counts(dataset)["used"] == 124
+    told = {item.check: item.message for item in findings if item.level == "warning"}
+    assert set(told) == {"circular", "duplicates", "labels"}
+    assert told["circular"].startswith("H3K9ac is an input mark")

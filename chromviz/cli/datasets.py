@@ -1,0 +1,316 @@
+"""Commands for data: prepare, fetch, cells."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from chromviz.cli.app import Cell, Data, Json, Live, Quiet, Seed, app, names, show
+from chromviz.errors import ChromvizError
+
+_INPUT = "Input"
+_RULES = "Rules"
+_READS = "Reads (BAM, tagAlign, BED)"
+
+
+@app.command()
+def prepare(
+    cell: Cell,
+    genes: Annotated[
+        Path, typer.Option(help="Genes: BED6, GTF, GFF3 or gene_info.", rich_help_panel=_INPUT)
+    ],
+    expression: Annotated[
+        Path,
+        typer.Option(
+            help="Expression: gene × cell table, two columns, salmon, kallisto, featureCounts.",
+            rich_help_panel=_INPUT,
+        ),
+    ],
+    signal: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="MARK=SOURCE for each mark, or one path with {mark} for the core five. A source "
+            "is a bigWig (path or http address), an indexed BAM, tagAlign or BED of reads.",
+            rich_help_panel=_INPUT,
+        ),
+    ] = None,
+    matrices: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of DeepChrome CSV, in place of --signal.", rich_help_panel=_INPUT
+        ),
+    ] = None,
+    coverage: Annotated[
+        list[str] | None,
+        typer.Option(help="TRACK=SOURCE; never an input of a model.", rich_help_panel=_INPUT),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for {EID}.nc.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say what is wrong; write nothing.")
+    ] = False,
+    expression_column: Annotated[
+        str | None,
+        typer.Option(help="Column of the table. Default: the cell's.", rich_help_panel=_INPUT),
+    ] = None,
+    tss: Annotated[
+        str,
+        typer.Option(
+            help="Of GTF and GFF3: gene, canonical (transcript) or transcript (each of its own).",
+            rich_help_panel=_INPUT,
+        ),
+    ] = "gene",
+    biotype: Annotated[
+        str | None,
+        typer.Option(help="Keep these genes, e.g. protein_coding.", rich_help_panel=_INPUT),
+    ] = None,
+    assembly: Annotated[
+        str, typer.Option(help="Genome assembly of sources and genes.", rich_help_panel=_INPUT)
+    ] = "hg19",
+    chrom_sizes: Annotated[
+        Path | None,
+        typer.Option(help="chrom.sizes of an assembly of your own.", rich_help_panel=_INPUT),
+    ] = None,
+    unit: Annotated[
+        list[str] | None,
+        typer.Option(help="Unit of the signal, or MARK=UNIT, for labels.", rich_help_panel=_INPUT),
+    ] = None,
+    coverage_unit: Annotated[
+        str, typer.Option(help="Unit of the coverage, for labels.", rich_help_panel=_INPUT)
+    ] = "",
+    allow_reference_input: Annotated[
+        bool,
+        typer.Option(
+            "--allow-reference-input",
+            help="Let H3K27ac be an input mark (circular).",
+            rich_help_panel=_INPUT,
+        ),
+    ] = False,
+    flank: Annotated[
+        int, typer.Option(help="Bases on each side of the TSS.", rich_help_panel=_RULES)
+    ] = 5000,
+    bin_width: Annotated[int, typer.Option(help="Bases in a bin.", rich_help_panel=_RULES)] = 100,
+    orientation: Annotated[
+        str,
+        typer.Option(help="genome (as the paper) or strand (5' to 3').", rich_help_panel=_RULES),
+    ] = "genome",
+    missing: Annotated[
+        str,
+        typer.Option(help="A bin without data: nan or zero (recorded).", rich_help_panel=_RULES),
+    ] = "nan",
+    blacklist: Annotated[
+        Path | None, typer.Option(help="BED of regions to leave out.", rich_help_panel=_RULES)
+    ] = None,
+    label: Annotated[
+        str,
+        typer.Option(
+            help="ON: above median, quantile:Q, quantile:LOW,HIGH or above:LEVEL.",
+            rich_help_panel=_RULES,
+        ),
+    ] = "median",
+    valid: Annotated[
+        str,
+        typer.Option(
+            help="Chromosomes to validate on. Default: three drawn folds.", rich_help_panel=_RULES
+        ),
+    ] = "",
+    test: Annotated[str, typer.Option(help="Chromosomes to test on.", rich_help_panel=_RULES)] = "",
+    split_file: Annotated[
+        Path | None,
+        typer.Option(help="Table of gene and train, valid, test, none.", rich_help_panel=_RULES),
+    ] = None,
+    extent: Annotated[
+        str,
+        typer.Option(
+            help="read (aligned bases), start (5' base) or N bases from the 5' end.",
+            rich_help_panel=_READS,
+        ),
+    ] = "read",
+    duplicates: Annotated[
+        str,
+        typer.Option(
+            help="flagged (by the aligner, left out), keep, or position (one a place).",
+            rich_help_panel=_READS,
+        ),
+    ] = "flagged",
+    strand: Annotated[
+        str, typer.Option(help="Of the reads: both, + or -.", rich_help_panel=_READS)
+    ] = "both",
+    min_quality: Annotated[
+        int, typer.Option(min=0, help="Least mapping quality (BAM).", rich_help_panel=_READS)
+    ] = 0,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Make a dataset from tracks or reads, genes and expression, and say what is odd about them."""
+    from contextlib import nullcontext
+
+    from chromviz import provenance, schema
+    from chromviz.data.choices import Choices
+    from chromviz.data.deepchrome import find_deepchrome, read_deepchrome
+    from chromviz.data.labels import LabelRule
+    from chromviz.data.matrices import join_matrices
+    from chromviz.data.names import expand_signal
+    from chromviz.data.prepare import prepare as run
+    from chromviz.data.reads import ReadRule
+    from chromviz.data.splits import SplitRule
+    from chromviz.report.terminal import counts_line
+    from chromviz.vocabulary import Window, resolve_cell
+
+    if (signal is None) == (matrices is None):
+        raise ChromvizError("give either --signal for each mark, or --matrices FOLDER")
+    if out is None and not check:
+        raise ChromvizError("give --out FOLDER for the dataset, or --check to write none")
+    choices = Choices(
+        window=Window(flank, bin_width),
+        orientation=orientation,
+        missing=missing,
+        blacklist=blacklist,
+        label=LabelRule(label),
+        split=SplitRule(tuple(names(valid)), tuple(names(test)), split_file),
+        tss=tss,
+        biotype=biotype,
+        reads=ReadRule(
+            int(extent) if extent.isdecimal() else extent, duplicates, strand, min_quality
+        ),
+        allow_reference_input=allow_reference_input,
+    )
+    tracks = expand_signal(coverage or [], "--coverage") if coverage else {}
+    shared: dict[str, Any] = {
+        "coverage": tracks,
+        "choices": choices,
+        "assembly": assembly,
+        "chrom_sizes": chrom_sizes,
+        "column": expression_column,
+        "units": _units(unit or []) | dict.fromkeys(tracks, coverage_unit),
+    }
+    with provenance.output_folder(out) if out and not check else nullcontext(), Live(quiet) as live:
+        shared["progress"] = live.progress
+        if matrices is not None:
+            folders = find_deepchrome(matrices)
+            name = resolve_cell(cell, tuple(folders), str(matrices))
+            dataset, findings = join_matrices(
+                read_deepchrome(folders[name], name), genes, expression, **shared
+            )
+        else:
+            dataset, findings = run(
+                cell, expand_signal(signal or []), genes, expression, seed=seed, **shared
+            )
+        if out is not None and not check:
+            path = out / f"{dataset.attrs['cell']}.nc"
+            schema.save_dataset(dataset, path)
+    written = None if check or out is None else str(path)
+    record = {
+        "file": written,
+        "genes": schema.gene_counts(dataset),
+        "findings": [asdict(finding) for finding in findings],
+    }
+    lines = [*map(str, findings), counts_line(dataset)]
+    lines.append(f"dataset in {written}" if written else "checked; nothing was written")
+    show(Text("\n".join(lines)), record, as_json)
+
+
+def _units(values: list[str]) -> dict[str, str]:
+    """Return units by mark; ``""`` stands for all that are not named."""
+    pairs = [value.rpartition("=") for value in values]
+    found = {mark.strip(): unit.strip() for mark, _, unit in pairs}
+    if len(found) < len(pairs):
+        raise ChromvizError("--unit is given twice for the same mark; give it once")
+    return found
+
+
+@app.command()
+def fetch(
+    cells: Annotated[
+        str, typer.Option("--cells", "--cell", help="Cell types, comma-separated, or all.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the files and the datasets.")],
+    what: Annotated[
+        str,
+        typer.Option(help="Kinds, comma-separated (--list names them). Default: for Table 3."),
+    ] = "",
+    base_url: Annotated[
+        str | None, typer.Option(help="A mirror: it has each file at URL/HOST/PATH.")
+    ] = None,
+    keep_archives: Annotated[
+        bool, typer.Option("--keep-archives", help="Keep the archive of all matrices.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--list", help="Only say what would be fetched from where.")
+    ] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Bring published data, and make the datasets of the paper's Table 3 of it."""
+    from chromviz.recipes.fetch import plan
+    from chromviz.recipes.published import TABLE3_KINDS, all_cells, fetch_datasets
+    from chromviz.report.terminal import counts_line, plain_table
+
+    wanted = all_cells() if cells.strip().lower() == "all" else names(cells)
+    kinds = names(what) or list(TABLE3_KINDS)
+    if dry_run:
+        planned = plan(wanted, kinds, out, base_url=base_url)
+        rows = [
+            [
+                item.remote.kind,
+                item.remote.name,
+                "there" if item.there else "to fetch",
+                "unknown" if item.size is None else f"{item.size / 1e6:,.1f} MB",
+                item.url,
+            ]
+            for item in planned
+        ]
+        page = plain_table("What fetch would see to", ["kind", "file", "", "size", "from"], rows)
+        show(page, [asdict(item) for item in planned], as_json)
+        return
+    with Live(quiet) as live:
+        found = fetch_datasets(
+            wanted,
+            kinds,
+            out,
+            base_url=base_url,
+            keep_archives=keep_archives,
+            reporter=live.reporter,
+        )
+    record = {
+        "files": [str(item.path) for item in found.fetched.files],
+        "fetched": found.fetched.made,
+        "kept": found.fetched.kept,
+        "missing": found.fetched.missing,
+        "notes": found.fetched.notes,
+        "datasets": {cell: str(path) for cell, path in found.paths.items()},
+        "findings": {
+            cell: [asdict(item) for item in findings] for cell, findings in found.findings.items()
+        },
+    }
+    # Notes were told as they came.
+    lines = [f"warning: {line}" for line in found.fetched.missing]
+    lines.append(f"{len(found.fetched.made)} files fetched, {len(found.fetched.kept)} were there")
+    for cell, path in found.paths.items():
+        lines += map(str, found.findings[cell])
+        lines += [counts_line(found.datasets[cell]), f"dataset in {path}"]
+        lines.append(f"next: chromviz compare --cell {cell} --data {out}")
+    show(Text("\n".join(lines)), record, as_json)
+
+
+@app.command()
+def cells(data: Data = None, as_json: Json = False) -> None:
+    """List the cell types: what is at hand of each, and what can be fetched."""
+    from chromviz.recipes.published import list_epigenomes
+    from chromviz.report.terminal import SIMULATED, plain_table
+
+    rows = list_epigenomes(data)
+    columns = ["cell", "common name", "epigenome", "anatomy", "at hand", "can be fetched"]
+    text = [
+        [row.cell, row.common_name, row.name, row.anatomy, ", ".join(row.at_hand), row.fetchable]
+        for row in rows
+    ]
+    where = f"in {data}" if data else "embedded"
+    page = plain_table(f"Cell types; at hand: {where}", columns, text)
+    show(page, [asdict(row) for row in rows], as_json)
+    if data is None and not as_json:
+        typer.echo(SIMULATED)

@@ -1,0 +1,128 @@
+"""Commands that explain and judge: compare, audit, methods."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from chromviz.cli.app import (
+    Cell,
+    Data,
+    Device,
+    Json,
+    Live,
+    Out,
+    Quiet,
+    Seed,
+    app,
+    names,
+    records,
+    show,
+)
+
+
+@app.command()
+def compare(
+    cell: Cell,
+    data: Data = None,
+    out: Out = None,
+    models: Annotated[
+        str, typer.Option(help="Architectures, comma-separated.")
+    ] = "lstm-alpha,lstm-alpha-beta,deepchrome",
+    methods: Annotated[
+        str, typer.Option(help="Methods, comma-separated. Default: those of the paper.")
+    ] = "",
+    gene: Annotated[str, typer.Option(help="Gene of Figure 2c. Default: PAX5.")] = "",
+    seed: Seed = 0,
+    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples of genes.")] = 2000,
+    device: Device = "cpu",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Train models, explain them, and hold the explanations against H3K27ac (Table 3, Figure 2)."""
+    from chromviz.recipes.compare import compare as run
+    from chromviz.recipes.trained import describe
+    from chromviz.report.terminal import counts_line, table3_page
+
+    with Live(quiet) as live:
+        found = run(
+            cell,
+            data=data,
+            out=out,
+            models=names(models),
+            method_names=names(methods) or None,
+            gene=gene or None,
+            seed=seed,
+            n_bootstrap=bootstrap,
+            device=device,
+            reporter=live.reporter,
+        )
+    record = {
+        "folder": str(found.folder),
+        "simulated": bool(found.dataset.attrs["simulated"]),
+        "genes": counts_line(found.dataset),
+        "models": {model.card.name: model.card.metrics for model in found.models},
+        "table3": records(found.table),
+    }
+    show(table3_page(found.table, dict(found.dataset.attrs)), record, as_json)
+    if not as_json:
+        lines = [counts_line(found.dataset), *map(describe, found.models)]
+        lines.append(f"{len(found.made)} steps done, {len(found.kept)} found done")
+        lines.append(f"results in {found.folder}")
+        show(Text("\n".join(lines)), None, as_json=False)
+
+
+@app.command()
+def audit(
+    gene: Annotated[str, typer.Argument(help="Symbol or id.")],
+    cells: Annotated[
+        str, typer.Option("--cells", help="Cell types, comma-separated.")
+    ] = "H1-hESC,GM12878,K562",
+    data: Data = None,
+    out: Out = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Show one gene across cell types: β, prediction, label, expression (Figure 2c)."""
+    from chromviz.recipes.gene import audit as run
+    from chromviz.report.terminal import audit_page
+
+    with Live(quiet) as live:
+        found = run(
+            gene,
+            names(cells),
+            data=data,
+            out=out,
+            seed=seed,
+            device=device,
+            reporter=live.reporter,
+        )
+    record = {"folder": str(found.folder), "rows": records(found.table)}
+    show(audit_page(found.table), record, as_json)
+    if not as_json:
+        typer.echo(f"results in {found.folder}")
+
+
+@app.command(name="methods")
+def list_methods(as_json: Json = False) -> None:
+    """List the methods of explanation and the controls."""
+    from chromviz.extract import methods
+    from chromviz.report.terminal import plain_table
+
+    columns = ["method", "needs", "gives", "signed", "description"]
+    rows = [
+        [
+            method.name,
+            method.needs or "no model",
+            " × ".join(method.dims),
+            "yes" if method.signed else "no",
+            method.description,
+        ]
+        for method in methods().values()
+    ]
+    records = [dict(zip(columns, row, strict=True)) for row in rows]
+    show(plain_table("Methods", columns, rows), records, as_json)

@@ -1,0 +1,259 @@
+"""Names and sizes of chromosomes: one assembly, and the ways files spell it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from chromviz.data.text import read_lines
+from chromviz.errors import ChromvizError
+
+_MITOCHONDRION = ("chrM", "M", "MT")
+# Files of hg19 may hold it beside chrM, another sequence: it is no spelling of that one.
+_NOT_CHRM = "chrMT"
+_MAX_DIGITS = 12  # longer than any chromosome, shorter than what Python refuses to read
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A genome assembly.
+
+    Parameters
+    ----------
+    name
+        As the user named it.
+    sizes
+        Size in bases by chromosome; empty if unknown.
+    aliases
+        A chromosome's name in `sizes` by the other names it goes by (``1``, ``NC_000001.11``).
+    """
+
+    name: str
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+
+def find_assembly(name: str, chrom_sizes: Path | None = None) -> Assembly:
+    """Return an assembly by name; sizes of one that is not known come from a file.
+
+    Parameters
+    ----------
+    name
+        UCSC's or NCBI's name, for instance ``hg38`` or ``GRCh38``; any other name is accepted, and
+        then its sizes are unknown without a file.
+    chrom_sizes
+        Two columns, chromosome and size in bases, as UCSC's ``chrom.sizes``.
+
+    Raises
+    ------
+    ChromvizError
+        If the file is missing, is not a table of sizes, or contradicts an assembly that is known.
+    """
+    given = None if chrom_sizes is None else _read_sizes(chrom_sizes)
+    qualified = _known_builds().get(name)
+    if qualified is None:
+        return Assembly(name, given or {})
+    known = Assembly(name, _sizes(qualified), _aliases(qualified))
+    if given is None:
+        return known
+    wrong = differing(given, known)
+    if wrong:
+        raise ChromvizError(
+            f"{chrom_sizes}: {wrong[0]} has {given[wrong[0]]:,} bases, which is not {name}; give "
+            "--assembly the name of these, or leave the file out"
+        )
+    return Assembly(name, given, known.aliases)
+
+
+class Translator:
+    """From one file's names of chromosomes to those of the genes.
+
+    A name that the genes use means itself. Otherwise names meet by what the assembly knows
+    (``NC_000001.11`` is chr1 of hg38), and with or without ``chr`` (``1``, ``chr1``; ``MT``,
+    ``chrM``).
+
+    Parameters
+    ----------
+    names
+        The genes' names.
+    assembly
+        What the names are of.
+
+    Raises
+    ------
+    ChromvizError
+        If the genes themselves spell one chromosome in two ways.
+    """
+
+    def __init__(self, names: Iterable[str], assembly: Assembly) -> None:
+        self._assembly = assembly
+        self._own: dict[str, str] = {}
+        self._given: dict[str, str] = {}
+        #: The genes' name by the file's, for names that were asked for and differ.
+        self.mapped: dict[str, str] = {}
+        for name in dict.fromkeys(names):
+            other = self._own.setdefault(self.key(name), name)
+            if other != name:
+                raise ChromvizError(
+                    f"the genes spell one chromosome in two ways, {other!r} and {name!r}; keep one"
+                )
+
+    def key(self, name: str) -> str:
+        """Return what two spellings of a chromosome have in common."""
+        plain = self._assembly.aliases.get(name, name)
+        if plain in _MITOCHONDRION:
+            return "MT"
+        prefixed = plain[:3].lower() == "chr" and len(plain) > 3 and plain != _NOT_CHRM
+        return plain[3:] if prefixed else plain
+
+    def __call__(self, name: str) -> str | None:
+        """Return the genes' name of a file's chromosome, None if they have none for it.
+
+        Raises
+        ------
+        ChromvizError
+            If the file spells the chromosome in two ways.
+        """
+        own = self._own.get(self.key(name))
+        if own is None:
+            return None
+        other = self._given.setdefault(own, name)
+        if other != name:
+            raise ChromvizError(
+                f"it spells one chromosome in two ways, {other!r} and {name!r}; keep one"
+            )
+        if own != name:
+            self.mapped[name] = own
+        return own
+
+    def by_gene_name(self, sizes: Mapping[str, int]) -> dict[str, int]:
+        """Return sizes by the genes' names; chromosomes without genes are left out."""
+        found: dict[str, int] = {}
+        for name, size in sizes.items():
+            own = self(name)
+            if own is not None:
+                found[own] = size
+        return found
+
+
+def name_officially(table: pd.DataFrame, assembly: Assembly) -> tuple[pd.DataFrame, list[str]]:
+    """Name the genes' chromosomes as the assembly does, and say so.
+
+    Parameters
+    ----------
+    table
+        Genes, with a column ``chrom``.
+    assembly
+        One without sizes leaves the names as they are, and so does a chromosome that it lacks.
+
+    Returns
+    -------
+    table : pandas.DataFrame
+        A copy where a name has changed.
+    notes : list of str
+        One line where a name has changed.
+
+    Raises
+    ------
+    ChromvizError
+        If the genes spell one chromosome in two ways.
+    """
+    Translator(table["chrom"], assembly)  # refuses genes that spell one in two ways
+    official = Translator(assembly.sizes, assembly)
+    names = {name: official(name) or name for name in dict.fromkeys(table["chrom"])}
+    changed = [(name, other) for name, other in names.items() if name != other]
+    if not changed:
+        return table, []
+    more = f", and {len(changed) - 1} more" if len(changed) > 1 else ""
+    told = f"the genes' chromosome {changed[0][0]} is named {changed[0][1]}, as in {assembly.name}"
+    return table.assign(chrom=table["chrom"].map(names)), [told + more]
+
+
+def matching_builds(sizes: Mapping[str, int], assembly: Assembly) -> list[str]:
+    """Return the known builds of which every shared chromosome has the size given.
+
+    Parameters
+    ----------
+    sizes
+        Size by chromosome, as a file has it.
+    assembly
+        Whose aliases to use for the names.
+
+    Returns
+    -------
+    list of str
+        UCSC's names before NCBI's; empty if there is none.
+    """
+    names = Translator((), assembly)
+    keyed = {names.key(name): size for name, size in sizes.items()}
+    fitting = []
+    for build, qualified in _known_builds().items():
+        official = {names.key(name): size for name, size in _sizes(qualified).items()}
+        shared = keyed.keys() & official.keys()
+        if shared and all(keyed[name] == official[name] for name in shared):
+            fitting.append(build)
+    return fitting
+
+
+def differing(sizes: Mapping[str, int], assembly: Assembly) -> list[str]:
+    """Return the chromosomes whose size is not the assembly's, by the names given.
+
+    Those that the assembly lacks do not count, unless it has none of them. None differ from an
+    assembly whose sizes are unknown.
+    """
+    names = Translator((), assembly)
+    official = {names.key(name): size for name, size in assembly.sizes.items()}
+    if official and not official.keys() & {names.key(name) for name in sizes}:
+        return list(sizes)
+    return [name for name, size in sizes.items() if official.get(names.key(name), size) != size]
+
+
+@cache
+def _known_builds() -> dict[str, str]:
+    """Return the name that bioframe understands by the build's own name."""
+    # Imported here: it takes half a second, and only reading tracks needs it.
+    import bioframe
+
+    # UCSC's names come first: NCBI's GRCh38 is the same as hg38. With its provider, since a build
+    # may have a dot in its name, which bioframe would split at.
+    builds = bioframe.assemblies_available().sort_values("provider", ascending=False)
+    return {
+        build: f"{provider}.{build}"
+        for provider, build in zip(builds["provider"], builds["provider_build"], strict=True)
+    }
+
+
+@cache
+def _sizes(qualified: str) -> Mapping[str, int]:
+    import bioframe
+
+    official = bioframe.assembly_info(qualified).chromsizes
+    return {str(name): int(size) for name, size in official.items()}
+
+
+def _aliases(qualified: str) -> dict[str, str]:
+    import bioframe
+
+    return dict(bioframe.assembly_info(qualified).alias_dict)
+
+
+def _read_sizes(path: Path) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    for number, line in enumerate(read_lines(path), start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        fields = line.split()
+        number_like = len(fields) > 1 and fields[1].isascii() and fields[1].isdecimal()
+        if not number_like or len(fields[1]) > _MAX_DIGITS:
+            raise ChromvizError(
+                f"{path}, line {number}: give a chromosome and its size in bases, not {line!r:.60}"
+            )
+        if sizes.setdefault(fields[0], int(fields[1])) != int(fields[1]):
+            raise ChromvizError(f"{path}, line {number}: {fields[0]} has two sizes; keep one")
+    if not sizes:
+        raise ChromvizError(f"{path} is empty; give lines of a chromosome and its size in bases")
+    return sizes

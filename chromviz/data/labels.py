@@ -1,0 +1,97 @@
+"""Which genes count as ON: a threshold on expression."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from chromviz.errors import ChromvizError
+
+_KNOWN = "give median, quantile:Q, quantile:LOW,HIGH or above:LEVEL"
+
+
+@dataclass(frozen=True)
+class LabelRule:
+    """Genes above one level are ON, those not above another are OFF.
+
+    Parameters
+    ----------
+    text
+        The rule as the user writes it: ``median`` of the cell type's column, as the paper;
+        ``quantile:0.75``; ``quantile:0.25,0.75``, which leaves the genes between the two without
+        a label; or ``above:1``, a level in the unit of the table.
+    """
+
+    text: str = "median"
+
+    def __post_init__(self) -> None:
+        self._numbers()
+
+    def levels(self, every: np.ndarray) -> tuple[float, float]:
+        """Return the level up to which a gene is OFF, and that above which it is ON.
+
+        Parameters
+        ----------
+        every
+            The expression of every row of the table, NaN where unknown.
+
+        Raises
+        ------
+        ChromvizError
+            If a quantile is asked for and nothing is known.
+        """
+        kind, numbers = self._numbers()
+        if kind == "above":
+            return numbers[0], numbers[0]
+        known = np.sort(every[~np.isnan(every)]).astype(np.float64)
+        if not len(known):
+            raise ChromvizError("no expression is known, so it has no quantiles; check the table")
+        # Rounded, so that quantile 0.57 of 101 values is the 58th itself: one just below it, as
+        # 0.57 * 100 in floating point says, would let the unit decide that gene's label.
+        place = np.round(np.array([numbers[0], numbers[-1]]) * (len(known) - 1), 9)
+        low, high = np.interp(place, np.arange(len(known)), known)
+        return float(low), float(high)
+
+    def label(self, level: np.ndarray, every: np.ndarray) -> np.ndarray:
+        """Return int8 (gene,): 1 ON, 0 OFF, -1 unknown or between the two levels."""
+        low, high = self.levels(every)
+        label = np.full(len(level), -1, dtype=np.int8)
+        label[level <= low] = 0
+        label[level > high] = 1
+        return label
+
+    def describe(self) -> str:
+        """Return the rule in words."""
+        kind, numbers = self._numbers()
+        if self.text.strip() == "median":
+            return "expression > median of the cell"
+        if kind == "above":
+            return f"expression > {numbers[0]:g}"
+        if len(numbers) == 1:
+            return f"expression > quantile {numbers[0]:g} of the cell"
+        return (
+            f"ON: expression > quantile {numbers[1]:g} of the cell; OFF: not above quantile "
+            f"{numbers[0]:g}; genes between have no label"
+        )
+
+    def _numbers(self) -> tuple[str, list[float]]:
+        """Return the rule's kind and numbers, or raise what is wrong with it."""
+        if self.text.strip() == "median":
+            return "quantile", [0.5]
+        kind, _, rest = self.text.strip().partition(":")
+        try:
+            numbers = [float(part) for part in rest.split(",")]
+        except ValueError:
+            numbers = []
+        if kind not in ("quantile", "above") or not numbers or not np.isfinite(numbers).all():
+            raise ChromvizError(f"unknown label rule {self.text!r}; {_KNOWN}")
+        if kind == "above" and len(numbers) > 1:
+            raise ChromvizError(f"label rule {self.text!r} has several levels; {_KNOWN}")
+        if kind == "quantile" and not (
+            len(numbers) <= 2 and numbers == sorted(numbers) and 0 < numbers[0] <= numbers[-1] < 1
+        ):
+            raise ChromvizError(
+                f"label rule {self.text!r}: quantiles lie between 0 and 1 and rise; {_KNOWN}"
+            )
+        return kind, numbers

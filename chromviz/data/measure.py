@@ -1,0 +1,183 @@
+"""All tracks of a cell type, read and checked together, with the policies for missing data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from chromviz.data import preflight
+from chromviz.data.choices import Choices
+from chromviz.data.chromosomes import Assembly, Translator
+from chromviz.data.preflight import Finding, note, warning
+from chromviz.data.reads import ReadRule
+from chromviz.data.regions import overlapping, read_regions
+from chromviz.data.sources import (
+    BIGWIG,
+    Measured,
+    Source,
+    header_sizes,
+    read_sources,
+    saying_where,
+)
+from chromviz.data.tracks import window_bounds
+from chromviz.progress import Progress, silent
+from chromviz.vocabulary import Window
+
+_READS_UNIT = "reads"
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Values (gene, bin) by mark and by reference track, and what there is to say of them."""
+
+    signal: dict[str, np.ndarray]
+    coverage: dict[str, np.ndarray]
+    records: list[dict[str, Any]]
+    #: Which windows lie within their chromosome, and why the others have no data.
+    inside: np.ndarray
+    why: np.ndarray
+    findings: list[Finding]
+
+
+def read_tracks(
+    sources: Sequence[Source],
+    table: pd.DataFrame,
+    choices: Choices,
+    assembly: Assembly,
+    progress: Progress = silent,
+) -> Tracks:
+    """Read all sources, check them together, and apply the policies for missing data.
+
+    Raises
+    ------
+    ChromvizError
+        If a source is damaged, or they are of different assemblies.
+    """
+    chrom = table["chrom"]
+    # Headers first: a track of another assembly is refused before an hour of counting reads.
+    sizes = {
+        source.location: header_sizes(source, Translator(chrom, assembly))
+        for source in sources
+        if source.kind == BIGWIG
+    }
+    findings = preflight.check_assembly(sizes, assembly)
+    found = read_sources(
+        sources, table, choices.window, rule=choices.reads, assembly=assembly, progress=progress
+    )
+    named = dict(zip((source.location for source in sources), found, strict=True))
+    # BAM headers are known only now.
+    with_bam = {where: each.sizes for where, each in named.items() if each.sizes}
+    if len(with_bam) > len(sizes):
+        findings = preflight.check_assembly(with_bam, assembly)
+    preflight.check_reach({where: each.reach for where, each in named.items()}, chrom, assembly)
+    findings += preflight.check_names({where: each.mapped for where, each in named.items()})
+    findings += _same_files([each.record for each in found])
+    findings += _counted(found)
+    inside, why = _place_windows(table, choices.window, found, assembly)
+    values = {source.name: each.values for source, each in zip(sources, found, strict=True)}
+    inputs = [source.name for source in sources if source.role == "signal"]
+    findings += preflight.check_values(values, inside, choices.missing, inputs)
+    if choices.missing == "zero":
+        for each in found:
+            measured = inside & chrom.isin(each.chromosomes).to_numpy()
+            each.values[measured[:, None] & np.isnan(each.values)] = 0
+    if choices.blacklist is not None:
+        regions = read_regions(choices.blacklist)
+        with saying_where(str(choices.blacklist)):
+            hit = overlapping(regions, table, choices.window, Translator(chrom, assembly))
+        for track in values.values():
+            track[hit] = np.nan
+        why[hit.any(axis=1) & (why == "")] = "window touches the blacklist"
+        findings.append(
+            note(
+                "blacklist",
+                f"{choices.blacklist.name} takes the data of {int(hit.sum()):,} bins in "
+                f"{int(hit.any(axis=1).sum()):,} windows",
+            )
+        )
+    by_role = {
+        role: {source.name: values[source.name] for source in sources if source.role == role}
+        for role in ("signal", "coverage")
+    }
+    records = [each.record for each in found]
+    return Tracks(by_role["signal"], by_role["coverage"], records, inside, why, findings)
+
+
+def unit_of(role: str, sources: Sequence[Source], units: Mapping[str, str]) -> str:
+    """Return the one unit of the sources in a role, or each one's where they differ.
+
+    Parameters
+    ----------
+    role
+        ``signal`` or ``coverage``.
+    sources
+        All sources.
+    units
+        By name; ``""`` stands for every bigWig that is not named. Reads are counted in reads.
+    """
+    found = {
+        source.name: units.get(source.name, units.get("", "") if source.kind == BIGWIG else "")
+        or ("" if source.kind == BIGWIG else _READS_UNIT)
+        for source in sources
+        if source.role == role
+    }
+    if len(set(found.values())) <= 1:
+        return next(iter(found.values()), "")
+    return ", ".join(f"{name}: {unit or 'unknown'}" for name, unit in found.items())
+
+
+def _place_windows(
+    table: pd.DataFrame, window: Window, found: Sequence[Measured], assembly: Assembly
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which windows lie within their chromosome, and why the others hold nothing."""
+    start, end = window_bounds(table, window)
+    names = table["chrom"].to_numpy(object)
+    official = Translator(table["chrom"], assembly).by_gene_name(assembly.sizes)
+    largest = dict(official)
+    for each in found:
+        for name, bases in each.sizes.items():
+            largest[name] = max(bases, largest.get(name, 0))
+    # Of reads without a header and an assembly without sizes, only what they reach is known.
+    seen = {
+        name for each in found if each.record["role"] == "signal" for name in each.chromosomes
+    } or {name for each in found for name in each.chromosomes}
+    most = int(np.iinfo(np.int64).max)
+    size = np.array([largest.get(name, most) for name in names], dtype=np.int64)
+    why = np.full(len(table), "", dtype=object)
+    why[(start < 0) | (end > size)] = "window leaves the chromosome"
+    why[~np.isin(names.astype(str), sorted(seen))] = "chromosome not in the tracks"
+    return why == "", why
+
+
+def _counted(found: Sequence[Measured]) -> list[Finding]:
+    """Say how many reads were counted, and how."""
+    told = {
+        each.record["name"]: (each.record["n_counted"], each.record["n_reads"])
+        for each in found
+        if "n_reads" in each.record
+    }
+    if not told:
+        return []
+    rule = next(each.record["reads"] for each in found if "n_reads" in each.record)
+    counts = ", ".join(f"{name} {some:,} of {every:,}" for name, (some, every) in told.items())
+    return [note("reads", f"reads counted: {counts} ({ReadRule(**rule).describe()})")]
+
+
+def _same_files(records: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """Warn of tracks with the same content, which are nearly always a slip."""
+    by_content: dict[str, list[str]] = {}
+    for record in records:
+        by_content.setdefault(record["sha256"] or record["path"], []).append(record["name"])
+    return [
+        warning(
+            "duplicates",
+            f"{' and '.join(names)} are the same file; check the paths: what a result says of one "
+            "is true of the other",
+        )
+        for names in by_content.values()
+        if len(names) > 1
+    ]

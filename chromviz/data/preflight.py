@@ -1,0 +1,333 @@
+"""What is wrong, or odd, with the input, before anyone draws a conclusion from it.
+
+Each check returns findings: plain notes, and warnings that say what they may do to a result. None
+changes the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from chromviz.data.chromosomes import Assembly, Translator, differing, matching_builds
+from chromviz.errors import ChromvizError
+from chromviz.vocabulary import REFERENCE_TRACK
+
+NOTE, WARNING = "note", "warning"
+
+#: Acetylation that marks the same promoters as the reference track.
+_KIN = ("H3K9ac",)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a check found.
+
+    Parameters
+    ----------
+    level
+        ``note`` or ``warning``.
+    check
+        Which check.
+    message
+        One line: what, and for a warning what it may do to a result.
+    """
+
+    level: str
+    check: str
+    message: str
+
+    def __str__(self) -> str:
+        """Return the line that people read."""
+        return f"warning: {self.message}" if self.level == WARNING else self.message
+
+
+def note(check: str, message: str) -> Finding:
+    """Return a finding that needs no action."""
+    return Finding(NOTE, check, message)
+
+
+def warning(check: str, message: str) -> Finding:
+    """Return a finding that may change a conclusion."""
+    return Finding(WARNING, check, message)
+
+
+def check_marks(
+    signal: Sequence[str], coverage: Sequence[str], allow_reference: bool
+) -> list[Finding]:
+    """Refuse a reference track among the inputs, unless it is forced; warn of its kin.
+
+    Raises
+    ------
+    ChromvizError
+        If there is no input mark, one is reference too, or H3K27ac is an input and not forced.
+    """
+    if not signal:
+        raise ChromvizError("no input mark; give --signal MARK=FILE for each")
+    lowered = {mark.lower() for mark in signal}
+    both = [track for track in coverage if track.lower() in lowered]
+    if both:
+        raise ChromvizError(
+            f"{both[0]} is given both as signal and as coverage; a reference track is one that no "
+            "model has seen, so give it once"
+        )
+    findings = []
+    if REFERENCE_TRACK.lower() in lowered:
+        if not allow_reference:
+            raise ChromvizError(
+                f"{REFERENCE_TRACK} is given as an input mark, which is circular: explanations are "
+                "judged by it; give it as --coverage, or force it with --allow-reference-input"
+            )
+        findings.append(
+            warning(
+                "circular",
+                f"{REFERENCE_TRACK} is an input mark: agreement of weights with "
+                f"{REFERENCE_TRACK} will say nothing, as the model has seen it",
+            )
+        )
+    reference_given = REFERENCE_TRACK.lower() in {track.lower() for track in coverage}
+    findings += [
+        warning(
+            "circular",
+            f"{mark} is an input mark and, like {REFERENCE_TRACK}, an acetylation of active "
+            f"promoters: agreement with {REFERENCE_TRACK} will come nearly by itself",
+        )
+        for mark in _KIN
+        if mark.lower() in lowered and reference_given
+    ]
+    return findings
+
+
+def check_assembly(sizes: Mapping[str, Mapping[str, int]], assembly: Assembly) -> list[Finding]:
+    """Refuse sources of different assemblies, or of another than was named; note a strange one.
+
+    A track of another assembly is read without complaint, at the wrong places: chromosome sizes
+    are what gives it away.
+
+    Parameters
+    ----------
+    sizes
+        Chromosome sizes, by the genes' names of chromosomes, of each source by its path.
+    assembly
+        The one declared.
+
+    Raises
+    ------
+    ChromvizError
+        Naming the source, the chromosome, and the assembly that it fits.
+    """
+    everything: dict[str, int] = {}
+    origin: dict[str, str] = {}
+    for where, chroms in sizes.items():
+        for chrom, size in chroms.items():
+            first = origin.setdefault(chrom, where)
+            if everything.setdefault(chrom, size) != size:
+                raise ChromvizError(
+                    f"{where} and {first} are of different assemblies: {chrom} has {size:,} and "
+                    f"{everything[chrom]:,} bases; give tracks of one assembly"
+                )
+    if not everything:
+        return []
+    wrong = differing(everything, assembly)
+    if assembly.sizes and not wrong:
+        return [note("assembly", f"chromosome sizes are those of {assembly.name}")]
+    fitting = matching_builds(everything, assembly)
+    if wrong:
+        chrom = wrong[0]
+        if fitting:
+            raise ChromvizError(
+                f"{origin[chrom]} is of {fitting[0]}, not {assembly.name} ({chrom} has "
+                f"{everything[chrom]:,} bases); give genes of {fitting[0]} and --assembly "
+                f"{fitting[0]}"
+            )
+        return [
+            warning(
+                "assembly",
+                f"{origin[chrom]}: {chrom} has {everything[chrom]:,} bases, which is not "
+                f"{assembly.name}; if tracks and genes are of different assemblies, every window "
+                "lies elsewhere",
+            )
+        ]
+    if fitting:
+        return [
+            note(
+                "assembly",
+                f"{assembly.name} is not an assembly that chromviz knows; chromosome sizes fit "
+                f"{' and '.join(fitting)}",
+            )
+        ]
+    return [
+        note("assembly", f"{assembly.name} is not an assembly that chromviz knows: sizes unchecked")
+    ]
+
+
+def check_reach(
+    reach: Mapping[str, Mapping[str, int]], names: pd.Series[str], assembly: Assembly
+) -> None:
+    """Refuse reads that end beyond their chromosome: they are of another assembly.
+
+    Parameters
+    ----------
+    reach
+        The end of the last read by chromosome, as the genes name it, of each source.
+    names
+        The genes' names of chromosomes.
+    assembly
+        The one declared.
+
+    Raises
+    ------
+    ChromvizError
+        Naming source, chromosome and sizes.
+    """
+    sizes = Translator(names, assembly).by_gene_name(assembly.sizes)
+    for where, ends in reach.items():
+        for chrom, end in ends.items():
+            if chrom in sizes and end > sizes[chrom]:
+                raise ChromvizError(
+                    f"{where} has a read that ends at {chrom}:{end:,}, but {chrom} of "
+                    f"{assembly.name} has {sizes[chrom]:,} bases; give reads of {assembly.name}, "
+                    "or the right --assembly"
+                )
+
+
+def check_names(mapped: Mapping[str, Mapping[str, str]]) -> list[Finding]:
+    """Say where a source's chromosomes are named otherwise than the genes'.
+
+    Parameters
+    ----------
+    mapped
+        For each source, by its path, the genes' name by the source's own.
+    """
+    same: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for where, names in mapped.items():
+        if names:
+            same.setdefault(tuple(sorted(names.items())), []).append(Path(where).name)
+    findings = []
+    for pairs, sources in same.items():
+        theirs, own = pairs[0]
+        more = f", and {len(pairs) - 1} more" if len(pairs) > 1 else ""
+        findings.append(
+            note(
+                "chromosomes",
+                f"{', '.join(sources)}: chromosome {theirs} is taken for the genes' {own}{more}",
+            )
+        )
+    return findings
+
+
+def check_genes(table: pd.DataFrame) -> list[Finding]:
+    """Warn of genes that share a TSS, or are of one gene: one may train, the other test.
+
+    Parameters
+    ----------
+    table
+        Columns ``gene``, ``chrom``, ``tss``; and ``parent``, the gene that a transcript is of,
+        where the annotation has it.
+    """
+    findings = []
+    shared = table.duplicated(["chrom", "tss"], keep=False)
+    if shared.any():
+        first = table[shared].sort_values(["chrom", "tss"], kind="stable").iloc[:2]["gene"]
+        findings.append(
+            warning(
+                "duplicates",
+                f"{int(shared.sum()):,} genes share their TSS with another "
+                f"({' and '.join(first)}, for instance): their windows are the same, and where one "
+                "trains and the other tests, the test flatters the model; --valid and --test split "
+                "by chromosome",
+            )
+        )
+    if "parent" in table and table["parent"].duplicated().any():
+        count = int(table.duplicated("parent", keep=False).sum())
+        findings.append(
+            warning(
+                "duplicates",
+                f"{count:,} entries are of a gene that has several: folds drawn at random put one "
+                "in training and another in the test, which flatters the model; --valid and --test "
+                "split by chromosome",
+            )
+        )
+    return findings
+
+
+def check_values(
+    values: Mapping[str, np.ndarray],
+    on_chromosome: np.ndarray,
+    missing: str,
+    inputs: Sequence[str],
+) -> list[Finding]:
+    """Warn of negative values, and tell the share of bins without data.
+
+    Parameters
+    ----------
+    values
+        (gene, bin) by mark or track, NaN where there is no data.
+    on_chromosome
+        bool (gene,): windows that lie within their chromosome.
+    missing
+        The missing-data policy, ``nan`` or ``zero``.
+    inputs
+        Those of `values` that models see.
+    """
+    findings = []
+    negative = {
+        name: (int((found < 0).sum()), float(np.nanmin(found)))
+        for name, found in values.items()
+        if (found < 0).any()
+    }
+    if negative:
+        told = ", ".join(
+            f"{name} ({count:,} bins, down to {least:g})"
+            for name, (count, least) in negative.items()
+        )
+        findings.append(
+            warning(
+                "negative",
+                f"negative values in {told}: signal over a control, or on a log scale? Models take "
+                "them, but a profile of them is no coverage",
+            )
+        )
+    inside = int(on_chromosome.sum())
+    if not inside:
+        return findings
+    gaps = {name: np.isnan(found[on_chromosome]) for name, found in values.items()}
+    told = ", ".join(f"{name} {_percent(gap.mean())}" for name, gap in gaps.items())
+    findings.append(note("missing", f"bins without data, of {inside:,} windows: {told}"))
+    if missing == "zero" and any(gap.any() for gap in gaps.values()):
+        empty = {name: int(gap.all(axis=1).sum()) for name, gap in gaps.items()}
+        told = ", ".join(f"{name} {count:,}" for name, count in empty.items() if count)
+        findings.append(
+            warning(
+                "missing",
+                "bins without data are set to zero, as asked: where nothing was measured, models "
+                "and profiles now see no signal"
+                + (f"; windows that are wholly made up so: {told}" if told else ""),
+            )
+        )
+    elif missing != "zero" and len(inputs) > 1:
+        shares = {name: gap.mean() for name, gap in gaps.items() if name in inputs}
+        least, most = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
+        if shares[most] > shares[least] + 0.2:
+            findings.append(
+                warning(
+                    "missing",
+                    f"{most} lacks {_percent(shares[most])} of its bins and {least} "
+                    f"{_percent(shares[least])}: a model uses only genes that every mark covers, "
+                    "and those may be no fair sample",
+                )
+            )
+    return findings
+
+
+def _percent(share: float) -> str:
+    """Return a share in per cent; one that is not quite none or all never reads as such."""
+    if 0 < share < 0.001:
+        return "< 0.1 %"
+    if 0.999 < share < 1:
+        return "> 99.9 %"
+    return f"{100 * share:.1f} %"

@@ -1,0 +1,101 @@
+"""Regions of the genome to leave out, such as the ENCODE blacklist."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from chromviz.data.text import read_lines
+from chromviz.errors import ChromvizError
+from chromviz.vocabulary import Window
+
+_SKIPPED = ("#", "track ", "track\t", "browser ", "browser\t")
+_MAX_DIGITS = 12  # longer than any chromosome, shorter than what int64 cannot hold
+
+#: Merged, sorted regions by chromosome: int64 (region, 2), first base and base after the last.
+Regions = dict[str, np.ndarray]
+
+
+def read_regions(path: Path) -> Regions:
+    """Read regions from BED (three columns or more), gzipped or not.
+
+    Raises
+    ------
+    ChromvizError
+        If the file is missing or is not BED; the message names the line.
+    """
+    found: dict[str, list[tuple[int, int]]] = {}
+    for number, line in enumerate(read_lines(path), start=1):
+        if not line.strip() or line.startswith(_SKIPPED):
+            continue
+        fields = [part.strip() for part in line.split("\t")]
+        numbers = [part for part in fields[1:3] if part.isascii() and part.isdecimal()]
+        if len(numbers) < 2 or not fields[0] or max(map(len, numbers)) > _MAX_DIGITS:
+            raise ChromvizError(
+                f"{path}, line {number}: give BED: chromosome, start and end, tab-separated"
+            )
+        start, end = map(int, numbers)
+        if end <= start:
+            raise ChromvizError(
+                f"{path}, line {number}: end {end} does not lie after start {start}; "
+                "BED is 0-based and half-open"
+            )
+        found.setdefault(fields[0], []).append((start, end))
+    if not found:
+        raise ChromvizError(f"{path} holds no region; give BED, or leave it out")
+    return {chrom: _merge(np.array(pairs, dtype=np.int64)) for chrom, pairs in found.items()}
+
+
+def overlapping(
+    regions: Regions,
+    table: pd.DataFrame,
+    window: Window,
+    translate: Callable[[str], str | None],
+) -> np.ndarray:
+    """Return which bins share a base with a region, bool (gene, bin), bins along the chromosome.
+
+    Parameters
+    ----------
+    regions
+        As :func:`read_regions` gives them.
+    table
+        Columns ``chrom`` and ``tss``.
+    window
+        Flank and bin width.
+    translate
+        From the regions' names of chromosomes to those of the genes.
+
+    Raises
+    ------
+    ChromvizError
+        If regions and genes have no chromosome in common.
+    """
+    named = {translate(chrom): pairs for chrom, pairs in regions.items()}
+    chrom = table["chrom"].to_numpy(object)
+    if len(chrom) and not set(named) & set(chrom):
+        raise ChromvizError(
+            f"the regions to leave out have no chromosome in common with the genes: "
+            f"{next(iter(regions))!r} and {chrom[0]!r}; give regions of the same assembly"
+        )
+    hit = np.zeros((len(table), window.n_bins), dtype=bool)
+    start = table["tss"].to_numpy(np.int64)[:, None] + window.bin_start
+    for name, pairs in named.items():
+        rows = np.flatnonzero(chrom == name)
+        first = start[rows]
+        # The first region that ends after the bin begins: does it begin before the bin ends?
+        at = np.searchsorted(pairs[:, 1], first, side="right")
+        begins = np.append(pairs[:, 0], np.iinfo(np.int64).max)[at]
+        hit[rows] = begins < first + window.bin_width
+    return hit
+
+
+def _merge(pairs: np.ndarray) -> np.ndarray:
+    """Return regions sorted, with those that overlap or touch made one."""
+    pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
+    reach = np.maximum.accumulate(pairs[:, 1])
+    new = np.append(True, pairs[1:, 0] > reach[:-1])
+    last = np.append(np.flatnonzero(new)[1:] - 1, len(pairs) - 1)
+    return np.column_stack([pairs[new, 0], reach[last]])

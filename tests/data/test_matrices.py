@@ -1,0 +1,95 @@
+"""DeepChrome's matrices joined with places, expression and coverage."""
+
+import gzip
+
+import numpy as np
+import pytest
+
+from chromviz import schema
+from chromviz.data.choices import Choices
+from chromviz.data.deepchrome import read_deepchrome
+from chromviz.data.labels import LabelRule
+from chromviz.data.matrices import join_matrices
+from chromviz.errors import ChromvizError
+from chromviz.vocabulary import Window
+from tests.data.roadmap import roadmap_files
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    """Files as the archives have them: 60 genes of E123, of which the gene table knows 59."""
+    for path, content in roadmap_files(["E123"]).folder.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    return tmp_path
+
+
+def join(folder, **changes):
+    given = {
+        "genes": folder / "gene_info",
+        "expression": folder / "rpkm.gz",
+        "coverage": {"H3K27ac": folder / "E123-H3K27ac.tagAlign.gz"},
+        **changes,
+    }
+    matrices = read_deepchrome(folder / "E123", "K562")
+    dataset, findings = join_matrices(matrices, **given)
+    return matrices, dataset, [str(finding) for finding in findings]
+
+
+def test_signal_labels_and_splits_stay(inputs):
+    matrices, dataset, told = join(inputs)
+    for name in ("signal", "label", "split", "reason"):
+        np.testing.assert_array_equal(dataset[name].values, matrices[name].values)
+    assert dataset.attrs["cell"] == "E123"
+    assert dataset.attrs["coverage_unit"] == "reads"
+    assert any("labels of the matrices agree with the expression of E123" in line for line in told)
+    assert any("does not know 1 of 60 genes" in line for line in told)
+
+
+def test_places_and_coverage_by_hand(inputs):
+    _, dataset, _ = join(inputs)
+    truth = roadmap_files(["E123"])
+    coverage = dataset["coverage"].values[0]
+    for row, gene in enumerate(dataset["gene"].values):
+        if gene not in truth.tss:
+            assert dataset["chrom"].values[row] == ""
+            assert np.isnan(coverage[row]).all()
+            continue
+        assert (dataset["chrom"].values[row], dataset["tss"].values[row]) == truth.tss[gene]
+        chrom, tss = truth.tss[gene]
+        start = tss + Window().bin_start
+        counts = [
+            sum(1 for c, a, b in truth.reads if c == chrom and a < at + 100 and b > at)
+            for at in start[45:55]
+        ]
+        np.testing.assert_array_equal(coverage[row, 45:55], counts)
+
+
+def test_expression_of_another_cell_is_noticed(inputs):
+    table = gzip.decompress((inputs / "rpkm.gz").read_bytes()).decode().splitlines()
+    rows = [line.split("\t") for line in table]
+    for number, row in enumerate(rows[1:]):
+        row[1] = str((number * 7919) % 101)
+    shuffled = "\n".join("\t".join(row) for row in rows)
+    (inputs / "rpkm.gz").write_bytes(gzip.compress(shuffled.encode()))
+    _, _, told = join(inputs)
+    assert any(line.startswith("warning: labels of the matrices agree") for line in told)
+
+
+def test_what_the_matrices_have_fixed_cannot_be_chosen(inputs):
+    for choices in (
+        Choices(window=Window(1000, 100)),
+        Choices(orientation="strand"),
+        Choices(label=LabelRule("above:1")),
+    ):
+        with pytest.raises(ChromvizError, match="matrices have their own"):
+            join(inputs, choices=choices)
+
+
+def test_without_coverage_and_with_strange_genes(inputs):
+    _, dataset, _ = join(inputs, coverage={})
+    schema.check_dataset(dataset)
+    assert dataset.sizes["track"] == 0
+    (inputs / "gene_info").write_text("OTHER1\t1\t10\t20\t1\tprotein_coding\tX\tx\n")
+    with pytest.raises(ChromvizError, match="no gene in common"):
+        join(inputs)
