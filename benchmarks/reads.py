@@ -34,7 +34,7 @@ OURS = """
 import sys
 import numpy as np, pandas as pd
 from pathlib import Path
-from chromviz.data.reads import count_reads
+from chromviz.data.signal.reads import count_reads
 from chromviz.vocabulary import Window
 genes = pd.read_csv(sys.argv[2], sep="\\t")
 np.save(sys.argv[3], count_reads(Path(sys.argv[1]), genes, Window()).values)

@@ -114,14 +114,14 @@ def windows(bed: Path) -> Windows:
 @cache
 def genes(bed: Path) -> pd.DataFrame:
     """Return the windows as chromviz takes them."""
-    from chromviz.data.annotation import read_genes
+    from chromviz.data.genes.annotation import read_genes
 
     return read_genes(bed).table
 
 
 def ours(track: Path, bed: Path, repeat: int = 1) -> np.ndarray:
     """Read with chromviz."""
-    from chromviz.data.tracks import read_bins
+    from chromviz.data.signal.tracks import read_bins
     from chromviz.vocabulary import Window
 
     for _ in range(repeat):
@@ -182,7 +182,7 @@ def run(command: list[str], environment: dict[str, str] | None = None) -> tuple[
 def measure(name: str, track: Path, bed: Path, out: Path) -> None:
     """Read once and keep the bins and the seconds (in a process of its own)."""
     # Imports and the list of windows are no part of reading.
-    import chromviz.data.tracks  # noqa: F401
+    import chromviz.data.signal.tracks  # noqa: F401
 
     windows(bed)
     genes(bed)

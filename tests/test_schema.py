@@ -30,6 +30,32 @@ def test_the_file_opens_with_xarray_alone(dataset, tmp_path):
         assert plain.attrs["cell"] == "E123"
 
 
+def test_files_are_read_as_xarray_reads_them(dataset, tmp_path):
+    named = dataset.assign_coords(
+        symbol=("gene", np.array([f"β-{i}" for i in range(60)], dtype=object))
+    )
+    for name, one in (("a", dataset), ("b", named), ("c", make_dataset(coverage=False))):
+        schema.save_dataset(one, tmp_path / f"{name}.nc")
+        ours = schema.load_dataset(tmp_path / f"{name}.nc")
+        with xr.open_dataset(tmp_path / f"{name}.nc", engine="h5netcdf") as opened:
+            theirs = opened.load()
+        assert set(ours.coords) == set(theirs.coords)
+        assert {key: str(value) for key, value in ours.attrs.items()} == {
+            key: str(value) for key, value in theirs.attrs.items()
+        }
+        for variable in theirs.variables:
+            assert ours[variable].dims == theirs[variable].dims
+            np.testing.assert_array_equal(ours[variable].values, theirs[variable].values)
+        assert schema.dataset_hash(ours) == schema.dataset_hash(one)
+
+
+def test_files_that_others_wrote_are_read_too(dataset, tmp_path):
+    packed = {"signal": {"zlib": True}, "expression": {"_FillValue": -1.0}}
+    dataset.to_netcdf(tmp_path / "other.nc", engine="h5netcdf", encoding=packed)
+    again = schema.load_dataset(tmp_path / "other.nc")
+    assert schema.dataset_hash(again) == schema.dataset_hash(dataset)
+
+
 def test_the_hash_follows_values_and_not_time(dataset):
     later = dataset.assign_attrs(created="another day", command="another")
     assert schema.dataset_hash(later) == schema.dataset_hash(dataset)

@@ -156,7 +156,7 @@ def prepare(
     from chromviz.data.matrices import join_matrices
     from chromviz.data.names import expand_signal
     from chromviz.data.prepare import prepare as run
-    from chromviz.data.reads import ReadRule
+    from chromviz.data.signal.reads import ReadRule
     from chromviz.data.splits import SplitRule
     from chromviz.report.terminal import counts_line
     from chromviz.vocabulary import Window, resolve_cell

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chromviz.data.labels import LabelRule
-from chromviz.data.reads import ReadRule
+from chromviz.data.signal.reads import ReadRule
 from chromviz.data.splits import SplitRule
 from chromviz.errors import ChromvizError
 from chromviz.vocabulary import Window
@@ -32,7 +32,7 @@ class Choices:
         Which genes train, validate and test.
     tss
         Where a gene of a GTF or GFF3 file begins, see
-        :func:`chromviz.data.annotation.read_genes`.
+        :func:`chromviz.data.genes.annotation.read_genes`.
     biotype
         Keep only these genes, for instance ``protein_coding``.
     reads

@@ -17,16 +17,16 @@ import xarray as xr
 
 from chromviz import schema
 from chromviz.data import preflight
-from chromviz.data.annotation import read_genes
 from chromviz.data.choices import Choices
-from chromviz.data.chromosomes import find_assembly, name_officially
-from chromviz.data.ids import match_expression
+from chromviz.data.genes.annotation import read_genes
+from chromviz.data.genes.ids import match_expression
 from chromviz.data.measure import read_tracks, unit_of
 from chromviz.data.names import named_marks
 from chromviz.data.preflight import Finding, note, warning
 from chromviz.data.prepare import check_files, describe_use, file_record, match_levels
 from chromviz.data.shapes import check_shapes
-from chromviz.data.sources import find_source
+from chromviz.data.signal.chromosomes import find_assembly, name_officially
+from chromviz.data.signal.sources import find_source
 from chromviz.errors import ChromvizError
 from chromviz.progress import Progress, silent
 

@@ -11,11 +11,11 @@ import pandas as pd
 
 from chromviz.data import preflight
 from chromviz.data.choices import Choices
-from chromviz.data.chromosomes import Assembly, Translator
 from chromviz.data.preflight import Finding, note, warning
-from chromviz.data.reads import ReadRule
-from chromviz.data.regions import overlapping, read_regions
-from chromviz.data.sources import (
+from chromviz.data.signal.chromosomes import Assembly, Translator
+from chromviz.data.signal.reads import ReadRule
+from chromviz.data.signal.regions import overlapping, read_regions
+from chromviz.data.signal.sources import (
     BIGWIG,
     Measured,
     Source,
@@ -23,7 +23,7 @@ from chromviz.data.sources import (
     read_sources,
     saying_where,
 )
-from chromviz.data.tracks import window_bounds
+from chromviz.data.signal.windows import window_bounds
 from chromviz.progress import Progress, silent
 from chromviz.vocabulary import Window
 

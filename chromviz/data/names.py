@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from chromviz.data.http import is_address
+from chromviz.data.archives.http import is_address
 from chromviz.data.text import is_file
 from chromviz.errors import ChromvizError
 from chromviz.vocabulary import MARKS, ROLES, find_eid

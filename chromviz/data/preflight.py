@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from chromviz.data.chromosomes import Assembly, Translator, differing, matching_builds
+from chromviz.data.signal.chromosomes import Assembly, Translator, differing, matching_builds
 from chromviz.errors import ChromvizError
 from chromviz.vocabulary import REFERENCE_TRACK
 

@@ -13,18 +13,18 @@ import xarray as xr
 
 from chromviz import provenance, schema
 from chromviz.data import preflight
-from chromviz.data.annotation import read_genes
 from chromviz.data.choices import Choices
-from chromviz.data.chromosomes import find_assembly, name_officially
-from chromviz.data.expression import Expression, read_expression
-from chromviz.data.ids import match_expression
+from chromviz.data.genes.annotation import read_genes
+from chromviz.data.genes.expression import Expression, read_expression
+from chromviz.data.genes.ids import match_expression
 from chromviz.data.measure import read_tracks, unit_of
 from chromviz.data.names import cell_name, named_marks
 from chromviz.data.preflight import Finding, note, warning
 from chromviz.data.shapes import check_shapes
-from chromviz.data.sources import find_source
+from chromviz.data.signal.chromosomes import find_assembly, name_officially
+from chromviz.data.signal.sources import find_source
+from chromviz.data.signal.windows import orient
 from chromviz.data.text import is_file
-from chromviz.data.tracks import orient
 from chromviz.errors import ChromvizError
 from chromviz.progress import Progress, silent
 
@@ -62,9 +62,9 @@ def prepare(
         freely. Marks keep this order, but the five core marks that of
         :data:`chromviz.vocabulary.MARKS`.
     genes
-        Annotation, see :func:`chromviz.data.annotation.read_genes`.
+        Annotation, see :func:`chromviz.data.genes.annotation.read_genes`.
     expression
-        Table, see :func:`chromviz.data.expression.read_expression`.
+        Table, see :func:`chromviz.data.genes.expression.read_expression`.
     coverage
         Source by reference track; never inputs of a model.
     choices

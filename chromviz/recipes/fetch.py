@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chromviz import provenance
-from chromviz.data.archive import extract_members
-from chromviz.data.catalog import (
+from chromviz.data.archives.archive import extract_members
+from chromviz.data.archives.catalog import (
     MATRICES_RECORD,
     SHARED_KINDS,
     Remote,
@@ -34,8 +34,8 @@ from chromviz.data.catalog import (
     unique,
     zenodo_file,
 )
-from chromviz.data.download import ChecksumError, download, exclusive
-from chromviz.data.http import TIMEOUT, MissingFileError, session
+from chromviz.data.archives.download import ChecksumError, download, exclusive
+from chromviz.data.archives.http import TIMEOUT, MissingFileError, session
 from chromviz.errors import ChromvizError
 from chromviz.progress import SILENT, Reporter
 from chromviz.vocabulary import cell_label
@@ -55,7 +55,7 @@ class FetchedFile:
     Parameters
     ----------
     kind, cell, mark
-        As in :class:`chromviz.data.catalog.Remote`.
+        As in :class:`chromviz.data.archives.catalog.Remote`.
     path
         Where it is.
     url
@@ -142,7 +142,7 @@ def fetch(
     cells
         EIDs or common names, in any case.
     kinds
-        Some of :data:`chromviz.data.catalog.KINDS`.
+        Some of :data:`chromviz.data.archives.catalog.KINDS`.
     out
         The folder.
     base_url
@@ -152,7 +152,7 @@ def fetch(
         Keep the archive of matrices, from which one cell type is a small part. One that was
         copied here by hand is always kept.
     attempts, pause
-        As for :func:`chromviz.data.download.download`.
+        As for :func:`chromviz.data.archives.download.download`.
     reporter
         Told how it goes.
 

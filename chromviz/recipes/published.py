@@ -10,7 +10,7 @@ from pathlib import Path
 import xarray as xr
 
 from chromviz import schema
-from chromviz.data.catalog import available, remote_files
+from chromviz.data.archives.catalog import available, remote_files
 from chromviz.data.choices import Choices
 from chromviz.data.deepchrome import find_deepchrome, read_deepchrome
 from chromviz.data.matrices import join_matrices

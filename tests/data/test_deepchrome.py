@@ -11,8 +11,9 @@ from chromviz import provenance, schema
 from chromviz.data.deepchrome import find_deepchrome, read_deepchrome
 from chromviz.errors import ChromvizError
 from chromviz.vocabulary import MARKS
+from tests.conftest import REAL
 
-TOY = Path(__file__).parents[2].parent / "shared" / "data" / "deepchrome-csv"
+TOY = REAL / "deepchrome-csv"
 
 
 def gene_rows(gene, label, value=0):

@@ -2,7 +2,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chromviz.data.chromosomes import Assembly, find_assembly
 from chromviz.data.preflight import (
     Finding,
     check_assembly,
@@ -14,6 +13,7 @@ from chromviz.data.preflight import (
     note,
     warning,
 )
+from chromviz.data.signal.chromosomes import Assembly, find_assembly
 from chromviz.errors import ChromvizError
 from chromviz.vocabulary import MARKS
 

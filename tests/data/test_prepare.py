@@ -1,7 +1,6 @@
 import gzip
 import json
 from dataclasses import fields
-from pathlib import Path
 
 import numpy as np
 import pyBigWig
@@ -12,12 +11,13 @@ from chromviz.data.choices import Choices
 from chromviz.data.labels import LabelRule
 from chromviz.data.names import expand_signal
 from chromviz.data.prepare import prepare
-from chromviz.data.reads import ReadRule
+from chromviz.data.signal.reads import ReadRule
 from chromviz.data.splits import SplitRule
 from chromviz.errors import ChromvizError
 from chromviz.vocabulary import MARKS, Window
+from tests.conftest import REAL
 
-PILOT = Path(__file__).parents[2].parent / "shared" / "data" / "roadmap-pilot"
+PILOT = REAL / "roadmap-pilot"
 WINDOW = Window(flank=20, bin_width=10)
 SIZES = {"chr1": 1000, "chr2": 500}
 

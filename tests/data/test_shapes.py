@@ -1,5 +1,4 @@
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -7,12 +6,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from chromviz.data.annotation import read_genes
+from chromviz.data.genes.annotation import read_genes
 from chromviz.data.shapes import check_shapes, known_shapes, shape
-from chromviz.data.tracks import read_bins
+from chromviz.data.signal.tracks import read_bins
 from chromviz.vocabulary import MARKS, Window
+from tests.conftest import REAL
 
-PILOT = Path(__file__).parents[2].parent / "shared" / "data" / "roadmap-pilot"
+PILOT = REAL / "roadmap-pilot"
 WINDOW = Window()
 PAIRS = list(combinations(MARKS, 2))
 N = 25  # genes of each kind

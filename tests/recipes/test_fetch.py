@@ -11,7 +11,7 @@ import tarfile
 import pytest
 
 from chromviz import provenance
-from chromviz.data.catalog import available, mirrored, remote_files
+from chromviz.data.archives.catalog import available, mirrored, remote_files
 from chromviz.data.store import list_cells
 from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.progress import Reporter

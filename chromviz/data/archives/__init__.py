@@ -1,0 +1,1 @@
+"""Published data: what is where, downloads, archives."""

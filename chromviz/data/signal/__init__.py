@@ -1,0 +1,1 @@
+"""Signal around each TSS: chromosomes, bigWig, aligned reads, regions left out."""

@@ -1,0 +1,349 @@
+"""Aligned reads, BAM or BED (tagAlign), to the number of reads in each bin around each TSS.
+
+By default reads are counted as the paper's authors did (``bedtools multicov``): a read counts in
+every bin that it overlaps by a base. What a read covers, which duplicates and which strand count
+are a rule that can be recorded with the counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from chromviz.data.signal.bam import DUPLICATE, FAILED, read_bam
+from chromviz.data.signal.bed import read_bed
+from chromviz.data.signal.overlaps import BinsOfChromosome, lay_out
+from chromviz.data.signal.read_files import Batch, kind_of_reads, read_blocks, refuse_other_kinds
+from chromviz.data.signal.windows import check_orientation, orient
+from chromviz.errors import ChromvizError
+from chromviz.progress import Progress, silent
+from chromviz.vocabulary import Window
+
+__all__ = ["PAPER_RULE", "ReadCounts", "ReadRule", "count_reads", "kind_of_reads"]
+
+#: Longest fragment that a read can be extended to: more than any library holds.
+MAX_EXTENT = 1_000_000
+_MAX_QUALITY = 255
+_DUPLICATES = {
+    "flagged": "duplicates flagged by the aligner left out",
+    "keep": "duplicates kept",
+    "position": "one read of each position and strand",
+}
+_STRANDS = {"both": "both strands", "+": "+ strand only", "-": "- strand only"}
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _check_choice(name: str, value: object, known: Iterable[str]) -> None:
+    if value not in list(known):
+        raise ChromvizError(f"unknown {name} {value!r}; known: {', '.join(known)}")
+
+
+@dataclass(frozen=True)
+class ReadRule:
+    """How reads are counted.
+
+    Whatever the rule, a read that is unmapped, covers no base, or failed the sequencer's quality
+    control (BAM) is not counted; secondary and supplementary alignments and both mates of a pair
+    each count as a read. So does ``bedtools multicov``, but that it takes an unmapped read with a
+    mapped mate for a read of one base where the mate begins.
+
+    Parameters
+    ----------
+    extent
+        ``read``: all bases from the first to the last that is aligned, deletions and introns
+        included, clipped ends not. ``start``: the base at the 5' end alone. A number: so many
+        bases from the 5' end along the read's strand, the fragment that was sequenced; it stops
+        at the first base of the chromosome.
+    duplicates
+        ``flagged``: reads that the aligner marked as duplicates are left out; BED has no such
+        mark. ``keep``: all count. ``position``: of the reads that are otherwise counted one for
+        each chromosome, start, end and strand, and marked ones are left out.
+    strand
+        ``both``, ``+`` or ``-``: which reads count.
+    min_quality
+        The lowest mapping quality that counts, of a BAM file; BED has none.
+
+    Raises
+    ------
+    ChromvizError
+        If a value is none of these.
+    """
+
+    extent: str | int = "read"
+    duplicates: str = "flagged"
+    strand: str = "both"
+    min_quality: int = 0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.extent, str):
+            if self.extent not in ("read", "start"):
+                raise ChromvizError(
+                    f"unknown extent {self.extent!r}; known: read, start, or a number of bases"
+                )
+        elif not _is_whole(self.extent) or not 1 <= self.extent <= MAX_EXTENT:
+            raise ChromvizError(
+                f"reads cannot be extended to {self.extent!r} bases; give a whole number from 1 "
+                f"to {MAX_EXTENT:,}, 'read' or 'start'"
+            )
+        _check_choice("duplicates", self.duplicates, _DUPLICATES)
+        _check_choice("strand", self.strand, _STRANDS)
+        if not _is_whole(self.min_quality) or not 0 <= self.min_quality <= _MAX_QUALITY:
+            raise ChromvizError(
+                f"min_quality {self.min_quality!r} is no mapping quality; give a whole number "
+                f"from 0 to {_MAX_QUALITY}"
+            )
+
+    @property
+    def needs_strand(self) -> bool:
+        """Whether a read without a strand cannot be counted."""
+        return self.extent != "read" or self.duplicates == "position" or self.strand != "both"
+
+    def describe(self) -> str:
+        """Return the rule as one line for people."""
+        if self.extent == "read":
+            what = "reads that overlap the bin"
+        elif self.extent == "start":
+            what = "reads whose 5' base lies in the bin"
+        else:
+            what = f"reads extended to {self.extent} bases from their 5' end that overlap the bin"
+        rest = (_DUPLICATES[self.duplicates], _STRANDS[self.strand], f"MAPQ >= {self.min_quality}")
+        return "; ".join((what, *rest))
+
+
+#: As the paper's authors counted (``bedtools multicov`` with its defaults).
+PAPER_RULE = ReadRule()
+
+
+@dataclass(frozen=True)
+class ReadCounts:
+    """Counts of reads around TSSs.
+
+    Parameters
+    ----------
+    values
+        Number of reads in each bin, float32 (gene, bin), exact up to 2**24. A row is all NaN if
+        its window leaves the chromosome (begins before it, or ends after it where its size is
+        known), if the file lacks the chromosome, or if it cannot be oriented.
+    sizes
+        Chromosome sizes by the caller's names: of a BAM file's header, or as given; empty if
+        neither.
+    reach
+        Largest end of any read, counted or not, by the caller's name of its chromosome.
+    n_reads
+        Reads in the file: lines of BED; of BAM the alignments mapped to at least one base. On
+        whichever chromosome, and before the rule.
+    n_counted
+        Reads that the rule keeps and that overlap at least one window; each once, however many
+        bins and windows it overlaps.
+    """
+
+    values: np.ndarray
+    sizes: dict[str, int]
+    reach: dict[str, int]
+    n_reads: int
+    n_counted: int
+
+
+def count_reads(
+    path: Path,
+    genes: pd.DataFrame,
+    window: Window,
+    *,
+    rule: ReadRule = PAPER_RULE,
+    sizes: Mapping[str, int] | None = None,
+    translate: Callable[[str], str | None] | None = None,
+    orientation: str = "genome",
+    progress: Progress = silent,
+) -> ReadCounts:
+    """Count the reads in each bin around each TSS.
+
+    The file is read once from end to end, in any order and without an index, in memory that does
+    not grow with it. Only ``duplicates="position"`` has to remember reads, 8 bytes for each that
+    overlaps a window, and merges those at one position from time to time, in twice as much.
+
+    Parameters
+    ----------
+    path
+        BAM, or BED of reads (tab separated, at least three columns; strand in the sixth), gzipped
+        or not. Its content decides, not its name.
+    genes
+        Columns ``chrom``, ``tss`` (0-based) and ``strand``.
+    window
+        Flank and bin width.
+    rule
+        Which reads count, and where.
+    sizes
+        Chromosome sizes by the names that `genes` uses, for BED; a BAM file has its own.
+    translate
+        Given a chromosome's name in the file, returns the name that `genes` uses, or None if it
+        has none. Asked once for each name.
+    orientation
+        ``genome`` or ``strand``, see :func:`chromviz.data.signal.tracks.read_bins`.
+    progress
+        Told of megabytes read.
+
+    Returns
+    -------
+    ReadCounts
+        A chromosome that a BAM file's header names and no read lies on is true zero. One that no
+        line of a BED file names is NaN: nothing tells it from one that was left out.
+
+    Raises
+    ------
+    ChromvizError
+        If the file is missing, is no file of reads, is damaged or cut off, holds no read, lacks
+        what the rule needs, or has no chromosome in common with the genes.
+    """
+    path = Path(path)
+    check_orientation(orientation)
+    kind = kind_of_reads(path)
+    if kind is None:
+        refuse_other_kinds(path)
+    if kind != "bam" and rule.min_quality:
+        raise ChromvizError(
+            f"{path} is BED, which has no mapping quality (its score is another thing); give a "
+            "BAM file, or no minimum quality"
+        )
+    known = dict(sizes or {})
+    with contextlib.closing(read_blocks(path, progress)) as blocks:
+        if kind == "bam":
+            header, batches = read_bam(path, blocks)
+            naming = _Naming(path, translate)
+            known = {naming(name): size for name, size in header.items()}
+            known.pop("", None)
+            tally = _Tally(naming, genes, window, rule, known)
+            naming.check_common(genes)
+        else:
+            tally = _Tally(_Naming(path, translate), genes, window, rule, known)
+            batches = read_bed(path, blocks, rule.needs_strand)
+        for batch in batches:
+            tally.add(batch)
+    tally.add_remembered()
+    if not tally.n_reads:
+        what = "no mapped read" if kind == "bam" else "no read"
+        raise ChromvizError(f"{path} holds {what}; give a file of aligned reads")
+    tally.naming.check_common(genes)
+    values = orient(tally.counts(), genes["strand"].to_numpy(object), orientation)
+    return ReadCounts(values, known, tally.reach, tally.n_reads, tally.n_counted)
+
+
+class _Naming:
+    """The caller's names of a file's chromosomes; the empty one is none."""
+
+    def __init__(self, path: Path, translate: Callable[[str], str | None] | None) -> None:
+        self.path = path
+        self.translate = translate
+        self.given: dict[str, str] = {}
+        self.theirs: dict[str, str] = {}
+
+    def __call__(self, name: str) -> str:
+        if name not in self.given:
+            ours = name if self.translate is None else self.translate(name) or ""
+            if ours and self.theirs.setdefault(ours, name) != name:
+                raise ChromvizError(
+                    f"{self.path} names {ours} in two ways, {self.theirs[ours]!r} and {name!r}; "
+                    "give reads with one name for each chromosome"
+                )
+            self.given[name] = ours
+        return self.given[name]
+
+    def check_common(self, genes: pd.DataFrame) -> None:
+        """Refuse reads none of whose chromosomes is one of the genes'."""
+        names = list(dict.fromkeys(genes["chrom"]))
+        if names and not self.theirs.keys() & set(names):
+            raise ChromvizError(
+                f"{self.path} has no chromosome in common with the genes: they use "
+                f"{', '.join(map(repr, names[:3]))}, the reads "
+                f"{', '.join(map(repr, list(self.given)[:3]))}; "
+                "rename the chromosomes in the gene file"
+            )
+
+
+class _Tally:
+    """Counts reads as they come."""
+
+    def __init__(
+        self,
+        naming: _Naming,
+        genes: pd.DataFrame,
+        window: Window,
+        rule: ReadRule,
+        sizes: Mapping[str, int],
+    ) -> None:
+        self.naming, self.rule = naming, rule
+        self.shape = len(genes), window.n_bins
+        self.chroms = lay_out(genes, window, sizes)
+        self.reach: dict[str, int] = {}
+        self.n_reads = self.n_counted = 0
+
+    def add(self, batch: Batch) -> None:
+        """Count the reads of a batch."""
+        self.n_reads += len(batch.start)
+        present = np.flatnonzero(np.bincount(batch.chrom)) if len(batch.chrom) else ()
+        for code in present:
+            ours = self.naming(batch.names[code])
+            if not ours:
+                continue
+            here = slice(None) if len(present) == 1 else np.flatnonzero(batch.chrom == code)
+            end = batch.end[here]
+            self.reach[ours] = max(self.reach.get(ours, 0), int(end.max()))
+            if ours in self.chroms:
+                self._add_here(self.chroms[ours], batch, here, batch.start[here], end)
+
+    def _add_here(
+        self,
+        chrom: BinsOfChromosome,
+        batch: Batch,
+        here: slice | np.ndarray,
+        start: np.ndarray,
+        end: np.ndarray,
+    ) -> None:
+        """Count those of a batch that are on one chromosome."""
+        rule = self.rule
+        minus = None if batch.minus is None else batch.minus[here]
+        begin, stop = _extent(rule.extent, start, end, minus)
+        keep = chrom.overlaps(begin, stop)
+        if batch.flag is not None and batch.quality is not None:
+            unwanted = FAILED if rule.duplicates == "keep" else FAILED | DUPLICATE
+            keep &= (batch.flag[here] & unwanted == 0) & (batch.quality[here] >= rule.min_quality)
+        if minus is not None and rule.strand != "both":
+            keep &= minus == (rule.strand == "-")
+        if minus is not None and rule.duplicates == "position":
+            chrom.remember(start[keep], end[keep], minus[keep])
+        else:
+            self.n_counted += int(np.count_nonzero(keep))
+            chrom.add(begin[keep], stop[keep])
+
+    def add_remembered(self) -> None:
+        """Count the reads that were kept to be counted once a position."""
+        for chrom in self.chroms.values():
+            for start, end, minus in chrom.recall():
+                self.n_counted += len(start)
+                chrom.add(*_extent(self.rule.extent, start, end, minus))
+
+    def counts(self) -> np.ndarray:
+        """Return the reads in each bin, float32 (gene, bin)."""
+        values = np.full(self.shape, np.nan, dtype=np.float32)
+        for name, chrom in self.chroms.items():
+            if name in self.naming.theirs:
+                values[chrom.rows] = chrom.counts()
+        return values
+
+
+def _extent(
+    extent: str | int, start: np.ndarray, end: np.ndarray, minus: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first base that each read counts at, and the one after its last."""
+    if extent == "read" or minus is None:
+        return start, end
+    length = 1 if isinstance(extent, str) else extent
+    begin = np.where(minus, np.maximum(end - length, 0), start)
+    return begin, np.where(minus, end, start + length)

@@ -1,0 +1,224 @@
+"""Sources of signal of every kind, read the same way: bigWig, near or far, and aligned reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+
+from chromviz import provenance
+from chromviz.data.archives.http import is_address
+from chromviz.data.signal.chromosomes import Assembly, Translator
+from chromviz.data.signal.read_files import kind_of_reads
+from chromviz.data.signal.reads import ReadRule, count_reads
+from chromviz.data.signal.tracks import chrom_sizes, read_bins
+from chromviz.data.text import is_file
+from chromviz.errors import ChromvizError
+from chromviz.progress import Progress, silent
+from chromviz.vocabulary import Window
+
+BIGWIG, BAM, READS = "bigWig", "BAM", "reads"
+
+
+class _StoppedError(Exception):
+    """Work that is no longer wanted."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One mark's or track's file.
+
+    Parameters
+    ----------
+    role
+        ``signal`` or ``coverage``.
+    name
+        The mark or track.
+    location
+        A path, or the http(s) address of a bigWig.
+    kind
+        ``bigWig``, ``BAM`` or ``reads`` (BED and tagAlign).
+    """
+
+    role: str
+    name: str
+    location: str
+    kind: str
+
+    @property
+    def remote(self) -> bool:
+        """Whether it is read over the network."""
+        return is_address(self.location)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a source holds around each TSS.
+
+    Parameters
+    ----------
+    values
+        float32 (gene, bin), bins along the chromosome, NaN where there is no data.
+    sizes
+        Chromosome sizes as the file has them, by the genes' names; empty where it has none.
+    reach
+        For reads: the end of the last read on each chromosome, by the genes' names.
+    mapped
+        The genes' name of a chromosome by the file's, where they differ.
+    record
+        What the dataset records of the source.
+    """
+
+    values: np.ndarray
+    sizes: dict[str, int]
+    reach: dict[str, int]
+    mapped: dict[str, str]
+    record: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def chromosomes(self) -> list[str]:
+        """The chromosomes it can say anything of, by the genes' names."""
+        return list(self.sizes or self.reach)
+
+
+def find_source(role: str, name: str, location: str | Path) -> Source:
+    """Tell by its content what kind of file a source is.
+
+    Raises
+    ------
+    ChromvizError
+        If there is no such file, or it is of no kind that can be read.
+    """
+    location = str(location)
+    if is_address(location):
+        return Source(role, name, location, BIGWIG)
+    path = Path(location)
+    if not is_file(path):
+        raise ChromvizError(f"no file {location} ({role} {name})")
+    reads = kind_of_reads(path)
+    return Source(role, name, location, {"bam": BAM, "bed": READS, None: BIGWIG}[reads])
+
+
+def read_sources(
+    sources: Sequence[Source],
+    table: pd.DataFrame,
+    window: Window,
+    *,
+    rule: ReadRule,
+    assembly: Assembly,
+    progress: Progress = silent,
+) -> list[Measured]:
+    """Read every source around each TSS, on all cores.
+
+    Parameters
+    ----------
+    sources
+        What to read.
+    table
+        Genes: columns ``chrom``, ``tss`` and ``strand``.
+    window
+        Flank and bin width.
+    rule
+        How reads are counted.
+    assembly
+        Whose names of chromosomes meet; its sizes hold for reads that come without any.
+    progress
+        Told of windows and megabytes, from several threads.
+
+    Returns
+    -------
+    list of Measured
+        In the order of the sources.
+
+    Raises
+    ------
+    ChromvizError
+        If a source is damaged, or has no chromosome in common with the genes.
+    """
+    genes = table[["chrom", "tss", "strand"]]
+    stop = Event()
+
+    def watched(what: str, done: int, total: int, detail: str = "") -> None:
+        # Threads cannot be killed: when one source fails, the others end at their next step.
+        if stop.is_set():
+            raise _StoppedError
+        progress(what, done, total, detail)
+
+    def read(source: Source) -> Measured:
+        return _read(source, genes, window, rule, assembly, watched)
+
+    # A bigWig is read by several threads as it is; a file of reads is not.
+    workers = 1 if all(source.kind == BIGWIG for source in sources) else joblib.cpu_count()
+    with ThreadPoolExecutor(workers) as pool:
+        jobs = [pool.submit(read, source) for source in sources]
+        try:
+            wait(jobs, return_when=FIRST_EXCEPTION)
+            failed = [job for job in jobs if job.done() and job.exception() is not None]
+            return [job.result() for job in failed or jobs]
+        finally:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+
+
+def header_sizes(source: Source, translate: Translator) -> dict[str, int]:
+    """Return a bigWig's chromosome sizes by the genes' names, before any of it is read."""
+    sizes = chrom_sizes(source.location)
+    with saying_where(source.location):
+        return translate.by_gene_name(sizes)
+
+
+def _read(
+    source: Source,
+    genes: pd.DataFrame,
+    window: Window,
+    rule: ReadRule,
+    assembly: Assembly,
+    progress: Progress,
+) -> Measured:
+    """Read one source."""
+    translate = Translator(genes["chrom"], assembly)
+    record: dict[str, Any] = {"role": source.role, "name": source.name, "path": source.location}
+    record |= {"kind": source.kind, "sha256": ""}
+    if not source.remote:
+        record["sha256"] = provenance.hash_file(Path(source.location))
+    if source.kind == BIGWIG:
+        sizes = header_sizes(source, translate)
+        values = read_bins(source.location, genes, window, translate=translate, progress=progress)
+        return Measured(values, sizes, {}, translate.mapped, record)
+    with saying_where(source.location):
+        counted = count_reads(
+            Path(source.location),
+            genes,
+            window,
+            rule=rule,
+            sizes=_own_sizes(genes["chrom"], assembly) if source.kind == READS else None,
+            translate=translate,
+            progress=progress,
+        )
+    record |= {"reads": asdict(rule), "n_reads": counted.n_reads, "n_counted": counted.n_counted}
+    sizes = counted.sizes if source.kind == BAM else {}
+    return Measured(counted.values, sizes, counted.reach, translate.mapped, record)
+
+
+def _own_sizes(names: pd.Series[str], assembly: Assembly) -> dict[str, int]:
+    """Return the assembly's sizes by the genes' names."""
+    return Translator(names, assembly).by_gene_name(assembly.sizes)
+
+
+@contextmanager
+def saying_where(where: str) -> Iterator[None]:
+    """Say of which file an error about names of chromosomes is."""
+    try:
+        yield
+    except ChromvizError as error:
+        if where in str(error):
+            raise
+        raise ChromvizError(f"{where}: {error}") from None

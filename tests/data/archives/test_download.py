@@ -1,0 +1,406 @@
+"""Downloads against a server on loopback: whole, resumed, refused, and two at once."""
+
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+import requests
+
+from chromviz.data.archives.download import ChecksumError, difference, download, exclusive
+from chromviz.data.archives.http import MissingFileError, describe_failure, refuse_status, session
+from chromviz.errors import ChromvizError
+from chromviz.progress import Reporter
+from tests.server import Fault, serve
+
+BODY = bytes(range(256)) * 1200  # 307,200 bytes: five pieces of the server
+MD5 = f"md5:{hashlib.md5(BODY, usedforsecurity=False).hexdigest()}"
+
+
+@pytest.fixture
+def server():
+    with serve({"/a.bin": BODY}) as archive:
+        yield archive
+
+
+@pytest.fixture
+def get(server, tmp_path):
+    """Fetch ``/a.bin`` without any pause; keep what was said in ``get.said``."""
+
+    def run(**options):
+        options.setdefault("attempts", 2)
+        reporter = Reporter(lambda *step: run.steps.append(step), run.said.append)
+        return download(f"{server.url}/a.bin", run.path, pause=0, reporter=reporter, **options)
+
+    run.path, run.said, run.steps = tmp_path / "sub" / "a.bin", [], []
+    return run
+
+
+def settled(server, count):
+    """The requests, of which there are so many."""
+    server.settle()
+    assert len(server.requests) == count
+    return server.requests
+
+
+def part(get):
+    return get.path.with_name(".a.bin.part")
+
+
+def files(get):
+    """What is in the folder but the lock."""
+    return {path.name for path in get.path.parent.iterdir()} - {".a.bin.lock"}
+
+
+def one_line(error):
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("known", [{}, {"checksum": MD5}, {"size": len(BODY)}])
+def test_a_file_comes_whole_and_only_once(get, server, known):
+    assert get(**known) is True
+    assert get.path.read_bytes() == BODY
+    assert files(get) == {"a.bin"}
+    assert stat.S_IMODE(get.path.stat().st_mode) == 0o666 & ~_umask()
+    assert get(**known) is False
+    assert len(settled(server, 1)) == 1
+
+
+def _umask():
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def test_progress_is_in_megabytes_and_ends_at_the_total(server, get):
+    server.files["/a.bin"] = bytes(3_500_000)
+    get()
+    what, done, total, _ = zip(*get.steps, strict=True)
+    assert set(what) == {"fetching a.bin"}
+    assert list(done) == sorted(done)
+    assert done[-1] == 4
+    assert set(total) == {4}
+
+
+def test_a_broken_connection_is_taken_up_where_it_broke(get, server):
+    server.faults["/a.bin"] = [Fault(cut=100_000), Fault(cut=50_000)]
+    assert get(checksum=MD5)
+    assert get.path.read_bytes() == BODY
+    _, second, third = settled(server, 3)
+    assert second[2:4] == ("bytes=100000-", 206)
+    assert third[2:4] == ("bytes=150000-", 206)
+    assert server.sent == len(BODY)  # no byte twice
+
+
+def test_a_later_run_takes_up_what_an_earlier_one_left(get, server):
+    server.faults["/a.bin"] = [Fault(cut=100_000)]
+    with pytest.raises(ChromvizError, match=r"0\.1 MB are kept for the next run") as error:
+        get(attempts=0)
+    assert str(get.path) in one_line(error)
+    assert not get.path.exists()
+    assert files(get) == {".a.bin.part", ".a.bin.part.json"}
+    assert get()
+    assert get.path.read_bytes() == BODY
+    assert settled(server, 2)[1][2] == "bytes=100000-"
+    assert files(get) == {"a.bin"}
+
+
+def test_a_server_that_ignores_ranges_begins_again(get, server):
+    server.faults["/a.bin"] = [Fault(cut=100_000), Fault(ignore_range=True)]
+    assert get()
+    assert get.path.read_bytes() == BODY
+    assert get.said == ["a.bin: the server begins again from the start"]
+
+
+@pytest.mark.parametrize("if_range", [True, False])
+def test_a_file_that_changed_meanwhile_is_not_mixed(get, server, if_range):
+    server.if_range = if_range
+    server.faults["/a.bin"] = [Fault(cut=100_000)]
+    with pytest.raises(ChromvizError):
+        get(attempts=0)
+    server.files["/a.bin"] = BODY[::-1]
+    assert get()
+    assert get.path.read_bytes() == BODY[::-1]
+    settled(server, 2 if if_range else 3)
+
+
+def test_without_a_word_on_versions_only_a_checksum_lets_a_part_go_on(get, server):
+    server.tags = False
+    server.faults["/a.bin"] = [Fault(cut=100_000), Fault()]
+    assert get()  # begun again
+    assert get.path.read_bytes() == BODY
+    assert [request[2] for request in settled(server, 2)] == ["", ""]
+
+    get.path.unlink()
+    server.faults["/a.bin"] = [Fault(cut=100_000)]
+    with pytest.raises(ChromvizError):
+        get(attempts=0, checksum=MD5)
+    part(get).write_bytes(bytes(100_000))  # as if of another version
+    assert get(checksum=MD5)
+    assert get.path.read_bytes() == BODY
+    assert any("the pieces do not fit" in line for line in get.said)
+
+
+@pytest.mark.parametrize("note", ["", "[]", '{"url": 1}', "null", "\0"])
+def test_a_damaged_note_begins_again(get, server, note):
+    server.faults["/a.bin"] = [Fault(cut=100_000)]
+    with pytest.raises(ChromvizError):
+        get(attempts=0)
+    get.path.with_name(".a.bin.part.json").write_text(note)
+    assert get()
+    assert get.path.read_bytes() == BODY
+
+
+def test_a_part_that_was_whole_needs_no_server(get, server):
+    server.faults["/a.bin"] = [Fault(cut=100_000)]
+    with pytest.raises(ChromvizError):
+        get(attempts=0)
+    part(get).write_bytes(BODY)
+    assert get(checksum=MD5)
+    assert get.path.read_bytes() == BODY
+    assert settled(server, 1)
+
+
+def test_a_part_longer_than_the_file_is_begun_again(get, server):
+    server.faults["/a.bin"] = [Fault(cut=100_000)]
+    with pytest.raises(ChromvizError):
+        get(attempts=0)
+    part(get).write_bytes(BODY + b"more")
+    assert get(checksum=MD5)
+    assert get.path.read_bytes() == BODY
+
+
+def test_a_server_that_never_gets_further_is_given_up(get, server):
+    server.tags = False  # so that each connection begins again
+    server.faults["/a.bin"] = [Fault(cut=100_000)] * 50
+    with pytest.raises(ChromvizError, match="does not answer"):
+        get(attempts=3)
+    # The first brings something new, and three more may fail to.
+    settled(server, 4)
+
+
+def test_a_wrong_checksum_leaves_nothing(get, server):
+    with pytest.raises(ChecksumError, match="its MD5 is") as error:
+        get(checksum="md5:" + "0" * 32)
+    line = one_line(error)
+    assert MD5[4:] in line
+    assert "0" * 32 in line
+    assert "Run the same command again" in line
+    assert files(get) == set()
+
+
+def test_a_shorter_file_is_refused_before_it_comes(get, server):
+    server.faults["/a.bin"] = [Fault(truncate=1000)]
+    with pytest.raises(ChecksumError, match=r"has 1,000 bytes where 307,200 are expected"):
+        get(size=len(BODY))
+    assert files(get) == set()
+
+
+def test_a_shorter_file_of_unknown_size_is_told_by_its_checksum(get, server):
+    server.faults["/a.bin"] = [Fault(truncate=1000)]
+    with pytest.raises(ChecksumError, match="its MD5 is"):
+        get(checksum=MD5)
+    assert files(get) == set()
+
+
+def test_a_body_without_length(get, server):
+    server.faults["/a.bin"] = [Fault(no_length=True)]
+    assert get()
+    assert get.path.read_bytes() == BODY
+    assert "nothing shows that it is whole" in get.said[0]
+
+
+def test_a_file_that_is_not_the_expected_one_is_fetched_again(get, server):
+    get.path.parent.mkdir()
+    get.path.write_bytes(b"edited")
+    assert get(checksum=MD5)
+    assert get.path.read_bytes() == BODY
+    assert "is not the expected file" in get.said[0]
+
+
+def test_the_old_file_stays_until_the_new_one_is_whole(get, server):
+    get.path.parent.mkdir()
+    get.path.write_bytes(b"edited")
+    server.faults["/a.bin"] = [Fault(status=403)]
+    with pytest.raises(ChromvizError, match="403"):
+        get(checksum=MD5)
+    assert get.path.read_bytes() == b"edited"
+
+
+def test_a_busy_server_is_asked_again(get, server):
+    server.faults["/a.bin"] = [Fault(status=503), Fault(status=503)]
+    assert get()
+    assert [request[3] for request in settled(server, 3)] == [503, 503, 200]
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault(status=403), "the server answered 403 (access is refused); check the address"),
+        (Fault(status=404), "the server answered 404 (there is no such file)"),
+        (Fault(status=503), "the server answered 503 (it is busy or out of order); try again"),
+        (Fault(truncate=0), "the server sent an empty file"),
+        (Fault(content_type="text/html; charset=utf-8"), "a web page came instead of the file"),
+    ],
+)
+def test_an_answer_that_is_not_the_file_is_one_line(get, server, fault, words):
+    server.faults["/a.bin"] = [fault] * 9
+    with pytest.raises(ChromvizError) as error:
+        get()
+    assert words in one_line(error)
+    assert server.url in str(error.value)
+    assert files(get) == set()
+
+
+def test_a_missing_file_can_be_told_apart(server, tmp_path):
+    with pytest.raises(MissingFileError):
+        download(f"{server.url}/b.bin", tmp_path / "b.bin", pause=0)
+    assert isinstance(refuse_status("http://x", 410), MissingFileError)
+    assert not isinstance(refuse_status("http://x", 403), MissingFileError)
+
+
+def test_no_network_is_one_line_that_says_what_to_do(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(ChromvizError) as error:
+        download(f"http://127.0.0.1:{port}/a.bin", tmp_path / "a.bin", attempts=1, pause=0)
+    line = one_line(error)
+    assert f"cannot fetch a.bin: 127.0.0.1:{port} does not answer (no connection)" in line
+    assert "--base-url" in line
+    assert str(tmp_path / "a.bin") in line
+
+
+def test_failures_have_words():
+    assert describe_failure(requests.exceptions.SSLError("x")) == "its certificate is not trusted"
+    assert describe_failure(requests.exceptions.ReadTimeout("x")) == "no answer in time"
+    assert describe_failure(requests.exceptions.ConnectionError()) == "no connection"
+    with session(0) as opened, pytest.raises(requests.RequestException) as error:
+        opened.get("http://nowhere.invalid/a", timeout=5)
+    assert "no " in describe_failure(error.value)
+
+
+def test_a_full_disk_is_told_before_the_transfer(get, server, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, 64_100_000))
+    server.files["/a.bin"] = bytes(2_000_000)
+    with pytest.raises(ChromvizError, match=r"2 MB are to come, and 0 MB can be used") as error:
+        get()
+    assert str(get.path) in one_line(error)
+    assert not get.path.exists()
+
+
+def test_a_disk_that_fills_up_meanwhile_keeps_what_came(get, server, monkeypatch):
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ChromvizError, match="No space left on device") as error:
+        get()
+    one_line(error)
+    assert part(get).read_bytes() == BODY
+    monkeypatch.undo()
+    assert get()
+    assert settled(server, 1)
+
+
+def test_a_folder_in_the_way_is_one_line(get):
+    get.path.mkdir(parents=True)
+    with pytest.raises(ChromvizError, match="cannot write"):
+        get()
+
+
+def test_an_interruption_keeps_what_came(get, server, monkeypatch):
+    def stop(*step):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        download(f"{server.url}/a.bin", get.path, reporter=Reporter(stop))
+    assert 0 < part(get).stat().st_size < len(BODY)
+    assert get()
+    assert get.path.read_bytes() == BODY
+    assert settled(server, 2)[1][3] == 206
+
+
+_CHILD = """
+import sys
+from pathlib import Path
+from chromviz.data.archives.download import download
+from chromviz.progress import Reporter
+came = download(sys.argv[1], Path(sys.argv[2]), pause=0, reporter=Reporter(say=print))
+print("came" if came else "there", flush=True)
+"""
+
+
+def _start(server, path):
+    return subprocess.Popen(
+        [sys.executable, "-u", "-c", _CHILD, f"{server.url}/a.bin", str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _until(ready, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not ready() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert ready()
+
+
+def test_two_processes_make_one_transfer(get, server):
+    server.faults["/a.bin"] = [Fault(pause=60)]  # until `stop`
+    first = _start(server, get.path)
+    _until(lambda: part(get).is_file() and part(get).stat().st_size)
+    second = _start(server, get.path)
+    assert second.stdout.readline() == "waiting for another process that fetches a.bin\n"
+    server.stop.set()
+    outputs = [child.communicate(timeout=60) for child in (first, second)]
+    assert outputs == [("came\n", ""), ("there\n", "")]
+    assert get.path.read_bytes() == BODY
+    assert settled(server, 1)
+    assert server.sent == len(BODY)
+
+
+def test_a_killed_process_loses_nothing(get, server):
+    server.faults["/a.bin"] = [Fault(pause=60)]  # until `stop`
+    child = _start(server, get.path)
+    _until(lambda: part(get).is_file() and part(get).stat().st_size)
+    child.send_signal(signal.SIGKILL)
+    child.communicate(timeout=60)
+    server.stop.set()
+    held = part(get).stat().st_size
+    assert 0 < held < len(BODY)
+    assert not get.path.exists()
+    assert get(checksum=MD5)
+    assert get.path.read_bytes() == BODY
+    resumed = next(request for request in settled(server, 2) if request[2])
+    assert resumed[2:] == (f"bytes={held}-", 206, len(BODY) - held)
+
+
+def test_a_lock_that_cannot_be_had_is_one_line(tmp_path):
+    with pytest.raises(ChromvizError, match="cannot lock"):  # noqa: SIM117
+        with exclusive(Path("/proc/self/nowhere/a"), "does nothing", print):
+            pass
+
+
+def test_difference(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"abc")
+    # SHA-256 and MD5 of "abc", from FIPS 180-2 and RFC 1321.
+    sha = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert difference(path, sha, 3) == ""
+    assert difference(path, "md5:900150983cd24fb0d6963f7d28e17f72") == ""
+    assert difference(path, sha, 4) == "it has 3 bytes, not 4"
+    assert difference(path, "md5:0").startswith("its MD5 is 900150983cd24fb0d6963f7d28e17f72")
+    with pytest.raises(ChromvizError, match="cannot read"):
+        difference(tmp_path / "none")
