@@ -322,7 +322,7 @@ def test_fetch_then_compare_is_table_3(run, tmp_path):
         done = run(*fetch, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert "next: chromviz compare --cell E123 --data real" in done.stdout
-        refused(run(*fetch, "--what", "matrix"), "unknown kind of data 'matrix'", "matrices")
+        refused(run(*fetch, "--kinds", "matrix"), "unknown kind of data 'matrix'", "matrices")
         refused(run("fetch", "--cell", "K652", "--out", "real"), "'K652'", "K562")
     compare = ("compare", "--cell", "K562", "--data", "real", "--models", "deepchrome")
     done = run(*compare, "--bootstrap", 20, "--quiet", cwd=tmp_path)

@@ -229,7 +229,7 @@ def fetch(
         str, typer.Option("--cells", "--cell", help="Cell types, comma-separated, or all.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for the files and the datasets.")],
-    what: Annotated[
+    kinds: Annotated[
         str,
         typer.Option(help="Kinds, comma-separated (--list names them). Default: for Table 3."),
     ] = "",
@@ -251,9 +251,9 @@ def fetch(
     from chromviz.report.terminal import counts_line, plain_table
 
     wanted = all_cells() if cells.strip().lower() == "all" else names(cells)
-    kinds = names(what) or list(TABLE3_KINDS)
+    chosen = names(kinds) or list(TABLE3_KINDS)
     if dry_run:
-        planned = plan(wanted, kinds, out, base_url=base_url)
+        planned = plan(wanted, chosen, out, base_url=base_url)
         rows = [
             [
                 item.remote.kind,
@@ -270,7 +270,7 @@ def fetch(
     with Live(quiet) as live:
         found = fetch_datasets(
             wanted,
-            kinds,
+            chosen,
             out,
             base_url=base_url,
             keep_archives=keep_archives,
