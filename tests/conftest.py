@@ -6,9 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from hypothesis import settings
 
 from chromviz.schema import build_dataset, reasons
 from chromviz.vocabulary import MARKS, Window
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("chromviz", deadline=None)
+settings.load_profile("chromviz")
 
 REAL = Path(__file__).parents[1].parent / "shared" / "data"
 

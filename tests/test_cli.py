@@ -313,7 +313,9 @@ def test_zeros_in_place_of_gaps_show_in_every_table(run, tmp_path):
 
 
 def test_fetch_then_compare_is_table_3(run, tmp_path):
-    with serve(roadmap_files(["E123"]).mirror) as mirror:
+    files = roadmap_files(["E123", "E004"]).mirror
+    files = {path: content for path, content in files.items() if "E004-H3K27ac" not in path}
+    with serve(files) as mirror:
         fetch = ("fetch", "--cell", "K562", "--out", "real", "--base-url", mirror.url)
         listed = run(*fetch, "--list", cwd=tmp_path)
         assert listed.returncode == 0, listed.stderr
@@ -322,6 +324,17 @@ def test_fetch_then_compare_is_table_3(run, tmp_path):
         done = run(*fetch, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert "next: chromviz compare --cell E123 --data real" in done.stdout
+        lacks = run(
+            "fetch",
+            "--cell",
+            "E004",
+            "--out",
+            "un compared",
+            "--base-url",
+            mirror.url,
+            cwd=tmp_path,
+        )
+        assert "next: chromviz train --cell E004 --data 'un compared'" in lacks.stdout
         refused(run(*fetch, "--kinds", "matrix"), "unknown kind of data 'matrix'", "matrices")
         refused(run("fetch", "--cell", "K652", "--out", "real"), "'K652'", "K562")
     compare = ("compare", "--cell", "K562", "--data", "real", "--models", "deepchrome")

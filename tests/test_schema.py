@@ -1,3 +1,4 @@
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
@@ -54,6 +55,27 @@ def test_files_that_others_wrote_are_read_too(dataset, tmp_path):
     dataset.to_netcdf(tmp_path / "other.nc", engine="h5netcdf", encoding=packed)
     again = schema.load_dataset(tmp_path / "other.nc")
     assert schema.dataset_hash(again) == schema.dataset_hash(dataset)
+
+
+def test_files_of_the_netcdf_library_are_read_too(dataset, tmp_path):
+    schema.save_dataset(dataset, tmp_path / "a.nc")
+    with h5py.File(tmp_path / "a.nc", "r+") as handle:
+        for item in handle.values():
+            # Which h5netcdf writes everywhere, and the library only where it must.
+            if "CLASS" not in item.attrs:
+                del item.attrs["_Netcdf4Coordinates"]
+    again = schema.load_dataset(tmp_path / "a.nc")
+    assert schema.dataset_hash(again) == schema.dataset_hash(dataset)
+
+
+def test_a_variable_that_is_named_and_not_there_is_one_line(dataset, tmp_path):
+    schema.save_dataset(dataset, tmp_path / "a.nc")
+    with h5py.File(tmp_path / "a.nc", "r+") as handle:
+        del handle["label"]
+        handle["label"] = h5py.SoftLink("/nowhere")
+    with pytest.raises(ChromvizError, match=r"a\.nc is not a whole NetCDF-4 file") as caught:
+        schema.load_dataset(tmp_path / "a.nc")
+    assert "\n" not in str(caught.value)
 
 
 def test_the_hash_follows_values_and_not_time(dataset):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,7 +35,7 @@ def prepare(
         list[str] | None,
         typer.Option(
             help="MARK=SOURCE for each mark, or one path with {mark} for the core five. A source "
-            "is a bigWig (path or http address), an indexed BAM, tagAlign or BED of reads.",
+            "is a bigWig (path or http address), BAM, tagAlign or BED of reads.",
             rich_help_panel=_INPUT,
         ),
     ] = None,
@@ -186,7 +187,7 @@ def prepare(
         "assembly": assembly,
         "chrom_sizes": chrom_sizes,
         "column": expression_column,
-        "units": _units(unit or []) | dict.fromkeys(tracks, coverage_unit),
+        "units": dict.fromkeys(tracks, coverage_unit) | _units(unit or []),
     }
     with provenance.output_folder(out) if out and not check else nullcontext(), Live(quiet) as live:
         shared["progress"] = live.progress
@@ -293,7 +294,9 @@ def fetch(
     for cell, path in found.paths.items():
         lines += map(str, found.findings[cell])
         lines += [counts_line(found.datasets[cell]), f"dataset in {path}"]
-        lines.append(f"next: chromviz compare --cell {cell} --data {out}")
+        # Without H3K27ac there is nothing to compare with.
+        command = "compare" if found.datasets[cell].sizes["track"] else "train"
+        lines.append(f"next: chromviz {command} --cell {cell} --data {shlex.quote(str(out))}")
     show(Text("\n".join(lines)), record, as_json)
 
 

@@ -19,9 +19,9 @@ from chromviz import schema
 from chromviz.data import preflight
 from chromviz.data.choices import Choices
 from chromviz.data.genes.annotation import read_genes
-from chromviz.data.genes.ids import match_expression
+from chromviz.data.genes.ids import without_version
 from chromviz.data.measure import read_tracks, unit_of
-from chromviz.data.names import named_marks
+from chromviz.data.names import named_marks, named_units
 from chromviz.data.preflight import Finding, note, warning
 from chromviz.data.prepare import check_files, describe_use, file_record, match_levels
 from chromviz.data.shapes import check_shapes
@@ -79,6 +79,7 @@ def join_matrices(
     marks = [str(mark) for mark in matrices["mark"].values]
     cell = str(matrices.attrs["cell"])
     coverage = named_marks(coverage or {}, "coverage")
+    units = named_units(units or {}, list(coverage))
     findings = preflight.check_marks(marks, list(coverage), allow_reference=False)
     check_files({"genes": genes, "expression": expression, "blacklist": choices.blacklist})
     sources = [find_source("coverage", track, where) for track, where in coverage.items()]
@@ -87,7 +88,7 @@ def join_matrices(
     findings += [note("genes", line) for line in annotated.notes]
     named, said = name_officially(annotated.table, build)
     findings += [note("chromosomes", line) for line in said]
-    table, placed = _place(matrices, named)
+    table, placed = _place(matrices, named, genes)
     if not placed.all():
         findings.append(
             note(
@@ -96,7 +97,7 @@ def join_matrices(
                 "genes; models use them, but they have no place and no coverage",
             )
         )
-    measured, level, said = match_levels(expression, cell, table, genes, column)
+    measured, level, said = match_levels(expression, cell, table, column)
     findings += [note("expression", line) for line in said]
     label = matrices["label"].values
     findings += _check_labels(label, level, measured.threshold, cell)
@@ -110,7 +111,7 @@ def join_matrices(
         for track, values in tracks.coverage.items():
             depth[track] = np.full((len(table), values.shape[1]), np.nan, dtype=np.float32)
             depth[track][placed] = values
-    findings += preflight.check_genes(table[placed])
+    findings += preflight.check_genes(table[placed], "given")
     signal = matrices["signal"].values
     by_mark = {mark: signal[:, column] for column, mark in enumerate(marks)}
     strand = table["strand"].to_numpy(object)
@@ -138,7 +139,7 @@ def join_matrices(
         ],
         expression_unit=measured.unit,
         expression_column=measured.column,
-        coverage_unit=unit_of("coverage", sources, units or {}),
+        coverage_unit=unit_of("coverage", sources, units),
         split_rule="given by the source",
         choices=json.dumps(asdict(choices), default=str),
         preflight=json.dumps([asdict(finding) for finding in findings]),
@@ -158,13 +159,24 @@ def _refuse_fixed(choices: Choices) -> None:
             )
 
 
-def _place(matrices: xr.Dataset, table: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+def _place(
+    matrices: xr.Dataset, table: pd.DataFrame, genes: Path
+) -> tuple[pd.DataFrame, np.ndarray]:
     """Return the matrices' genes with their place, and which have one, bool (gene,)."""
     ids = [str(gene) for gene in matrices["gene"].values]
-    rows = pd.Series(np.arange(len(table), dtype=np.float64), index=table["gene"].to_numpy(object))
-    found, _ = match_expression(ids, rows)
-    placed = ~np.isnan(found)
-    at = np.where(placed, found, 0).astype(int)
+    exact = {gene: row for row, gene in enumerate(table["gene"])}
+    bare: dict[str, int] = {}
+    for gene, row in exact.items():
+        # Of two versions of one id nothing tells which is meant.
+        bare[without_version(gene)] = -1 if without_version(gene) in bare else row
+    found = np.array([exact.get(gene, bare.get(without_version(gene), -1)) for gene in ids])
+    placed = found >= 0
+    if not placed.any():
+        raise ChromvizError(
+            f"the matrices and {genes} have no gene in common: they use {ids[0]!r} and "
+            f"{table['gene'].iloc[0]!r}; give genes with ids of one kind"
+        )
+    at = np.where(placed, found, 0)
     joined = pd.DataFrame({"gene": ids})
     for name, unknown in (("symbol", ""), ("chrom", ""), ("tss", -1), ("strand", ".")):
         joined[name] = np.where(placed, table[name].to_numpy(object)[at], unknown)

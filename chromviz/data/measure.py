@@ -28,6 +28,7 @@ from chromviz.progress import Progress, silent
 from chromviz.vocabulary import Window
 
 _READS_UNIT = "reads"
+_LEAVES, _ABSENT = "window leaves the chromosome", "chromosome not in the tracks"
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,7 @@ class Tracks:
     signal: dict[str, np.ndarray]
     coverage: dict[str, np.ndarray]
     records: list[dict[str, Any]]
-    #: Which windows lie within their chromosome, and why the others have no data.
-    inside: np.ndarray
+    #: Why a window has no data, whatever the mark; empty where it lies within its chromosome.
     why: np.ndarray
     findings: list[Finding]
 
@@ -77,7 +77,9 @@ def read_tracks(
     findings += preflight.check_names({where: each.mapped for where, each in named.items()})
     findings += _same_files([each.record for each in found])
     findings += _counted(found)
-    inside, why = _place_windows(table, choices.window, found, assembly)
+    why = _place_windows(table, choices.window, found, assembly)
+    inside = why == ""
+    findings += _outside(table, why)
     values = {source.name: each.values for source, each in zip(sources, found, strict=True)}
     inputs = [source.name for source in sources if source.role == "signal"]
     findings += preflight.check_values(values, inside, choices.missing, inputs)
@@ -104,7 +106,7 @@ def read_tracks(
         for role in ("signal", "coverage")
     }
     records = [each.record for each in found]
-    return Tracks(by_role["signal"], by_role["coverage"], records, inside, why, findings)
+    return Tracks(by_role["signal"], by_role["coverage"], records, why, findings)
 
 
 def unit_of(role: str, sources: Sequence[Source], units: Mapping[str, str]) -> str:
@@ -132,8 +134,8 @@ def unit_of(role: str, sources: Sequence[Source], units: Mapping[str, str]) -> s
 
 def _place_windows(
     table: pd.DataFrame, window: Window, found: Sequence[Measured], assembly: Assembly
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return which windows lie within their chromosome, and why the others hold nothing."""
+) -> np.ndarray:
+    """Return why a window can hold nothing, empty where it lies within its chromosome."""
     start, end = window_bounds(table, window)
     names = table["chrom"].to_numpy(object)
     official = Translator(table["chrom"], assembly).by_gene_name(assembly.sizes)
@@ -148,9 +150,29 @@ def _place_windows(
     most = int(np.iinfo(np.int64).max)
     size = np.array([largest.get(name, most) for name in names], dtype=np.int64)
     why = np.full(len(table), "", dtype=object)
-    why[(start < 0) | (end > size)] = "window leaves the chromosome"
-    why[~np.isin(names.astype(str), sorted(seen))] = "chromosome not in the tracks"
-    return why == "", why
+    why[(start < 0) | (end > size)] = _LEAVES
+    why[~np.isin(names.astype(str), sorted(seen))] = _ABSENT
+    return why
+
+
+def _outside(table: pd.DataFrame, why: np.ndarray) -> list[Finding]:
+    """Say which windows leave their chromosome, or lie on one that no track has."""
+    findings = []
+    for reason, told in (
+        (_LEAVES, "genes have a window that leaves the chromosome"),
+        (_ABSENT, "genes lie on a chromosome that the tracks lack"),
+    ):
+        rows = table[why == reason]
+        if not rows.empty:
+            first = rows.iloc[0]
+            findings.append(
+                note(
+                    "windows",
+                    f"{len(rows):,} {told} ({first['gene']} at {first['chrom']}:"
+                    f"{first['tss']:,}, for instance); they have no data, and are kept",
+                )
+            )
+    return findings
 
 
 def _counted(found: Sequence[Measured]) -> list[Finding]:

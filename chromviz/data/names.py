@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chromviz.data.archives.http import is_address
 from chromviz.data.text import is_file
-from chromviz.errors import ChromvizError
+from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.vocabulary import MARKS, ROLES, find_eid
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -60,6 +60,21 @@ def expand_signal(values: Sequence[str], option: str = "--signal") -> dict[str, 
             raise ChromvizError(f"{option} names {mark} twice; give each mark one file")
         found[mark] = file
     return found
+
+
+def named_units(units: Mapping[str, str], known: Sequence[str]) -> dict[str, str]:
+    """Return the units by mark, spelled as the marks are; ``""`` stands for all others.
+
+    Raises
+    ------
+    ChromvizError
+        If one is of a mark or track that is not given.
+    """
+    spelling = {"": "", **{name.lower(): name for name in known}}
+    for name in units:
+        if name.strip().lower() not in spelling:
+            raise UnknownNameError("mark", name, known, "Its unit is given, but no file of it.")
+    return {spelling[name.strip().lower()]: unit for name, unit in units.items()}
 
 
 def cell_name(cell: str) -> str:

@@ -131,7 +131,15 @@ def check_assembly(sizes: Mapping[str, Mapping[str, int]], assembly: Assembly) -
                     f"{everything[chrom]:,} bases; give tracks of one assembly"
                 )
     if not everything:
-        return []
+        if assembly.sizes:
+            return []
+        return [
+            warning(
+                "assembly",
+                f"nothing tells the sizes of {assembly.name}'s chromosomes: a window that reaches "
+                "beyond an end reads as no signal there; give --chrom-sizes",
+            )
+        ]
     wrong = differing(everything, assembly)
     if assembly.sizes and not wrong:
         return [note("assembly", f"chromosome sizes are those of {assembly.name}")]
@@ -220,7 +228,7 @@ def check_names(mapped: Mapping[str, Mapping[str, str]]) -> list[Finding]:
     return findings
 
 
-def check_genes(table: pd.DataFrame) -> list[Finding]:
+def check_genes(table: pd.DataFrame, split: str = "drawn") -> list[Finding]:
     """Warn of genes that share a TSS, or are of one gene: one may train, the other test.
 
     Parameters
@@ -228,31 +236,30 @@ def check_genes(table: pd.DataFrame) -> list[Finding]:
     table
         Columns ``gene``, ``chrom``, ``tss``; and ``parent``, the gene that a transcript is of,
         where the annotation has it.
+    split
+        ``drawn``, ``given`` by a file or with the data, or by ``chromosome``, which keeps them on
+        one side.
     """
-    findings = []
+    together = "split by chromosome, they stay on one side"
+    flatters = "where one trains and another tests, the test flatters the model; " + (
+        "--valid and --test split by chromosome"
+        if split == "drawn"
+        else "see that the split that was given keeps them on one side"
+    )
+    told = []
     shared = table.duplicated(["chrom", "tss"], keep=False)
     if shared.any():
         first = table[shared].sort_values(["chrom", "tss"], kind="stable").iloc[:2]["gene"]
-        findings.append(
-            warning(
-                "duplicates",
-                f"{int(shared.sum()):,} genes share their TSS with another "
-                f"({' and '.join(first)}, for instance): their windows are the same, and where one "
-                "trains and the other tests, the test flatters the model; --valid and --test split "
-                "by chromosome",
-            )
+        told.append(
+            f"{int(shared.sum()):,} genes share their TSS with another "
+            f"({' and '.join(first)}, for instance): their windows are the same"
         )
     if "parent" in table and table["parent"].duplicated().any():
         count = int(table.duplicated("parent", keep=False).sum())
-        findings.append(
-            warning(
-                "duplicates",
-                f"{count:,} entries are of a gene that has several: folds drawn at random put one "
-                "in training and another in the test, which flatters the model; --valid and --test "
-                "split by chromosome",
-            )
-        )
-    return findings
+        told.append(f"{count:,} entries are of a gene that has several")
+    if split == "chromosome":
+        return [note("duplicates", f"{line}; {together}") for line in told]
+    return [warning("duplicates", f"{line}; {flatters}") for line in told]
 
 
 def check_values(

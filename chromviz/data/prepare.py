@@ -18,7 +18,7 @@ from chromviz.data.genes.annotation import read_genes
 from chromviz.data.genes.expression import Expression, read_expression
 from chromviz.data.genes.ids import match_expression
 from chromviz.data.measure import read_tracks, unit_of
-from chromviz.data.names import cell_name, named_marks
+from chromviz.data.names import cell_name, named_marks, named_units
 from chromviz.data.preflight import Finding, note, warning
 from chromviz.data.shapes import check_shapes
 from chromviz.data.signal.chromosomes import find_assembly, name_officially
@@ -98,6 +98,7 @@ def prepare(
     name = cell_name(cell)
     signal = named_marks(signal, "signal")
     coverage = named_marks(coverage or {}, "coverage")
+    units = named_units(units or {}, [*signal, *coverage])
     findings = preflight.check_marks(list(signal), list(coverage), choices.allow_reference_input)
     check_files({"genes": genes, "expression": expression, "blacklist": choices.blacklist})
     sources = [find_source("signal", mark, where) for mark, where in signal.items()]
@@ -107,13 +108,13 @@ def prepare(
     findings += [note("genes", line) for line in annotated.notes]
     table, said = name_officially(annotated.table, build)
     findings += [note("chromosomes", line) for line in said]
-    measured, level, said = match_levels(expression, cell, table, genes, column)
+    measured, level, said = match_levels(expression, cell, table, column)
     findings += [note("expression", line) for line in said]
     label = choices.label.label(level, measured.every)
 
     tracks = read_tracks(sources, table, choices, build, progress)
     findings += tracks.findings
-    findings += preflight.check_genes(table)
+    findings += preflight.check_genes(table, choices.split.kind)
     strand = table["strand"].to_numpy(object)
     findings += check_shapes(tracks.signal, label, strand, choices.window)
 
@@ -152,7 +153,7 @@ def prepare(
         },
         assembly=assembly,
         orientation=choices.orientation,
-        signal_unit=unit_of("signal", sources, units or {}),
+        signal_unit=unit_of("signal", sources, units),
         label_rule=choices.label.describe(),
         label_threshold=high,
         missing=choices.missing,
@@ -165,7 +166,7 @@ def prepare(
         seed=seed,
         expression_unit=measured.unit,
         expression_column=measured.column,
-        coverage_unit=unit_of("coverage", sources, units or {}),
+        coverage_unit=unit_of("coverage", sources, units),
         label_off_threshold=low,
         split_rule=choices.split.describe(),
         choices=json.dumps(asdict(choices), default=str),
@@ -188,7 +189,7 @@ def check_files(files: Mapping[str, Path | None]) -> None:
 
 
 def match_levels(
-    expression: Path, cell: str, table: pd.DataFrame, genes: Path, column: str | None
+    expression: Path, cell: str, table: pd.DataFrame, column: str | None
 ) -> tuple[Expression, np.ndarray, list[str]]:
     """Read expression and find each gene's: its float64 (gene,), NaN where there is none."""
     measured = read_expression(expression, cell, column=column)

@@ -46,6 +46,11 @@ class SplitRule:
         if both:
             raise ChromvizError(f"{both[0]} is given both to validate and to test on; keep one")
 
+    @property
+    def kind(self) -> str:
+        """``drawn``, by ``chromosome``, or ``given`` by a file."""
+        return "given" if self.file is not None else "chromosome" if self.valid else "drawn"
+
     def describe(self) -> str:
         """Return the rule in words."""
         if self.file is not None:

@@ -205,7 +205,7 @@ def plan(
     Raises
     ------
     ChromvizError
-        If a cell type or kind is unknown.
+        If a cell type or kind is unknown, or nothing of what was asked for exists.
     """
     # Imported here: only work over the network needs it.
     import requests
@@ -311,6 +311,8 @@ def _wanted(
         found.missing.extend(lacking)
         found.notes.extend(lacking)
         remotes += remote_files(eid, [kind for kind in own if have[kind] is not False])
+    if not remotes:
+        raise ChromvizError("; ".join(found.missing) + "; nothing is there to fetch")
     return sorted(unique(remotes), key=lambda item: kinds.index(item.kind)), eids
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import xarray as xr
 
 from chromviz import schema
-from chromviz.data.archives.catalog import available, remote_files
+from chromviz.data.archives.catalog import KINDS, SHARED_KINDS, available, remote_files
 from chromviz.data.choices import Choices
 from chromviz.data.deepchrome import find_deepchrome, read_deepchrome
 from chromviz.data.matrices import join_matrices
@@ -25,6 +25,8 @@ from chromviz.vocabulary import COMMON_NAMES, REFERENCE_TRACK, cell_label, epige
 TABLE3_KINDS = ("matrices", "coverage", "expression", "genes")
 #: What a dataset cannot do without; without the coverage it can train, but not compare.
 _NEEDED = ("matrices", "expression", "genes")
+# The matrices of all cell types are one archive; those at hand are found by their folders.
+_OF_ONE_CELL = tuple(kind for kind in KINDS if kind not in (*SHARED_KINDS, "matrices"))
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ def fetch_datasets(
 ) -> Made:
     """Fetch files, and make a dataset of each cell type whose matrices have come.
 
-    A dataset that was made of the same files is kept.
+    A dataset that was made of the same files is kept; one that was made of no matrices is someone's
+    own, and refused before anything comes.
 
     Parameters
     ----------
@@ -105,8 +108,13 @@ def fetch_datasets(
     Raises
     ------
     ChromvizError
-        If fetching fails, or the files contradict one another.
+        If fetching fails, the files contradict one another, or a dataset of something else is in
+        the way.
     """
+    making = set(_NEEDED) <= set(kinds)
+    if making:
+        for cell in cells:
+            _refuse_own(out / f"{find_eid(cell) or cell}.nc")
     made = Made(
         fetch(
             cells,
@@ -118,7 +126,7 @@ def fetch_datasets(
             reporter=reporter,
         )
     )
-    if not set(_NEEDED) <= set(kinds):
+    if not making:
         return made
     for eid in dict.fromkeys(find_eid(cell) or cell for cell in cells):
         if not made.fetched.find("matrices", eid):
@@ -149,15 +157,16 @@ def list_epigenomes(folder: Path | None) -> list[Listed]:
         If the folder does not exist.
     """
     here = find_cells(folder)
-    by_eid = {find_eid(name) or name: kinds for name, kinds in here.items()}
+    by_eid: dict[str, list[str]] = {}
+    for name, there in here.items():
+        known_as = by_eid.setdefault(find_eid(name) or name, [])
+        known_as += [kind for kind in there if kind not in known_as]
     rows = []
     for cell in [*by_eid, *(eid for eid in epigenomes() if eid not in by_eid)]:
         known = epigenomes().get(cell)
         at_hand = list(by_eid.get(cell, ()))
         if folder is not None and known:
-            at_hand += [
-                kind for kind in ("weights", "reads", "signal") if _have(folder, cell, kind)
-            ]
+            at_hand += [kind for kind in _OF_ONE_CELL if _have(folder, cell, kind)]
         rows.append(
             Listed(
                 cell,
@@ -192,6 +201,20 @@ def _join(
         assembly="hg19",
         progress=reporter.progress,
     )
+
+
+def _refuse_own(path: Path) -> None:
+    """Refuse to write over a dataset that was made of the user's own tracks."""
+    try:
+        sources = json.loads(schema.load_dataset(path).attrs["sources"])
+        own = not any(source["role"] == "deepchrome" for source in sources)
+    except (ChromvizError, KeyError, TypeError, ValueError):
+        return  # there is none, or none that anyone can read
+    if own:
+        raise ChromvizError(
+            f"{path} is a dataset of other files, which fetch would write over; choose another "
+            "folder with --out, or move it away"
+        )
 
 
 def _still_made_of(path: Path, fetched: Fetched, eid: str) -> xr.Dataset | None:

@@ -91,6 +91,9 @@ def _read_ours(handle: h5py.File) -> xr.Dataset | None:
 
     xarray gives the same, in three times the time.
     """
+    # h5py gives None for what a damaged file names and does not hold.
+    if any(item is None for item in handle.values()):
+        raise ValueError("a variable is named and not there")
     items = {name: (item, dict(item.attrs)) for name, item in handle.items()}
     plain = all(isinstance(item, h5py.Dataset) for item, _ in items.values())
     if not plain or any(_FOREIGN & attrs.keys() for _, attrs in items.values()):
@@ -102,8 +105,11 @@ def _read_ours(handle: h5py.File) -> xr.Dataset | None:
     for name, (item, attrs) in items.items():
         if bytes(attrs.get("NAME", b"")).startswith(_NO_VARIABLE):
             continue
-        ids = attrs.get("_Netcdf4Coordinates", [attrs.get("_Netcdf4Dimid")])
-        dims, values = tuple(names[int(number)] for number in ids), item[...]
+        # The NetCDF library itself leaves these out of most variables.
+        ids = [int(number) for number in attrs.get("_Netcdf4Coordinates", ())]
+        if len(ids) != item.ndim or not set(ids) <= names.keys():
+            return None
+        dims, values = tuple(names[number] for number in ids), item[...]
         if "_Encoding" in attrs:
             dims, values = dims[:-1], _join(values)
         elif values.dtype.kind not in "fiu":

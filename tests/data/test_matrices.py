@@ -91,5 +91,20 @@ def test_without_coverage_and_with_strange_genes(inputs):
     schema.check_dataset(dataset)
     assert dataset.sizes["track"] == 0
     (inputs / "gene_info").write_text("OTHER1\t1\t10\t20\t1\tprotein_coding\tX\tx\n")
-    with pytest.raises(ChromvizError, match="no gene in common"):
+    with pytest.raises(ChromvizError, match=r"the matrices and .*gene_info have no gene"):
         join(inputs)
+
+
+def test_genes_are_placed_by_id_without_version(inputs):
+    _, plain, _ = join(inputs)
+    lines = (inputs / "gene_info").read_text().splitlines()
+    fields = [line.split("\t") for line in lines]
+    versions = [[f"{row[0]}.3", *row[1:]] for row in fields]
+    # Of two versions at two places, nothing tells which is meant.
+    versions.append([f"{fields[0][0]}.4", fields[0][1], "90001", *versions[0][3:]])
+    (inputs / "gene_info").write_text("".join("\t".join(row) + "\n" for row in versions))
+    _, dataset, _ = join(inputs)
+    doubtful = plain["gene"].values == fields[0][0]
+    assert doubtful.sum() == 1
+    assert dataset["tss"].values[doubtful] == [-1]
+    np.testing.assert_array_equal(dataset["tss"].values[~doubtful], plain["tss"].values[~doubtful])

@@ -173,6 +173,10 @@ def test_genes_that_share_a_tss():
     assert "4 genes share their TSS with another (A and D, for instance)" in message
     assert "the test flatters the model" in message
     assert "--valid and --test" in message
+    given = only(check_genes(table, "given"), "warning", "duplicates")
+    assert "--valid" not in given
+    together = only(check_genes(table, "chromosome"), "note", "duplicates")
+    assert "flatters" not in together
     assert check_genes(table.iloc[:3]) == []
     assert check_genes(table.iloc[:0]) == []
 
@@ -181,7 +185,7 @@ def test_transcripts_of_one_gene():
     table = pd.DataFrame({"gene": ["T1", "T2", "T3"], "chrom": "chr1", "tss": [5, 6, 7]})
     message = only(check_genes(table.assign(parent=["A", "B", "A"])), "warning", "duplicates")
     assert "2 entries are of a gene that has several" in message
-    assert "which flatters the model" in message
+    assert "the test flatters the model" in message
     assert check_genes(table.assign(parent=["A", "B", "C"])) == []
     both = check_genes(table.assign(parent=["A", "B", "A"], tss=5))
     assert [found.message.split()[0] for found in both] == ["3", "2"]

@@ -110,6 +110,10 @@ def test_small_dataset_by_hand(inputs):
         "genes.bed: 1 of 9 genes have no strand",
         "rpkm.tsv: 1 of 9 genes have no expression; models leave them out",
         "toy is not an assembly that chromviz knows: sizes unchecked",
+        "2 genes have a window that leaves the chromosome (EDGE at chr1:10, for instance); they "
+        "have no data, and are kept",
+        "1 genes lie on a chromosome that the tracks lack (AWAY at chrX:100, for instance); they "
+        "have no data, and are kept",
         "bins without data, of 6 windows: zeta 16.7 %, alpha 20.8 %",
         "of the genes that models use, 2 are ON and 1 OFF",
         "warning: models use 3 of 9 genes (33.3 %): what holds for them need not hold for the "
@@ -451,3 +455,39 @@ def test_real_depth_tracks():
     told = {item.check: item.message for item in findings if item.level == "warning"}
     assert set(told) == {"circular", "duplicates", "labels"}
     assert told["circular"].startswith("H3K9ac is an input mark")
+
+
+def test_units_are_those_of_the_marks_however_they_are_spelled(inputs, tmp_path):
+    cover = write_track(tmp_path / "c.bw", [("chr1", 0, 600, 1)])
+    given = {"coverage": {"h3k27ac": cover}, "units": {"": "p", "h3k27AC": "fold change"}}
+    dataset, _ = run(inputs, **given)
+    assert dataset.attrs["signal_unit"] == "p"
+    assert dataset.attrs["coverage_unit"] == "fold change"
+    assert "unknown mark 'zeto'; did you mean zeta?" in refusal(inputs, units={"zeto": "p"})
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"CRAM\x03\x00", "a CRAM file; convert it with samtools"),
+        (b"@HD\tVN:1.6\n", "a SAM file; convert it with samtools"),
+        (b"#x\nchr1\t0\t10\t1.5\n", "is bedGraph; convert it with bedGraphToBigWig"),
+        (gzip.compress(b"track type=bedGraph\nchr1\t0\t10\t1\n"), "is bedGraph"),
+        (b"", "is empty"),
+        (b"chr1 0 10 r 0 +\n", "give bigWig, or reads (BAM, or BED with tabs)"),
+    ],
+)
+def test_a_source_of_another_kind_says_which(inputs, tmp_path, content, words):
+    (tmp_path / "other").write_bytes(content)
+    assert words in refusal(inputs, signal={"zeta": tmp_path / "other"})
+
+
+def test_reads_alone_of_an_assembly_without_sizes_are_warned_of(inputs, tmp_path):
+    (tmp_path / "reads.bed").write_text("chr1\t80\t520\tr\t0\t+\n")
+    told = "warning: nothing tells the sizes of toy's chromosomes"
+    reads = {"signal": {"zeta": tmp_path / "reads.bed"}}
+    assert any(line.startswith(told) for line in run(inputs, **reads)[1])
+    (tmp_path / "sizes").write_text("chr1\t1000\nchr2\t500\n")
+    dataset, findings = run(inputs, **reads, chrom_sizes=tmp_path / "sizes")
+    assert not any(line.startswith(told) for line in findings)
+    assert dataset["reason"].values[4] == "window leaves the chromosome"

@@ -307,3 +307,10 @@ def test_two_processes_share_a_folder(get, server, tar):
     assert sorted(output.splitlines()[-1] for output, _ in outputs) == ["0 1", "1 0"]
     assert sum(request[4] for request in asked(server)) == len(tar)
     assert not (get.out / "raw/zenodo/data.tar.gz").exists()
+
+
+def test_what_was_never_published_is_an_error_that_leaves_nothing(tmp_path):
+    for look in (plan, fetch):
+        with pytest.raises(ChromvizError, match=r"no weights were published for E059"):
+            look(["E059"], ["weights"], tmp_path / "new")
+    assert not (tmp_path / "new").exists()

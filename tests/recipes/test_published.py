@@ -9,6 +9,7 @@ from chromviz import schema
 from chromviz.data.store import list_cells, open_cell
 from chromviz.errors import ChromvizError
 from chromviz.recipes.published import TABLE3_KINDS, fetch_datasets, list_epigenomes
+from tests.conftest import make_dataset
 from tests.data.roadmap import roadmap_files
 from tests.server import serve
 
@@ -72,6 +73,25 @@ def test_what_is_at_hand(mirror, tmp_path):
     assert {row.cell: row.at_hand for row in list_epigenomes(tmp_path)}["E123"] == ("matrices",)
     fetch_datasets(["K562"], TABLE3_KINDS, tmp_path, base_url=mirror.url, pause=0.01)
     first = list_epigenomes(tmp_path)[0]
-    assert (first.cell, first.at_hand) == ("E123", ("dataset", "matrices"))
+    assert (first.cell, first.at_hand) == ("E123", ("dataset", "matrices", "coverage"))
     with pytest.raises(ChromvizError, match="does not exist"):
         list_epigenomes(tmp_path / "absent")
+
+
+def test_a_dataset_of_ones_own_is_not_written_over(mirror, tmp_path):
+    schema.save_dataset(make_dataset(cell="E123"), tmp_path / "E123.nc")
+    before = (tmp_path / "E123.nc").read_bytes()
+    sent = mirror.sent
+    with pytest.raises(ChromvizError, match=r"E123\.nc is a dataset of other files"):
+        fetch_datasets(["K562"], TABLE3_KINDS, tmp_path, base_url=mirror.url, pause=0.01)
+    assert (tmp_path / "E123.nc").read_bytes() == before
+    assert mirror.sent == sent
+    # What makes no dataset is in nobody's way.
+    fetch_datasets(["K562"], ["matrices"], tmp_path, base_url=mirror.url, pause=0.01)
+
+
+def test_a_cell_type_by_two_names_keeps_all_that_is_at_hand(mirror, tmp_path):
+    fetch_datasets(["K562"], ["matrices"], tmp_path, base_url=mirror.url, pause=0.01)
+    schema.save_dataset(make_dataset(cell="E123"), tmp_path / "K562.nc")
+    first = list_epigenomes(tmp_path)[0]
+    assert (first.cell, set(first.at_hand)) == ("E123", {"dataset", "matrices"})

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, NoReturn, cast
 
 from chromviz import provenance
+from chromviz.data.archives.download import check_space
 from chromviz.errors import ChromvizError, first_line
 from chromviz.progress import Progress, silent
 
@@ -93,7 +94,7 @@ def extract_members(
     ChromvizError
         If the archive is missing, damaged or cut off, is over a limit, has a link, a device or a
         name that leads out of it, or lacks a wanted member or has it twice; or if a file cannot
-        be written.
+        be written, or would not fit on the disk.
     """
     archive = Path(archive)
     try:
@@ -130,6 +131,7 @@ def _take(stream: _Forward, wanted: Mapping[str, Path], files: ExitStack) -> dic
                 stream.refuse(f"it has {name} twice, as {found[name]!r} and {member.name!r}")
             found[name] = member.name
             target = files.enter_context(provenance.atomic_path(wanted[name]))
+            check_space(wanted[name], member.size)
             written[wanted[name]] = _copy(member, stream, target)
     stream.finish()
     missing = [name for name in wanted if name not in found]

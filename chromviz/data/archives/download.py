@@ -363,7 +363,7 @@ def _accept(
             f"{target.url}: the server has {total:,} bytes where {target.size:,} are expected; "
             "the file has changed, or the mirror's copy is not whole"
         )
-    _check_space(target, (total or target.size or 0) - start)
+    check_space(target.path, (total or target.size or 0) - start)
     return start, total
 
 
@@ -375,12 +375,18 @@ def _validator(response: requests.Response) -> str:
     return response.headers.get("Last-Modified", "")
 
 
-def _check_space(target: _Target, needed: int) -> None:
-    """Refuse a file that would not fit on the disk."""
-    free = shutil.disk_usage(target.path.parent).free
+def check_space(path: Path, needed: int) -> None:
+    """Refuse a file of so many bytes that would not fit on the disk.
+
+    Raises
+    ------
+    ChromvizError
+        If it would not.
+    """
+    free = shutil.disk_usage(path.parent).free
     if needed + _MARGIN > free:
         raise ChromvizError(
-            f"no room for {target.path}: {needed / _MB:,.0f} MB are to come, and "
+            f"no room for {path}: {needed / _MB:,.0f} MB are to come, and "
             f"{max(free - _MARGIN, 0) / _MB:,.0f} MB can be used; make room, or choose another "
             "place with --out"
         )

@@ -106,7 +106,12 @@ def read_track(source: Source) -> Track:
     if magic not in (_BIGWIG.to_bytes(4, "little"), _BIGWIG.to_bytes(4, "big")):
         bigbed = magic in (_BIGBED.to_bytes(4, "little"), _BIGBED.to_bytes(4, "big"))
         found = "it is a bigBed" if bigbed else "it begins otherwise"
-        raise ChromvizError(f"{source.name} is not a bigWig file ({found}); give a bigWig")
+        remedy = (
+            "from an address only bigWig is read: of reads, download the file and give its path"
+            if is_address(source.name)
+            else "give bigWig, or reads (BAM, or BED with tabs)"
+        )
+        raise ChromvizError(f"{source.name} is not a bigWig file ({found}); {remedy}")
     if len(header) < _HEADER_SIZE:
         raise damaged(source, f"its header ends after {len(header)} bytes")
     fields = struct.unpack_from(order + _HEADER, header)

@@ -25,6 +25,7 @@ SKIPPED = (b"#", b"track ", b"track\t", b"browser ", b"browser\t")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 _GZIP, _BAM = b"\x1f\x8b", b"BAM\1"
+_BIGWIG = (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")  # in either byte order
 _MEGABYTE = 1_000_000
 _HEAD = 1 << 16  # bytes that tell a file's kind
 _COMPRESSED, _BLOCK = 1 << 18, 1 << 21  # bytes read, and bytes parsed, at a time
@@ -34,8 +35,7 @@ _OTHER_KINDS = (
     (b"@HD\t", "a SAM file; convert it with samtools view -b"),
     (b"@SQ\t", "a SAM file; convert it with samtools view -b"),
     (b"@PG\t", "a SAM file; convert it with samtools view -b"),
-    (b"\x26\xfc\x8f\x88", "a bigWig file, which holds signal; give reads (BAM or BED)"),
-    (b"\x88\x8f\xfc\x26", "a bigWig file, which holds signal; give reads (BAM or BED)"),
+    *((magic, "a bigWig file, which holds signal; give reads (BAM or BED)") for magic in _BIGWIG),
     (b"\xeb\xf2\x89\x87", "a bigBed file; convert it with bigBedToBed"),
     (b"\x87\x89\xf2\xeb", "a bigBed file; convert it with bigBedToBed"),
 )
@@ -102,7 +102,21 @@ def refuse_other_kinds(path: Path) -> None:
         if head.startswith(magic):
             raise ChromvizError(f"{path} is {found}")
     if not head:
-        raise ChromvizError(f"{path} is empty; give reads (BAM or BED)")
+        raise ChromvizError(f"{path} is empty; fetch or make it again")
+
+
+def refuse_neither(path: Path) -> None:
+    """Raise what to do about a file of a known kind that is neither reads nor bigWig."""
+    head = _head(path)
+    if head.startswith(_BIGWIG):
+        return
+    refuse_other_kinds(path)
+    for line in head.removeprefix(BYTE_ORDER_MARK).split(b"\n"):
+        named = line.startswith(b"track") and b"type=bedGraph" in line
+        if named or is_bedgraph(line.split(b"\t")):
+            raise ChromvizError(f"{path} is bedGraph; convert it with bedGraphToBigWig")
+        if line.strip() and not line.startswith(SKIPPED):
+            return
 
 
 def is_bedgraph(fields: list[bytes]) -> bool:

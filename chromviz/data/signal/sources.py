@@ -17,7 +17,7 @@ import pandas as pd
 from chromviz import provenance
 from chromviz.data.archives.http import is_address
 from chromviz.data.signal.chromosomes import Assembly, Translator
-from chromviz.data.signal.read_files import kind_of_reads
+from chromviz.data.signal.read_files import kind_of_reads, refuse_neither
 from chromviz.data.signal.reads import ReadRule, count_reads
 from chromviz.data.signal.tracks import chrom_sizes, read_bins
 from chromviz.data.text import is_file
@@ -104,6 +104,8 @@ def find_source(role: str, name: str, location: str | Path) -> Source:
     if not is_file(path):
         raise ChromvizError(f"no file {location} ({role} {name})")
     reads = kind_of_reads(path)
+    if reads is None:
+        refuse_neither(path)
     return Source(role, name, location, {"bam": BAM, "bed": READS, None: BIGWIG}[reads])
 
 
