@@ -237,3 +237,21 @@ def test_an_attribution_survives_saving(dataset, tmp_path):
 def test_attribution_rules(dataset, weight, dims, more, rule):
     with pytest.raises(SchemaError, match=rule):
         _attribution(dataset, weight, dims, **more)
+
+
+def test_a_changed_byte_anywhere_is_noticed(dataset, tmp_path):
+    path = tmp_path / "E123.nc"
+    schema.save_dataset(dataset, path)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for at in [*rng.integers(0, len(whole), 300), 0, len(whole) - 30, len(whole) - 1]:
+        damaged = bytearray(whole)
+        damaged[at] ^= 1 << rng.integers(0, 8)
+        path.write_bytes(damaged)
+        if at < len(whole) - 20:  # behind, the mark of the checksum itself may go
+            with pytest.raises(ChromvizError, match=r"damaged|NetCDF"):
+                schema.load_dataset(path)
+    for end in rng.integers(0, len(whole), 40):
+        path.write_bytes(whole[:end])
+        with pytest.raises(ChromvizError):
+            schema.load_dataset(path)

@@ -111,7 +111,7 @@ def join_matrices(
         for track, values in tracks.coverage.items():
             depth[track] = np.full((len(table), values.shape[1]), np.nan, dtype=np.float32)
             depth[track][placed] = values
-    findings += preflight.check_genes(table[placed], "given")
+    findings += preflight.check_genes(table[placed & schema.usable(matrices)], "given")
     signal = matrices["signal"].values
     by_mark = {mark: signal[:, column] for column, mark in enumerate(marks)}
     strand = table["strand"].to_numpy(object)

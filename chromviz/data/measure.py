@@ -73,7 +73,9 @@ def read_tracks(
     with_bam = {where: each.sizes for where, each in named.items() if each.sizes}
     if len(with_bam) > len(sizes):
         findings = preflight.check_assembly(with_bam, assembly)
-    preflight.check_reach({where: each.reach for where, each in named.items()}, chrom, assembly)
+    findings += preflight.check_reach(
+        {where: each.reach for where, each in named.items()}, chrom, assembly
+    )
     findings += preflight.check_names({where: each.mapped for where, each in named.items()})
     findings += _same_files([each.record for each in found])
     findings += _counted(found)
@@ -119,10 +121,12 @@ def unit_of(role: str, sources: Sequence[Source], units: Mapping[str, str]) -> s
     sources
         All sources.
     units
-        By name; ``""`` stands for every bigWig that is not named. Reads are counted in reads.
+        By name; ``""`` stands for every bigWig of signal that is not named. Reads are counted in
+        reads.
     """
+    general = units.get("", "") if role == "signal" else ""
     found = {
-        source.name: units.get(source.name, units.get("", "") if source.kind == BIGWIG else "")
+        source.name: units.get(source.name, general if source.kind == BIGWIG else "")
         or ("" if source.kind == BIGWIG else _READS_UNIT)
         for source in sources
         if source.role == role

@@ -19,6 +19,8 @@ from chromviz.vocabulary import REFERENCE_TRACK
 
 NOTE, WARNING = "note", "warning"
 
+#: Bases that a read may end beyond its chromosome before the assembly is doubted.
+_OVERHANG = 1000
 #: Acetylation that marks the same promoters as the reference track.
 _KIN = ("H3K9ac",)
 
@@ -175,8 +177,10 @@ def check_assembly(sizes: Mapping[str, Mapping[str, int]], assembly: Assembly) -
 
 def check_reach(
     reach: Mapping[str, Mapping[str, int]], names: pd.Series[str], assembly: Assembly
-) -> None:
-    """Refuse reads that end beyond their chromosome: they are of another assembly.
+) -> list[Finding]:
+    """Refuse reads that end far beyond their chromosome: they are of another assembly.
+
+    Reads that were made longer before they came here may stand over a little; that is noted.
 
     Parameters
     ----------
@@ -193,14 +197,27 @@ def check_reach(
         Naming source, chromosome and sizes.
     """
     sizes = Translator(names, assembly).by_gene_name(assembly.sizes)
+    findings = []
     for where, ends in reach.items():
-        for chrom, end in ends.items():
-            if chrom in sizes and end > sizes[chrom]:
-                raise ChromvizError(
-                    f"{where} has a read that ends at {chrom}:{end:,}, but {chrom} of "
-                    f"{assembly.name} has {sizes[chrom]:,} bases; give reads of {assembly.name}, "
-                    "or the right --assembly"
+        over = {chrom: end - sizes[chrom] for chrom, end in ends.items() if chrom in sizes}
+        if not over:
+            continue
+        chrom = max(over, key=over.__getitem__)
+        if over[chrom] > _OVERHANG:
+            raise ChromvizError(
+                f"{where} has a read that ends at {chrom}:{ends[chrom]:,}, but {chrom} of "
+                f"{assembly.name} has {sizes[chrom]:,} bases; give reads of {assembly.name}, "
+                "or the right --assembly"
+            )
+        if over[chrom] > 0:
+            findings.append(
+                note(
+                    "assembly",
+                    f"{Path(where).name}: reads end up to {over[chrom]:,} bases beyond their "
+                    "chromosome, as reads do that were made longer",
                 )
+            )
+    return findings
 
 
 def check_names(mapped: Mapping[str, Mapping[str, str]]) -> list[Finding]:
@@ -234,8 +251,8 @@ def check_genes(table: pd.DataFrame, split: str = "drawn") -> list[Finding]:
     Parameters
     ----------
     table
-        Columns ``gene``, ``chrom``, ``tss``; and ``parent``, the gene that a transcript is of,
-        where the annotation has it.
+        The genes that models use: columns ``gene``, ``chrom``, ``tss``; and ``parent``, the gene
+        that a transcript is of, where the annotation has it.
     split
         ``drawn``, ``given`` by a file or with the data, or by ``chromosome``, which keeps them on
         one side.
@@ -251,7 +268,7 @@ def check_genes(table: pd.DataFrame, split: str = "drawn") -> list[Finding]:
     if shared.any():
         first = table[shared].sort_values(["chrom", "tss"], kind="stable").iloc[:2]["gene"]
         told.append(
-            f"{int(shared.sum()):,} genes share their TSS with another "
+            f"{int(shared.sum()):,} genes that models use share their TSS with another "
             f"({' and '.join(first)}, for instance): their windows are the same"
         )
     if "parent" in table and table["parent"].duplicated().any():

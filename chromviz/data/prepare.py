@@ -114,7 +114,6 @@ def prepare(
 
     tracks = read_tracks(sources, table, choices, build, progress)
     findings += tracks.findings
-    findings += preflight.check_genes(table, choices.split.kind)
     strand = table["strand"].to_numpy(object)
     findings += check_shapes(tracks.signal, label, strand, choices.window)
 
@@ -135,6 +134,7 @@ def prepare(
             + ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
             + f"; check that tracks and genes are of one assembly ({assembly}) and the tracks whole"
         )
+    findings += preflight.check_genes(table[used], choices.split.kind)
     findings += describe_use(label, used, tracks.coverage)
     low, high = choices.label.levels(measured.every)
     dataset = schema.build_dataset(

@@ -7,12 +7,10 @@ from pathlib import Path
 import xarray as xr
 
 from chromviz import schema
+from chromviz.data.archives.catalog import MATRICES_FOLDER
 from chromviz.data.deepchrome import find_deepchrome, read_deepchrome
 from chromviz.errors import ChromvizError
 from chromviz.vocabulary import find_eid, resolve_cell
-
-#: Where ``chromviz fetch`` puts matrices, below the folder of datasets.
-FETCHED_MATRICES = "raw/deepchrome"
 
 _EMBEDDED = "the embedded dataset"
 
@@ -112,7 +110,7 @@ def _datasets(folder: Path) -> dict[str, Path]:
 
 def _matrices(folder: Path) -> dict[str, Path]:
     """Return the folder of CSV of each cell type by name; also of those that were fetched."""
-    return find_deepchrome(folder / FETCHED_MATRICES) | find_deepchrome(folder)
+    return find_deepchrome(folder / MATRICES_FOLDER) | find_deepchrome(folder)
 
 
 def _find(folder: Path) -> dict[str, Path]:

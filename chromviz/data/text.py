@@ -11,6 +11,11 @@ from pathlib import Path
 
 from chromviz.errors import ChromvizError
 
+#: How lines of BED, GTF and GFF3 begin that hold no record.
+COMMENTS = ("#", "track ", "track\t", "browser ", "browser\t")
+#: Digits of a coordinate: more than any chromosome needs, fewer than int64 cannot hold.
+MAX_DIGITS = 12
+
 _CHUNK = 1 << 20  # bytes at a time: what streaming holds in memory
 # Not splitlines(): it also breaks at form feeds and other characters that a field may hold.
 _LINE_END = re.compile(r"\r\n|\r|\n")

@@ -52,7 +52,7 @@ METHODS = ("alpha", "saliency", "saliency_absolute", "class_optimization")
 
 _FIGURE2B = (
     *("cell", "model", "method", "role", "mark", "unit", "bin_start", "bin_width"),
-    *("mean", "ci_low", "ci_high", "n_genes", "simulated"),
+    *("mean", "ci_low", "ci_high", "n_genes", "simulated", "missing"),
 )
 
 

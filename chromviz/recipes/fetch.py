@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from chromviz import provenance
 from chromviz.data.archives.archive import extract_members
 from chromviz.data.archives.catalog import (
+    MATRICES_FOLDER,
     MATRICES_RECORD,
     SHARED_KINDS,
     Remote,
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 
 RAW = "raw"
 CHECKSUMS = f"{RAW}/checksums.json"
-_MATRICES = f"{RAW}/deepchrome"
 
 
 @dataclass(frozen=True)
@@ -371,9 +371,9 @@ def _download(job: _Job, remote: Remote, url: str) -> bool:
 
 def _fetch_matrices(job: _Job, remote: Remote, eids: Sequence[str], keep: bool) -> None:
     """See to the CSV of each cell type, by way of the one archive of them all."""
-    provenance.ensure_folder(job.out / _MATRICES)
+    provenance.ensure_folder(job.out / MATRICES_FOLDER)
     # Another process may be about to take the archive away: whole cell types, one at a time.
-    with exclusive(job.out / _MATRICES, "fetches matrices", job.reporter.say):
+    with exclusive(job.out / MATRICES_FOLDER, "fetches matrices", job.reporter.say):
         kept = [eid for eid in eids if all(map(job.record.holds, matrix_files(eid).values()))]
         missing = [eid for eid in eids if eid not in kept]
         if missing:

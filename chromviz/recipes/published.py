@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import xarray as xr
 
 from chromviz import schema
-from chromviz.data.archives.catalog import KINDS, SHARED_KINDS, available, remote_files
+from chromviz.data.archives.catalog import (
+    KINDS,
+    MATRICES_FOLDER,
+    SHARED_KINDS,
+    available,
+    remote_files,
+)
 from chromviz.data.choices import Choices
 from chromviz.data.deepchrome import find_deepchrome, read_deepchrome
 from chromviz.data.matrices import join_matrices
 from chromviz.data.preflight import Finding
-from chromviz.data.store import FETCHED_MATRICES, find_cells
+from chromviz.data.store import find_cells
 from chromviz.errors import ChromvizError
 from chromviz.progress import SILENT, Reporter
 from chromviz.recipes.fetch import Fetched, fetch
@@ -97,8 +103,8 @@ def fetch_datasets(
 ) -> Made:
     """Fetch files, and make a dataset of each cell type whose matrices have come.
 
-    A dataset that was made of the same files is kept; one that was made of no matrices is someone's
-    own, and refused before anything comes.
+    A dataset that was made of these files, and perhaps of coverage that came earlier, is kept; one
+    that was made of no matrices is someone's own, and refused before anything comes.
 
     Parameters
     ----------
@@ -190,7 +196,7 @@ def _join(
     fetched: Fetched, eid: str, out: Path, reporter: Reporter
 ) -> tuple[xr.Dataset, list[Finding]]:
     """Make one cell type's dataset of its files."""
-    folders = find_deepchrome(out / FETCHED_MATRICES)
+    folders = find_deepchrome(out / MATRICES_FOLDER)
     reads = fetched.find("coverage", eid)
     return join_matrices(
         read_deepchrome(folders[eid], eid),
@@ -224,11 +230,18 @@ def _still_made_of(path: Path, fetched: Fetched, eid: str) -> xr.Dataset | None:
     try:
         dataset = schema.load_dataset(path)
         recorded = {source["sha256"] for source in json.loads(dataset.attrs["sources"])}
+        default = dataset.attrs["choices"] == _recorded_choices(Choices())
     except (ChromvizError, KeyError, TypeError, ValueError):
         return None  # to be made again, and written over only when that is whole
     wanted = [("matrices", eid), ("coverage", eid), ("expression", ""), ("genes", "")]
     now = {item.sha256 for kind, cell in wanted for item in fetched.find(kind, cell)}
-    return dataset if recorded == now else None
+    # Coverage that was not asked for this time is no reason to lose it.
+    return dataset if default and now <= recorded else None
+
+
+def _recorded_choices(choices: Choices) -> str:
+    """Return choices as a dataset keeps them."""
+    return json.dumps(asdict(choices), default=str)
 
 
 def _findings(dataset: xr.Dataset) -> list[Finding]:

@@ -103,6 +103,7 @@ def build_attribution(
         "dataset_hash": dataset_hash(dataset),
         "device": device,
         "simulated": dataset.attrs["simulated"],
+        "missing": dataset.attrs["missing"],
         **provenance.stamp(seed),
     }
     try:

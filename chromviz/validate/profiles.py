@@ -24,9 +24,9 @@ def weight_profiles(attribution: xr.Dataset) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Columns ``cell, model, method, state, mark, bin_start, bin_width, mean, ci_low, ci_high,
-        n_genes, simulated``. ``state`` is ON where the probability is above 0.5, else OFF; a
-        state without genes has no rows. The interval is the mean's 95 % t interval, NaN for one
-        gene.
+        n_genes, simulated, missing``. ``state`` is ON where the probability is above 0.5, else
+        OFF; a state without genes has no rows. The interval is the mean's 95 % t interval, NaN
+        for one gene.
 
     Raises
     ------
@@ -51,7 +51,10 @@ def weight_profiles(attribution: xr.Dataset) -> pd.DataFrame:
     table = pd.concat(parts, ignore_index=True)
     for place, name in enumerate(("cell", "model", "method")):
         table.insert(place, name, attribution.attrs[name])
-    return table.assign(simulated=int(attribution.attrs["simulated"]))
+    return table.assign(
+        simulated=int(attribution.attrs["simulated"]),
+        missing=str(attribution.attrs.get("missing", "")),
+    )
 
 
 def coverage_profile(dataset: xr.Dataset, track: str = REFERENCE_TRACK) -> pd.DataFrame:
@@ -60,7 +63,8 @@ def coverage_profile(dataset: xr.Dataset, track: str = REFERENCE_TRACK) -> pd.Da
     Returns
     -------
     pandas.DataFrame
-        Columns ``cell, track, bin_start, bin_width, mean, ci_low, ci_high, n_genes, simulated``.
+        Columns ``cell, track, bin_start, bin_width, mean, ci_low, ci_high, n_genes, simulated,
+        missing``.
 
     Raises
     ------
@@ -72,7 +76,9 @@ def coverage_profile(dataset: xr.Dataset, track: str = REFERENCE_TRACK) -> pd.Da
     table = _mean_profile(dataset["coverage"].values[index, rows], dataset["bin_start"].values)
     table.insert(0, "track", track)
     table.insert(0, "cell", dataset.attrs["cell"])
-    return table.assign(simulated=int(dataset.attrs["simulated"]))
+    return table.assign(
+        simulated=int(dataset.attrs["simulated"]), missing=str(dataset.attrs["missing"])
+    )
 
 
 def _mean_profile(values: np.ndarray, bin_start: np.ndarray) -> pd.DataFrame:

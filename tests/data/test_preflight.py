@@ -146,9 +146,11 @@ def test_reads_within_and_beyond_their_chromosome():
     check_reach({"a.bed": {"1": 1000, "chr2": 500, "chr7": 10**9}}, names, TOY)
     check_reach({"a.bed": {"1": 10**9}}, names, UNKNOWN)
     check_reach({}, names, TOY)
-    message = refusal(check_reach, {"a.bed": {"chr2": 9}, "b.bed": {"1": 1001}}, names, TOY)
-    assert "b.bed has a read that ends at 1:1,001, but 1 of toy has 1,000 bases" in message
+    message = refusal(check_reach, {"a.bed": {"chr2": 9}, "b.bed": {"1": 2001}}, names, TOY)
+    assert "b.bed has a read that ends at 1:2,001, but 1 of toy has 1,000 bases" in message
     assert "or the right --assembly" in message
+    (told,) = check_reach({"b.bed": {"1": 1040, "chr2": 510}}, names, TOY)
+    assert told.message.startswith("b.bed: reads end up to 40 bases beyond their chromosome")
 
 
 def test_names_are_told_once_for_sources_alike():
@@ -170,7 +172,7 @@ def test_genes_that_share_a_tss():
         columns=["gene", "chrom", "tss"],
     )
     message = only(check_genes(table), "warning", "duplicates")
-    assert "4 genes share their TSS with another (A and D, for instance)" in message
+    assert "4 genes that models use share their TSS with another (A and D, for instance)" in message
     assert "the test flatters the model" in message
     assert "--valid and --test" in message
     given = only(check_genes(table, "given"), "warning", "duplicates")

@@ -44,6 +44,9 @@ SHARED_KINDS = ("weights-example", "expression", "genes")
 #: Epigenomes known to have H3K27ac; for the others only the server can tell.
 KNOWN_REFERENCE = ("E003", "E116", "E123")
 
+#: Where the matrices go, below the user's folder.
+MATRICES_FOLDER = "raw/deepchrome"
+
 #: Zenodo's own word on the files of the matrices' record: JSON with sizes and MD5.
 MATRICES_RECORD = "https://zenodo.org/api/records/2652278"
 
@@ -210,7 +213,7 @@ def matrix_files(cell: str) -> dict[str, str]:
         EID.
     """
     names = [f"{cell}/classification/{split}.csv" for split in ("train", "valid", "test")]
-    return {name: f"raw/deepchrome/{name}" for name in names}
+    return {name: f"{MATRICES_FOLDER}/{name}" for name in names}
 
 
 def mirror_base(base_url: str | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chromviz.errors import ChromvizError
 
@@ -20,6 +20,7 @@ RETRIED = (429, 500, 502, 503, 504)
 #: Further attempts to connect: a machine without a network should say so within seconds.
 _CONNECTS = 3
 
+_LONGEST_PAUSE = 60.0
 _MEANINGS = {
     401: "it asks for a password",
     403: "access is refused",
@@ -52,14 +53,19 @@ def session(attempts: int = 5, pause: float = 0.5) -> Iterator[requests.Session]
         Further attempts after the first; at most three of them for want of a connection.
     pause
         Seconds that the pauses begin at; each is twice as long as the one before. A server that
-        names a time (``Retry-After``) is believed.
+        names a time (``Retry-After``) is believed, up to a minute.
     """
     # Imported here: only work over the network needs it.
     import requests
     from requests.adapters import HTTPAdapter
     from urllib3.util import Retry
 
-    retry = Retry(
+    class Patient(Retry):
+        def get_retry_after(self, response: Any) -> float | None:
+            named = super().get_retry_after(response)
+            return None if named is None else min(named, _LONGEST_PAUSE)
+
+    retry = Patient(
         total=attempts,
         connect=min(attempts, _CONNECTS),
         backoff_factor=pause,

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from chromviz.data.text import MAX_DIGITS
 from chromviz.errors import ChromvizError
-
-_MAX_DIGITS = 12  # longer than any chromosome, shorter than what int64 cannot hold
 
 # Chromosomes, and not the scaffolds, patches and alternative loci that repeat their genes.
 _MAIN = re.compile(r"(?:chr)?(?:\d{1,2}[LR]?|[XYWZM]|MT|[IVX]+)|NC_\d+(?:\.\d+)?")
@@ -50,7 +49,7 @@ class Entry:
 
 def coordinate(text: str, where: str, least: int = 0) -> int:
     """Return a coordinate, or raise that it is none; `where` names the line and the gene."""
-    if text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS and int(text) >= least:
+    if text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS and int(text) >= least:
         return int(text)
     raise ChromvizError(f"{where}: {text!r} is not a coordinate (a whole number from {least})")
 

@@ -11,9 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from chromviz.data.genes.entries import Entry, coordinate
+from chromviz.data.text import COMMENTS
 from chromviz.errors import ChromvizError
-
-_SKIPPED = ("#", "track ", "track\t", "browser ", "browser\t")
 
 
 def read_gene_bed(lines: Iterable[str], path: Path) -> list[Entry]:
@@ -27,7 +26,7 @@ def read_gene_bed(lines: Iterable[str], path: Path) -> list[Entry]:
     return [
         _parse(line, number, path)
         for number, line in enumerate(lines, start=1)
-        if line.strip() and not line.startswith(_SKIPPED)
+        if line.strip() and not line.startswith(COMMENTS)
     ]
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from chromviz.data.genes.entries import coordinate
 from chromviz.data.genes.loci import Locus, Orphan, Transcript, gather, rank
+from chromviz.data.text import COMMENTS
 from chromviz.errors import ChromvizError
 
 #: Features that lie within a transcript.
@@ -22,7 +23,6 @@ PARTS = (
     *("exon", "CDS", "UTR", "5UTR", "3UTR", "five_prime_utr", "three_prime_utr", "intron"),
     *("five_prime_UTR", "three_prime_UTR", "start_codon", "stop_codon", "Selenocysteine"),
 )
-_SKIPPED = ("#", "track ", "track\t", "browser ", "browser\t")
 
 _TRANSCRIPTS = ("transcript", "mRNA")
 _WANTED = frozenset(
@@ -57,7 +57,7 @@ def place_of(fields: list[str], number: int, path: Path, name: str) -> Place:
 
 def check_blank(line: str, fields: list[str], number: int, path: Path) -> None:
     """Raise that a line has too few columns, unless it is blank or a comment."""
-    if line.strip() and not line.startswith(_SKIPPED):
+    if line.strip() and not line.startswith(COMMENTS):
         raise ChromvizError(
             f"{path}, line {number}: {len(fields)} tab-separated columns where GTF and GFF3 have "
             "9; the file may be cut off, or its tabs lost"

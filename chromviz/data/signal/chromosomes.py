@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from chromviz.data.text import read_lines
+from chromviz.data.text import MAX_DIGITS, read_lines
 from chromviz.errors import ChromvizError
 
 _MITOCHONDRION = ("chrM", "M", "MT")
 # Files of hg19 may hold it beside chrM, another sequence: it is no spelling of that one.
 _NOT_CHRM = "chrMT"
-_MAX_DIGITS = 12  # longer than any chromosome, shorter than what Python refuses to read
 
 
 @dataclass(frozen=True)
@@ -248,7 +247,7 @@ def _read_sizes(path: Path) -> dict[str, int]:
             continue
         fields = line.split()
         number_like = len(fields) > 1 and fields[1].isascii() and fields[1].isdecimal()
-        if not number_like or len(fields[1]) > _MAX_DIGITS:
+        if not number_like or len(fields[1]) > MAX_DIGITS:
             raise ChromvizError(
                 f"{path}, line {number}: give a chromosome and its size in bases, not {line!r:.60}"
             )

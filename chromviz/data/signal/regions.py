@@ -8,12 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from chromviz.data.text import read_lines
+from chromviz.data.text import COMMENTS, MAX_DIGITS, read_lines
 from chromviz.errors import ChromvizError
 from chromviz.vocabulary import Window
-
-_SKIPPED = ("#", "track ", "track\t", "browser ", "browser\t")
-_MAX_DIGITS = 12  # longer than any chromosome, shorter than what int64 cannot hold
 
 #: Merged, sorted regions by chromosome: int64 (region, 2), first base and base after the last.
 Regions = dict[str, np.ndarray]
@@ -29,11 +26,11 @@ def read_regions(path: Path) -> Regions:
     """
     found: dict[str, list[tuple[int, int]]] = {}
     for number, line in enumerate(read_lines(path), start=1):
-        if not line.strip() or line.startswith(_SKIPPED):
+        if not line.strip() or line.startswith(COMMENTS):
             continue
         fields = [part.strip() for part in line.split("\t")]
         numbers = [part for part in fields[1:3] if part.isascii() and part.isdecimal()]
-        if len(numbers) < 2 or not fields[0] or max(map(len, numbers)) > _MAX_DIGITS:
+        if len(numbers) < 2 or not fields[0] or max(map(len, numbers)) > MAX_DIGITS:
             raise ChromvizError(
                 f"{path}, line {number}: give BED: chromosome, start and end, tab-separated"
             )
