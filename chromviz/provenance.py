@@ -156,6 +156,8 @@ def ensure_folder(folder: Path, remedy: str = "choose another with --out") -> No
     ChromvizError
         If a file is in the way or the folder cannot be written to.
     """
+    if folder.is_file():
+        raise ChromvizError(f"cannot write to the folder {folder}: it is a file; {remedy}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # Asking the file system is the only test that holds for every user and mount.

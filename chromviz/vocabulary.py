@@ -86,7 +86,12 @@ class Window:
     bin_width: int = 100
 
     def __post_init__(self) -> None:
-        if self.flank <= 0 or self.bin_width <= 0 or (2 * self.flank) % self.bin_width:
+        if self.flank <= 0 or self.bin_width <= 0:
+            raise ChromvizError(
+                f"a window of {self.flank} bp on each side in bins of {self.bin_width} bp has no "
+                "bases; both must be above 0"
+            )
+        if (2 * self.flank) % self.bin_width:
             raise ChromvizError(
                 f"a window of {self.flank} bp on each side cannot be cut into bins of "
                 f"{self.bin_width} bp; choose a bin width that divides {2 * self.flank}"

@@ -312,6 +312,28 @@ def test_zeros_in_place_of_gaps_show_in_every_table(run, tmp_path):
     assert dict(zip(header.split(","), first.split(","), strict=False))["missing"] == "zero"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["comp"], "Did you mean 'compare'"),
+        (["compare"], "--cell"),
+        (["audit", "X", "--model", "y"], "--model"),
+        (["train", "--cell", "K562", "--epochs", "two"], "--epochs"),
+        (["fetch"], "--out FOLDER"),
+    ],
+)
+def test_wrong_options_are_one_line_too(run, arguments, word):
+    refused(run(*arguments), word)
+
+
+def test_the_kinds_of_data_are_listed(run, tmp_path):
+    done = run("fetch", "--list", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "matrices" in done.stdout
+    (tmp_path / "empty").mkdir()
+    assert "none at hand in empty" in run("cells", "--data", "empty", cwd=tmp_path).stdout
+
+
 def test_fetch_then_compare_is_table_3(run, tmp_path):
     files = roadmap_files(["E123", "E004"]).mirror
     files = {path: content for path, content in files.items() if "E004-H3K27ac" not in path}

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import signal
 import sys
+from typing import Any, NoReturn
 
 import typer
 
 from chromviz.cli import datasets, modelling, results
 from chromviz.cli.app import app
 from chromviz.errors import ChromvizError
+
+# What wrong options raise: a class that typer has and does not name.
+_USAGE: Any = typer.BadParameter.__mro__[2]
 
 __all__ = ["app", "datasets", "main", "modelling", "results"]
 
@@ -19,7 +23,22 @@ def main() -> None:
     # As for Ctrl-C, leave by the way that takes workers along and half-written files away.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        app()
+        if code := app(standalone_mode=False):
+            sys.exit(code)
     except ChromvizError as error:
-        typer.echo(f"chromviz: {' '.join(str(error).split())}", err=True)
-        sys.exit(2)
+        _refuse(str(error))
+    except typer.Abort:
+        sys.exit(130)
+    except _USAGE as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()  # chromviz alone shows its help
+            sys.exit(2)
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "chromviz"
+        _refuse(f"{error.format_message()} See '{command} --help'.")
+
+
+def _refuse(message: str) -> NoReturn:
+    """Say in one line what is wrong, and end."""
+    typer.echo(f"chromviz: {' '.join(message.split())}", err=True)
+    sys.exit(2)

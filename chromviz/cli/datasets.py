@@ -189,6 +189,7 @@ def prepare(
         "column": expression_column,
         "units": dict.fromkeys(tracks, coverage_unit) | _units(unit or []),
     }
+    replaced = False
     with provenance.output_folder(out) if out and not check else nullcontext(), Live(quiet) as live:
         shared["progress"] = live.progress
         if matrices is not None:
@@ -203,6 +204,7 @@ def prepare(
             )
         if out is not None and not check:
             path = out / f"{dataset.attrs['cell']}.nc"
+            replaced = path.exists()
             schema.save_dataset(dataset, path)
     written = None if check or out is None else str(path)
     record = {
@@ -211,7 +213,10 @@ def prepare(
         "findings": [asdict(finding) for finding in findings],
     }
     lines = [*map(str, findings), counts_line(dataset)]
-    lines.append(f"dataset in {written}" if written else "checked; nothing was written")
+    if written:
+        lines.append(f"dataset in {written}" + (", in place of the one there" if replaced else ""))
+    else:
+        lines.append("checked; nothing was written")
     show(Text("\n".join(lines)), record, as_json)
 
 
@@ -228,8 +233,8 @@ def _units(values: list[str]) -> dict[str, str]:
 def fetch(
     cells: Annotated[
         str, typer.Option("--cells", "--cell", help="Cell types, comma-separated, or all.")
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for the files and the datasets.")],
+    ] = "",
+    out: Annotated[Path | None, typer.Option(help="Folder for the files and the datasets.")] = None,
     kinds: Annotated[
         str,
         typer.Option(help="Kinds, comma-separated (--list names them). Default: for Table 3."),
@@ -247,14 +252,26 @@ def fetch(
     as_json: Json = False,
 ) -> None:
     """Bring published data, and make the datasets of the paper's Table 3 of it."""
+    from chromviz.data.archives.catalog import KINDS
     from chromviz.recipes.fetch import plan
     from chromviz.recipes.published import TABLE3_KINDS, all_cells, fetch_datasets
     from chromviz.report.terminal import counts_line, plain_table
 
     wanted = all_cells() if cells.strip().lower() == "all" else names(cells)
     chosen = names(kinds) or list(TABLE3_KINDS)
-    if dry_run:
-        planned = plan(wanted, chosen, out, base_url=base_url)
+    if dry_run and not wanted:
+        kinds_page = plain_table(
+            "What there is to fetch", ["kind", "what"], [list(item) for item in KINDS.items()]
+        )
+        show(kinds_page, KINDS, as_json)
+        return
+    if not wanted or (out is None and not dry_run):
+        raise ChromvizError(
+            "give --cells and --out FOLDER; --list alone names the kinds of data, with --cells "
+            "what would be fetched from where"
+        )
+    if dry_run or out is None:
+        planned = plan(wanted, chosen, out or Path(), base_url=base_url)
         rows = [
             [
                 item.remote.kind,
@@ -303,6 +320,7 @@ def fetch(
 @app.command()
 def cells(data: Data = None, as_json: Json = False) -> None:
     """List the cell types: what is at hand of each, and what can be fetched."""
+    from chromviz.data.archives.catalog import KINDS
     from chromviz.recipes.published import list_epigenomes
     from chromviz.report.terminal import SIMULATED, plain_table
 
@@ -312,8 +330,11 @@ def cells(data: Data = None, as_json: Json = False) -> None:
         [row.cell, row.common_name, row.name, row.anatomy, ", ".join(row.at_hand), row.fetchable]
         for row in rows
     ]
+    count = sum(bool(row.at_hand) for row in rows)
     where = f"in {data}" if data else "embedded"
-    page = plain_table(f"Cell types; at hand: {where}", columns, text)
+    page = plain_table(f"Cell types; {count or 'none'} at hand {where}", columns, text)
     show(page, [asdict(row) for row in rows], as_json)
+    if not as_json:
+        typer.echo(f"All that can be fetched: {', '.join(KINDS)} ('chromviz fetch --list').")
     if data is None and not as_json:
         typer.echo(SIMULATED)

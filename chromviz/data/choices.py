@@ -21,7 +21,8 @@ class Choices:
     window
         Flank and bin width.
     orientation
-        ``genome``: bins rise along the chromosome, as in the paper; ``strand``: along the gene.
+        ``genome``: bins rise along the chromosome, as in the paper; ``strand``: along the
+        gene, so that the bins of a ``-`` gene are those of the genome in reverse order.
     missing
         What a bin without data is: ``nan`` (a model leaves the gene out) or ``zero``.
     blacklist

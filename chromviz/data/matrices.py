@@ -116,7 +116,8 @@ def join_matrices(
     by_mark = {mark: signal[:, column] for column, mark in enumerate(marks)}
     strand = table["strand"].to_numpy(object)
     findings += check_shapes(by_mark, label, strand, choices.window)
-    findings += describe_use(label, schema.usable(matrices), depth)
+    used = schema.usable(matrices)
+    findings += describe_use(label, matrices["split"].values, used, depth)
     kept = ("orientation", "signal_unit", "label_rule", "label_threshold")
     dataset = schema.build_dataset(
         cell=cell,

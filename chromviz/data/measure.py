@@ -41,6 +41,15 @@ class Tracks:
     #: Why a window has no data, whatever the mark; empty where it lies within its chromosome.
     why: np.ndarray
     findings: list[Finding]
+    #: Windows in which a bin was without data, bool (gene,) by name, whatever was put there.
+    gaps: dict[str, np.ndarray]
+
+    def as_measured(self) -> dict[str, np.ndarray]:
+        """Return the signal with every window NaN that had a gap: what was measured, no more."""
+        return {
+            mark: np.where(self.gaps[mark][:, None], np.float32(np.nan), values)
+            for mark, values in self.signal.items()
+        }
 
 
 def read_tracks(
@@ -85,6 +94,7 @@ def read_tracks(
     values = {source.name: each.values for source, each in zip(sources, found, strict=True)}
     inputs = [source.name for source in sources if source.role == "signal"]
     findings += preflight.check_values(values, inside, choices.missing, inputs)
+    gaps = {name: np.isnan(each).any(axis=1) for name, each in values.items()}
     if choices.missing == "zero":
         for each in found:
             measured = inside & chrom.isin(each.chromosomes).to_numpy()
@@ -108,7 +118,7 @@ def read_tracks(
         for role in ("signal", "coverage")
     }
     records = [each.record for each in found]
-    return Tracks(by_role["signal"], by_role["coverage"], records, why, findings)
+    return Tracks(by_role["signal"], by_role["coverage"], records, why, findings, gaps)
 
 
 def unit_of(role: str, sources: Sequence[Source], units: Mapping[str, str]) -> str:
@@ -190,7 +200,17 @@ def _counted(found: Sequence[Measured]) -> list[Finding]:
         return []
     rule = next(each.record["reads"] for each in found if "n_reads" in each.record)
     counts = ", ".join(f"{name} {some:,} of {every:,}" for name, (some, every) in told.items())
-    return [note("reads", f"reads counted: {counts} ({ReadRule(**rule).describe()})")]
+    findings = [note("reads", f"reads counted: {counts} ({ReadRule(**rule).describe()})")]
+    few = [name for name, (some, _) in told.items() if some < len(found[0].values)]
+    if few:
+        findings.append(
+            warning(
+                "reads",
+                f"{' and '.join(few)} has fewer reads than there are windows: is the file one of "
+                "reads, and whole? Profiles of so few are mostly chance",
+            )
+        )
+    return findings
 
 
 def _same_files(records: Sequence[Mapping[str, Any]]) -> list[Finding]:

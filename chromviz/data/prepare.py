@@ -27,9 +27,12 @@ from chromviz.data.signal.windows import orient
 from chromviz.data.text import is_file
 from chromviz.errors import ChromvizError
 from chromviz.progress import Progress, silent
+from chromviz.vocabulary import SPLITS
 
 #: Share of the annotated genes below which those that are used may be no fair sample.
 _FEW = 0.5
+#: Genes of a state in a part of the split below which a figure is mostly chance.
+_FEWEST = 10
 
 
 def prepare(
@@ -115,7 +118,7 @@ def prepare(
     tracks = read_tracks(sources, table, choices, build, progress)
     findings += tracks.findings
     strand = table["strand"].to_numpy(object)
-    findings += check_shapes(tracks.signal, label, strand, choices.window)
+    findings += check_shapes(tracks.as_measured(), label, strand, choices.window)
 
     values = np.stack(
         [orient(tracks.signal[mark], strand, choices.orientation) for mark in signal], axis=1
@@ -134,9 +137,13 @@ def prepare(
             + ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
             + f"; check that tracks and genes are of one assembly ({assembly}) and the tracks whole"
         )
+    split = choices.split.split(table, used, seed)
+    left_out[used & (split == "none")] = f"in no part of the split {choices.split.describe()}"
+    used = left_out == ""
     findings += preflight.check_genes(table[used], choices.split.kind)
-    findings += describe_use(label, used, tracks.coverage)
     low, high = choices.label.levels(measured.every)
+    level_text = f"{choices.label.describe()}: {high:.4g} {measured.unit}".rstrip()
+    findings += describe_use(label, split, used, tracks.coverage, level_text)
     dataset = schema.build_dataset(
         cell=name,
         genes=table,
@@ -144,7 +151,7 @@ def prepare(
         signal=values,
         expression=level,
         label=label,
-        split=choices.split.split(table, used, seed),
+        split=split,
         reason=left_out,
         window=choices.window,
         coverage={
@@ -185,7 +192,8 @@ def check_files(files: Mapping[str, Path | None]) -> None:
     """
     for role, path in files.items():
         if path is not None and not is_file(path):
-            raise ChromvizError(f"no file {path} ({role})")
+            problem = "is a folder" if Path(path).is_dir() else "does not exist"
+            raise ChromvizError(f"no file {path} ({role}): it {problem}")
 
 
 def match_levels(
@@ -205,11 +213,25 @@ def match_levels(
 
 
 def describe_use(
-    label: np.ndarray, used: np.ndarray, depth: Mapping[str, np.ndarray]
+    label: np.ndarray,
+    split: np.ndarray,
+    used: np.ndarray,
+    depth: Mapping[str, np.ndarray],
+    rule: str = "",
 ) -> list[Finding]:
-    """Say how many usable genes are ON and OFF, and how many genes each track covers."""
+    """Say how many genes are ON and OFF in each part, and how many genes each track covers.
+
+    Parameters
+    ----------
+    label, split, used
+        (gene,): label, part of the split, and whether models use the gene.
+    depth
+        (gene, bin) by reference track.
+    rule
+        What makes a gene ON, in words.
+    """
     on, off = int((label[used] == 1).sum()), int((label[used] == 0).sum())
-    told = f"of the genes that models use, {on:,} are ON and {off:,} OFF"
+    told = f"of the genes that models use, {on:,} are ON{f' ({rule})' if rule else ''}, {off:,} OFF"
     findings = [
         note("labels", told)
         if on and off
@@ -223,10 +245,28 @@ def describe_use(
                 "%): what holds for them need not hold for the others, and intervals will be wide",
             )
         )
+    parts = {
+        part: [int((used & (split == part) & (label == state)).sum()) for state in (1, 0)]
+        for part in SPLITS[:3]
+    }
+    told = ", ".join(f"{part} {sum(n):,} ({n[0]:,} ON, {n[1]:,} OFF)" for part, n in parts.items())
+    few = [part for part, numbers in parts.items() if min(numbers) < _FEWEST]
+    findings.append(
+        warning(
+            "split",
+            f"split: {told}; fewer than {_FEWEST} of a state in {' and '.join(few)}: what is "
+            "chosen or measured on so few is mostly chance",
+        )
+        if few
+        else note("split", f"split: {told}")
+    )
     for track, values in depth.items():
         covered = ~np.isnan(values).any(axis=1)
         both = int((covered & (label == 1)).sum())
-        told = f"{track} covers the whole window of {int(covered.sum()):,} genes, {both:,} ON"
+        told = (
+            f"{track} covers the whole window of {int(covered.sum()):,} genes: {both:,} ON, on "
+            f"which Table 3 rests; models use {int((covered & used).sum()):,} of them"
+        )
         findings.append(
             note("coverage", told)
             if both

@@ -35,12 +35,14 @@ class SplitRule:
     file: Path | None = None
 
     def __post_init__(self) -> None:
-        if bool(self.valid) != bool(self.test):
-            raise ChromvizError(
-                "a split by chromosome needs chromosomes to validate and to test on"
-            )
-        if self.file is not None and self.valid:
+        if self.file is not None and (self.valid or self.test):
             raise ChromvizError("give a split file, or chromosomes to split by, not both")
+        if bool(self.valid) != bool(self.test):
+            lacking = "validate" if self.test else "test"
+            raise ChromvizError(
+                f"a split by chromosome needs chromosomes to validate and to test on; those to "
+                f"{lacking} on are missing"
+            )
         tested = {name.removeprefix("chr") for name in self.test}
         both = [name for name in self.valid if name.removeprefix("chr") in tested]
         if both:

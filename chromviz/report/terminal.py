@@ -23,7 +23,7 @@ def plain_table(title: str, columns: list[str], rows: list[list[str]]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for place, name in enumerate(columns):
         numeric = all(_is_number(row[place]) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", no_wrap=place == 0)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(entry) for entry in row))
     return table

@@ -115,9 +115,12 @@ def test_small_dataset_by_hand(inputs):
         "1 genes lie on a chromosome that the tracks lack (AWAY at chrX:100, for instance); they "
         "have no data, and are kept",
         "bins without data, of 6 windows: zeta 16.7 %, alpha 20.8 %",
-        "of the genes that models use, 2 are ON and 1 OFF",
+        "of the genes that models use, 2 are ON (expression > median of the cell: 2 RPKM), 1 OFF",
         "warning: models use 3 of 9 genes (33.3 %): what holds for them need not hold for the "
         "others, and intervals will be wide",
+        "warning: split: train 1 (1 ON, 0 OFF), valid 1 (1 ON, 0 OFF), test 1 (0 ON, 1 OFF); fewer "
+        "than 10 of a state in train and valid and test: what is chosen or measured on so few is "
+        "mostly chance",
     ]
     kept = [item["message"] for item in json.loads(dataset.attrs["preflight"])]
     assert kept == [line.removeprefix("warning: ") for line in notes]
@@ -327,6 +330,22 @@ def test_split_rules(inputs, tmp_path):
     assert "leaves no gene that models use in valid" in refusal(inputs, split=by_chromosome)
 
 
+def test_genes_in_no_part_of_a_split_are_left_out_for_that(inputs, tmp_path):
+    lines = "A\ttrain\nB\tvalid\nOPEN\ttest\n"
+    (tmp_path / "split.tsv").write_text(lines)
+    whole, _ = run(inputs, missing="zero", split=SplitRule(file=tmp_path / "split.tsv"))
+    reason = dict(zip(whole["gene"].values, whole["reason"].values, strict=True))
+    assert reason["GAP"] == "in no part of the split given by split.tsv"
+    assert reason["A"] == ""
+    assert schema.gene_counts(whole)["used"] == 3
+
+
+def test_few_reads_and_gene_lists_are_noticed(inputs, tmp_path):
+    few = write_reads(tmp_path / "few.bed", [("chr1", 80, 120, "+"), ("chr1", 500, 501, "+")])
+    _, notes = run(inputs, signal={"zeta": inputs["signal"]["zeta"], "few": few})
+    assert any(line.startswith("warning: few has fewer reads than there are") for line in notes)
+
+
 def test_chromosomes_by_other_names_are_said(inputs, tmp_path):
     plain, _ = run(inputs)
     renamed = inputs["genes"].read_text().replace("chr", "")
@@ -430,7 +449,7 @@ def test_other_windows_marks_and_organisms(tmp_path):
     assert (dataset["chrom"].values == "chrIV").all()
     messages = [str(finding) for finding in findings]
     assert "chromosome sizes are those of sacCer3" in messages
-    assert "the genes' chromosome IV is named chrIV, as in sacCer3" in messages
+    assert "the genes' chromosomes are renamed as in sacCer3: IV to chrIV" in messages
     # The bin that starts at the TSS, of a plus and of a minus gene.
     signal = dataset["signal"].values[:, 0]
     with pyBigWig.open(str(files["mark0"])) as track:

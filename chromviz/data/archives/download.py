@@ -423,7 +423,7 @@ def _unreachable(target: _Target, problem: str) -> ChromvizError:
     return ChromvizError(
         f"cannot fetch {target.path.name}: {urlsplit(target.url).netloc} does not answer "
         f"({problem}); "
-        + (f"{kept / _MB:,.1f} MB are kept for the next run. " if kept else "")
-        + "Check the network and run the same command again, give --base-url for a mirror, or "
+        + (f"{kept / _MB:,.1f} MB are kept for the next run; " if kept else "")
+        + "check the network and run the same command again, give --base-url for a mirror, or "
         f"fetch {target.url} elsewhere and copy it to {target.path}"
     )

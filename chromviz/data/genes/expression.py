@@ -18,6 +18,7 @@ from chromviz.data.genes.expression_columns import (
     parse_number,
     unit_of,
 )
+from chromviz.data.genes.ids import NO_NAME
 from chromviz.data.text import read_lines
 from chromviz.errors import ChromvizError
 
@@ -103,7 +104,7 @@ def read_expression(path: Path, cell: str, *, column: str | None = None) -> Expr
     else:
         rows, at, name, first = lines[begin:], 1, "", begin + 1
         notes.append(f"{path.name}: no column names; its second column is read as the expression")
-    values, every, summaries = _read_rows(rows, first, split, len(header), at, path)
+    values, every, summaries, nameless = _read_rows(rows, first, split, len(header), at, path)
     if np.isnan(every).all():
         raise ChromvizError(
             f"{path}: the column {name or 2} holds no value; give a table of genes by cell types "
@@ -114,6 +115,8 @@ def read_expression(path: Path, cell: str, *, column: str | None = None) -> Expr
             f"{path.name}: {summaries} rows that begin with {_SUMMARY} count reads of no gene and "
             "are left out"
         )
+    if nameless:
+        notes.append(f"{path.name}: {nameless:,} rows name no gene (NA) and are left out")
     unit = unit_of(header if named else [], name, path, every)
     series = pd.Series(values, dtype="float64", name=name)
     return Expression(series, every, unit, name, notes + _remarks(every, unit, path))
@@ -158,19 +161,23 @@ def _read_rows(
     width: int,
     column: int,
     path: Path,
-) -> tuple[dict[str, float], np.ndarray, int]:
-    """Return the values by gene and of every row, and how many rows were no gene's."""
+) -> tuple[dict[str, float], np.ndarray, int, int]:
+    """Return the values by gene and of every row, and how many rows were no gene's or nameless."""
     first_line: dict[str, int] = {}
     values: dict[str, float] = {}
     every = []
-    summaries = 0
+    summaries = nameless = 0
     for number, line in enumerate(rows, start=first):
         if not line.strip():
             continue
         if line.startswith(_SUMMARY):
             summaries += 1
             continue
-        gene, value = _parse(split(line), number, width, column, path)
+        fields = split(line)
+        if fields and fields[0] in NO_NAME:
+            nameless += 1
+            continue
+        gene, value = _parse(fields, number, width, column, path)
         every.append(value)
         if gene not in values:
             values[gene] = value
@@ -180,7 +187,7 @@ def _read_rows(
                 f"{path}: gene {gene} has {values[gene]:g} on line {first_line[gene]} and "
                 f"{value:g} on line {number}; keep one of them"
             )
-    return values, np.array(every, dtype=np.float64), summaries
+    return values, np.array(every, dtype=np.float64), summaries, nameless
 
 
 def _parse(
@@ -198,9 +205,14 @@ def _parse(
         )
     value = parse_number(fields[column])
     if value is None:
+        comma = parse_number(fields[column].replace(",", ".")) is not None
+        remedy = (
+            "write decimals with a point"
+            if comma
+            else "leave the cell empty, or write NA, where the value is unknown"
+        )
         raise ChromvizError(
-            f"{where}, gene {gene}: {fields[column]!r} is not a number; leave the cell empty, or "
-            "write NA, where the value is unknown"
+            f"{where}, gene {gene}: {fields[column]!r} is not a finite number; {remedy}"
         )
     long = _FIRST_NAME.match(gene)
     return long[1] if long else gene, value

@@ -201,11 +201,12 @@ def _no_column(header: Sequence[str], cell: str, path: Path) -> str:
 
 def _offer(header: Sequence[str], wanted: str) -> str:
     """Return the columns nearest to a name, or the first, and how to name one."""
-    names = {name.lower(): name for name in header[1:]}
-    near = difflib.get_close_matches(wanted.lower(), names, n=3, cutoff=0.5)
-    listed = [names[name] for name in near] or list(header[1:6])
-    more = "" if near or len(header) <= 6 else ", ..."
+    names = [name for name in header[1:] if not is_descriptive(name)]
+    lowered = {name.lower() for name in names}
+    near = difflib.get_close_matches(wanted.lower(), lowered, n=3, cutoff=0.5)
+    listed = [name for name in names if name.lower() in near] or names[:5]
+    more = "" if near or len(names) <= 5 else ", ..."
     return (
-        f"nearest of its {len(header) - 1}: {', '.join(listed) or 'none'}{more}; name one with "
+        f"nearest of its {len(names)}: {', '.join(listed) or 'none'}{more}; name one with "
         "--expression-column"
     )

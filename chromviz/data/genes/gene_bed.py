@@ -35,14 +35,20 @@ def _parse(line: str, number: int, path: Path) -> Entry:
     where = f"{path}, line {number}"
     fields = line.rstrip("\t ").split("\t")
     if len(fields) < 6:
+        spaced = " with spaces between them, not tabs" if len(line.split()) >= 6 else ""
         raise ChromvizError(
-            f"{where}: it has no strand column ({len(fields)} tab-separated columns); "
+            f"{where}: it has no strand column ({len(fields)} tab-separated columns{spaced}); "
             "give BED6: chrom, start, end, name, score, strand"
         )
     chrom, first, last, name, _, strand = (text.strip() for text in fields[:6])
     gene, _, symbol = name.partition("|")
     if not chrom or not gene:
         raise ChromvizError(f"{where}: the {'gene id' if chrom else 'chromosome'} is empty")
+    if first.isalpha() and last.isalpha():
+        raise ChromvizError(
+            f"{where}: it names columns ({first!r}, {last!r}), which BED does not; remove it, and "
+            "give BED6: chrom, start, end, name, score, strand"
+        )
     start = coordinate(first, f"{where}, gene {gene}")
     end = coordinate(last, f"{where}, gene {gene}")
     if end <= start:

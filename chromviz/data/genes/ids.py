@@ -19,6 +19,9 @@ _VERSIONED = re.compile(
 )
 _TRANSCRIPT = re.compile(r"ENS[A-Z]*T\d+|[NX][MR]_\d+", re.ASCII)
 
+#: What stands in tables where a gene has no name.
+NO_NAME = ("NA", "N/A", "NaN", "nan", "na", "-", ".")
+
 
 def without_version(name: str) -> str:
     """Return an Ensembl, GENCODE or RefSeq id without its version, any other name as it is.
@@ -120,7 +123,8 @@ def _by_symbol(
     """Return the row of each gene's symbol (gene,), -1 where none, and whether others share it."""
     # A copy on Y has a symbol of its own in no table; what there is, is of the gene on X.
     own = [
-        "" if name.endswith("_PAR_Y") else symbol for name, symbol in zip(ids, symbols, strict=True)
+        "" if name.endswith("_PAR_Y") or symbol in NO_NAME else symbol
+        for name, symbol in zip(ids, symbols, strict=True)
     ]
     counts = Counter(own)
     found = values.index.get_indexer(pd.Index(own, dtype=object)).astype(np.int64)

@@ -168,8 +168,10 @@ def name_officially(table: pd.DataFrame, assembly: Assembly) -> tuple[pd.DataFra
     if not changed:
         return table, []
     more = f", and {len(changed) - 1} more" if len(changed) > 1 else ""
-    told = f"the genes' chromosome {changed[0][0]} is named {changed[0][1]}, as in {assembly.name}"
-    return table.assign(chrom=table["chrom"].map(names)), [told + more]
+    return table.assign(chrom=table["chrom"].map(names)), [
+        f"the genes' chromosomes are renamed as in {assembly.name}: {changed[0][0]} to "
+        f"{changed[0][1]}{more}"
+    ]
 
 
 def matching_builds(sizes: Mapping[str, int], assembly: Assembly) -> list[str]:

@@ -67,9 +67,9 @@ def test_extra_tabs_gzip_and_windows_line_ends(tmp_path):
         ("# only a comment\n", "is empty"),
         ("gene\tE004\tE005\nA\t1\t2\n", "has no column for the cell H1-hESC (E003)"),
         ("gene\tE003\tH1-hESC\te003\nA\t1\t2\t3\n", "several columns"),
-        ("gene\tE003\nA\t1\nB\tx1\n", "line 3, gene B: 'x1' is not a number"),
-        ("gene\tE003\nA\tinf\n", "line 2, gene A: 'inf' is not a number"),
-        ("gene\tE003\nA\t1_000\n", "line 2, gene A: '1_000' is not a number"),
+        ("gene\tE003\nA\t1\nB\tx1\n", "line 3, gene B: 'x1' is not a finite number"),
+        ("gene\tE003\nA\tinf\n", "line 2, gene A: 'inf' is not a finite number"),
+        ("gene\tE003\nA\t1_000\n", "line 2, gene A: '1_000' is not a finite number"),
         ("gene\tE003\nA\t1\nA\t2\n", "gene A has 1 on line 2 and 2 on line 3"),
         ("gene\tE003\nA\t1\nA\t\n", "gene A has 1 on line 2 and nan on line 3"),
         ("gene\tE003\tE004\nA\t1\n", "line 2, gene A: 2 columns where the header has 3"),
@@ -296,3 +296,16 @@ def test_damaged_tables_give_values_or_one_clear_error(tmp_path, text):
         else:
             assert math.isfinite(found.threshold)
             assert np.isfinite(found.values.dropna()).all()
+
+
+def test_rows_that_name_no_gene_are_left_out_and_counted(tmp_path):
+    path = write(tmp_path, "symbol\tE003\nNA\t1\nA\t2\nNA\t3\n-\t4\nB\t6\n")
+    found = read_expression(path, "E003")
+    assert dict(found.values) == {"A": 2, "B": 6}
+    assert found.threshold == 4
+    assert "rpkm.tsv: 3 rows name no gene (NA) and are left out" in found.notes
+
+
+def test_a_decimal_comma_is_told_as_one(tmp_path):
+    message = refusal(write(tmp_path, "gene\tE003\nA\t0,353\n"))
+    assert "'0,353' is not a finite number; write decimals with a point" in message

@@ -181,10 +181,10 @@ def test_official_names():
     table = pd.DataFrame({"gene": ["A", "B", "C"], "chrom": ["1", "chr2", "scaffold7"]})
     named, notes = name_officially(table, TOY)
     assert named["chrom"].tolist() == ["chr1", "chr2", "scaffold7"]
-    assert notes == ["the genes' chromosome 1 is named chr1, as in toy"]
+    assert notes == ["the genes' chromosomes are renamed as in toy: 1 to chr1"]
     assert table["chrom"].tolist() == ["1", "chr2", "scaffold7"]
     _, notes = name_officially(table.replace("chr2", "2"), TOY)
-    assert notes == ["the genes' chromosome 1 is named chr1, as in toy, and 1 more"]
+    assert notes == ["the genes' chromosomes are renamed as in toy: 1 to chr1, and 1 more"]
     assert name_officially(named, TOY) == (named, [])
     assert "the genes spell one chromosome in two ways" in refusal(
         name_officially, table.replace("chr2", "chr1"), TOY
