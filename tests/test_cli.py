@@ -4,16 +4,21 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pyBigWig
 import pytest
+import torch
 
 from chromviz import schema
 from chromviz.cli import main
+from chromviz.data.archives.catalog import remote_files
+from chromviz.models.checkpoint import load_model
 from chromviz.vocabulary import MARKS, Window
 from tests.conftest import make_dataset
 from tests.data.roadmap import roadmap_files
+from tests.models.test_foreign import released
 from tests.server import serve
 
 
@@ -366,3 +371,25 @@ def test_fetch_then_compare_is_table_3(run, tmp_path):
     assert "0.2238" in done.stdout  # the paper's value stands beside ours
     done = run("fetch", "--cell", "K562", "--out", "new", "--base-url", mirror.url, "--quiet")
     refused(done, "no connection", mirror.url)
+
+
+def test_models_import(run, tmp_path):
+    torch.save(released().state_dict(), tmp_path / "model.pt")
+    done = run("models", "import", "model.pt", "--cell", "K562", "--out", "kept", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "trained elsewhere, from" in done.stdout
+    assert load_model(tmp_path / "kept" / "E123.attentivechrome-released").card.cell == "E123"
+    (tmp_path / "model.pt").write_bytes(b"no checkpoint")
+    done = run("models", "import", "model.pt", "--cell", "K562", "--out", "new", cwd=tmp_path)
+    refused(done, "model.pt")
+    assert not (tmp_path / "new").exists()
+
+
+def test_models_import_by_cell_holds_the_archive_to_its_checksum(run, tmp_path):
+    (remote,) = remote_files("E123", ["weights"])
+    with serve() as mirror:
+        path = f"/{urlsplit(remote.url).netloc}{urlsplit(remote.url).path}"
+        mirror.files[path] = b"not these weights"
+        options = ("--out", "kept", "--base-url", mirror.url, "--quiet")
+        done = run("models", "import", "--cell", "K562", *options, cwd=tmp_path)
+    refused(done, "MD5")

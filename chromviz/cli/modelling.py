@@ -60,9 +60,15 @@ def train(
     show(Text("\n".join(lines)), {"stem": str(stem), **asdict(fitted.card)}, as_json)
 
 
-@app.command(name="models")
-def list_models(as_json: Json = False) -> None:
+models_app = typer.Typer(help="List the architectures, or import trained weights.")
+app.add_typer(models_app, name="models")
+
+
+@models_app.callback(invoke_without_command=True)
+def list_models(context: typer.Context, as_json: Json = False) -> None:
     """List the architectures."""
+    if context.invoked_subcommand is not None:
+        return
     from chromviz.models import models
     from chromviz.report.terminal import plain_table
 
@@ -73,3 +79,32 @@ def list_models(as_json: Json = False) -> None:
     ]
     records = [dict(zip(columns, row, strict=True)) for row in rows]
     show(plain_table("Models", columns, rows), records, as_json)
+
+
+@models_app.command(name="import")
+def import_weights(
+    cell: Cell,
+    out: Annotated[Path, typer.Option(help="Folder for the model.")],
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="A released AttentiveChrome checkpoint. Default: fetch the cell's."),
+    ] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="A mirror to fetch from: it has each file at URL/HOST/PATH.")
+    ] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Bring weights trained elsewhere into chromviz's format; nothing in the file is run."""
+    from dataclasses import asdict
+
+    from chromviz import provenance
+    from chromviz.models.checkpoint import save_model
+    from chromviz.recipes.trained import describe, import_released
+
+    with provenance.output_folder(out), Live(quiet) as live:
+        model = import_released(cell, file, out, base_url=base_url, reporter=live.reporter)
+        stem = out / f"{model.card.cell}.{model.card.name}"
+        save_model(model, stem)
+    lines = [describe(model), f"model in {stem}.safetensors and .json"]
+    show(Text("\n".join(lines)), {"stem": str(stem), **asdict(model.card)}, as_json)

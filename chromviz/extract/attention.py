@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def alpha(job: Job) -> Found:
-    """Return α (gene, mark, bin).
+    """Return α (gene, mark, bin), or (gene, bin) of a model that does not separate marks.
 
     Raises
     ------
     ChromvizError
         If the model's α has another shape, or does not sum to 1 over bins.
     """
-    return _collect(job, "alpha", job.signal.shape)
+    return _collect(job, "alpha", (("gene", "mark", "bin"), ("gene", "bin")))
 
 
 def beta(job: Job) -> Found:
@@ -34,13 +34,18 @@ def beta(job: Job) -> Found:
     ChromvizError
         If the model has none, or it has another shape or does not sum to 1 over marks.
     """
-    return _collect(job, "beta", job.signal.shape[:2])
+    return _collect(job, "beta", (("gene", "mark"),))
 
 
-def _collect(job: Job, name: str, shape: tuple[int, ...]) -> Found:
-    """Run the model over the genes and keep one of its attentions, with the logits."""
+def _collect(job: Job, name: str, allowed: tuple[tuple[str, ...], ...]) -> Found:
+    """Run the model over the genes and keep one of its attentions, with the logits.
+
+    The first batch decides which of the `allowed` dimensions it has.
+    """
     module = cast("Any", job.module)
-    weight = np.empty(shape, dtype=np.float32)
+    sizes = dict(zip(("gene", "mark", "bin"), job.signal.shape, strict=True))
+    shapes = {tuple(sizes[dim] for dim in dims[1:]): dims for dims in allowed}
+    weight = np.empty(0, dtype=np.float32)
     logit = np.empty(len(job.signal), dtype=np.float32)
     with torch.inference_mode():
         for rows, batch in batches(
@@ -50,11 +55,15 @@ def _collect(job: Job, name: str, shape: tuple[int, ...]) -> Found:
             found = getattr(attention, name)
             if found is None:
                 raise ChromvizError(f"{type(module).__name__} gives no {name}")
-            if found.shape != (len(batch), *shape[1:]):
+            if found.shape not in [(len(batch), *shape) for shape in shapes]:
+                expected = " or ".join(str((len(batch), *shape)) for shape in shapes)
                 raise ChromvizError(
                     f"{type(module).__name__}'s {name} has the shape {tuple(found.shape)}; "
-                    f"expected {(len(batch), *shape[1:])}"
+                    f"expected {expected}"
                 )
+            if rows.start == 0:
+                shapes = {shape: shapes[shape] for shape in [tuple(found.shape[1:])]}
+                weight = np.empty((len(logit), *found.shape[1:]), dtype=np.float32)
             weight[rows] = found.cpu().numpy()
             output = module(batch) if attention.logit is None else attention.logit
             logit[rows] = one_a_gene(output, len(batch)).cpu().numpy()
@@ -64,4 +73,4 @@ def _collect(job: Job, name: str, shape: tuple[int, ...]) -> Found:
             f"{type(module).__name__}'s {name} is not attention: it sums to "
             f"{sums.min():.3g} to {sums.max():.3g}, not to 1"
         )
-    return Found(weight, logit)
+    return Found(weight, logit, dims=next(iter(shapes.values())))

@@ -58,19 +58,22 @@ class Found:
     Parameters
     ----------
     weight
-        With the axes of the method's ``dims``.
+        With the axes of `dims`.
     logit
         (gene,), where the method met it on its way.
     delta
         (gene,), completeness error in logits, where the method has one.
     notes
         More attributes for the attribution.
+    dims
+        Axes of this weight, where the model decides them; the method's if None.
     """
 
     weight: np.ndarray
     logit: np.ndarray | None = None
     delta: np.ndarray | None = None
     notes: Mapping[str, str | float] | None = None
+    dims: tuple[str, ...] | None = None
 
 
 def serves(method: Method, model: TrainedModel | nn.Module | None) -> str:
@@ -167,7 +170,7 @@ def extract(
             found = chosen.function()(job)
     attribution = build_attribution(
         found.weight,
-        chosen.dims,
+        found.dims or chosen.dims,
         dataset,
         method=chosen.name,
         parameters=settings,

@@ -73,6 +73,36 @@ def _lstm_alpha_beta(n_marks: int, n_bins: int) -> nn.Module:
     return LSTMAlphaBeta(n_marks, n_bins)
 
 
+def _lstm_attn(n_marks: int, n_bins: int) -> nn.Module:
+    from chromviz.models.joint import JointLSTMAttention
+
+    return JointLSTMAttention(n_marks, n_bins)
+
+
+def _lstm(n_marks: int, n_bins: int) -> nn.Module:
+    from chromviz.models.joint import JointLSTM
+
+    return JointLSTM(n_marks, n_bins)
+
+
+def _cnn_attn(n_marks: int, n_bins: int) -> nn.Module:
+    from chromviz.models.convolutional import CNNAttention
+
+    return CNNAttention(n_marks, n_bins)
+
+
+def _cnn_alpha_beta(n_marks: int, n_bins: int) -> nn.Module:
+    from chromviz.models.convolutional import CNNAlphaBeta
+
+    return CNNAlphaBeta(n_marks, n_bins)
+
+
+def _attentivechrome_released(n_marks: int, n_bins: int) -> nn.Module:
+    from chromviz.models.foreign import ReleasedAttentiveChrome
+
+    return ReleasedAttentiveChrome(n_marks, n_bins)
+
+
 def _deepchrome(n_marks: int, n_bins: int) -> nn.Module:
     from chromviz.models.deepchrome import DeepChrome
 
@@ -92,6 +122,18 @@ _BUILT_IN = (
         2e-3,
         ("attentivechrome",),
     ),
+    ModelSpec(
+        "attentivechrome-released",
+        "AttentiveChrome as released (raw counts)",
+        _attentivechrome_released,
+        ("alpha", "beta"),
+        "the authors' second release, in PyTorch: LSTM-α,β without a transform",
+        2e-4,
+    ),
+    ModelSpec("lstm-attn", "LSTM-Attn", _lstm_attn, ("alpha",), _PAPER, 4e-3),
+    ModelSpec("lstm", "LSTM", _lstm, (), _PAPER, 2e-3),
+    ModelSpec("cnn-attn", "CNN-Attn", _cnn_attn, ("alpha",), _PAPER, 1e-3),
+    ModelSpec("cnn-alpha-beta", "CNN-α,β", _cnn_alpha_beta, ("alpha", "beta"), _PAPER, 2e-3),
     ModelSpec(
         "deepchrome",
         "DeepChrome (CNN)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from chromviz.models.layers import Attention, InputTransform, SoftAttention
+from chromviz.models.layers import Attention, InputTransform, SoftAttention, draw_uniform
 from chromviz.models.recurrent import BidirectionalLSTM
 
 #: Embedding sizes of the paper (section 5, "Model Hyperparameters"): d and d'.
@@ -26,7 +26,7 @@ class BinLevel(nn.Module):
 
     def __init__(self, n_marks: int) -> None:
         super().__init__()
-        self.transform = InputTransform(n_marks)
+        self.transform: nn.Module = InputTransform(n_marks)
         self.lstm = BidirectionalLSTM(n_marks, 1, BIN_HIDDEN)
         self.attention = SoftAttention(n_marks, BIN_HIDDEN)
 
@@ -40,7 +40,8 @@ class BinLevel(nn.Module):
 class LSTMAlpha(nn.Module):
     """LSTM-α: the bin level, then the marks' vectors concatenated into a two-layer MLP.
 
-    The paper does not give the MLP's hidden size; here it is 2 d = 64, with a ReLU.
+    The paper does not give the MLP's hidden size; here it is 2 d = 64, with a ReLU. 65,729
+    parameters for 5 × 100.
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ class LSTMAlpha(nn.Module):
         draw_uniform(self)
 
     @property
-    def transform(self) -> InputTransform:
+    def transform(self) -> nn.Module:
         """What the network does to the signal first."""
         return self.bins.transform
 
@@ -81,7 +82,7 @@ class LSTMAlphaBeta(nn.Module):
     """LSTM-α,β, AttentiveChrome: the bin level, then an LSTM and a β over the marks.
 
     Algorithm S:1: s_j = [LSTM(m_j), reversed LSTM(m_j)] of size 2 d' = 32 over the marks in their
-    order, v = Σ_j β_j s_j, and a linear layer gives the logit. 55,681 parameters with five marks,
+    order, v = Σ_j β_j s_j, and a linear layer gives the logit. 55,681 parameters for 5 × 100,
     as in the released network.
 
     Parameters
@@ -99,7 +100,7 @@ class LSTMAlphaBeta(nn.Module):
         draw_uniform(self)
 
     @property
-    def transform(self) -> InputTransform:
+    def transform(self) -> nn.Module:
         """What the network does to the signal first."""
         return self.bins.transform
 
@@ -117,9 +118,3 @@ class LSTMAlphaBeta(nn.Module):
         """Return β (batch, mark) and the logit (batch,) for m (mark, 2 d, batch)."""
         whole, beta = self.mark_attention(self.lstm(vectors.unsqueeze(1)))
         return beta[:, 0].t(), self.output(whole[0].t()).squeeze(-1)
-
-
-def draw_uniform(module: nn.Module) -> None:
-    """Draw all parameters from U(-0.1, 0.1), as the released AttentiveChrome does."""
-    for parameter in module.parameters():
-        nn.init.uniform_(parameter, -0.1, 0.1)

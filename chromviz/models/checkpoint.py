@@ -16,6 +16,8 @@ from chromviz import provenance
 from chromviz.errors import ChromvizError, first_line
 from chromviz.models import find_model
 
+_SAME_UNIT = {"read counts": "reads", "counts": "reads"}
+
 #: Raised whenever a change to training changes its results, so that older models are not reused.
 RECIPE_VERSION = 1
 
@@ -23,6 +25,8 @@ RECIPE_VERSION = 1
 @dataclass(frozen=True)
 class Card:
     """What a trained model is and where it comes from.
+
+    One that was trained elsewhere has empty or None for what nobody recorded.
 
     Parameters
     ----------
@@ -44,7 +48,7 @@ class Card:
     weights_hash
         SHA-256 over all parameters and buffers.
     stamp
-        Command, versions, time.
+        Command, versions, time; ``source_file`` and ``source_sha256`` of an imported one.
     """
 
     name: str
@@ -56,7 +60,7 @@ class Card:
     simulated: int
     dataset_hash: str
     settings: dict[str, float | int | None]
-    seed: int
+    seed: int | None
     device: str
     genes: dict[str, int]
     metrics: dict[str, float | None]
@@ -161,6 +165,13 @@ def check_input(card: Card, dataset: xr.Dataset) -> None:
         raise ChromvizError(
             f"the model {card.name} reads {card.n_bins} bins of {card.bin_width} bp; "
             f"{dataset.attrs['cell']} has {bins[0]} of {bins[1]} bp"
+        )
+
+    units = [str(card.signal_unit), str(dataset.attrs["signal_unit"])]
+    if all(units) and len({_SAME_UNIT.get(unit, unit) for unit in units}) > 1:
+        raise ChromvizError(
+            f"the model {card.name} reads {units[0]}; {dataset.attrs['cell']} holds {units[1]}, "
+            "which means something else to it"
         )
 
 

@@ -41,16 +41,17 @@ class DeepChrome(nn.Module):
         self.convolution = nn.Sequential(
             nn.Conv1d(n_marks, CHANNELS, KERNEL), nn.ReLU(), nn.MaxPool1d(POOL), nn.Dropout(0.5)
         )
-        self.mlp = nn.Sequential(
-            nn.Linear(CHANNELS * positions, 625),
-            nn.ReLU(),
-            nn.Linear(625, 125),
-            nn.ReLU(),
-            nn.Linear(125, 2),
-        )
+        self.mlp = classifier(CHANNELS * positions)
 
     def forward(self, signal: torch.Tensor) -> torch.Tensor:
         """Return the logit of ON (batch,), for signal (batch, mark, bin)."""
         outputs = self.mlp(self.convolution(self.transform(signal)).flatten(1))
         logit: torch.Tensor = outputs[:, 1] - outputs[:, 0]
         return logit
+
+
+def classifier(features: int) -> nn.Sequential:
+    """Return DeepChrome's MLP, features → 625 → 125 → 2 with ReLU."""
+    return nn.Sequential(
+        nn.Linear(features, 625), nn.ReLU(), nn.Linear(625, 125), nn.ReLU(), nn.Linear(125, 2)
+    )

@@ -62,19 +62,22 @@ class SoftAttention(nn.Module):
     """Soft attention over steps, one context vector a group (section 3, α- and β-attention).
 
     α_t = exp(w·h_t) / Σ_i exp(w·h_i) and m = Σ_t α_t h_t, where h_t is the forward state at t
-    above the backward state at t.
+    above the backward state at t; of a convolution there is one state at t, and no backward one.
 
     Parameters
     ----------
     groups
         Number of context vectors.
     hidden
-        Size of a state in one direction; a context vector has twice that.
+        Size of a state in one direction.
+    directions
+        2 for states of a bidirectional LSTM, 1 for those of a convolution; a context vector has
+        `directions` times `hidden` entries.
     """
 
-    def __init__(self, groups: int, hidden: int) -> None:
+    def __init__(self, groups: int, hidden: int, directions: int = 2) -> None:
         super().__init__()
-        self.context = nn.Parameter(torch.empty(groups, 2 * hidden))
+        self.context = nn.Parameter(torch.empty(groups, directions * hidden))
         nn.init.uniform_(self.context, -0.1, 0.1)
 
     def forward(self, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -83,16 +86,26 @@ class SoftAttention(nn.Module):
         Parameters
         ----------
         states
-            (step, 2, group, hidden, batch); the backward ones by step from the last.
+            (step, direction, group, hidden, batch); the backward ones, where there are any, by
+            step from the last.
 
         Returns
         -------
         tuple of torch.Tensor
-            The weighted sum (group, 2 * hidden, batch) and the weights (step, group, batch).
+            The weighted sum (group, direction * hidden, batch) and the weights
+            (step, group, batch).
         """
-        context = torch.stack(self.context.chunk(2, 1)).unsqueeze(2)
-        forwards, backwards = (context @ states).squeeze(3).unbind(1)
-        weights = torch.softmax(forwards + backwards.flip(0), 0)
-        both = torch.stack([weights, weights.flip(0)], 1)
-        summed = (both.unsqueeze(3) * states).sum(0)
-        return torch.cat([summed[0], summed[1]], 1), weights
+        directions = states.shape[1]
+        context = torch.stack(self.context.chunk(directions, 1)).unsqueeze(2)
+        forwards, *backwards = (context @ states).squeeze(3).unbind(1)
+        scores = forwards + backwards[0].flip(0) if backwards else forwards
+        weights = torch.softmax(scores, 0)
+        by_direction = torch.stack([weights, weights.flip(0)][:directions], 1)
+        summed = (by_direction.unsqueeze(3) * states).sum(0)
+        return torch.cat(list(summed), 1), weights
+
+
+def draw_uniform(module: nn.Module) -> None:
+    """Draw all parameters from U(-0.1, 0.1), as the released AttentiveChrome does."""
+    for parameter in module.parameters():
+        nn.init.uniform_(parameter, -0.1, 0.1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -182,10 +182,21 @@ def compare(
     found = {(method, name): explain(method, fitted.get(name)) for method, name in plan}
     table = _table(folder, list(found.values()), dataset, n_bootstrap, seed)
 
-    shown = _shown_model(list(fitted))
+    def alpha_of(name: str) -> xr.Dataset:
+        kept = found.get(("alpha", name))
+        return explain("alpha", fitted[name]) if kept is None else kept
+
+    attending = _attending(fitted)
+    alphas = map(alpha_of, attending)
+    shown = next((alpha for alpha in alphas if "mark" in alpha["weight"].dims), None)
+    if shown is None and attending:
+        reporter.say(
+            "no Figures 2a and 2b: they show an α for each mark, and "
+            f"{' and '.join(attending)} attend{'s' if len(attending) == 1 else ''} to the bins of "
+            "all marks together"
+        )
     if shown is not None:
-        alpha = found.get(("alpha", shown))
-        profiles = weight_profiles(explain("alpha", fitted[shown]) if alpha is None else alpha)
+        profiles = weight_profiles(shown)
         _write_figure2a(folder, profiles)
         _write_figure2b(folder, profiles, coverage_profile(dataset), dataset)
     if position is not None:
@@ -276,10 +287,10 @@ def _table(
     return table
 
 
-def _shown_model(names: Sequence[str]) -> str | None:
-    """Return the model whose α Figures 2a and 2b show: AttentiveChrome, or the first with α."""
+def _attending(names: Iterable[str]) -> list[str]:
+    """Return the models with an α; AttentiveChrome, whose α Figures 2a and 2b show, first."""
     attending = [name for name in names if "alpha" in find_model(name).attends]
-    return BETA_MODEL if BETA_MODEL in attending else next(iter(attending), None)
+    return sorted(attending, key=lambda name: name != BETA_MODEL)
 
 
 def _write_figure2a(folder: ResultFolder, profiles: pd.DataFrame) -> None:

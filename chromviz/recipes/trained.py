@@ -16,10 +16,13 @@ import xarray as xr
 from joblib.externals.loky import get_reusable_executor
 
 from chromviz import provenance
+from chromviz.data.names import cell_name
 from chromviz.models import find_model
 from chromviz.models.checkpoint import TrainedModel, load_model, save_model, training_key
+from chromviz.models.foreign import import_attentivechrome
 from chromviz.models.training import Settings, train
 from chromviz.progress import SILENT, Reporter
+from chromviz.recipes.fetch import fetch
 from chromviz.schema import dataset_hash
 
 #: Environment variable that moves the cache.
@@ -181,9 +184,47 @@ def _stem(name: str, dataset: xr.Dataset, settings: Settings, seed: int, device:
 def describe(model: TrainedModel) -> str:
     """Return one line about a trained model for people."""
     metrics = model.card.metrics
+    if metrics.get("epochs") is None:
+        return (
+            f"{model.card.name} for {model.card.cell}: trained elsewhere, from "
+            f"{model.card.stamp['source_file']}; its AUC is not known"
+        )
     test = metrics["test_auc"]
     return (
         f"{model.card.name} on {model.card.cell}: {metrics['epochs']:.0f} epochs in "
         f"{metrics['seconds']:.0f} s, validation AUC {metrics['valid_auc']:.3f}, "
         f"test AUC {'undefined' if test is None else format(test, '.3f')}"
     )
+
+
+def import_released(
+    cell: str,
+    file: Path | None,
+    folder: Path,
+    *,
+    base_url: str | None = None,
+    reporter: Reporter = SILENT,
+) -> TrainedModel:
+    """Import a released AttentiveChrome, from a file or from the archive.
+
+    Parameters
+    ----------
+    cell
+        EID or common name of what it was trained on.
+    file
+        The checkpoint; None to fetch the cell type's.
+    folder
+        Where a fetched checkpoint goes, below ``raw``.
+    base_url, reporter
+        As for :func:`chromviz.recipes.fetch.fetch`.
+
+    Raises
+    ------
+    ChromvizError
+        If there are none for the cell type, or the file is no such checkpoint.
+    """
+    name = cell_name(cell)
+    if file is None:
+        found = fetch([name], ["weights"], folder, base_url=base_url, reporter=reporter)
+        file = found.find("weights", name)[0].path
+    return import_attentivechrome(file, cell=name)

@@ -84,7 +84,8 @@ def table3(
         Columns ``cell, model, method, mark, track, estimate, ci_low, ci_high, n_genes,
         n_reference_genes, paper, simulated, gene_set, note, missing``, a row an attribution, in
         order.
-        ``estimate`` is NaN where r is undefined, and ``note`` says why.
+        ``estimate`` is NaN where r is undefined, and ``note`` says why. A weight over (gene, bin)
+        stands for `mark` as for every other, and ``note`` says that too.
 
     Raises
     ------
@@ -100,7 +101,8 @@ def table3(
     rows = []
     for attribution, side, (low, high) in zip(attributions, sides, intervals, strict=True):
         model, method = str(attribution.attrs["model"]), str(attribution.attrs["method"])
-        note = _undefined(side)
+        undefined = _undefined(side)
+        note = "; ".join(filter(None, (undefined, _jointly(attribution, mark))))
         by_class = side.rows is None
         gene_set = "none (class)" if by_class else ("predicted ON" if model else "labelled ON")
         rows.append(
@@ -110,9 +112,9 @@ def table3(
                 "method": method,
                 "mark": mark,
                 "track": track,
-                "estimate": np.nan if note else pearson(side.profile(), reference.profile()),
-                "ci_low": np.nan if note else low,
-                "ci_high": np.nan if note else high,
+                "estimate": np.nan if undefined else pearson(side.profile(), reference.profile()),
+                "ci_low": np.nan if undefined else low,
+                "ci_high": np.nan if undefined else high,
                 "n_genes": pd.NA if side.rows is None else len(side.rows),
                 "n_reference_genes": len(reference.values),
                 "paper": published.get((method, model, str(dataset.attrs["cell"])), np.nan),
@@ -220,6 +222,15 @@ def _undefined(side: _Side) -> str:
     if np.ptp(side.profile()) == 0:
         return "r undefined: the weights are the same in every bin"
     return ""
+
+
+def _jointly(attribution: xr.Dataset, mark: str) -> str:
+    """Return whose weights are those of all marks together, or an empty string."""
+    if "mark" in attribution["weight"].dims:
+        return ""
+    method, model = attribution.attrs["method"], attribution.attrs["model"]
+    whose = f"{method} of {model}" if model else method
+    return f"{whose}: weights over the bins of all marks together, not of {mark} alone"
 
 
 def _bootstrap(

