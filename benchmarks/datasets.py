@@ -94,7 +94,8 @@ def main() -> None:
         from chromviz.data.simulate import simulate
 
         write_split(folder)
-        dataset = simulate("E123", n_genes=19_800)
+        # As one that was prepared: without the simulator's truth.
+        dataset = simulate("E123", n_genes=19_800).drop_vars(["truth", "decoy"])
         schema.save_dataset(dataset, folder / "E123.nc")
         split = best(lambda: read_deepchrome(folder / "E003", "E003"))
         opened = best(lambda: schema.load_dataset(folder / "E123.nc"))
