@@ -18,14 +18,13 @@ import xarray as xr
 from chromviz import schema
 from chromviz.data import preflight
 from chromviz.data.choices import Choices
-from chromviz.data.genes.annotation import read_genes
 from chromviz.data.genes.ids import without_version
 from chromviz.data.measure import read_tracks, unit_of
 from chromviz.data.names import named_marks, named_units
 from chromviz.data.preflight import Finding, note, warning
-from chromviz.data.prepare import check_files, describe_use, file_record, match_levels
+from chromviz.data.prepare import check_files, describe_use, file_record, match_levels, read_table
 from chromviz.data.shapes import check_shapes
-from chromviz.data.signal.chromosomes import find_assembly, name_officially
+from chromviz.data.signal.chromosomes import find_assembly
 from chromviz.data.signal.sources import find_source
 from chromviz.errors import ChromvizError
 from chromviz.progress import Progress, silent
@@ -84,10 +83,8 @@ def join_matrices(
     check_files({"genes": genes, "expression": expression, "blacklist": choices.blacklist})
     sources = [find_source("coverage", track, where) for track, where in coverage.items()]
     build = find_assembly(assembly, chrom_sizes)
-    annotated = read_genes(genes, tss=choices.tss)
-    findings += [note("genes", line) for line in annotated.notes]
-    named, said = name_officially(annotated.table, build)
-    findings += [note("chromosomes", line) for line in said]
+    named, said_of_genes = read_table(genes, choices, build)
+    findings += said_of_genes
     table, placed = _place(matrices, named, genes)
     if not placed.all():
         findings.append(

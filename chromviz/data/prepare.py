@@ -21,7 +21,7 @@ from chromviz.data.measure import read_tracks, unit_of
 from chromviz.data.names import cell_name, named_marks, named_units
 from chromviz.data.preflight import Finding, note, warning
 from chromviz.data.shapes import check_shapes
-from chromviz.data.signal.chromosomes import find_assembly, name_officially
+from chromviz.data.signal.chromosomes import Assembly, find_assembly, name_officially
 from chromviz.data.signal.sources import find_source
 from chromviz.data.signal.windows import orient
 from chromviz.data.text import is_file
@@ -107,10 +107,8 @@ def prepare(
     sources = [find_source("signal", mark, where) for mark, where in signal.items()]
     sources += [find_source("coverage", track, where) for track, where in coverage.items()]
     build = find_assembly(assembly, chrom_sizes)
-    annotated = read_genes(genes, tss=choices.tss, biotype=choices.biotype)
-    findings += [note("genes", line) for line in annotated.notes]
-    table, said = name_officially(annotated.table, build)
-    findings += [note("chromosomes", line) for line in said]
+    table, said_of_genes = read_table(genes, choices, build)
+    findings += said_of_genes
     measured, level, said = match_levels(expression, cell, table, column)
     findings += [note("expression", line) for line in said]
     label = choices.label.label(level, measured.every)
@@ -180,6 +178,16 @@ def prepare(
         preflight=json.dumps([asdict(finding) for finding in findings]),
     )
     return dataset, findings
+
+
+def read_table(
+    genes: Path, choices: Choices, assembly: Assembly
+) -> tuple[pd.DataFrame, list[Finding]]:
+    """Read the genes, their chromosomes named as the assembly names them."""
+    annotated = read_genes(genes, tss=choices.tss, biotype=choices.biotype)
+    table, renamed = name_officially(annotated.table, assembly)
+    findings = [note("genes", line) for line in annotated.notes]
+    return table, findings + [note("chromosomes", line) for line in renamed]
 
 
 def check_files(files: Mapping[str, Path | None]) -> None:
