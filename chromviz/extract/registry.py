@@ -29,8 +29,9 @@ class Method:
         ``run(job)`` returns the weights; or where to find it, as ``"module:function"``, so that
         listing the methods imports none of their libraries.
     needs
-        What a model must have: ``"alpha"`` or ``"beta"`` (that attention), ``"gradient"`` (any
-        differentiable module), or ``""`` for a control that needs no model.
+        What a model must have: ``"alpha"`` or ``"beta"`` (that attention), ``"coefficients"`` or
+        ``"importances"`` (weights of its own), ``"gradient"`` (any differentiable module), or
+        ``""`` for a control that needs no model.
     description
         One line for people.
     dims
@@ -54,19 +55,29 @@ class Method:
         """Whether the method needs no model."""
         return not self.needs
 
-    def refusal(self, model: str, attends: Collection[str]) -> str:
-        """Return why the method cannot serve a model that attends so, empty if it can.
+    def refusal(self, model: str, gives: Collection[str]) -> str:
+        """Return why the method cannot serve a model, empty if it can.
 
         Parameters
         ----------
         model
             The model's name, for the message.
-        attends
-            Which attention it gives: any of ``"alpha"`` and ``"beta"``.
+        gives
+            What the model has, as :attr:`chromviz.models.ModelSpec.gives` lists it.
         """
-        if self.needs not in ("alpha", "beta") or self.needs in attends:
+        if self.is_control or self.needs in gives:
             return ""
-        if attends:
+        if self.needs == "gradient":
+            return (
+                f"the method {self.name!r} needs a gradient, and {model} has none: its output "
+                "jumps; use a method that does not (importances)"
+            )
+        if self.needs in ("coefficients", "importances"):
+            return (
+                f"the method {self.name!r} needs a model with {self.needs} of its own, and "
+                f"{model} has none; use a method for networks (saliency)"
+            )
+        if "alpha" in gives:
             return (
                 f"the method {self.name!r} needs attention over marks, and {model} attends over "
                 "bins only; use alpha, or lstm-alpha-beta"

@@ -83,7 +83,7 @@ def serves(method: Method, model: TrainedModel | nn.Module | None) -> str:
     if model is None:
         return f"the method {method.name!r} explains a model, and none was given"
     module, name, _ = _identify(model)
-    return method.refusal(name, _attends(module, name))
+    return method.refusal(name, _gives(module, name))
 
 
 def extract(
@@ -238,8 +238,9 @@ def _identify(model: TrainedModel | nn.Module | None) -> tuple[nn.Module | None,
     return model, type(model).__name__, weights_hash(model)
 
 
-def _attends(module: nn.Module | None, name: str) -> tuple[str, ...]:
-    """Return which attention a model gives; an unregistered one is believed until it runs."""
+def _gives(module: nn.Module | None, name: str) -> tuple[str, ...]:
+    """Return what methods may ask of a model; an unregistered one is believed until it runs."""
     if name in models():
-        return models()[name].attends
-    return ("alpha", "beta") if callable(getattr(module, "attention", None)) else ()
+        return models()[name].gives
+    attends = ("alpha", "beta") if callable(getattr(module, "attention", None)) else ()
+    return (*attends, "gradient")

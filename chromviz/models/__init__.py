@@ -4,7 +4,8 @@ A model is any ``torch.nn.Module`` that maps signal (batch, mark, bin) float32 t
 (batch,). One that attends also has ``attention(signal)``, which returns
 :class:`~chromviz.models.layers.Attention`. What a model does to its input (logarithms, scaling)
 is part of the module; a module whose ``transform`` has a ``fit(signal)`` gets the training genes'
-signal before training.
+signal before training. A model that is not trained by gradient steps is a
+:class:`~chromviz.models.fitted.Fitted`, which is given the genes once.
 
 A package adds an architecture through the entry point group ``chromviz.models``, which names a
 :class:`ModelSpec`.
@@ -40,6 +41,11 @@ class ModelSpec:
         ``build(n_marks, n_bins)`` returns an untrained module.
     attends
         Which attention it gives: any of ``"alpha"`` and ``"beta"``.
+    own
+        Which weights it has of its own, apart from any gene: any of ``"coefficients"`` (signed)
+        and ``"importances"``.
+    differentiable
+        Whether its logit has a gradient by the signal; a tree's has none.
     source
         Where it is described.
     learning_rate
@@ -53,6 +59,13 @@ class ModelSpec:
     source: str = ""
     learning_rate: float = 1e-3
     aliases: tuple[str, ...] = field(default=())
+    own: tuple[str, ...] = ()
+    differentiable: bool = True
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        """What methods may ask of it: its attention, its own weights, ``"gradient"``."""
+        return (*self.attends, *self.own, *(("gradient",) if self.differentiable else ()))
 
     def settings(self) -> Settings:
         """Return the default training settings."""

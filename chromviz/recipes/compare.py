@@ -30,7 +30,7 @@ from chromviz.recipes.gene import (
     reason_of,
     write_figure2c,
 )
-from chromviz.recipes.trained import train_missing, trained
+from chromviz.recipes.trained import Job, train_missing, trained
 from chromviz.schema import dataset_hash, find_gene, gene_counts, load_attribution, save_attribution
 from chromviz.validate import coverage_profile, table3, weight_profiles
 from chromviz.validate.agreement import reference_genes
@@ -167,9 +167,11 @@ def compare(
         "sources": dataset.attrs["sources"],
     }
     # Figure 2c's models first: they take longest, and side by side the last one should be short.
-    jobs = [(BETA_MODEL, other) for other, at in others.values() if not reason_of(other, at)]
-    jobs += [(spec.name, dataset) for spec in specs]
-    train_missing(jobs, seed=seed, device=device, reporter=reporter)
+    jobs = [
+        Job(BETA_MODEL, other, seed) for other, at in others.values() if not reason_of(other, at)
+    ]
+    jobs += [Job(spec.name, dataset, seed) for spec in specs]
+    train_missing(jobs, device=device, reporter=reporter)
     fitted = {
         spec.name: trained(spec.name, dataset, seed=seed, device=device, reporter=reporter)[0]
         for spec in specs
@@ -220,14 +222,14 @@ def _plan(specs: Sequence[ModelSpec], names: Sequence[str] | None) -> list[tuple
                 f"the method {method.name!r} gives no weights over bins, which Table 3 compares; "
                 "leave it out of --methods"
             )
-        refusals = [method.refusal(spec.name, spec.attends) for spec in specs]
+        refusals = [method.refusal(spec.name, spec.gives) for spec in specs]
         if all(refusals):
             raise ChromvizError(refusals[0])
     plan = []
     for spec in specs:
         for method in asked or map(find_method, METHODS):
             slow = not asked and method.name == "class_optimization" and spec.attends
-            if not (method.is_control or slow or method.refusal(spec.name, spec.attends)):
+            if not (method.is_control or slow or method.refusal(spec.name, spec.gives)):
                 plan.append((method.name, spec.name))
     return plan + [(name, "") for name, method in methods().items() if method.is_control]
 

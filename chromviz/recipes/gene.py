@@ -18,7 +18,7 @@ from chromviz.plot.heatmap import draw_figure2c
 from chromviz.progress import SILENT, Reporter
 from chromviz.recipes.figures import write_figure
 from chromviz.recipes.folder import ResultFolder
-from chromviz.recipes.trained import train_missing, trained
+from chromviz.recipes.trained import Job, train_missing, trained
 from chromviz.schema import find_gene
 from chromviz.vocabulary import PAPER_CELLS, cell_label, resolve_cell
 
@@ -101,8 +101,10 @@ def audit(
             "choose another gene or prepare tracks that cover it"
         )
     folder = ResultFolder(out or Path("results") / f"audit-{gene}", f"audit {gene}")
-    jobs = [(BETA_MODEL, item) for item, fine in zip(opened, readable, strict=True) if fine]
-    train_missing(jobs, seed=seed, device=device, reporter=reporter)
+    jobs = [
+        Job(BETA_MODEL, item, seed) for item, fine in zip(opened, readable, strict=True) if fine
+    ]
+    train_missing(jobs, device=device, reporter=reporter)
     parts = [
         gene_rows(dataset, at, seed=seed, device=device, reporter=reporter)
         for dataset, at in zip(opened, positions, strict=True)

@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event, Thread
 
@@ -93,13 +93,29 @@ def trained(
     return model, stem
 
 
-def train_missing(
-    jobs: Sequence[tuple[str, xr.Dataset]],
-    *,
-    seed: int = 0,
-    device: str = "cpu",
-    reporter: Reporter = SILENT,
-) -> None:
+@dataclass(frozen=True)
+class Job:
+    """A model that is wanted: what :func:`trained` takes.
+
+    Parameters
+    ----------
+    name
+        The architecture.
+    dataset
+        What to train on.
+    seed
+        The seed of its training.
+    settings
+        How to train it; None for the architecture's own settings.
+    """
+
+    name: str
+    dataset: xr.Dataset
+    seed: int = 0
+    settings: Settings | None = None
+
+
+def train_missing(jobs: Sequence[Job], *, device: str = "cpu", reporter: Reporter = SILENT) -> None:
     """Train the models that are not in the cache yet, several at a time on a CPU.
 
     A network this small gains little from a second core, and loses much when that core is busy
@@ -108,8 +124,8 @@ def train_missing(
     Parameters
     ----------
     jobs
-        Architectures with the datasets to train them on.
-    seed, device, reporter
+        What is wanted; those that take longest should come first.
+    device, reporter
         As for :func:`trained`.
 
     Raises
@@ -118,15 +134,16 @@ def train_missing(
         If training fails.
     """
     missing = {}
-    for name, dataset in jobs:
-        spec = find_model(name)
-        stem = _stem(spec.name, dataset, spec.settings(), seed, device)
+    for job in jobs:
+        spec = find_model(job.name)
+        settings = job.settings or spec.settings()
+        stem = _stem(spec.name, job.dataset, settings, job.seed, device)
         if not Path(f"{stem}.json").is_file():
-            missing[stem] = (spec.name, dataset)
+            missing[stem] = job
     workers = min(len(missing), joblib.cpu_count()) if device == "cpu" else 1
     if workers < 2:
-        for name, dataset in missing.values():
-            trained(name, dataset, seed=seed, device=device, reporter=reporter)
+        for job in missing.values():
+            _train(job, device, reporter)
         return
     with tempfile.TemporaryDirectory() as folder:
         news, done = Path(folder) / "news", Event()
@@ -136,8 +153,7 @@ def train_missing(
         try:
             with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
                 joblib.Parallel(batch_size=1)(
-                    joblib.delayed(_train_elsewhere)(name, dataset, seed, news)
-                    for name, dataset in missing.values()
+                    joblib.delayed(_train_elsewhere)(job, news) for job in missing.values()
                 )
         finally:
             done.set()
@@ -146,7 +162,18 @@ def train_missing(
             get_reusable_executor().shutdown(wait=True)
 
 
-def _train_elsewhere(name: str, dataset: xr.Dataset, seed: int, news: Path) -> None:
+def _train(job: Job, device: str, reporter: Reporter) -> None:
+    trained(
+        job.name,
+        job.dataset,
+        settings=job.settings,
+        seed=job.seed,
+        device=device,
+        reporter=reporter,
+    )
+
+
+def _train_elsewhere(job: Job, news: Path) -> None:
     """Train in a worker process, which puts the model in the cache itself.
 
     It reports by appending lines to a file: that needs no third process to outlive an
@@ -160,7 +187,7 @@ def _train_elsewhere(name: str, dataset: xr.Dataset, seed: int, news: Path) -> N
     def progress(what: str, done: int, total: int, detail: str = "") -> None:
         tell("progress", what, done, total, detail)
 
-    trained(name, dataset, seed=seed, reporter=Reporter(progress, lambda line: tell("say", line)))
+    _train(job, "cpu", Reporter(progress, lambda line: tell("say", line)))
 
 
 def _relay(news: Path, done: Event, reporter: Reporter) -> None:
@@ -184,14 +211,16 @@ def _stem(name: str, dataset: xr.Dataset, settings: Settings, seed: int, device:
 def describe(model: TrainedModel) -> str:
     """Return one line about a trained model for people."""
     metrics = model.card.metrics
-    if metrics.get("epochs") is None:
+    if "source_file" in model.card.stamp:
         return (
             f"{model.card.name} for {model.card.cell}: trained elsewhere, from "
             f"{model.card.stamp['source_file']}; its AUC is not known"
         )
     test = metrics["test_auc"]
+    epochs = metrics["epochs"]
+    how = "fitted" if epochs is None else f"{epochs:.0f} epochs"
     return (
-        f"{model.card.name} on {model.card.cell}: {metrics['epochs']:.0f} epochs in "
+        f"{model.card.name} on {model.card.cell}: {how} in "
         f"{metrics['seconds']:.0f} s, validation AUC {metrics['valid_auc']:.3f}, "
         f"test AUC {'undefined' if test is None else format(test, '.3f')}"
     )

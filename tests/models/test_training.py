@@ -7,8 +7,9 @@ import torch
 from chromviz.errors import ChromvizError
 from chromviz.models import find_model
 from chromviz.models.checkpoint import check_input, load_model, save_model, training_key
+from chromviz.models.descent import _KeepBest
 from chromviz.models.inference import logits, session
-from chromviz.models.training import Settings, _KeepBest, train
+from chromviz.models.training import Settings, train
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 

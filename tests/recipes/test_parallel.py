@@ -1,7 +1,7 @@
 """Training in worker processes gives what training here does."""
 
 from chromviz.progress import Reporter
-from chromviz.recipes.trained import cache_folder, train_missing, trained
+from chromviz.recipes.trained import Job, cache_folder, train_missing, trained
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 
@@ -10,12 +10,13 @@ def test_workers_fill_the_cache_with_the_same_models(monkeypatch, tmp_path):
     dataset = make_dataset(60, window=Window(1000, 100))
     lines, steps = [], []
     reporter = Reporter(lambda *step: steps.append(step), lines.append)
-    jobs = [("lstm-alpha", dataset), ("deepchrome", dataset)]
+    jobs = [Job("lstm-alpha", dataset), Job("deepchrome", dataset)]
     monkeypatch.setattr("joblib.cpu_count", lambda: 2)
     train_missing(jobs, reporter=reporter)
     assert len(list(cache_folder().glob("*.safetensors"))) == 2
     assert sorted(line.split()[0] for line in lines) == ["deepchrome", "lstm-alpha"]
     assert steps
-    hashes = {name: trained(name, dataset)[0].card.weights_hash for name, _ in jobs}
+    names = [job.name for job in jobs]
+    hashes = {name: trained(name, dataset)[0].card.weights_hash for name in names}
     monkeypatch.setenv("CHROMVIZ_CACHE", str(tmp_path / "other"))
-    assert {name: trained(name, dataset)[0].card.weights_hash for name, _ in jobs} == hashes
+    assert {name: trained(name, dataset)[0].card.weights_hash for name in names} == hashes
