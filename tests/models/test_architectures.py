@@ -159,7 +159,8 @@ def test_gradients_reach_every_parameter(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_genes_do_not_see_each_other(name):
-    module, x = built(name), torch.from_numpy(signal(8))
+    # In float32 the rounding of a product depends on its size, and on the processor.
+    module, x = built(name).double(), torch.from_numpy(signal(8)).double()
     order = torch.randperm(8, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         whole = module(x)
