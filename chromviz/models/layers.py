@@ -80,7 +80,9 @@ class SoftAttention(nn.Module):
         self.context = nn.Parameter(torch.empty(groups, directions * hidden))
         nn.init.uniform_(self.context, -0.1, 0.1)
 
-    def forward(self, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, states: torch.Tensor, scale: float = 1.0
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Attend to what :class:`~chromviz.models.recurrent.BidirectionalLSTM` gives.
 
         Parameters
@@ -88,6 +90,8 @@ class SoftAttention(nn.Module):
         states
             (step, direction, group, hidden, batch); the backward ones, where there are any, by
             step from the last.
+        scale
+            What `states` must be multiplied by to be the states.
 
         Returns
         -------
@@ -96,12 +100,12 @@ class SoftAttention(nn.Module):
             (step, group, batch).
         """
         directions = states.shape[1]
-        context = torch.stack(self.context.chunk(directions, 1)).unsqueeze(2)
+        context = torch.stack((self.context * scale).chunk(directions, 1)).unsqueeze(2)
         forwards, *backwards = (context @ states).squeeze(3).unbind(1)
         scores = forwards + backwards[0].flip(0) if backwards else forwards
         weights = torch.softmax(scores, 0)
         by_direction = torch.stack([weights, weights.flip(0)][:directions], 1)
-        summed = (by_direction.unsqueeze(3) * states).sum(0)
+        summed = (by_direction.unsqueeze(3) * states).sum(0) * scale
         return torch.cat(list(summed), 1), weights
 
 

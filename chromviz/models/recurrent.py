@@ -17,6 +17,9 @@ from torch.autograd.function import once_differentiable
 #: Steps whose factors the backward pass prepares together, to stay in a core's cache.
 _CHUNK = 8
 
+#: :class:`BidirectionalLSTM` gives half of each state; this times it is the state.
+STATE_SCALE = 2.0
+
 
 class _Recurrence(torch.autograd.Function):
     """The LSTM recurrence of K independent LSTMs (supplement S:1.3).
@@ -45,7 +48,8 @@ class _Recurrence(torch.autograd.Function):
         Returns
         -------
         torch.Tensor
-            Hidden states (step, K, hidden, batch).
+            Half of each hidden state (step, K, hidden, batch): doubling them would copy the
+            largest tensor there is.
         """
         steps, k, features, batch = inputs.shape
         keep = inputs.requires_grad or weight.requires_grad
@@ -57,23 +61,11 @@ class _Recurrence(torch.autograd.Function):
         gates = inputs.new_empty(steps if keep else 1, k, 4 * hidden, batch)
         cells = inputs.new_zeros(steps + 1 if keep else 1, k, hidden, batch)
         squashed = inputs.new_empty(steps if keep else 1, k, hidden, batch)
-        # One view a step, taken in one go: slicing inside the loop would cost as much as the work.
-        before, after = states.unbind(0), states[:, :, :hidden].unbind(0)
-        gate, cell, squash = gates.unbind(0), cells.unbind(0), squashed.unbind(0)
-        i, f, g, o = (part.unbind(0) for part in gates.chunk(4, 2))
-        for t in range(steps):
-            now, new = (t, t + 1) if keep else (0, 0)
-            torch.bmm(scaled, before[t], out=gate[now]).sigmoid_()
-            # 2c = f 2c' + 2 i (2 g - 1)
-            c = torch.mul(f[now], cell[t if keep else 0], out=cell[new])
-            c.addcmul_(i[now], g[now], value=4).sub_(i[now], alpha=2)
-            torch.sigmoid(c, out=squash[now])
-            # h / 2 = o (2 s - 1) / 2
-            torch.mul(o[now], squash[now], out=after[t + 1]).sub_(o[now], alpha=0.5)
+        _step_through(states, gates, cells, squashed, scaled)
         if keep:
             ctx.hidden = hidden
             ctx.save_for_backward(scaled, states, gates, cells, squashed)
-        return states[1:, :, :hidden] * 2
+        return states[1:, :, :hidden]
 
     @staticmethod
     @once_differentiable
@@ -81,40 +73,100 @@ class _Recurrence(torch.autograd.Function):
         """Backpropagate through the steps; gradients of the inputs and of the weight."""
         scaled, states, gates, cells, squashed = ctx.saved_tensors
         hidden = ctx.hidden
-        steps, k, _, batch = gates.shape
         wants_inputs, wants_weight = ctx.needs_input_grad[:2]
         # From the gates back to [h, x, 1]; h enters halved.
         back = scaled.transpose(1, 2)[:, : None if wants_inputs else hidden].contiguous()
         back[:, :hidden] /= 2
-        grad_inputs = torch.empty_like(states[:steps, :, hidden:]) if wants_inputs else None
+        grad_inputs = torch.empty_like(states[:-1, :, hidden:]) if wants_inputs else None
         grad_weight = torch.zeros_like(scaled) if wants_weight else None
-        delta = gates.new_empty(k, 4, hidden, batch)
-        carried = gates.new_zeros(k, back.shape[1], batch)
-        carried_h, carried_inputs = carried[:, :hidden], carried[:, hidden:]
-        grad_h = gates.new_empty(k, hidden, batch)
-        grad_c = gates.new_zeros(k, hidden, batch)
-        by_cell, by_output, flat = delta[:, :3], delta[:, 3], delta.flatten(1, 2)
-        arriving, seen = grad.unbind(0), states.transpose(2, 3).unbind(0)
-        forget = gates[:, :, hidden : 2 * hidden].unbind(0)
-        for start in reversed(range(0, steps, _CHUNK)):
-            rows = slice(start, min(start + _CHUNK, steps))
-            to_gates, to_cell = _factors(gates[rows], cells[rows], squashed[rows])
-            of_cell, of_output = to_gates[:, :, :3].unbind(0), to_gates[:, :, 3].unbind(0)
-            to_cell_at = to_cell.unbind(0)
-            for t in reversed(range(rows.start, rows.stop)):
-                torch.add(arriving[t], carried_h, out=grad_h)
-                grad_c.addcmul_(grad_h, to_cell_at[t - start])
-                torch.mul(grad_c.unsqueeze(1), of_cell[t - start], out=by_cell)
-                torch.mul(grad_h, of_output[t - start], out=by_output)
-                grad_c.mul_(forget[t])
-                torch.bmm(back, flat, out=carried)
-                if grad_inputs is not None:
-                    grad_inputs[t] = carried_inputs
-                if grad_weight is not None:
-                    grad_weight.baddbmm_(flat, seen[t])
+        _step_back(grad, states, gates, cells, squashed, back, grad_inputs, grad_weight)
         if grad_weight is not None:
             grad_weight = _double(grad_weight, hidden)
         return grad_inputs, grad_weight, None
+
+
+def _step_back(
+    grad: torch.Tensor,
+    states: torch.Tensor,
+    gates: torch.Tensor,
+    cells: torch.Tensor,
+    squashed: torch.Tensor,
+    back: torch.Tensor,
+    grad_inputs: torch.Tensor | None,
+    grad_weight: torch.Tensor | None,
+) -> None:
+    """Fill the gradients, from the last step to the first.
+
+    Parameters
+    ----------
+    grad
+        Of what the forward pass gave, (step, K, hidden, batch).
+    states, gates, cells, squashed
+        As :func:`_step_through` left them.
+    back
+        From the gates to [h, x, 1], or to h alone, (K, hidden + feature + 1, 4 * hidden).
+    grad_inputs, grad_weight
+        To fill, and to add to; None where nobody asks.
+    """
+    steps, k, hidden, batch = squashed.shape
+    delta = gates.new_empty(k, 4, hidden, batch)
+    carried = gates.new_zeros(k, back.shape[1], batch)
+    carried_h, carried_inputs = carried[:, :hidden], carried[:, hidden:]
+    grad_h = gates.new_empty(k, hidden, batch)
+    grad_c = gates.new_zeros(k, hidden, batch)
+    by_cell, by_output, flat = delta[:, :3], delta[:, 3], delta.flatten(1, 2)
+    arriving, seen = grad.unbind(0), states.transpose(2, 3).unbind(0)
+    forget = gates[:, :, hidden : 2 * hidden].unbind(0)
+    for start in reversed(range(0, steps, _CHUNK)):
+        rows = slice(start, min(start + _CHUNK, steps))
+        to_gates, to_cell = _factors(gates[rows], cells[rows], squashed[rows])
+        of_cell, of_output = to_gates[:, :, :3].unbind(0), to_gates[:, :, 3].unbind(0)
+        to_cell_at = to_cell.unbind(0)
+        for t in reversed(range(rows.start, rows.stop)):
+            torch.add(carried_h, arriving[t], alpha=0.5, out=grad_h)  # it is of h / 2
+            grad_c.addcmul_(grad_h, to_cell_at[t - start])
+            torch.mul(grad_c.unsqueeze(1), of_cell[t - start], out=by_cell)
+            torch.mul(grad_h, of_output[t - start], out=by_output)
+            grad_c.mul_(forget[t])
+            torch.bmm(back, flat, out=carried)
+            if grad_inputs is not None:
+                grad_inputs[t] = carried_inputs
+            if grad_weight is not None:
+                grad_weight.baddbmm_(flat, seen[t])
+
+
+def _step_through(
+    states: torch.Tensor,
+    gates: torch.Tensor,
+    cells: torch.Tensor,
+    squashed: torch.Tensor,
+    scaled: torch.Tensor,
+) -> None:
+    """Fill the buffers of :class:`_Recurrence`, step by step.
+
+    Parameters
+    ----------
+    states
+        (step + 1, K, hidden + feature + 1, batch).
+    gates, cells, squashed
+        A step's, or one for all steps where nothing is kept for the backward pass.
+    scaled
+        The weights.
+    """
+    hidden, keep = cells.shape[2], len(cells) > 1
+    # One view a step, taken in one go: slicing inside the loop would cost as much as the work.
+    before, after = states.unbind(0), states[:, :, :hidden].unbind(0)
+    gate, cell, squash = gates.unbind(0), cells.unbind(0), squashed.unbind(0)
+    i, f, g, o = (part.unbind(0) for part in gates.chunk(4, 2))
+    for t in range(len(states) - 1):
+        now, new = (t, t + 1) if keep else (0, 0)
+        torch.bmm(scaled, before[t], out=gate[now]).sigmoid_()
+        # 2c = f 2c' + 2 i (2 g - 1)
+        c = torch.mul(f[now], cell[t if keep else 0], out=cell[new])
+        c.addcmul_(i[now], g[now], value=4).sub_(i[now], alpha=2)
+        torch.sigmoid(c, out=squash[now])
+        # h / 2 = o (2 s - 1) / 2
+        torch.mul(o[now], squash[now], out=after[t + 1]).sub_(o[now], alpha=0.5)
 
 
 def _double(weight: torch.Tensor, hidden: int) -> torch.Tensor:
@@ -197,9 +249,10 @@ class BidirectionalLSTM(nn.Module):
         Returns
         -------
         torch.Tensor
-            (step, 2, group, hidden, batch): forward states by step from the first, backward
-            states by step from the last. :class:`~chromviz.models.layers.SoftAttention` takes
-            them so; to turn the backward ones around here would copy the largest tensor twice.
+            (step, 2, group, hidden, batch), half of each state (:data:`STATE_SCALE`): forward
+            states by step from the first, backward states by step from the last.
+            :class:`~chromviz.models.layers.SoftAttention` takes them so; to double them, or to
+            turn the backward ones around, would copy the largest tensor.
         """
         steps, groups, _, batch = inputs.shape
         ones = inputs.new_ones(steps, groups, 1, batch)
