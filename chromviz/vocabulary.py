@@ -45,6 +45,9 @@ ROLES: dict[str, str] = {
 #: The values of a dataset's ``split``.
 SPLITS: tuple[str, ...] = ("train", "valid", "test", "none")
 
+# A unit of signal by its other spellings.
+_UNITS = {"read counts": "reads", "counts": "reads"}
+
 #: What a table says where the dataset's missing-data policy is ``zero``.
 ZERO_FILLED = "Bins without data were set to zero when the dataset was prepared."
 
@@ -184,6 +187,11 @@ def resolve_cell(name: str, available: tuple[str, ...], where: str) -> str:
 def cell_label(cell: str) -> str:
     """Return ``"K562 (E123)"`` for an EID with a common name, else the name itself."""
     return f"{COMMON_NAMES[cell]} ({cell})" if cell in COMMON_NAMES else cell
+
+
+def same_unit(*units: str) -> bool:
+    """Return whether units of signal, where they are known, mean the same."""
+    return len({_UNITS.get(unit, unit) for unit in units if unit}) < 2
 
 
 def mark_label(mark: str) -> str:

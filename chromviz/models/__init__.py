@@ -18,13 +18,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
-from chromviz.errors import UnknownNameError
+from chromviz.errors import ChromvizError, UnknownNameError
+from chromviz.models.settings import PAPER, PAPER_DEEPCHROME, PRESETS, Settings
 from chromviz.plugins import with_plugins
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from chromviz.models.training import Settings
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,8 @@ class ModelSpec:
         Where it is described.
     learning_rate
         Adam's step size in the default training settings.
+    paper
+        The published training settings; None where there are none.
     """
 
     name: str
@@ -61,17 +62,38 @@ class ModelSpec:
     aliases: tuple[str, ...] = field(default=())
     own: tuple[str, ...] = ()
     differentiable: bool = True
+    paper: Settings | None = None
 
     @property
     def gives(self) -> tuple[str, ...]:
         """What methods may ask of it: its attention, its own weights, ``"gradient"``."""
         return (*self.attends, *self.own, *(("gradient",) if self.differentiable else ()))
 
-    def settings(self) -> Settings:
-        """Return the default training settings."""
-        from chromviz.models.training import Settings
+    def settings(self, preset: str = "fast") -> Settings:
+        """Return the training settings that a preset stands for.
 
-        return Settings(learning_rate=self.learning_rate)
+        Parameters
+        ----------
+        preset
+            ``fast``, the default settings: a larger step and batch, and early stopping; or
+            ``paper``, the published ones.
+
+        Raises
+        ------
+        ChromvizError
+            If there is no such preset, or nothing was published for this architecture.
+        """
+        wanted = preset.strip().lower()
+        if wanted not in PRESETS:
+            raise UnknownNameError("preset", preset, PRESETS)
+        if wanted == "fast":
+            return Settings(learning_rate=self.learning_rate)
+        if self.paper is None:
+            raise ChromvizError(
+                f"no training settings were published for {self.name}; use --preset fast, or set "
+                "the learning rate, batch size and epochs"
+            )
+        return self.paper
 
 
 def _lstm_alpha(n_marks: int, n_bins: int) -> nn.Module:
@@ -125,7 +147,7 @@ def _deepchrome(n_marks: int, n_bins: int) -> nn.Module:
 # Builders import torch only when called: the list of models must not.
 _PAPER = "Singh et al., Attend and Predict, NeurIPS 2017, section 5"
 _BUILT_IN = (
-    ModelSpec("lstm-alpha", "LSTM-α", _lstm_alpha, ("alpha",), _PAPER, 2e-3),
+    ModelSpec("lstm-alpha", "LSTM-α", _lstm_alpha, ("alpha",), _PAPER, 2e-3, paper=PAPER),
     ModelSpec(
         "lstm-alpha-beta",
         "LSTM-α,β (AttentiveChrome)",
@@ -134,6 +156,7 @@ _BUILT_IN = (
         _PAPER,
         2e-3,
         ("attentivechrome",),
+        paper=PAPER,
     ),
     ModelSpec(
         "attentivechrome-released",
@@ -142,11 +165,20 @@ _BUILT_IN = (
         ("alpha", "beta"),
         "the authors' second release, in PyTorch: LSTM-α,β without a transform",
         2e-4,
+        paper=PAPER,
     ),
-    ModelSpec("lstm-attn", "LSTM-Attn", _lstm_attn, ("alpha",), _PAPER, 4e-3),
-    ModelSpec("lstm", "LSTM", _lstm, (), _PAPER, 2e-3),
-    ModelSpec("cnn-attn", "CNN-Attn", _cnn_attn, ("alpha",), _PAPER, 1e-3),
-    ModelSpec("cnn-alpha-beta", "CNN-α,β", _cnn_alpha_beta, ("alpha", "beta"), _PAPER, 2e-3),
+    ModelSpec("lstm-attn", "LSTM-Attn", _lstm_attn, ("alpha",), _PAPER, 4e-3, paper=PAPER),
+    ModelSpec("lstm", "LSTM", _lstm, (), _PAPER, 2e-3, paper=PAPER),
+    ModelSpec("cnn-attn", "CNN-Attn", _cnn_attn, ("alpha",), _PAPER, 1e-3, paper=PAPER),
+    ModelSpec(
+        "cnn-alpha-beta",
+        "CNN-α,β",
+        _cnn_alpha_beta,
+        ("alpha", "beta"),
+        _PAPER,
+        2e-3,
+        paper=PAPER,
+    ),
     ModelSpec(
         "deepchrome",
         "DeepChrome (CNN)",
@@ -154,6 +186,7 @@ _BUILT_IN = (
         (),
         "Singh et al., DeepChrome, Bioinformatics 32(17), 2016",
         1e-3,
+        paper=PAPER_DEEPCHROME,
     ),
 )
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
@@ -15,8 +17,8 @@ from torch import nn
 from chromviz import provenance
 from chromviz.errors import ChromvizError, first_line
 from chromviz.models import find_model
-
-_SAME_UNIT = {"read counts": "reads", "counts": "reads"}
+from chromviz.models.ensemble import build_like
+from chromviz.vocabulary import same_unit
 
 #: Raised whenever a change to training changes its results, so that older models are not reused.
 RECIPE_VERSION = 1
@@ -49,6 +51,9 @@ class Card:
         SHA-256 over all parameters and buffers.
     stamp
         Command, versions, time; ``source_file`` and ``source_sha256`` of an imported one.
+    members
+        Of an ensemble, one record a member: ``seed``, ``metrics``, ``curve``, ``weights_hash``.
+        Its own `seed` is the first member's, and its own `curve` is empty.
     """
 
     name: str
@@ -59,7 +64,7 @@ class Card:
     signal_unit: str
     simulated: int
     dataset_hash: str
-    settings: dict[str, float | int | None]
+    settings: dict[str, float | int | str | None]
     seed: int | None
     device: str
     genes: dict[str, int]
@@ -67,6 +72,7 @@ class Card:
     curve: list[dict[str, float]]
     weights_hash: str
     stamp: dict[str, str | int] = field(default_factory=dict)
+    members: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,7 @@ def weights_hash(module: nn.Module) -> str:
 def training_key(
     name: str,
     data_hash: str,
-    settings: dict[str, float | int | None],
+    settings: dict[str, float | int | str | None],
     seed: int,
     device: str = "cpu",
 ) -> str:
@@ -124,9 +130,10 @@ def load_model(stem: Path) -> TrainedModel:
     try:
         record = json.loads(card_path.read_text("utf-8"))
         known = {item.name for item in fields(Card)}
-        card = Card(**{name: record[name] for name in known})
+        card = Card(**{name: record[name] for name in known & record.keys()})
         card = Card(**{**asdict(card), "marks": tuple(card.marks)})
-        module = find_model(card.name).build(len(card.marks), card.n_bins)
+        build = partial(find_model(card.name).build, len(card.marks), card.n_bins)
+        module = build_like(build, len(card.members))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ChromvizError(
             f"the trained model's card {card_path} cannot be used ({first_line(error)}); {remedy}"
@@ -168,7 +175,7 @@ def check_input(card: Card, dataset: xr.Dataset) -> None:
         )
 
     units = [str(card.signal_unit), str(dataset.attrs["signal_unit"])]
-    if all(units) and len({_SAME_UNIT.get(unit, unit) for unit in units}) > 1:
+    if not same_unit(*units):
         raise ChromvizError(
             f"the model {card.name} reads {units[0]}; {dataset.attrs['cell']} holds {units[1]}, "
             "which means something else to it"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,43 +19,12 @@ from torch import nn
 from chromviz.errors import ChromvizError
 from chromviz.models.fitted import Genes
 from chromviz.models.inference import BATCH_SIZE
+from chromviz.models.settings import Settings
 
 #: Called after each epoch with the epoch's record (epoch, train_loss, valid_loss, valid_auc).
 OnEpoch = Callable[[dict[str, float]], None]
 
-
-@dataclass(frozen=True)
-class Settings:
-    """How a model is trained.
-
-    Parameters
-    ----------
-    learning_rate
-        Adam's step size.
-    batch_size
-        Genes a step; None takes a 20th of the training genes, but between 16 and 64, so that
-        small data still gets several steps an epoch.
-    max_epochs
-        At most so many passes over the training genes.
-    patience
-        Stop after so many epochs without a better validation AUC or a lower validation loss.
-    loss_slack
-        An epoch's weights may be kept if its validation loss is at most so much above the
-        lowest, as a share of it.
-    clip_norm
-        Longest gradient; longer ones are scaled down to it (the released code's 1).
-    """
-
-    learning_rate: float = 1e-3
-    batch_size: int | None = None
-    max_epochs: int = 20
-    patience: int = 5
-    loss_slack: float = 0.05
-    clip_norm: float = 1.0
-
-    def batch_for(self, n_train: int) -> int:
-        """Return the batch size for so many training genes."""
-        return self.batch_size or int(np.clip(n_train // 20, 16, 64))
+_OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 
 
 class Descent(NamedTuple):
@@ -89,10 +57,11 @@ def descend(
 ) -> Descent:
     """Train a network by gradient steps; dropout draws from torch's generator.
 
-    The loss is the binary cross-entropy of the logit. After each epoch the AUC and the loss over
-    the validation genes are taken. Training stops when neither has improved for some epochs, and
-    the weights of the epoch with the best AUC are kept, among those whose loss is within
-    `loss_slack` of the lowest. An epoch's AUC does not say on which side of 0.5 its probabilities
+    The loss is the binary cross-entropy of the logit, weighted by state if the settings ask for
+    it; the validation loss is weighted like the training loss. After each epoch the AUC and the
+    loss over the validation genes are taken. Training stops when neither has improved for some
+    epochs, and the weights of the epoch with the best AUC are kept, among those whose loss is
+    within `loss_slack` of the lowest. An epoch's AUC does not say on which side of 0.5 its probabilities
     lie, and explanations of genes *predicted* ON need that: after few steps a network may rank
     genes well while it calls none of them ON.
 
@@ -123,7 +92,8 @@ def descend(
     net = NeuralNetBinaryClassifier(
         module,
         criterion=nn.BCEWithLogitsLoss,
-        optimizer=torch.optim.Adam,
+        criterion__pos_weight=on_weight(train.label) if settings.class_weight else None,
+        optimizer=_OPTIMIZERS[settings.optimizer],
         lr=settings.learning_rate,
         max_epochs=settings.max_epochs,
         batch_size=settings.batch_for(len(train.signal)),
@@ -140,7 +110,7 @@ def descend(
         callbacks__print_log=None,
         callbacks=[
             ("auc", EpochScoring(_auc, lower_is_better=False, name="valid_auc")),
-            ("clip", GradientNormClipping(settings.clip_norm)),
+            *([("clip", GradientNormClipping(settings.clip_norm))] if settings.clip_norm else []),
             ("report", _Report(on_epoch)),
             ("keep", keeper),
         ],
@@ -157,6 +127,18 @@ def descend(
         for row in net.history
     ]
     return Descent(best, curve, keeper.best)
+
+
+def on_weight(label: np.ndarray) -> torch.Tensor:
+    """Return what an ON gene weighs, for OFF genes that weigh 1, so that both states weigh alike.
+
+    Parameters
+    ----------
+    label
+        (gene,), 1 ON and 0 OFF, of both states.
+    """
+    on = float((label == 1).sum())
+    return torch.tensor((len(label) - on) / on, dtype=torch.float32)
 
 
 @contextmanager
@@ -230,7 +212,7 @@ class _KeepBest(Callback):  # type: ignore[misc]  # skorch is untyped
         See :class:`Settings`.
     """
 
-    def __init__(self, patience: int, slack: float) -> None:
+    def __init__(self, patience: int | None, slack: float | None) -> None:
         self.patience, self.slack = patience, slack
         self.auc: list[float] = []
         self.loss: list[float] = []
@@ -256,16 +238,17 @@ class _KeepBest(Callback):  # type: ignore[misc]  # skorch is untyped
         self.auc.append(row["valid_auc"])
         self.loss.append(row["valid_loss"])
         self.kept[self.epochs - 1] = copy.deepcopy(net.module_.state_dict())
-        limit = min(self.loss) * (1 + self.slack)
+        limit = np.inf if self.slack is None else min(self.loss) * (1 + self.slack)
         eligible = [epoch for epoch in self.kept if self.loss[epoch] <= limit]
         # The limit only falls, so an epoch once out, or outdone, need not be kept.
         champion = max(eligible, key=lambda epoch: self.auc[epoch])
         self.kept = {
             epoch: self.kept[epoch]
             for epoch in eligible
-            if epoch == champion or self.loss[epoch] < self.loss[champion]
+            if epoch == champion
+            or (self.slack is not None and self.loss[epoch] < self.loss[champion])
         }
         since = self.epochs - 1 - max(np.argmax(self.auc), np.argmin(self.loss))
-        if since >= self.patience:
+        if self.patience is not None and since >= self.patience:
             self.stopped = True
             raise KeyboardInterrupt  # how skorch's own early stopping ends training

@@ -124,7 +124,7 @@ def _step_back(
         to_cell_at = to_cell.unbind(0)
         for t in reversed(range(rows.start, rows.stop)):
             torch.add(carried_h, arriving[t], alpha=0.5, out=grad_h)  # it is of h / 2
-            grad_c.addcmul_(grad_h, to_cell_at[t - start])
+            grad_c.addcmul_(grad_h, to_cell_at[t - start], value=4)
             torch.mul(grad_c.unsqueeze(1), of_cell[t - start], out=by_cell)
             torch.mul(grad_h, of_output[t - start], out=by_output)
             grad_c.mul_(forget[t])
@@ -194,20 +194,20 @@ def _factors(
         (step, K, 4, hidden, batch): from c to the pre-activations of i, f and g, and from h to
         that of o.
     to_cell : torch.Tensor
-        From h to c, (step, K, hidden, batch).
+        A quarter of the factor from h to c, (step, K, hidden, batch).
     """
     gate = gates.view(*gates.shape[:2], 4, -1, gates.shape[3])
     i, _, g, o = gate.unbind(2)
-    to_gates = gate * gate
-    torch.sub(gate, to_gates, out=to_gates)  # s (1 - s)
-    slope_i, slope_f, slope_g, slope_o = to_gates.unbind(2)
-    scratch = torch.mul(g, 2).sub_(1)
-    slope_i.mul_(scratch)  # c = f c' + i (2 g - 1)
-    slope_f.mul_(torch.mul(cells, 0.5, out=scratch))
-    slope_g.mul_(torch.mul(i, 2, out=scratch))
-    slope_o.mul_(torch.mul(squashed, 2, out=scratch).sub_(1))  # h = o (2 s - 1)
-    torch.mul(squashed, squashed, out=scratch)
-    to_cell = torch.sub(squashed, scratch, out=scratch).mul_(o).mul_(4)
+    to_gates = torch.empty_like(gate)
+    by_i, by_f, by_g, by_o = to_gates.unbind(2)
+    minus_one = gates.new_tensor(-1)
+    torch.add(minus_one, g, alpha=2, out=by_i)  # c = f c' + i (2 g - 1)
+    torch.mul(cells, 0.5, out=by_f)
+    torch.mul(i, 2, out=by_g)
+    torch.add(minus_one, squashed, alpha=2, out=by_o)  # h = o (2 s - 1)
+    # Each times s (1 - s), the sigmoid's slope.
+    torch.ops.aten.sigmoid_backward(to_gates, gate, grad_input=to_gates)
+    to_cell = torch.ops.aten.sigmoid_backward(o, squashed)
     return to_gates, to_cell
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
@@ -13,14 +14,16 @@ from torch import nn
 
 from chromviz import provenance
 from chromviz.errors import ChromvizError
-from chromviz.models import find_model
+from chromviz.models import ModelSpec, find_model
 from chromviz.models.checkpoint import Card, TrainedModel, weights_hash
-from chromviz.models.descent import OnEpoch, Settings, descend, one_thread
+from chromviz.models.descent import OnEpoch, descend, one_thread
+from chromviz.models.ensemble import join
 from chromviz.models.fitted import Fitted, Genes
 from chromviz.models.inference import find_device, logits
+from chromviz.models.settings import Settings
 from chromviz.schema import dataset_hash, usable
 
-__all__ = ["OnEpoch", "Settings", "train"]
+__all__ = ["OnEpoch", "Settings", "combine", "takes_steps", "train"]
 
 
 def train(
@@ -61,20 +64,15 @@ def train(
     Raises
     ------
     ChromvizError
-        If a split lacks genes of either state, or training diverges.
+        If a split lacks genes of either state, the signal holds what is no number, or training
+        diverges.
     """
     spec = find_model(name)
     settings = settings or spec.settings()
     target = find_device(device)
-    parts = {part: _part(dataset, part) for part in ("train", "valid", "test")}
-    for part in ("train", "valid"):
-        states = set(parts[part][1])
-        if states != {0.0, 1.0}:
-            raise ChromvizError(
-                f"cannot train on {dataset.attrs['cell']}: its {part} genes "
-                f"({len(parts[part][1])}) must include both ON and OFF ones; "
-                "prepare it with more genes"
-            )
+    parts = {part: _part(dataset, part) for part in ("train", "valid")}
+    for part, genes in parts.items():
+        _check_genes(genes, part, str(dataset.attrs["cell"]))
     started = time.perf_counter()
     devices = [target] if target.type == "cuda" else []
     curve: list[dict[str, float]] = []
@@ -97,14 +95,14 @@ def train(
             kept = {**curve[best], "best_epoch": best + 1.0, "epochs": float(len(curve))}
     module = module.eval()
     if not curve:
-        kept["valid_auc"] = float(
-            roc_auc_score(parts["valid"].label, logits(module, parts["valid"].signal))
-        )
+        valid = parts["valid"]
+        kept["valid_auc"] = float(roc_auc_score(valid.label, logits(module, valid.signal)))
+    test = _part(dataset, "test")
     metrics = {
         "valid_auc": kept["valid_auc"],
         "valid_loss": kept.get("valid_loss"),
         "best_epoch": kept.get("best_epoch"),
-        "test_auc": _auc_of(module, *parts["test"], device=device),
+        "test_auc": _auc_of(module, test, device),
         "epochs": kept.get("epochs"),
         "seconds": round(time.perf_counter() - started, 2),
     }
@@ -120,7 +118,7 @@ def train(
         settings={} if isinstance(module, Fitted) else asdict(settings),
         seed=seed,
         device=str(target),
-        genes={part: len(labels) for part, (_, labels) in parts.items()},
+        genes={part: len(genes.label) for part, genes in (*parts.items(), ("test", test))},
         metrics=metrics,
         curve=curve,
         weights_hash=weights_hash(module),
@@ -129,14 +127,99 @@ def train(
     return TrainedModel(module, card)
 
 
+def combine(
+    models: Sequence[TrainedModel], dataset: xr.Dataset, device: str = "cpu"
+) -> TrainedModel:
+    """Join networks that differ in their seed as an ensemble, and measure it.
+
+    Parameters
+    ----------
+    models
+        Trained models of one architecture, on one dataset, with the same settings.
+    dataset
+        That dataset.
+    device
+        Where to compute the logits.
+
+    Returns
+    -------
+    TrainedModel
+        See :class:`chromviz.models.ensemble.Ensemble`. AUCs on its card are its own; the members'
+        are in ``card.members``.
+
+    Raises
+    ------
+    ChromvizError
+        If the models are not alike, or a seed is there twice.
+    """
+    first = models[0].card
+    alike = ("name", "marks", "n_bins", "dataset_hash", "settings")
+    for name in alike:
+        if any(getattr(model.card, name) != getattr(first, name) for model in models):
+            raise ChromvizError(
+                f"an ensemble's members must be trained alike; these differ in {name}"
+            )
+    seeds = [model.card.seed for model in models]
+    if len(set(seeds)) < len(seeds):
+        raise ChromvizError("an ensemble's members must differ in their seed; one is there twice")
+    started = time.perf_counter()
+    module = join([model.module for model in models]).eval()
+    aucs = {part: _auc_of(module, _part(dataset, part), device) for part in ("valid", "test")}
+    spent = sum(model.card.metrics["seconds"] or 0 for model in models)
+    card = replace(
+        first,
+        metrics={
+            **dict.fromkeys(first.metrics),
+            "valid_auc": aucs["valid"],
+            "test_auc": aucs["test"],
+            "seconds": round(spent + time.perf_counter() - started, 2),
+        },
+        curve=[],
+        weights_hash=weights_hash(module),
+        stamp=provenance.stamp(first.seed),
+        members=[
+            {
+                "seed": model.card.seed,
+                "metrics": model.card.metrics,
+                "curve": model.card.curve,
+                "weights_hash": model.card.weights_hash,
+            }
+            for model in models
+        ],
+    )
+    return TrainedModel(module, card)
+
+
+def takes_steps(spec: ModelSpec, dataset: xr.Dataset) -> bool:
+    """Return whether a model is trained by gradient steps, not fitted in one go."""
+    with torch.random.fork_rng(devices=[]):
+        return not isinstance(spec.build(dataset.sizes["mark"], dataset.sizes["bin"]), Fitted)
+
+
 def _part(dataset: xr.Dataset, part: str) -> Genes:
     """Return the genes of a split that models can use."""
     rows = np.flatnonzero((dataset["split"].values == part) & usable(dataset))
     return Genes(dataset["signal"].values[rows], dataset["label"].values[rows].astype(np.float32))
 
 
-def _auc_of(module: nn.Module, signal: np.ndarray, label: np.ndarray, device: str) -> float | None:
+def _check_genes(genes: Genes, part: str, cell: str) -> None:
+    """Refuse genes that nothing can be learnt from."""
+    if set(genes.label) != {0.0, 1.0}:
+        raise ChromvizError(
+            f"cannot train on {cell}: its {part} genes ({len(genes.label)}) must include both ON "
+            "and OFF ones; prepare it with more genes"
+        )
+    broken = ~np.isfinite(genes.signal).all(axis=(1, 2))
+    if broken.any():
+        raise ChromvizError(
+            f"cannot train on {cell}: the signal of {int(broken.sum())} of its {part} genes holds "
+            "NaN or infinite values; give these genes a reason to be left out, as "
+            "chromviz.schema.reasons does"
+        )
+
+
+def _auc_of(module: nn.Module, genes: Genes, device: str) -> float | None:
     """Return the AUC, None where there are not genes of both states."""
-    if len(set(label)) < 2:
+    if len(set(genes.label)) < 2:
         return None
-    return float(roc_auc_score(label, logits(module, signal, device=device)))
+    return float(roc_auc_score(genes.label, logits(module, genes.signal, device=device)))

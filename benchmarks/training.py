@@ -1,0 +1,199 @@
+"""LSTM-α,β beside the network that its authors released, on the same genes, in one run.
+
+    python benchmarks/training.py [--seeds 3] [--genes 19802]
+
+Three questions: how long an epoch takes, what validation AUC that buys, and how long the logits of
+6,600 genes take. The released code is not part of this repository. Its stand-in below is the same
+network, written plainly with ``torch.nn.LSTM`` from its published description, and trained as the
+authors do: raw counts, parameters from U(-0.1, 0.1), Adam at 2e-4, batches of 16, gradients no
+longer than 1, 30 epochs, the epoch with the best validation AUC. It loops as plainly: no data
+loader, no logging, so that it is rather faster than the original.
+
+The data is simulated and has the paper's size: 6,601 genes to train on, as many to validate and
+to test on. Both use the threads that torch takes by default.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import xarray as xr
+from sklearn.metrics import roc_auc_score
+from torch import nn
+
+from chromviz.data.simulate import simulate
+from chromviz.models import find_model
+from chromviz.models.inference import logits
+from chromviz.models.training import train
+from chromviz.schema import usable
+
+
+class Level(nn.Module):
+    """A bidirectional LSTM over steps and soft attention over its states."""
+
+    def __init__(self, features: int, hidden: int) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(features, hidden, bidirectional=True)
+        self.context = nn.Parameter(torch.empty(2 * hidden, 1))
+
+    def forward(self, steps: torch.Tensor) -> torch.Tensor:
+        """Return the attended state (batch, 2 * hidden) of (step, batch, feature)."""
+        states, _ = self.lstm(steps)
+        weights = torch.softmax((states @ self.context).squeeze(-1), 0)
+        return torch.einsum("sb,sbh->bh", weights, states)
+
+
+class Released(nn.Module):
+    """The stand-in: an LSTM a mark, one over the marks, a linear layer; 55,681 parameters."""
+
+    def __init__(self, n_marks: int = 5) -> None:
+        super().__init__()
+        self.bins = nn.ModuleList(Level(1, 32) for _ in range(n_marks))
+        self.marks = Level(64, 16)
+        self.output = nn.Linear(32, 1)
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -0.1, 0.1)
+
+    def forward(self, signal: torch.Tensor) -> torch.Tensor:
+        """Return the logit (batch,) of counts (batch, bin, mark)."""
+        vectors = [
+            level(signal[:, :, mark].t().unsqueeze(-1)) for mark, level in enumerate(self.bins)
+        ]
+        logit: torch.Tensor = self.output(self.marks(torch.stack(vectors))).squeeze(-1)
+        return logit
+
+
+#: Seconds of training so far, and the validation AUC there.
+Curve = list[tuple[float, float]]
+
+
+def part(dataset: xr.Dataset, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return signal (gene, mark, bin) and label (gene,) of a split."""
+    rows = np.flatnonzero((dataset["split"].values == name) & usable(dataset))
+    return dataset["signal"].values[rows], dataset["label"].values[rows].astype(np.float32)
+
+
+def train_released(dataset: xr.Dataset, seed: int, epochs: int) -> tuple[Curve, float]:
+    """Train the stand-in; return its curve and its test AUC. Validation is not timed."""
+    tensors = {
+        name: tuple(map(torch.from_numpy, part(dataset, name)))
+        for name in ("train", "valid", "test")
+    }
+    signals = {name: pair[0].transpose(1, 2).contiguous() for name, pair in tensors.items()}
+    label = tensors["train"][1]
+
+    def score(name: str) -> float:
+        with torch.inference_mode():
+            found = torch.cat([module(batch) for batch in signals[name].split(256)])
+        return float(roc_auc_score(tensors[name][1].numpy(), found.numpy()))
+
+    curve: Curve = []
+    best, test_auc, seconds = 0.0, 0.0, 0.0
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        module = Released(dataset.sizes["mark"])
+        optimizer = torch.optim.Adam(module.parameters(), lr=2e-4)
+        loss_of = nn.BCEWithLogitsLoss()
+        for _ in range(epochs):
+            started = time.perf_counter()
+            for rows in torch.randperm(len(label)).split(16):
+                optimizer.zero_grad()
+                loss_of(module(signals["train"][rows]), label[rows]).backward()
+                nn.utils.clip_grad_norm_(module.parameters(), 1)
+                optimizer.step()
+            seconds += time.perf_counter() - started
+            curve.append((seconds, score("valid")))
+            if curve[-1][1] > best:
+                best, test_auc = curve[-1][1], score("test")
+    return curve, test_auc
+
+
+def train_ours(dataset: xr.Dataset, seed: int) -> tuple[Curve, float]:
+    """Train ours as a user would; return its curve, validation passes included, and test AUC."""
+    times = [time.perf_counter()]
+    model = train(
+        "lstm-alpha-beta",
+        dataset,
+        seed=seed,
+        on_epoch=lambda row: times.append(time.perf_counter()),
+    )
+    curve = [
+        (now - times[0], row["valid_auc"])
+        for now, row in zip(times[1:], model.card.curve, strict=True)
+    ]
+    return curve, float(model.card.metrics["test_auc"] or np.nan)
+
+
+def auc_after(curve: Curve, seconds: float) -> float:
+    """Return the best AUC that was reached within some time."""
+    return max((auc for reached, auc in curve if reached <= seconds), default=float("nan"))
+
+
+def fastest(run: Callable[[], object], times: int = 3) -> float:
+    """Return the least of several runs' seconds."""
+    found = []
+    for _ in range(times):
+        started = time.perf_counter()
+        run()
+        found.append(time.perf_counter() - started)
+    return min(found)
+
+
+def compare_logits(signal: np.ndarray) -> None:
+    """Print how long the logits of all genes take: ours with α and β, the stand-in's alone."""
+    ours = find_model("lstm-alpha-beta").build(*signal.shape[1:]).eval()
+    theirs = Released(signal.shape[1]).eval()
+    mine, counts = torch.from_numpy(signal), torch.from_numpy(signal).transpose(1, 2).contiguous()
+    rows = {}
+    with torch.inference_mode():
+        for size in (16, 64, 128, 256, 512):
+            rows[size] = (
+                fastest(lambda size=size: [ours.attention(batch) for batch in mine.split(size)]),
+                fastest(lambda size=size: [theirs(batch) for batch in counts.split(size)]),
+            )
+    print(f"\n| {len(signal):,} genes, batch | ours with α, β (s) | released, logits alone (s) |")
+    print("|---|---|---|")
+    for size, (one, other) in rows.items():
+        print(f"| {size} | {one:.2f} | {other:.2f} |")
+    best = [min(row[side] for row in rows.values()) for side in (0, 1)]
+    print(
+        f"| best of each | {best[0]:.2f} | {best[1]:.2f}: {best[1] / best[0]:.2f} times as long |"
+    )
+    print(f"\nAs `chromviz` runs it, `logits` take {fastest(lambda: logits(ours, signal)):.2f} s.")
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=30, help="of the released network")
+    parser.add_argument("--genes", type=int, default=19_802)
+    arguments = parser.parse_args()
+    dataset = simulate("E123", n_genes=arguments.genes)
+    signal, label = part(dataset, "train")
+    print(f"SIMULATED DATA, {len(label):,} training genes, {torch.get_num_threads()} threads")
+    compare_logits(part(dataset, "test")[0])
+    print(
+        "\n| seed | epoch, ours (s) | epoch, released (s) | ratio | valid AUC after the time of ours "
+        "| released then | test AUC, ours | test AUC, released | seconds, ours | released |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for seed in range(arguments.seeds):
+        ours, our_test = train_ours(dataset, seed)
+        theirs, their_test = train_released(dataset, seed, arguments.epochs)
+        epochs = [curve[-1][0] / len(curve) for curve in (ours, theirs)]
+        end = ours[-1][0]
+        print(
+            f"| {seed} | {epochs[0]:.1f} | {epochs[1]:.1f} | {epochs[1] / epochs[0]:.2f} "
+            f"| {auc_after(ours, end):.4f} | {auc_after(theirs, end):.4f} "
+            f"| {our_test:.4f} | {their_test:.4f} | {end:.0f} | {theirs[-1][0]:.0f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Ensembles: networks of one architecture that differ in their seed, answering together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from chromviz.errors import ChromvizError
+from chromviz.models.layers import Attention
+
+
+class Ensemble(nn.Module):
+    """The mean of its members' logits.
+
+    The mean is over logits, not probabilities: gradients, and attributions that are complete (sum
+    to a difference of logits), are then the means of the members' own.
+
+    Parameters
+    ----------
+    members
+        Modules that follow the protocol of :mod:`chromviz.models`.
+    """
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, signal: torch.Tensor) -> torch.Tensor:
+        """Return the logit of ON (batch,), for signal (batch, mark, bin)."""
+        return torch.stack([member(signal) for member in self.members]).mean(0)
+
+
+class AttendingEnsemble(Ensemble):
+    """An ensemble whose members attend: its attention is the mean of theirs.
+
+    Means of weights that sum to 1 sum to 1. It is no attention that any member computed: where
+    members look at different bins, it shows all of them.
+    """
+
+    def attention(self, signal: torch.Tensor) -> Attention:
+        """Return the mean α, β and logit; None for what a member does not give."""
+        found = [cast("Any", member).attention(signal) for member in self.members]
+        alpha = _mean([one.alpha for one in found])
+        if alpha is None:
+            raise ChromvizError(
+                f"{type(self.members[0]).__name__}'s attention gives no α; a model that attends "
+                "must return chromviz.models.layers.Attention"
+            )
+        return Attention(
+            alpha, _mean([one.beta for one in found]), _mean([one.logit for one in found])
+        )
+
+
+def join(members: Sequence[nn.Module]) -> Ensemble:
+    """Return the ensemble of some modules; it attends if all of them do.
+
+    Raises
+    ------
+    ChromvizError
+        If there are none.
+    """
+    if not members:
+        raise ChromvizError("an ensemble needs at least one member")
+    attends = all(callable(getattr(member, "attention", None)) for member in members)
+    return AttendingEnsemble(members) if attends else Ensemble(members)
+
+
+def build_like(build: Callable[[], nn.Module], members: int) -> nn.Module:
+    """Build a module, or an ensemble of so many where there are members."""
+    return join([build() for _ in range(members)]) if members else build()
+
+
+def _mean(parts: Sequence[torch.Tensor | None]) -> torch.Tensor | None:
+    present = [part for part in parts if part is not None]
+    return torch.stack(present).mean(0) if len(present) == len(parts) else None
