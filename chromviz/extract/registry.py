@@ -126,6 +126,21 @@ _BUILT_IN = (
         parameters={"absolute": True},
     ),
     Method(
+        "coefficients",
+        "chromviz.extract.own:own_weights",
+        "coefficients",
+        "a linear model's own: slope of the logit by the arcsinh of each bin",
+        dims=("mark", "bin"),
+        signed=True,
+    ),
+    Method(
+        "importances",
+        "chromviz.extract.own:own_weights",
+        "importances",
+        "a forest's or rules' own: how much of the model rests on each bin",
+        dims=("mark", "bin"),
+    ),
+    Method(
         "class_optimization",
         "chromviz.extract.optimization:class_optimization",
         "gradient",

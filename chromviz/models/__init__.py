@@ -144,6 +144,36 @@ def _deepchrome(n_marks: int, n_bins: int) -> nn.Module:
     return DeepChrome(n_marks, n_bins)
 
 
+def _linear_regression(n_marks: int, n_bins: int) -> nn.Module:
+    from chromviz.models.classical.linear import LinearOnAverages
+
+    return LinearOnAverages(n_marks, n_bins)
+
+
+def _logistic_regression(n_marks: int, n_bins: int) -> nn.Module:
+    from chromviz.models.classical.linear import LogisticOnAverages
+
+    return LogisticOnAverages(n_marks, n_bins)
+
+
+def _svm(n_marks: int, n_bins: int) -> nn.Module:
+    from chromviz.models.classical.svm import SVMOnBins
+
+    return SVMOnBins(n_marks, n_bins)
+
+
+def _random_forest(n_marks: int, n_bins: int) -> nn.Module:
+    from chromviz.models.classical.forest import ForestOnBestBins
+
+    return ForestOnBestBins(n_marks, n_bins)
+
+
+def _rules(n_marks: int, n_bins: int) -> nn.Module:
+    from chromviz.models.classical.rules import RulesOnAverages
+
+    return RulesOnAverages(n_marks, n_bins)
+
+
 # Builders import torch only when called: the list of models must not.
 _PAPER = "Singh et al., Attend and Predict, NeurIPS 2017, section 5"
 _BUILT_IN = (
@@ -187,6 +217,42 @@ _BUILT_IN = (
         "Singh et al., DeepChrome, Bioinformatics 32(17), 2016",
         1e-3,
         paper=PAPER_DEEPCHROME,
+    ),
+    ModelSpec(
+        "linear-regression",
+        "linear regression",
+        _linear_regression,
+        source="mark averages, after Karlić et al., PNAS 107(7), 2010",
+        own=("coefficients",),
+    ),
+    ModelSpec(
+        "logistic-regression",
+        "logistic regression",
+        _logistic_regression,
+        source="mark averages, as linear regression",
+        own=("coefficients",),
+    ),
+    ModelSpec(
+        "svm",
+        "SVM",
+        _svm,
+        source="all bins, radial kernel, after Cheng et al., Genome Biology 12, R15, 2011",
+    ),
+    ModelSpec(
+        "random-forest",
+        "random forest",
+        _random_forest,
+        source="best bins, after Dong et al., Genome Biology 13, R53, 2012",
+        own=("importances",),
+        differentiable=False,
+    ),
+    ModelSpec(
+        "rules",
+        "rules (RIPPER)",
+        _rules,
+        source="mark averages, after Ho et al., 2015 (the paper's reference 12)",
+        own=("importances",),
+        differentiable=False,
     ),
 )
 

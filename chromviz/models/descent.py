@@ -61,9 +61,9 @@ def descend(
     it; the validation loss is weighted like the training loss. After each epoch the AUC and the
     loss over the validation genes are taken. Training stops when neither has improved for some
     epochs, and the weights of the epoch with the best AUC are kept, among those whose loss is
-    within `loss_slack` of the lowest. An epoch's AUC does not say on which side of 0.5 its probabilities
-    lie, and explanations of genes *predicted* ON need that: after few steps a network may rank
-    genes well while it calls none of them ON.
+    within `loss_slack` of the lowest. An epoch's AUC does not say on which side of 0.5 its
+    probabilities lie, and explanations of genes *predicted* ON need that: after few steps a
+    network may rank genes well while it calls none of them ON.
 
     Parameters
     ----------

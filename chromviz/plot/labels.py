@@ -11,6 +11,8 @@ METHOD_LABELS: dict[str, str] = {
     "saliency": "saliency (signed)",
     "saliency_absolute": "saliency (absolute)",
     "class_optimization": "class optimization",
+    "coefficients": "coefficients",
+    "importances": "importances",
     "input_x_gradient": "input × gradient",
     "integrated_gradients": "integrated gradients",
     "gradient_shap": "GradientSHAP",
@@ -32,6 +34,12 @@ MODEL_LABELS: dict[str, str] = {
     "cnn-attn": "CNN-Attn",
     "cnn-alpha-beta": "CNN-α,β",
     "deepchrome": "DeepChrome (CNN)",
+    "attentivechrome-released": "AttentiveChrome (released)",
+    "linear-regression": "linear regression",
+    "logistic-regression": "logistic regression",
+    "svm": "SVM",
+    "random-forest": "random forest",
+    "rules": "rules (RIPPER)",
 }
 
 

@@ -45,9 +45,13 @@ from chromviz.vocabulary import (
 #: The models of the paper's Table 3.
 MODELS = ("lstm-alpha", "lstm-alpha-beta", "deepchrome")
 
-#: The methods of Table 3. Class optimisation runs on models without attention, as in the paper:
-#: on an LSTM its thousand steps take longer than training.
-METHODS = ("alpha", "saliency", "saliency_absolute", "class_optimization")
+#: The methods of Table 3, and the older models' own weights. Class optimisation runs on models
+#: without either, as in the paper: on an LSTM its thousand steps take longer than training, and
+#: of a linear model it finds a corner of the cube.
+METHODS = (
+    *("alpha", "saliency", "saliency_absolute", "coefficients", "importances"),
+    "class_optimization",
+)
 
 
 _FIGURE2B = (
@@ -228,8 +232,8 @@ def _plan(specs: Sequence[ModelSpec], names: Sequence[str] | None) -> list[tuple
     plan = []
     for spec in specs:
         for method in asked or map(find_method, METHODS):
-            slow = not asked and method.name == "class_optimization" and spec.attends
-            if not (method.is_control or slow or method.refusal(spec.name, spec.gives)):
+            idle = not asked and method.name == "class_optimization" and (spec.attends or spec.own)
+            if not (method.is_control or idle or method.refusal(spec.name, spec.gives)):
                 plan.append((method.name, spec.name))
     return plan + [(name, "") for name, method in methods().items() if method.is_control]
 

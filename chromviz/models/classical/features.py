@@ -1,0 +1,131 @@
+"""Features of the older models, from the arcsinh of the signal, standardised on training genes.
+
+The arcsinh stands where their papers take logarithms: it bears zero and negative values.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import torch
+from torch import nn
+
+from chromviz.models.fitted import Genes
+
+
+class Features(nn.Module, ABC):
+    """Some numbers a gene, each less its mean over training genes, over its spread there.
+
+    Parameters
+    ----------
+    n_marks, n_bins
+        Size of the signal.
+    count
+        Number of features.
+    """
+
+    centre: torch.Tensor
+    spread: torch.Tensor
+
+    def __init__(self, n_marks: int, n_bins: int, count: int) -> None:
+        super().__init__()
+        self.n_marks, self.n_bins, self.count = n_marks, n_bins, count
+        self.register_buffer("centre", torch.zeros(count))
+        self.register_buffer("spread", torch.ones(count))
+
+    @abstractmethod
+    def select(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the features (batch, feature) of arcsinh of signal (batch, mark, bin)."""
+
+    @abstractmethod
+    def spread_out(self, weight: np.ndarray) -> np.ndarray:
+        """Return weights of features (feature,) as weights of bins (mark, bin)."""
+
+    def choose(self, genes: Genes) -> None:
+        """Choose what to select, where that depends on the training genes."""
+
+    def fit(self, genes: Genes) -> np.ndarray:
+        """Learn from the training genes; return their features, float32 (gene, feature)."""
+        self.choose(genes)
+        with torch.no_grad():
+            found = self.select(torch.asinh(torch.from_numpy(genes.signal))).double()
+            spread = found.std(0, correction=0)
+            spread[spread == 0] = 1  # a feature that never varies carries nothing to scale
+            self.centre.copy_(found.mean(0))
+            self.spread.copy_(spread)
+        return self.of(genes.signal)
+
+    def of(self, signal: np.ndarray) -> np.ndarray:
+        """Return the features of signal (gene, mark, bin) as an array."""
+        with torch.no_grad():
+            found: np.ndarray = self(torch.from_numpy(signal)).numpy()
+        return found
+
+    def forward(self, signal: torch.Tensor) -> torch.Tensor:
+        """Return the features (batch, feature) of signal (batch, mark, bin)."""
+        return (self.select(torch.asinh(signal)) - self.centre) / self.spread
+
+
+class MarkAverages(Features):
+    """A mark's mean over its bins, as Karlić et al. (2010) and Ho et al. (2015) use marks."""
+
+    def __init__(self, n_marks: int, n_bins: int) -> None:
+        super().__init__(n_marks, n_bins, n_marks)
+
+    def select(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the means over bins."""
+        return values.mean(2)
+
+    def spread_out(self, weight: np.ndarray) -> np.ndarray:
+        """Share each mark's weight among its bins, which the mean treats alike."""
+        return np.repeat(weight[:, None] / self.n_bins, self.n_bins, axis=1)
+
+
+class BinValues(Features):
+    """Every bin of every mark, as Cheng et al. (2011) use them."""
+
+    def __init__(self, n_marks: int, n_bins: int) -> None:
+        super().__init__(n_marks, n_bins, n_marks * n_bins)
+
+    def select(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the bins, mark by mark."""
+        return values.flatten(1)
+
+    def spread_out(self, weight: np.ndarray) -> np.ndarray:
+        """Give each bin its own weight."""
+        return weight.reshape(self.n_marks, self.n_bins)
+
+
+class BestBins(Features):
+    """A mark's bin that correlates best with the label, as Dong et al. (2012) choose it.
+
+    The correlation is Pearson's, by size, over the training genes; of equals, the first.
+    """
+
+    best: torch.Tensor
+
+    def __init__(self, n_marks: int, n_bins: int) -> None:
+        super().__init__(n_marks, n_bins, n_marks)
+        self.register_buffer("best", torch.zeros(n_marks, dtype=torch.int64))
+
+    def choose(self, genes: Genes) -> None:
+        """Choose each mark's bin."""
+        values = np.arcsinh(genes.signal.astype(np.float64))
+        values -= values.mean(axis=0)
+        label = genes.label.astype(np.float64) - genes.label.mean(dtype=np.float64)
+        size = np.sqrt((values**2).sum(axis=0))
+        shared = np.abs(np.einsum("gmb,g->mb", values, label))
+        # A bin that never varies correlates with nothing.
+        r = np.divide(shared, size, out=np.zeros_like(size), where=size > 0)
+        self.best.copy_(torch.from_numpy(r.argmax(axis=1)))
+
+    def select(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the best bin of each mark."""
+        return values[:, torch.arange(self.n_marks, device=values.device), self.best]
+
+    def spread_out(self, weight: np.ndarray) -> np.ndarray:
+        """Lay each mark's weight on its best bin."""
+        found = np.zeros((self.n_marks, self.n_bins))
+        found[np.arange(self.n_marks), self.best.cpu().numpy()] = weight
+        return found
