@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import Event, Thread
 
@@ -17,10 +17,11 @@ from joblib.externals.loky import get_reusable_executor
 
 from chromviz import provenance
 from chromviz.data.names import cell_name
-from chromviz.models import find_model
+from chromviz.errors import ChromvizError
+from chromviz.models import ModelSpec, find_model
 from chromviz.models.checkpoint import TrainedModel, load_model, save_model, training_key
 from chromviz.models.foreign import import_attentivechrome
-from chromviz.models.training import Settings, train
+from chromviz.models.training import Settings, combine, train
 from chromviz.progress import SILENT, Reporter
 from chromviz.recipes.fetch import fetch
 from chromviz.schema import dataset_hash
@@ -41,13 +42,14 @@ def trained(
     *,
     settings: Settings | None = None,
     seed: int = 0,
+    members: int = 1,
     device: str = "cpu",
     reporter: Reporter = SILENT,
 ) -> tuple[TrainedModel, Path]:
     """Return a trained model from the cache, training and keeping it if it is not there.
 
     A kept model is used again only for the same architecture, data (by content), settings and
-    seed.
+    seed. The members of an ensemble are kept as the models that they are, and joined anew.
 
     Parameters
     ----------
@@ -57,6 +59,8 @@ def trained(
         What to train on.
     settings, seed, device
         As for :func:`chromviz.models.training.train`.
+    members
+        More than 1 for an ensemble: so many models, of this seed and the following ones.
     reporter
         Told of epochs, and of what was trained or found.
 
@@ -65,7 +69,7 @@ def trained(
     model : TrainedModel
         The model.
     stem : Path
-        Where it is kept, without suffix.
+        Where it is kept, without suffix; of an ensemble, its first member.
 
     Raises
     ------
@@ -74,6 +78,16 @@ def trained(
     """
     spec = find_model(name)
     settings = settings or spec.settings()
+    if members > 1:
+        jobs = [
+            Job(spec.name, dataset, one, settings) for one in _member_seeds(spec, seed, members)
+        ]
+        train_missing(jobs, device=device, reporter=reporter)
+        found = [
+            trained(spec.name, dataset, settings=settings, seed=job.seed, device=device)
+            for job in jobs
+        ]
+        return combine([model for model, _ in found], dataset, device), found[0][1]
     stem = _stem(spec.name, dataset, settings, seed, device)
     if Path(f"{stem}.json").is_file():
         return load_model(stem), stem
@@ -107,12 +121,15 @@ class Job:
         The seed of its training.
     settings
         How to train it; None for the architecture's own settings.
+    members
+        More than 1 for an ensemble.
     """
 
     name: str
     dataset: xr.Dataset
     seed: int = 0
     settings: Settings | None = None
+    members: int = 1
 
 
 def train_missing(jobs: Sequence[Job], *, device: str = "cpu", reporter: Reporter = SILENT) -> None:
@@ -137,9 +154,10 @@ def train_missing(jobs: Sequence[Job], *, device: str = "cpu", reporter: Reporte
     for job in jobs:
         spec = find_model(job.name)
         settings = job.settings or spec.settings()
-        stem = _stem(spec.name, job.dataset, settings, job.seed, device)
-        if not Path(f"{stem}.json").is_file():
-            missing[stem] = job
+        for seed in _member_seeds(spec, job.seed, job.members):
+            stem = _stem(spec.name, job.dataset, settings, seed, device)
+            if not Path(f"{stem}.json").is_file():
+                missing[stem] = replace(job, seed=seed, members=1)
     workers = min(len(missing), joblib.cpu_count()) if device == "cpu" else 1
     if workers < 2:
         for job in missing.values():
@@ -160,6 +178,15 @@ def train_missing(jobs: Sequence[Job], *, device: str = "cpu", reporter: Reporte
             listener.join()
             # Idle workers would keep their memory while the rest of the work needs it.
             get_reusable_executor().shutdown(wait=True)
+
+
+def _member_seeds(spec: ModelSpec, seed: int, members: int) -> range:
+    """Return the seeds of an ensemble's members."""
+    if members < 1:
+        raise ChromvizError(f"an ensemble needs at least 1 seed, not {members}")
+    if seed + members > 2**32:
+        raise ChromvizError(f"the seeds of {spec.name} end at {2**32 - 1}; begin with a lower one")
+    return range(seed, seed + members)
 
 
 def _train(job: Job, device: str, reporter: Reporter) -> None:
@@ -217,8 +244,9 @@ def describe(model: TrainedModel) -> str:
             f"{model.card.stamp['source_file']}; its AUC is not known"
         )
     test = metrics["test_auc"]
-    epochs = metrics["epochs"]
+    epochs, members = metrics["epochs"], len(model.card.members)
     how = "fitted" if epochs is None else f"{epochs:.0f} epochs"
+    how = f"an ensemble of {members}, trained" if members else how
     return (
         f"{model.card.name} on {model.card.cell}: {how} in "
         f"{metrics['seconds']:.0f} s, validation AUC {metrics['valid_auc']:.3f}, "
