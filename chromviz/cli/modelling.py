@@ -3,61 +3,168 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
-from chromviz.cli.app import Cell, Data, Device, Json, Live, Quiet, Seed, app, show
+from chromviz.cli.app import (
+    Cell,
+    Data,
+    Device,
+    Json,
+    Live,
+    Quiet,
+    Seed,
+    app,
+    names,
+    records,
+    show,
+)
 from chromviz.errors import ChromvizError
 
 
 @app.command()
 def train(
-    cell: Cell,
-    model: Annotated[str, typer.Option(help="Architecture.")] = "lstm-alpha-beta",
+    cell: Annotated[
+        str, typer.Option("--cell", help="Cell type: EID or common name, any case.")
+    ] = "",
+    cells: Annotated[
+        str, typer.Option(help="Several cell types, comma-separated: one model of all of them.")
+    ] = "",
+    leave_one_out: Annotated[
+        bool, typer.Option(help="With --cells: for each, a model of the others, tested on it.")
+    ] = False,
+    model: Annotated[
+        str, typer.Option(help="Architecture, or package.module:factory of your own.")
+    ] = "lstm-alpha-beta",
     data: Data = None,
     out: Annotated[
-        Path | None, typer.Option(help="Also write the model to this folder, besides the cache.")
+        Path | None,
+        typer.Option(help="Also write the model and its learning curve to this folder."),
     ] = None,
     seed: Seed = 0,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="An ensemble of so many seeds, from --seed on.")
+    ] = 1,
+    preset: Annotated[
+        str, typer.Option(help="Settings to begin with: fast, or paper (the published ones).")
+    ] = "fast",
     epochs: Annotated[int | None, typer.Option(min=1, help="At most so many epochs.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Adam's step size.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many epochs without a better one.")
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="The optimizer's step size.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Genes a step.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="adam or sgd.")] = None,
+    class_weight: Annotated[
+        bool | None,
+        typer.Option("--class-weight", help="Let ON and OFF genes weigh the same in the loss."),
+    ] = None,
     device: Device = "cpu",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Train one model on one cell type and keep it."""
+    """Train one model on one cell type, or on several, and keep it."""
     from dataclasses import asdict, replace
 
     from chromviz import provenance
+    from chromviz.data.pool import pool
     from chromviz.data.store import open_cell
     from chromviz.models import find_model
-    from chromviz.models.checkpoint import save_model
+    from chromviz.models.inference import find_device
+    from chromviz.models.training import takes_steps
+    from chromviz.recipes.learning import write_model
     from chromviz.recipes.trained import describe, trained
     from chromviz.report.terminal import SIMULATED, counts_line
 
     spec = find_model(model)
-    if learning_rate is not None and not learning_rate > 0:
-        raise ChromvizError(f"--learning-rate must be above 0, not {learning_rate}")
-    if out is not None:
-        provenance.ensure_folder(out)
-    chosen = {"max_epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size}
+    wanted = names(cells) or ([cell] if cell else [])
+    if bool(cell) == bool(names(cells)):
+        raise ChromvizError(
+            "name what to train on: either --cell, one cell type, or --cells, several (A,B,C)"
+        )
+    if leave_one_out and len(wanted) < 2:
+        raise ChromvizError("--leave-one-out needs at least two cell types: --cells A,B,C")
+    chosen = {
+        "max_epochs": epochs,
+        "patience": patience,
+        "learning_rate": learning_rate,
+        "batch_size": batch_size,
+        "optimizer": optimizer and optimizer.strip().lower(),
+        "class_weight": class_weight,
+    }
     given = {name: value for name, value in chosen.items() if value is not None}
-    settings = replace(spec.settings(), **given)  # type: ignore[arg-type]
-    dataset = open_cell(data, cell)
-    with Live(quiet) as live:
-        fitted, stem = trained(
-            spec.name, dataset, settings=settings, seed=seed, device=device, reporter=live.reporter
+    settings = replace(spec.settings(preset), **given)  # type: ignore[arg-type]
+    find_device(device)
+    datasets = [open_cell(data, name) for name in wanted]
+    if not takes_steps(spec, datasets[0]) and (given or preset != "fast" or seeds > 1):
+        raise ChromvizError(
+            f"{spec.name} is fitted in one go: it takes no preset, no ensemble and no option of "
+            "training but --seed"
         )
     if out is not None:
-        stem = out / f"{fitted.card.cell}.{fitted.card.name}.seed{seed}"
-        save_model(fitted, stem)
+        provenance.ensure_folder(out)
+    if leave_one_out:
+        _leave_one_out(spec.name, datasets, settings, seed, seeds, device, out, quiet, as_json)
+        return
+    dataset = datasets[0] if len(datasets) == 1 else pool(datasets)
+    with Live(quiet) as live:
+        fitted, stem = trained(
+            spec.name,
+            dataset,
+            settings=settings,
+            seed=seed,
+            members=seeds,
+            device=device,
+            reporter=live.reporter,
+        )
     lines = [counts_line(dataset), describe(fitted), f"model in {stem}.safetensors and .json"]
+    if seeds > 1:
+        lines[-1] = "the members are in the cache; --out writes the ensemble to a folder"
+    if out is not None:
+        many = f"{seed}-{seed + seeds - 1}" if seeds > 1 else f"{seed}"
+        stem = out / f"{fitted.card.cell}.{spec.slug}.seed{many}"
+        lines[-1] = f"in {out}: {', '.join(write_model(fitted, stem))}"
     if fitted.card.simulated:
         lines.insert(0, SIMULATED)
     show(Text("\n".join(lines)), {"stem": str(stem), **asdict(fitted.card)}, as_json)
+
+
+def _leave_one_out(
+    name: str,
+    datasets: list[Any],
+    settings: Any,
+    seed: int,
+    members: int,
+    device: str,
+    out: Path | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Train on all cell types but one, for each, and print how that one is predicted."""
+    from chromviz import provenance
+    from chromviz.models import find_model
+    from chromviz.recipes.learning import leave_each_out, write_model
+    from chromviz.report.terminal import left_out_page
+
+    with Live(quiet) as live:
+        table, models = leave_each_out(
+            name,
+            datasets,
+            settings=settings,
+            seed=seed,
+            members=members,
+            device=device,
+            reporter=live.reporter,
+        )
+    if out is not None:
+        for model in models:
+            cell = model.card.cell.replace(" ", "-")
+            write_model(model, out / f"{cell}.{find_model(name).slug}.seed{seed}")
+        csv = table.to_csv(index=False, lineterminator="\n")
+        provenance.write_text(out / "leave_one_out.csv", csv)
+    show(left_out_page(table), records(table), as_json)
 
 
 models_app = typer.Typer(help="List the architectures, or import trained weights.")

@@ -13,6 +13,7 @@ A package adds an architecture through the entry point group ``chromviz.models``
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
@@ -63,6 +64,11 @@ class ModelSpec:
     own: tuple[str, ...] = ()
     differentiable: bool = True
     paper: Settings | None = None
+
+    @property
+    def slug(self) -> str:
+        """The name as files have it: of ``package.module:factory``, without what systems mind."""
+        return re.sub(r"[^A-Za-z0-9_-]+", "-", self.name)
 
     @property
     def gives(self) -> tuple[str, ...]:

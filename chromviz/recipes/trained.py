@@ -232,7 +232,7 @@ def _relay(news: Path, done: Event, reporter: Reporter) -> None:
 def _stem(name: str, dataset: xr.Dataset, settings: Settings, seed: int, device: str) -> Path:
     """Return where a model is kept, without suffix: its name says what, its hash from what."""
     key = training_key(name, dataset_hash(dataset), asdict(settings), seed, device)
-    return cache_folder() / f"{dataset.attrs['cell']}.{name}.seed{seed}.{key}"
+    return cache_folder() / f"{dataset.attrs['cell']}.{find_model(name).slug}.seed{seed}.{key}"
 
 
 def describe(model: TrainedModel) -> str:

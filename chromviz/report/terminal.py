@@ -125,5 +125,40 @@ def audit_page(table: pd.DataFrame) -> RenderableType:
     return Group(Text(SIMULATED, style="bold"), page) if first["simulated"] else page
 
 
+def left_out_page(table: pd.DataFrame) -> RenderableType:
+    """Return how well each cell type is predicted by models of the others.
+
+    Parameters
+    ----------
+    table
+        As :func:`chromviz.recipes.learning.leave_each_out` gives it.
+    """
+
+    def number(value: float) -> str:
+        return "undefined" if pd.isna(value) else f"{value:.3f}"
+
+    rows = [
+        [
+            cell_label(str(row["cell"])),
+            number(row["auc_left_out"]),
+            number(row["auc_own"]),
+            f"{row['n_test']}",
+            f"{row['n_train']}",
+            f"{row['left_out_genes']}",
+        ]
+        for _, row in table.iterrows()
+    ]
+    columns = ["cell type", "AUC, left out", "AUC, own", "test genes", "trained on", "taken out"]
+    title = f"Each cell type predicted by {model_label(str(table['model'].iloc[0]))} of the others"
+    page = Group(
+        plain_table(title, columns, rows),
+        Text(
+            "  left out: the model has seen neither the cell type nor, in the others, the tested "
+            "genes (taken out)"
+        ),
+    )
+    return Group(Text(SIMULATED, style="bold"), page) if table["simulated"].any() else page
+
+
 def _is_number(entry: str) -> bool:
     return entry == "" or entry.lstrip("-").replace(".", "", 1).isdigit()

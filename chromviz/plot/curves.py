@@ -1,0 +1,132 @@
+"""Learning curves: loss and validation AUC by epoch."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from chromviz.errors import ChromvizError
+from chromviz.plot.labels import model_label
+from chromviz.plot.style import (
+    GREY,
+    WIDTH_1_COLUMN,
+    axes_for,
+    figure_style,
+    head_figure,
+    is_simulated,
+    mark_simulated,
+    only_value,
+    require_columns,
+)
+from chromviz.vocabulary import cell_label
+
+CURVE_COLUMNS = ("seed", "epoch", "train_loss", "valid_loss", "valid_auc", "kept")
+#: What a curve can show: its columns, and their axis.
+_SHOWN = {
+    "loss": ({"train_loss": "training", "valid_loss": "validation"}, "Loss (nats a gene)"),
+    "auc": ({"valid_auc": "validation"}, "AUC"),
+}
+
+
+def plot_learning_curve(table: pd.DataFrame, ax: Axes | None = None, *, what: str = "loss") -> Axes:
+    """Draw the loss or the validation AUC by epoch; the kept epochs are marked.
+
+    Parameters
+    ----------
+    table
+        One row a seed and epoch: ``seed``, ``epoch`` (from 1), ``train_loss`` and ``valid_loss``
+        (binary cross-entropy, nats a gene), ``valid_auc``, ``kept`` (1 for the epoch whose
+        weights were kept). With a column ``simulated`` that is 1 in any row, the plot says so.
+    ax
+        Where to draw; new Axes of one column's width if None.
+    what
+        ``loss`` or ``auc``.
+
+    Returns
+    -------
+    Axes
+        One line a seed, training dashed and validation solid.
+
+    Raises
+    ------
+    ChromvizError
+        If a column is missing, the table is empty, or `what` is something else.
+    """
+    require_columns(table, CURVE_COLUMNS, "a learning curve")
+    if table.empty:
+        raise ChromvizError("a learning curve needs at least one epoch; its table is empty")
+    if what not in _SHOWN:
+        raise ChromvizError(f"a learning curve shows loss or auc, not {what!r}")
+    columns, label = _SHOWN[what]
+    with axes_for(ax, WIDTH_1_COLUMN, 2.2) as axes:
+        colours = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
+        for place, (_, part) in enumerate(table.groupby("seed", sort=True)):
+            colour = colours[place % len(colours)]
+            for column, name in columns.items():
+                axes.plot(
+                    part["epoch"],
+                    part[column],
+                    linestyle="--" if name == "training" else "-",
+                    color=colour,
+                    label=name if place == 0 else None,
+                )
+            kept = part[part["kept"] == 1]
+            column = list(columns)[-1]
+            axes.plot(
+                kept["epoch"],
+                kept[column],
+                "o",
+                color=colour,
+                markersize=4,
+                label="kept epoch" if place == 0 else None,
+            )
+        axes.set(xlabel="Epoch", ylabel=label)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        if is_simulated(table):
+            mark_simulated(axes)
+    return axes
+
+
+def draw_learning_curve(table: pd.DataFrame) -> Figure:
+    """Draw the losses above the validation AUC.
+
+    Parameters
+    ----------
+    table
+        As for :func:`plot_learning_curve`, and ``model``, ``cell``, ``simulated``.
+
+    Returns
+    -------
+    Figure
+        One column wide; two panels that share the x axis.
+
+    Raises
+    ------
+    ChromvizError
+        If a column is missing, or the table mixes models or cell types.
+    """
+    require_columns(table, ("model", "cell", "simulated"), "a learning curve")
+    model = model_label(str(only_value(table, "model", "a learning curve")))
+    cell = cell_label(str(only_value(table, "cell", "a learning curve")))
+    seeds = table["seed"].nunique()
+    heading = ["Learning curve", f"{model}, {cell}"]
+    if seeds > 1:
+        heading.append(f"{seeds} seeds, a colour each")
+    with figure_style():
+        fig = Figure(figsize=(WIDTH_1_COLUMN, 3.4))
+        top, bottom = fig.subplots(2, 1, sharex=True)
+        panels = table.drop(columns="simulated")
+        plot_learning_curve(panels, top, what="loss")
+        plot_learning_curve(panels, bottom, what="auc")
+        top.set_xlabel("")
+        fig.align_ylabels([top, bottom])
+        head_figure(fig, heading, simulated=is_simulated(table))
+        legend = fig.legend(*top.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        for handle in legend.legend_handles:
+            if isinstance(handle, Line2D):  # the colours are the seeds'
+                handle.set_color(GREY)
+        return fig
