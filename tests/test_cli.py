@@ -393,3 +393,57 @@ def test_models_import_by_cell_holds_the_archive_to_its_checksum(run, tmp_path):
         options = ("--out", "kept", "--base-url", mirror.url, "--quiet")
         done = run("models", "import", "--cell", "K562", *options, cwd=tmp_path)
     refused(done, "MD5")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "either --cell, one cell type, or --cells"),
+        (["--cell", "K562", "--cells", "K562,E003"], "either --cell, one cell type, or --cells"),
+        (["--cell", "K562", "--leave-one-out"], "at least two cell types"),
+        (["--cells", "K562,E123"], "is there twice"),
+        (["--cells", "K562,K563"], "unknown cell type"),
+        (["--cell", "K562", "--preset", "papr"], "unknown preset 'papr'; did you mean paper"),
+        (["--cell", "K562", "--optimizer", "adamw"], "unknown optimizer"),
+        (["--cell", "K562", "--learning-rate", "0"], "must be above 0"),
+        (["--cell", "K562", "--model", "svm", "--epochs", "3"], "is fitted in one go"),
+        (["--cell", "K562", "--model", "rules", "--seeds", "3"], "is fitted in one go"),
+        (["--cell", "K562", "--model", "lsmt"], "unknown model 'lsmt'; did you mean lstm"),
+        (["--cell", "K562", "--device", "cuda:77"], "is not available here"),
+        (["--cell", "K562", "--seeds", "0"], "seeds"),
+    ],
+)
+def test_bad_options_of_train(run, arguments, words):
+    found = run("train", *arguments)
+    assert found.returncode == 2
+    assert words in found.stderr
+    assert found.stderr.count("\n") == 1
+
+
+def test_train_writes_an_ensemble_and_its_learning_curve(run, tmp_path):
+    schema.save_dataset(make_dataset(), tmp_path / "E123.nc")
+    found = run(
+        *("train", "--cell", "K562", "--data", ".", "--model", "lstm-alpha", "--seeds", "2"),
+        *("--epochs", "2", "--class-weight", "--out", "models"),
+    )
+    assert found.returncode == 0, found.stderr
+    assert "an ensemble of 2" in found.stdout
+    model = load_model(tmp_path / "models" / "E123.lstm-alpha.seed0-1")
+    assert model.card.settings["class_weight"] is True
+    assert len(model.card.members) == 2
+    assert (tmp_path / "models" / "E123.lstm-alpha.seed0-1.curve.png").is_file()
+
+
+def test_train_leaves_each_cell_out(run, tmp_path):
+    for row, cell in enumerate(("E003", "E116", "E123")):
+        schema.save_dataset(make_dataset(120, seed=row, cell=cell), tmp_path / f"{cell}.nc")
+    found = run(
+        *("train", "--cells", "E003,E116,K562", "--leave-one-out", "--data", "."),
+        *("--model", "logistic-regression", "--out", "left", "--json"),
+    )
+    assert found.returncode == 0, found.stderr
+    rows = json.loads(found.stdout)
+    assert [row["cell"] for row in rows] == ["E003", "E116", "E123"]
+    assert all(row["auc_left_out"] > 0.7 for row in rows)
+    assert (tmp_path / "left" / "leave_one_out.csv").read_text().startswith("cell,model,seed,")
+    assert load_model(tmp_path / "left" / "E116-from-E003+E123.logistic-regression.seed0")

@@ -78,10 +78,9 @@ def trained(
     """
     spec = find_model(name)
     settings = settings or spec.settings()
+    seeds = _member_seeds(spec, seed, members)
     if members > 1:
-        jobs = [
-            Job(spec.name, dataset, one, settings) for one in _member_seeds(spec, seed, members)
-        ]
+        jobs = [Job(spec.name, dataset, one, settings) for one in seeds]
         train_missing(jobs, device=device, reporter=reporter)
         found = [
             trained(spec.name, dataset, settings=settings, seed=job.seed, device=device)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ import torch
 from chromviz.errors import ChromvizError
 from chromviz.models import find_model
 from chromviz.models.checkpoint import check_input, load_model, save_model, training_key
-from chromviz.models.descent import _KeepBest
+from chromviz.models.descent import _KeepBest, on_weight
 from chromviz.models.inference import logits, session
 from chromviz.models.training import Settings, train
 from chromviz.vocabulary import Window
@@ -220,3 +221,89 @@ def test_the_toy_genes_train(real_data):
     toy = open_cell(real_data / "deepchrome-csv", "Toy")
     fitted = train("lstm-alpha-beta", toy, settings=QUICK)
     assert fitted.card.genes == {"train": 10, "valid": 10, "test": 10}
+
+
+def test_the_paper_preset_is_what_was_published():
+    paper = find_model("attentivechrome").settings("paper")
+    assert (paper.optimizer, paper.learning_rate, paper.batch_size) == ("adam", 2e-4, 16)
+    assert (paper.max_epochs, paper.clip_norm, paper.patience) == (30, 1.0, None)
+    deepchrome = find_model("deepchrome").settings("Paper")
+    assert (deepchrome.optimizer, deepchrome.learning_rate, deepchrome.batch_size) == (
+        *("sgd", 1e-3),
+        1,
+    )
+    assert (deepchrome.max_epochs, deepchrome.clip_norm) == (100, None)
+    with pytest.raises(ChromvizError, match="unknown preset 'papre'; did you mean paper"):
+        find_model("lstm").settings("papre")
+    with pytest.raises(ChromvizError, match="no training settings were published for svm"):
+        find_model("svm").settings("paper")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(max_epochs=2, class_weight=True),
+        Settings(max_epochs=2, optimizer="sgd", learning_rate=0.1, clip_norm=None),
+        replace(find_model("lstm-alpha").settings("paper"), max_epochs=2),
+    ],
+)
+def test_every_setting_is_deterministic_whatever_the_threads(settings):
+    before = torch.get_num_threads()
+    hashes = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        fitted = train("lstm-alpha", make_dataset(), settings=settings)
+        hashes.append(fitted.card.weights_hash)
+    torch.set_num_threads(before)
+    assert hashes[0] == hashes[1]
+    assert fitted.card.settings == asdict(settings)
+    json.dumps(asdict(fitted.card), allow_nan=False)
+
+
+def test_class_weight_by_hand():
+    # Three OFF genes for one ON gene: it weighs 3, so that both states weigh the same.
+    label = np.array([1, 0, 0, 0], dtype=np.float32)
+    weight = on_weight(label)
+    assert weight.item() == 3
+    loss = torch.nn.BCEWithLogitsLoss(pos_weight=weight)(torch.zeros(4), torch.from_numpy(label))
+    assert loss.item() == pytest.approx((3 + 3) * np.log(2) / 4)
+
+
+def test_class_weight_raises_the_probability_of_the_rare_state():
+    data = make_dataset(300)
+    rare = (data["label"].values == 1) & (np.arange(300) % 8 < 6)
+    data["reason"].values[rare] = "left out"
+    data["split"].values[rare] = "none"
+    signal = data["signal"].values[data["split"].values == "test"]
+
+    def mean_logit(weight):
+        settings = Settings(max_epochs=3, class_weight=weight)
+        return logits(train("lstm-alpha", data, settings=settings).module, signal).mean()
+
+    assert mean_logit(True) > mean_logit(False) + 0.3
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"learning_rate": 0.0}, "learning rate must be above 0"),
+        ({"learning_rate": float("nan")}, "learning rate must be above 0"),
+        ({"max_epochs": 0}, "at least 1 epoch"),
+        ({"batch_size": 0}, "batch size must be at least 1"),
+        ({"patience": 0}, "patience must be at least 1"),
+        ({"loss_slack": -0.1}, "loss slack must be at least 0"),
+        ({"clip_norm": 0.0}, "longest gradient must be above 0"),
+        ({"optimizer": "adamw"}, "unknown optimizer 'adamw'; did you mean adam"),
+    ],
+)
+def test_settings_out_of_range_are_refused(change, words):
+    with pytest.raises(ChromvizError, match=words):
+        Settings(**change)
+
+
+def test_signal_that_is_no_number_is_refused():
+    data = make_dataset()
+    row = np.flatnonzero(data["split"].values == "train")[0]
+    data["signal"].values[row, 0, 0] = np.nan
+    with pytest.raises(ChromvizError, match="signal of 1 of its train genes holds NaN"):
+        train("lstm", data)
