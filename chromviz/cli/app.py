@@ -37,6 +37,9 @@ Out = Annotated[Path | None, typer.Option("--out", help="Result folder.")]
 Seed = Annotated[
     int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of everything that is drawn.")
 ]
+Seeds = Annotated[
+    int, typer.Option("--seeds", min=1, help="An ensemble of so many seeds, from --seed on.")
+]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, …")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

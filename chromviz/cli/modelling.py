@@ -16,6 +16,7 @@ from chromviz.cli.app import (
     Live,
     Quiet,
     Seed,
+    Seeds,
     app,
     names,
     records,
@@ -44,9 +45,7 @@ def train(
         typer.Option(help="Also write the model and its learning curve to this folder."),
     ] = None,
     seed: Seed = 0,
-    seeds: Annotated[
-        int, typer.Option(min=1, help="An ensemble of so many seeds, from --seed on.")
-    ] = 1,
+    seeds: Seeds = 1,
     preset: Annotated[
         str, typer.Option(help="Settings to begin with: fast, or paper (the published ones).")
     ] = "fast",

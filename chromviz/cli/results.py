@@ -16,6 +16,7 @@ from chromviz.cli.app import (
     Out,
     Quiet,
     Seed,
+    Seeds,
     app,
     names,
     records,
@@ -29,13 +30,15 @@ def compare(
     data: Data = None,
     out: Out = None,
     models: Annotated[
-        str, typer.Option(help="Architectures, comma-separated.")
+        str,
+        typer.Option(help="Architectures, package.module:factory, or model files; with commas."),
     ] = "lstm-alpha,lstm-alpha-beta,deepchrome",
     methods: Annotated[
         str, typer.Option(help="Methods, comma-separated. Default: those of the paper.")
     ] = "",
     gene: Annotated[str, typer.Option(help="Gene of Figure 2c. Default: PAX5.")] = "",
     seed: Seed = 0,
+    seeds: Seeds = 1,
     bootstrap: Annotated[int, typer.Option(min=0, help="Resamples of genes.")] = 2000,
     device: Device = "cpu",
     quiet: Quiet = False,
@@ -55,6 +58,7 @@ def compare(
             method_names=names(methods) or None,
             gene=gene or None,
             seed=seed,
+            members=seeds,
             n_bootstrap=bootstrap,
             device=device,
             reporter=live.reporter,
@@ -82,7 +86,11 @@ def audit(
     ] = "H1-hESC,GM12878,K562",
     data: Data = None,
     out: Out = None,
+    model: Annotated[
+        str, typer.Option(help="Architecture with β, or package.module:factory of your own.")
+    ] = "lstm-alpha-beta",
     seed: Seed = 0,
+    seeds: Seeds = 1,
     device: Device = "cpu",
     quiet: Quiet = False,
     as_json: Json = False,
@@ -97,7 +105,9 @@ def audit(
             names(cells),
             data=data,
             out=out,
+            model=model,
             seed=seed,
+            members=seeds,
             device=device,
             reporter=live.reporter,
         )

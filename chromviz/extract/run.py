@@ -240,6 +240,7 @@ def _identify(model: TrainedModel | nn.Module | None) -> tuple[nn.Module | None,
 
 def _gives(module: nn.Module | None, name: str) -> tuple[str, ...]:
     """Return what methods may ask of a model; an unregistered one is believed until it runs."""
+    name = name.partition("@")[0]  # of two alike, one is named with its cell type
     if name in models():
         return models()[name].gives
     attends = ("alpha", "beta") if callable(getattr(module, "attention", None)) else ()

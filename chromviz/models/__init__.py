@@ -50,6 +50,9 @@ class ModelSpec:
         Where it is described.
     learning_rate
         Adam's step size in the default training settings.
+    version
+        What decides its result besides its name: a plug-in's own version, or a hash of its source.
+        A model that another version trained is not used again.
     paper
         The published training settings; None where there are none.
     """
@@ -63,12 +66,13 @@ class ModelSpec:
     aliases: tuple[str, ...] = field(default=())
     own: tuple[str, ...] = ()
     differentiable: bool = True
+    version: str = ""
     paper: Settings | None = None
 
     @property
     def slug(self) -> str:
         """The name as files have it: of ``package.module:factory``, without what systems mind."""
-        return re.sub(r"[^A-Za-z0-9_-]+", "-", self.name)
+        return slug(self.name)
 
     @property
     def gives(self) -> tuple[str, ...]:
@@ -275,14 +279,27 @@ def models() -> dict[str, ModelSpec]:
     return with_plugins(_BUILT_IN, "chromviz.models")
 
 
+def slug(name: str) -> str:
+    """Return a model's name as file names have it."""
+    return re.sub(r"[^A-Za-z0-9_@-]+", "-", name)
+
+
 def find_model(name: str) -> ModelSpec:
-    """Return an architecture by name or alias, in any case.
+    """Return an architecture by name or alias, in any case, or a user's by where it lies.
+
+    A name with a colon, ``package.module:factory``, is imported: its code runs.
 
     Raises
     ------
     UnknownNameError
         If there is none; the nearest names are offered.
+    ChromvizError
+        If a user's module cannot be imported or is no model.
     """
+    if ":" in name:
+        from chromviz.models.custom import import_model
+
+        return import_model(name.strip())
     wanted = name.strip().lower()
     for spec in models().values():
         if wanted in (spec.name, *spec.aliases):

@@ -16,7 +16,7 @@ from torch import nn
 
 from chromviz import provenance
 from chromviz.errors import ChromvizError, first_line
-from chromviz.models import find_model
+from chromviz.models import ModelSpec, find_model
 from chromviz.models.ensemble import build_like
 from chromviz.vocabulary import same_unit
 
@@ -101,9 +101,9 @@ def training_key(
     Versions of libraries do not enter: a model is worth keeping across an update, and its card
     names those it was trained with. One GPU stands for another.
     """
-    return provenance.hash_json(
-        [find_model(name).name, data_hash, settings, seed, device.split(":")[0], RECIPE_VERSION]
-    )[:16]
+    spec = find_model(name)
+    made_from = [spec.name, data_hash, settings, seed, device.split(":")[0], RECIPE_VERSION]
+    return provenance.hash_json(made_from + [spec.version] * bool(spec.version))[:16]
 
 
 def save_model(model: TrainedModel, stem: Path) -> None:
@@ -117,8 +117,16 @@ def save_model(model: TrainedModel, stem: Path) -> None:
     provenance.write_json(_card(stem), asdict(model.card))
 
 
-def load_model(stem: Path) -> TrainedModel:
+def load_model(stem: Path, spec: ModelSpec | None = None) -> TrainedModel:
     """Read a model written by :func:`save_model`.
+
+    Parameters
+    ----------
+    stem
+        The files' path without suffix.
+    spec
+        Its architecture, if the caller knows it. That of a user's own module must be given: what a
+        file names is not imported, for that would run code.
 
     Raises
     ------
@@ -132,8 +140,11 @@ def load_model(stem: Path) -> TrainedModel:
         known = {item.name for item in fields(Card)}
         card = Card(**{name: record[name] for name in known & record.keys()})
         card = Card(**{**asdict(card), "marks": tuple(card.marks)})
-        build = partial(find_model(card.name).build, len(card.marks), card.n_bins)
+        architecture = _architecture(card, spec, card_path)
+        build = partial(architecture.build, len(card.marks), card.n_bins)
         module = build_like(build, len(card.members))
+    except _NotNamedError as error:
+        raise ChromvizError(str(error)) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ChromvizError(
             f"the trained model's card {card_path} cannot be used ({first_line(error)}); {remedy}"
@@ -151,6 +162,29 @@ def load_model(stem: Path) -> TrainedModel:
             f"card; {remedy}"
         )
     return TrainedModel(module.eval(), card)
+
+
+class _NotNamedError(ChromvizError):
+    """A card names code that the user did not."""
+
+
+def _architecture(card: Card, spec: ModelSpec | None, path: Path) -> ModelSpec:
+    """Return the architecture of a card; one that would have to be imported must be given."""
+    if spec is None and ":" not in card.name:
+        return find_model(card.name)
+    if spec is None or spec.name != card.name:
+        named = "nothing" if spec is None else spec.name
+        raise _NotNamedError(
+            f"{path} is of the architecture {card.name}, and {named} was named; where you trust "
+            f"its code, write {card.name}={path.with_suffix('')}"
+        )
+    version = str(card.stamp.get("model_version", ""))
+    if version != spec.version:
+        raise _NotNamedError(
+            f"{path} was trained with another version of {card.name} than there is now; train it "
+            "again, or bring that version back"
+        )
+    return spec
 
 
 def check_input(card: Card, dataset: xr.Dataset) -> None:

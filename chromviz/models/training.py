@@ -122,7 +122,10 @@ def train(
         metrics=metrics,
         curve=curve,
         weights_hash=weights_hash(module),
-        stamp=provenance.stamp(seed),
+        stamp={
+            **provenance.stamp(seed),
+            **({"model_version": spec.version} if spec.version else {}),
+        },
     )
     return TrainedModel(module, card)
 
@@ -176,7 +179,7 @@ def combine(
         },
         curve=[],
         weights_hash=weights_hash(module),
-        stamp=provenance.stamp(first.seed),
+        stamp={**first.stamp, **provenance.stamp(first.seed)},
         members=[
             {
                 "seed": model.card.seed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,12 +15,14 @@ from chromviz.data.store import list_cells, open_cell
 from chromviz.errors import ChromvizError
 from chromviz.extract import find_method, methods
 from chromviz.extract.run import extract
-from chromviz.models import ModelSpec, find_model
+from chromviz.models import slug
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.inference import find_device
+from chromviz.models.training import takes_steps
 from chromviz.plot.profiles import draw_figure2a, draw_figure2b
 from chromviz.plot.tables import table3_latex, table3_markdown
 from chromviz.progress import SILENT, Reporter
+from chromviz.recipes.choice import Choice, choose_models
 from chromviz.recipes.figures import write_figure
 from chromviz.recipes.folder import ResultFolder
 from chromviz.recipes.gene import (
@@ -95,6 +97,7 @@ def compare(
     method_names: Sequence[str] | None = None,
     gene: str | None = None,
     seed: int = 0,
+    members: int = 1,
     n_bootstrap: int = 2000,
     device: str = "cpu",
     reporter: Reporter = SILENT,
@@ -110,7 +113,7 @@ def compare(
     out
         The result folder; ``results/{cell}`` if not given.
     models
-        Architectures.
+        Architectures, users' own, or files, see :func:`chromviz.recipes.choice.choose_models`.
     method_names
         Methods; by default those of the paper, each on the models it can serve. Controls are
         always there.
@@ -119,6 +122,8 @@ def compare(
         the test gene with the highest expression.
     seed
         Seed of training, of methods that draw, and of the bootstrap.
+    members
+        More than 1 for ensembles: each network is trained from so many seeds, from `seed` on.
     n_bootstrap
         Resamples of genes.
     device
@@ -139,12 +144,12 @@ def compare(
         If the cell type, a model, a method or the gene is unknown or cannot serve, the dataset
         lacks the reference track, or the folder cannot be written to.
     """
-    specs = list({spec.name: spec for spec in map(find_model, models)}.values())
-    if not specs:
-        raise ChromvizError("no model to compare; name one with --models")
-    plan = _plan(specs, method_names)
     find_device(device)
     dataset = open_cell(data, cell)
+    chosen = choose_models(models, dataset)
+    if not chosen:
+        raise ChromvizError("no model to compare; name one with --models")
+    plan = _plan(chosen, method_names)
     label = str(dataset.attrs["cell"])
     # What cannot be compared must fail before training, not after.
     reference_genes(dataset, REFERENCE_TRACK)
@@ -156,11 +161,12 @@ def compare(
     asked = None if gene is None else _readable(dataset, gene)
     folder = ResultFolder(out or Path("results") / label, f"compare {label}")
     position, others = None, {}
-    if BETA_MODEL in [spec.name for spec in specs]:
+    beta_model = _beta_model(chosen)
+    if beta_model:
         position = _default_gene(dataset, reporter) if asked is None else asked
         others = _other_cells(dataset, position, data, reporter)
     elif asked is not None:
-        reporter.say(f"no Figure 2c: β needs {BETA_MODEL}, which is not among the models")
+        reporter.say("no Figure 2c: none of the models that are trained here gives β")
     data_hash = dataset_hash(dataset)
     folder["seed"] = seed
     folder["simulated"] = int(dataset.attrs["simulated"])
@@ -170,16 +176,9 @@ def compare(
         "genes": gene_counts(dataset),
         "sources": dataset.attrs["sources"],
     }
-    # Figure 2c's models first: they take longest, and side by side the last one should be short.
-    jobs = [
-        Job(BETA_MODEL, other, seed) for other, at in others.values() if not reason_of(other, at)
-    ]
-    jobs += [Job(spec.name, dataset, seed) for spec in specs]
-    train_missing(jobs, device=device, reporter=reporter)
-    fitted = {
-        spec.name: trained(spec.name, dataset, seed=seed, device=device, reporter=reporter)[0]
-        for spec in specs
-    }
+    wanted = [other for other, at in others.values() if not reason_of(other, at)]
+    fitted = _fit(chosen, dataset, beta_model, wanted, seed, members, device, reporter)
+    folder["notes"] = {one.name: one.note for one in chosen if one.note}
     folder["models"] = {key: {**asdict(model.card), "curve": None} for key, model in fitted.items()}
 
     def explain(method: str, model: TrainedModel | None) -> xr.Dataset:
@@ -192,7 +191,7 @@ def compare(
         kept = found.get(("alpha", name))
         return explain("alpha", fitted[name]) if kept is None else kept
 
-    attending = _attending(fitted)
+    attending = _attending(chosen)
     alphas = map(alpha_of, attending)
     shown = next((alpha for alpha in alphas if "mark" in alpha["weight"].dims), None)
     if shown is None and attending:
@@ -209,7 +208,14 @@ def compare(
         cells = {label: (dataset, position), **others}
         order = [cell for cell in PAPER_CELLS if cell in cells]
         parts = [
-            gene_rows(*cells[cell], seed=seed, device=device, reporter=reporter)
+            gene_rows(
+                *cells[cell],
+                model_name=beta_model,
+                seed=seed,
+                members=members,
+                device=device,
+                reporter=reporter,
+            )
             for cell in [*(item for item in cells if item not in order), *order]
         ]
         write_figure2c(folder, pd.concat(parts, ignore_index=True))
@@ -217,7 +223,47 @@ def compare(
     return Comparison(folder.path, dataset, table, list(fitted.values()), folder.made, folder.kept)
 
 
-def _plan(specs: Sequence[ModelSpec], names: Sequence[str] | None) -> list[tuple[str, str]]:
+def _fit(
+    chosen: Sequence[Choice],
+    dataset: xr.Dataset,
+    beta_model: str,
+    others: Sequence[xr.Dataset],
+    seed: int,
+    members: int,
+    device: str,
+    reporter: Reporter,
+) -> dict[str, TrainedModel]:
+    """Return the models by name, trained where they come from no file.
+
+    Those of Figure 2c's other cell types are put into the cache: they take longest, and side by
+    side the last one should be short.
+    """
+    number = {one.name: members if takes_steps(one.spec, dataset) else 1 for one in chosen}
+    jobs = {
+        one.name: Job(one.name, dataset, seed, members=number[one.name])
+        for one in chosen
+        if not one.model
+    }
+    first = [Job(beta_model, other, seed, members=members) for other in others]
+    train_missing([*first, *jobs.values()], device=device, reporter=reporter)
+    for one in chosen:
+        if one.note:
+            reporter.say(one.note)
+    return {
+        one.name: one.model
+        or trained(
+            one.name,
+            dataset,
+            seed=seed,
+            members=number[one.name],
+            device=device,
+            reporter=reporter,
+        )[0]
+        for one in chosen
+    }
+
+
+def _plan(chosen: Sequence[Choice], names: Sequence[str] | None) -> list[tuple[str, str]]:
     """Return which methods run on which models: those that can serve, then the controls."""
     asked = [find_method(name) for name in dict.fromkeys(names or ())]
     for method in asked:
@@ -226,15 +272,16 @@ def _plan(specs: Sequence[ModelSpec], names: Sequence[str] | None) -> list[tuple
                 f"the method {method.name!r} gives no weights over bins, which Table 3 compares; "
                 "leave it out of --methods"
             )
-        refusals = [method.refusal(spec.name, spec.gives) for spec in specs]
+        refusals = [method.refusal(one.name, one.spec.gives) for one in chosen]
         if all(refusals):
             raise ChromvizError(refusals[0])
     plan = []
-    for spec in specs:
+    for one in chosen:
+        spec = one.spec
         for method in asked or map(find_method, METHODS):
             idle = not asked and method.name == "class_optimization" and (spec.attends or spec.own)
             if not (method.is_control or idle or method.refusal(spec.name, spec.gives)):
-                plan.append((method.name, spec.name))
+                plan.append((method.name, one.name))
     return plan + [(name, "") for name, method in methods().items() if method.is_control]
 
 
@@ -249,7 +296,7 @@ def _explained(
     reporter: Reporter,
 ) -> xr.Dataset:
     """Return an attribution over the test genes from the folder, extracting it if need be."""
-    owner = model.card.name if model else "control"
+    owner = slug(model.card.name) if model else "control"
     file = f"attributions/{owner}.{method}.nc"
     made_from = {
         "method": method,
@@ -293,9 +340,18 @@ def _table(
     return table
 
 
-def _attending(names: Iterable[str]) -> list[str]:
+def _beta_model(chosen: Sequence[Choice]) -> str:
+    """Return the model of Figure 2c: AttentiveChrome, or another that is trained here; or none.
+
+    It is trained on each cell type anew, so that a model from a file cannot be it.
+    """
+    able = [one.name for one in chosen if not one.model and "beta" in one.spec.attends]
+    return BETA_MODEL if BETA_MODEL in able else next(iter(able), "")
+
+
+def _attending(chosen: Sequence[Choice]) -> list[str]:
     """Return the models with an α; AttentiveChrome, whose α Figures 2a and 2b show, first."""
-    attending = [name for name in names if "alpha" in find_model(name).attends]
+    attending = [one.name for one in chosen if "alpha" in one.spec.attends]
     return sorted(attending, key=lambda name: name != BETA_MODEL)
 
 

@@ -12,7 +12,9 @@ import xarray as xr
 
 from chromviz.data.store import list_cells, open_cell
 from chromviz.errors import ChromvizError
+from chromviz.extract import find_method
 from chromviz.extract.run import extract
+from chromviz.models import find_model
 from chromviz.models.inference import find_device
 from chromviz.plot.heatmap import draw_figure2c
 from chromviz.progress import SILENT, Reporter
@@ -55,7 +57,9 @@ def audit(
     *,
     data: Path | None = None,
     out: Path | None = None,
+    model: str = BETA_MODEL,
     seed: int = 0,
+    members: int = 1,
     device: str = "cpu",
     reporter: Reporter = SILENT,
 ) -> Audit:
@@ -71,8 +75,10 @@ def audit(
         A folder of datasets; None for the embedded simulated one.
     out
         The result folder; ``results/audit-{gene}`` if not given.
-    seed, device
-        As for training.
+    model
+        The architecture, which must attend over marks; trained on each cell type.
+    seed, members, device
+        As for :func:`chromviz.recipes.trained.trained`.
     reporter
         Told how it goes.
 
@@ -87,6 +93,10 @@ def audit(
         If a cell type or the gene is unknown, or no cell type has complete signal for the gene.
     """
     find_device(device)
+    spec = find_model(model)
+    refusal = find_method("beta").refusal(spec.name, spec.gives)
+    if refusal:
+        raise ChromvizError(refusal)
     available, where = list_cells(data), str(data or "the embedded dataset")
     names = list(dict.fromkeys(resolve_cell(cell, available, where) for cell in cells))
     if not names:
@@ -102,11 +112,21 @@ def audit(
         )
     folder = ResultFolder(out or Path("results") / f"audit-{gene}", f"audit {gene}")
     jobs = [
-        Job(BETA_MODEL, item, seed) for item, fine in zip(opened, readable, strict=True) if fine
+        Job(spec.name, item, seed, members=members)
+        for item, fine in zip(opened, readable, strict=True)
+        if fine
     ]
     train_missing(jobs, device=device, reporter=reporter)
     parts = [
-        gene_rows(dataset, at, seed=seed, device=device, reporter=reporter)
+        gene_rows(
+            dataset,
+            at,
+            model_name=spec.name,
+            seed=seed,
+            members=members,
+            device=device,
+            reporter=reporter,
+        )
         for dataset, at in zip(opened, positions, strict=True)
     ]
     table = pd.concat(parts, ignore_index=True)
@@ -128,7 +148,9 @@ def gene_rows(
     dataset: xr.Dataset,
     position: int,
     *,
+    model_name: str = BETA_MODEL,
     seed: int = 0,
+    members: int = 1,
     device: str = "cpu",
     reporter: Reporter = SILENT,
 ) -> pd.DataFrame:
@@ -140,7 +162,9 @@ def gene_rows(
         The cell type.
     position
         The gene's place in it.
-    seed, device, reporter
+    model_name
+        The architecture.
+    seed, members, device, reporter
         As for :func:`audit`.
 
     Returns
@@ -154,7 +178,9 @@ def gene_rows(
     reason = reason_of(dataset, position)
     weight, probability = np.full(len(marks), np.nan), np.nan
     if not reason:
-        model, _ = trained(BETA_MODEL, dataset, seed=seed, device=device, reporter=reporter)
+        model, _ = trained(
+            model_name, dataset, seed=seed, members=members, device=device, reporter=reporter
+        )
         beta = extract("beta", model, dataset, genes=[position], device=device, seed=seed)
         weight = beta["weight"].values[0].astype(np.float64)
         probability = float(beta["probability"].values[0])
@@ -172,7 +198,7 @@ def gene_rows(
             "threshold": float(dataset.attrs["label_threshold"]),
             "split": str(one["split"].values),
             "reason": reason,
-            "model": BETA_MODEL,
+            "model": model_name,
             "model_seed": seed,
             "simulated": int(dataset.attrs["simulated"]),
             "missing": str(dataset.attrs["missing"]),

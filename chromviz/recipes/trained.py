@@ -89,7 +89,7 @@ def trained(
         return combine([model for model, _ in found], dataset, device), found[0][1]
     stem = _stem(spec.name, dataset, settings, seed, device)
     if Path(f"{stem}.json").is_file():
-        return load_model(stem), stem
+        return load_model(stem, spec), stem
     provenance.ensure_folder(stem.parent, f"set {CACHE_VARIABLE} to another")
     what = f"training {spec.name} on {dataset.attrs['cell']}"
 
