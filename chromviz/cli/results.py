@@ -1,7 +1,8 @@
-"""Commands that explain and judge: compare, audit, methods."""
+"""Commands that explain and judge: compare, audit, extract, methods."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -115,6 +116,55 @@ def audit(
     show(audit_page(found.table), record, as_json)
     if not as_json:
         typer.echo(f"results in {found.folder}")
+
+
+@app.command()
+def extract(
+    cell: Cell,
+    methods: Annotated[str, typer.Option(help="Methods, comma-separated.")] = "alpha",
+    model: Annotated[
+        str, typer.Option(help="Architecture, package.module:factory, or a model file.")
+    ] = "lstm-alpha-beta",
+    genes: Annotated[
+        str, typer.Option(help="train, valid, test, all, or symbols or ids with commas.")
+    ] = "test",
+    data: Data = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder. Default: results/{cell}/attributions.")
+    ] = None,
+    seed: Seed = 0,
+    seeds: Seeds = 1,
+    device: Device = "cpu",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Explain one model on one cell type, and write the weights of each method as NetCDF."""
+    from chromviz.recipes.explain import explain
+    from chromviz.recipes.trained import describe
+    from chromviz.report.terminal import SIMULATED
+
+    with Live(quiet) as live:
+        found = explain(
+            cell,
+            names(methods),
+            model=model,
+            data=data,
+            out=out,
+            genes=genes,
+            seed=seed,
+            members=seeds,
+            device=device,
+            reporter=live.reporter,
+        )
+    lines = [describe(found.model)] if found.model else []
+    lines += [f"{method}: {path}" for method, path in found.files.items()]
+    if found.dataset.attrs["simulated"]:
+        lines.insert(0, SIMULATED)
+    record = {
+        "simulated": bool(found.dataset.attrs["simulated"]),
+        "files": {method: str(path) for method, path in found.files.items()},
+    }
+    show(Text("\n".join(lines)), record, as_json)
 
 
 @app.command(name="methods")

@@ -1,0 +1,119 @@
+"""Explaining one model: its attributions as files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import xarray as xr
+
+from chromviz.data.store import open_cell
+from chromviz.errors import ChromvizError
+from chromviz.extract import find_method
+from chromviz.extract.run import extract
+from chromviz.models import slug
+from chromviz.models.checkpoint import TrainedModel
+from chromviz.models.inference import find_device
+from chromviz.models.training import takes_steps
+from chromviz.progress import SILENT, Reporter
+from chromviz.provenance import ensure_folder
+from chromviz.recipes.choice import choose_models
+from chromviz.recipes.trained import trained
+from chromviz.schema import find_gene, save_attribution
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What explaining one model gave.
+
+    Parameters
+    ----------
+    dataset
+        What was explained.
+    model
+        The model, None where only controls were asked for.
+    files
+        The attribution of each method.
+    """
+
+    dataset: xr.Dataset
+    model: TrainedModel | None
+    files: dict[str, Path]
+
+
+def explain(
+    cell: str,
+    method_names: Sequence[str],
+    *,
+    model: str = "lstm-alpha-beta",
+    data: Path | None = None,
+    out: Path | None = None,
+    genes: str = "test",
+    seed: int = 0,
+    members: int = 1,
+    device: str = "cpu",
+    reporter: Reporter = SILENT,
+) -> Explanation:
+    """Explain one model on one cell type, and write its attributions.
+
+    Parameters
+    ----------
+    cell, data, seed, members, device, reporter
+        As for :func:`chromviz.recipes.compare.compare`.
+    method_names
+        Methods, at least one.
+    model
+        An architecture, a user's own or a file, see
+        :func:`chromviz.recipes.choice.choose_models`; trained if it comes from no file.
+    out
+        Folder of the files, ``{cell}.{model}.{method}.nc``; ``results/{cell}/attributions`` if
+        not given.
+    genes
+        ``train``, ``valid``, ``test``, ``all``, or symbols or ids with commas between them.
+
+    Raises
+    ------
+    ChromvizError
+        If a name is unknown, a method cannot serve the model, or a gene has no complete signal.
+    """
+    methods = [find_method(name) for name in dict.fromkeys(method_names)]
+    if not methods:
+        raise ChromvizError("no method to explain with; 'chromviz methods' lists them")
+    find_device(device)
+    dataset = open_cell(data, cell)
+    choice = choose_models([model], dataset)[0]
+    for method in methods:
+        refusal = method.refusal(choice.name, choice.spec.gives)
+        if refusal:
+            raise ChromvizError(refusal)
+    where = genes.strip()
+    chosen: str | list[int] = where
+    if where not in ("train", "valid", "test", "all"):
+        chosen = [find_gene(dataset, name) for name in where.split(",") if name.strip()]
+    label = str(dataset.attrs["cell"])
+    folder = out or Path("results") / label / "attributions"
+    ensure_folder(folder)
+    fitted = choice.model
+    if fitted is None and not all(method.is_control for method in methods):
+        number = members if takes_steps(choice.spec, dataset) else 1
+        fitted, _ = trained(
+            choice.name, dataset, seed=seed, members=number, device=device, reporter=reporter
+        )
+    if choice.note:
+        reporter.say(choice.note)
+    files = {}
+    for method in methods:
+        attribution = extract(
+            method.name,
+            fitted,
+            dataset,
+            genes=chosen,
+            device=device,
+            seed=seed,
+            progress=reporter.progress,
+        )
+        owner = "control" if method.is_control else slug(choice.name)
+        files[method.name] = folder / f"{label}.{owner}.{method.name}.nc"
+        save_attribution(attribution, files[method.name])
+    return Explanation(dataset, fitted, files)
