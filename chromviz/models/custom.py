@@ -63,7 +63,11 @@ def import_model(reference: str) -> ModelSpec:
         public = [item for item in vars(module) if not item.startswith("_")]
         raise UnknownNameError("factory", name, public, f"Looked in {module.__file__}.")
     factory = getattr(module, name)
-    version = provenance.hash_file(Path(module.__file__)) if module.__file__ else ""
+    # Kept with the module: an edit after the import is not in the code that runs.
+    version = vars(module).setdefault(
+        "__chromviz_version__",
+        provenance.hash_file(Path(module.__file__)) if module.__file__ else "",
+    )
     if isinstance(factory, ModelSpec):
         build = partial(_build, factory.build, reference)
         return replace(factory, name=reference, build=build, version=version, aliases=())

@@ -1,0 +1,224 @@
+"""A user's own module: what works, and what each mistake says."""
+
+import json
+import re
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from chromviz.errors import ChromvizError
+from chromviz.extract import extract
+from chromviz.models import ModelSpec, find_model, models
+from chromviz.models.checkpoint import load_model, save_model, training_key
+from chromviz.models.inference import logits
+from chromviz.models.training import Settings, train
+from chromviz.recipes.trained import Job, cache_folder, train_missing, trained
+from tests.conftest import make_dataset
+
+NET = """
+import torch
+from torch import nn
+from chromviz.models import ModelSpec
+from chromviz.models.layers import Attention
+
+class Net(nn.Module):
+    def __init__(self, n_marks, n_bins):
+        super().__init__()
+        self.line = nn.Linear(n_marks * n_bins, 1)
+
+    def forward(self, signal):
+        return self.line(torch.asinh(signal).flatten(1)).squeeze(-1)
+
+class Attending(Net):
+    def attention(self, signal):
+        return Attention(torch.softmax(signal.sum(1), 1))
+
+def small():
+    return Net(5, 10)
+
+def build(n_marks, n_bins):
+    return Net(n_marks, n_bins)
+
+spec = ModelSpec("anything", "Mine", build, learning_rate=0.1)
+"""
+QUICK = Settings(max_epochs=2)
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch, request):
+    """Write a module into the current folder, under a name that no other test has."""
+    name = "own_" + re.sub(r"\W", "_", request.node.name)
+
+    def write(text):
+        (tmp_path / f"{name}.py").write_text(text)
+        sys.modules.pop(name, None)  # as in a new process
+        return name
+
+    monkeypatch.chdir(tmp_path)
+    return write
+
+
+def test_a_class_trains_is_kept_and_explained(module):
+    name = f"{module(NET)}:Net"
+    data = make_dataset()
+    model, stem = trained(name, data, settings=QUICK)
+    assert model.card.name == name
+    assert re.fullmatch(r"[A-Za-z0-9_.-]+", stem.name)
+    again, _ = trained(name, data, settings=QUICK)
+    signal = data["signal"].values[5:]
+    np.testing.assert_array_equal(logits(again.module, signal), logits(model.module, signal))
+    saliency = extract("saliency", model, data)
+    assert saliency.attrs["model"] == name
+    with pytest.raises(ChromvizError, match=r"needs attention, and .*:Net has none"):
+        extract("alpha", model, data)
+
+
+def test_attention_is_found_by_trying(module):
+    name = module(NET)
+    spec = find_model(f"{name}:Attending")
+    assert spec.attends == ("alpha",)
+    assert find_model(f"{name}:Net").attends == ()
+    data = make_dataset()
+    alpha = extract("alpha", train(f"{name}:Attending", data, settings=QUICK), data)
+    assert alpha["weight"].dims == ("gene", "bin")
+
+
+def test_factories_without_sizes_and_specs_serve_too(module):
+    name = module(NET)
+    assert train(f"{name}:small", make_dataset(), settings=QUICK).card.n_bins == 10
+    spec = find_model(f"{name}:spec")
+    assert isinstance(spec, ModelSpec)
+    assert (spec.name, spec.label, spec.learning_rate) == (f"{name}:spec", "Mine", 0.1)
+
+
+def test_an_edited_module_is_trained_anew(module, tmp_path):
+    name = f"{module(NET)}:Net"
+    first = training_key(name, "hash", {}, 0)
+    assert training_key(name, "hash", {}, 0) == first
+    module(NET + "\n# edited\n")
+    assert training_key(name, "hash", {}, 0) != first
+
+
+def test_trying_it_leaves_no_trace(module):
+    name = f"{module(NET)}:Net"
+    spec = find_model(name)
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        built = spec.build(5, 10)
+        after = torch.rand(2)
+        torch.manual_seed(3)
+        torch.nn.Linear(50, 1)
+        assert torch.equal(torch.rand(2), after)
+    assert built.training
+
+
+def test_workers_find_it(module, monkeypatch):
+    name = f"{module(NET)}:Net"
+    jobs = [Job(name, make_dataset(), seed, QUICK) for seed in (0, 1)]
+    monkeypatch.setattr("joblib.cpu_count", lambda: 2)
+    train_missing(jobs)
+    assert len(list(cache_folder().glob("*.safetensors"))) == 2
+
+
+def test_a_file_cannot_have_code_imported(module, tmp_path):
+    name = module(NET)
+    model = train(f"{name}:Net", make_dataset(), settings=QUICK)
+    save_model(model, tmp_path / "m")
+    (tmp_path / "evil.py").write_text("open('ran', 'w').close()\n" + NET)
+    card = json.loads((tmp_path / "m.json").read_text())
+    (tmp_path / "m.json").write_text(json.dumps({**card, "name": "evil:Net"}))
+    with pytest.raises(ChromvizError, match=r"evil:Net, and nothing was named; .* evil:Net=") as e:
+        load_model(tmp_path / "m")
+    assert "\n" not in str(e.value)
+    with pytest.raises(ChromvizError, match=f"and {name}:Net was named"):
+        load_model(tmp_path / "m", find_model(f"{name}:Net"))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_file_of_another_version_of_the_module_is_refused(module, tmp_path):
+    name = f"{module(NET)}:Net"
+    save_model(train(name, make_dataset(), settings=QUICK), tmp_path / "m")
+    assert load_model(tmp_path / "m", find_model(name)).card.name == name
+    module(NET + "\n# edited\n")
+    with pytest.raises(ChromvizError, match="trained with another version"):
+        load_model(tmp_path / "m", find_model(name))
+
+
+def test_a_package_adds_a_model_by_entry_point(module, tmp_path, monkeypatch):
+    name = module(NET)
+    info = tmp_path / "mine-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[chromviz.models]\nanything = {name}:spec\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    models.cache_clear()
+    try:
+        assert find_model("Anything").label == "Mine"
+        assert train("anything", make_dataset(), settings=QUICK).card.name == "anything"
+    finally:
+        models.cache_clear()
+
+
+CLASS = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, n_marks, n_bins):
+        super().__init__()
+        self.line = nn.Linear(n_marks * n_bins, 1)
+
+    def forward(self, signal):
+        {forward}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "factory", "words"),
+    [
+        ("def Net(: pass", "Net", "cannot be imported: SyntaxError"),
+        ("import nowhere_to_be_found", "Net", "No module named 'nowhere_to_be_found'"),
+        ("x = 1\n1 / 0", "Net", r"ZeroDivisionError: division by zero \(.*own_.*py, line 2\)"),
+        (NET, "Nett", "unknown factory 'Nett'; did you mean Net"),
+        ("Net = 3", "Net", "is a int; a model is named by a class or function"),
+        ("def Net(a, b): return 3", "Net", "returned a int; it must return a torch.nn.Module"),
+        ("def Net(a, b): raise KeyError('k')", "Net", "could not be built .* KeyError.* line 1"),
+        ("import torch\nNet = torch.nn.Identity", "Net", "has no parameters"),
+        (
+            CLASS.format(forward="return self.line(signal.flatten(1))"),
+            "Net",
+            r"is \(batch, 1\).*squeeze\(-1\)",
+        ),
+        (CLASS.format(forward="return signal"), "Net", r"output is \(2, 5, 10\) for a batch of 2"),
+        (CLASS.format(forward="return None"), "Net", "output is NoneType"),
+        (
+            CLASS.format(forward="return self.line(signal).squeeze(-1)"),
+            "Net",
+            r"failed on signal of shape \(2, 5, 10\): RuntimeError.*line 11\)",
+        ),
+        (CLASS.format(forward="return signal.sum((1, 2)) / 0"), "Net", "or not finite"),
+        (CLASS.format(forward="return signal.sum((1, 2)).long()"), "Net", "output of .* is int64"),
+    ],
+)
+def test_each_mistake_is_one_line(module, text, factory, words):
+    name = f"{module(text)}:{factory}"
+    with pytest.raises(ChromvizError, match=words) as error:
+        train(name, make_dataset())
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("no_such_module_here:Net", "there is no module 'no_such_module_here'"),
+        ("torch.no_such_part:Net", "there is no module 'torch.no_such_part'"),
+        ("my-model:Net", "write package.module:factory"),
+        ("my_model:", "write package.module:factory"),
+        (":Net", "write package.module:factory"),
+    ],
+)
+def test_names_of_nothing(name, words):
+    with pytest.raises(ChromvizError, match=words):
+        find_model(name)
