@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import pandas as pd
 
 from chromviz.errors import ChromvizError
+from chromviz.plot.grid import Grid, format_number, mark_note, to_latex, to_markdown
 from chromviz.plot.labels import CONTROLS, method_label, model_label
-from chromviz.plot.latex import escape_latex
-from chromviz.plot.style import SIMULATED_NOTE, is_simulated, require_columns
+from chromviz.plot.style import is_simulated, require_columns
 from chromviz.vocabulary import ZERO_FILLED, cell_label, mark_label
 
 TABLE3_COLUMNS = (
@@ -39,19 +35,6 @@ _VARYING = {
     "gene_set": "Genes",
     "n_reference_genes": "n reference",
 }
-_MINUS = "\N{MINUS SIGN}"
-
-
-@dataclass(frozen=True)
-class _Content:
-    """What a table says, before it is written as Markdown or LaTeX."""
-
-    caption: str
-    header: list[str]
-    #: Title of the group, and its rows; the r of a row may carry a letter that names a note.
-    groups: list[tuple[str, list[list[str]]]]
-    letters: dict[str, str]
-    simulated: bool
 
 
 def check_table3(table: pd.DataFrame, what: str) -> None:
@@ -76,10 +59,10 @@ def format_r(row: pd.Series) -> str:
     """Return ``0.853 [0.812, 0.886]``: r with its interval, or ``undefined``."""
     if pd.isna(row["estimate"]):
         return "undefined"
-    text = _number(row["estimate"], 3)
+    text = format_number(row["estimate"], 3)
     if pd.isna(row["ci_low"]) or pd.isna(row["ci_high"]):
         return text
-    return f"{text} [{_number(row['ci_low'], 3)}, {_number(row['ci_high'], 3)}]"
+    return f"{text} [{format_number(row['ci_low'], 3)}, {format_number(row['ci_high'], 3)}]"
 
 
 def table3_markdown(table: pd.DataFrame) -> str:
@@ -105,24 +88,7 @@ def table3_markdown(table: pd.DataFrame) -> str:
     ChromvizError
         If a column is missing or the table is empty.
     """
-    content = _content(table)
-
-    def line(cells: list[str]) -> str:
-        return f"| {' | '.join(cells)} |"
-
-    width = len(content.header)
-    numbers = _number_columns(content.header)
-    lines = [f"**Table 3.** {_markdown(content.caption)}", ""]
-    if content.simulated:
-        lines += [f"**{SIMULATED_NOTE}**", ""]
-    lines.append(line([_markdown(name) for name in content.header]))
-    lines.append(line(["---:" if column in numbers else "---" for column in range(width)]))
-    for title, rows in content.groups:
-        lines.append(line([f"**{title}**", *[""] * (width - 1)]))
-        lines += [line(_noted(row, _markdown, "<sup>{}</sup>")) for row in rows]
-    for note, letter in content.letters.items():
-        lines += ["", f"<sup>{letter}</sup> {_markdown(note)}"]
-    return "\n".join(lines) + "\n"
+    return to_markdown(_grid(table))
 
 
 def table3_latex(table: pd.DataFrame) -> str:
@@ -143,41 +109,10 @@ def table3_latex(table: pd.DataFrame) -> str:
     ChromvizError
         If a column is missing or the table is empty.
     """
-    content = _content(table)
-
-    def line(cells: list[str]) -> str:
-        return f"{' & '.join(cells)} \\\\"
-
-    width = len(content.header)
-    numbers = _number_columns(content.header)
-    cells = "-".join(map(str, pd.unique(table["cell"])))
-    caption = escape_latex(content.caption)
-    if content.simulated:
-        caption = rf"\textbf{{{SIMULATED_NOTE}.}} {caption}"
-    lines = [
-        r"% Needs \usepackage{booktabs}.",
-        r"\begin{table}[tbp]",
-        r"\centering",
-        rf"\caption{{{caption}}}",
-        rf"\label{{tab:table3-{re.sub(r'[^A-Za-z0-9-]', '-', cells)}}}",
-        rf"\begin{{tabular}}{{{''.join('r' if n in numbers else 'l' for n in range(width))}}}",
-        r"\toprule",
-        line([escape_latex(name) for name in content.header]),
-    ]
-    for title, rows in content.groups:
-        lines += [r"\midrule", line([rf"\multicolumn{{{width}}}{{l}}{{\emph{{{title}}}}}"])]
-        lines += [line(_noted(row, escape_latex, r"\textsuperscript{{{}}}")) for row in rows]
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    if content.letters:
-        lines += ["", r"\smallskip", r"\footnotesize\raggedright"]
-        lines += [
-            rf"\textsuperscript{{{letter}}}~{escape_latex(note)}\par"
-            for note, letter in content.letters.items()
-        ]
-    return "\n".join([*lines, r"\end{table}"]) + "\n"
+    return to_latex(_grid(table))
 
 
-def _content(table: pd.DataFrame) -> _Content:
+def _grid(table: pd.DataFrame) -> Grid:
     check_table3(table, "Table 3")
     varying = [name for name in _VARYING if table[name].nunique(dropna=False) > 1]
     header = [
@@ -193,23 +128,26 @@ def _content(table: pd.DataFrame) -> _Content:
     for _, row in table.iterrows():
         r = format_r(row)
         if note := _text(row["note"]):
-            letters.setdefault(note, _letter(len(letters)))
-            r += f"\0{letters[note]}"
+            r += mark_note(letters, note)
         cells = [
             *(_value(name, row[name]) for name in varying),
             method_label(_text(row["method"])),
             model_label(_text(row["model"])) or "–",
             r,
-            "–" if pd.isna(row["paper"]) else _number(row["paper"], 4),
+            "–" if pd.isna(row["paper"]) else format_number(row["paper"], 4),
             _value("n_genes", row["n_genes"]),
         ]
         groups[row["method"] in CONTROLS][1].append(cells)
-    return _Content(
-        _caption(table, varying),
-        header,
-        [(title, rows) for title, rows in groups if rows],
-        letters,
-        is_simulated(table),
+    named = "-".join(map(str, pd.unique(table["cell"])))
+    return Grid(
+        title="Table 3",
+        label=f"table3-{named}",
+        caption=_caption(table, varying),
+        header=header,
+        numbers=_number_columns(header),
+        groups=[(title, rows) for title, rows in groups if rows],
+        letters=letters,
+        simulated=is_simulated(table),
     )
 
 
@@ -236,18 +174,8 @@ def _value(column: str, value: object) -> str:
     return {"cell": cell_label, "mark": mark_label, "track": mark_label}.get(column, str)(text)
 
 
-def _number(value: float, decimals: int) -> str:
-    # "-0.000" would claim a sign that the digits do not show.
-    text = f"{value:.{decimals}f}"
-    return text.replace("-", "" if float(text) == 0 else _MINUS)
-
-
 def _text(value: object) -> str:
     return "" if value is None or value != value else " ".join(str(value).split())
-
-
-def _letter(position: int) -> str:
-    return chr(ord("a") + position) if position < 26 else f"a{position}"
 
 
 def _number_columns(header: list[str]) -> set[int]:
@@ -255,18 +183,3 @@ def _number_columns(header: list[str]) -> set[int]:
     return {len(header) - 3, len(header) - 2, len(header) - 1} | {
         column for column, name in enumerate(header) if name.startswith("n ")
     }
-
-
-def _noted(row: list[str], escape: Callable[[str], str], superscript: str) -> list[str]:
-    """Escape a row's cells; what follows a NUL is the letter of a note."""
-    cells = []
-    for cell in row:
-        text, _, letter = cell.partition("\0")
-        cells.append(escape(text) + (superscript.format(letter) if letter else ""))
-    return cells
-
-
-def _markdown(text: str) -> str:
-    text = re.sub(r"([\\|*`])", r"\\\1", text).replace("<", "&lt;")
-    # An underscore inside a word (H_prom) is no emphasis and reads better bare.
-    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)

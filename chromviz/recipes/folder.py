@@ -70,21 +70,29 @@ class ResultFolder:
         make
             Writes them.
         """
-        key = provenance.hash_json([made_from, provenance.versions()["chromviz"]])
-        steps: dict[str, Any] = self._record.setdefault("steps", {})
-        known = steps.get(step, {})
-        if known.get("key") == key and self._untouched(known.get("files", {}), files):
+        if self.has(step, made_from, files):
             self.kept.append(step)
             return
+        steps: dict[str, Any] = self._record.setdefault("steps", {})
         started = time.perf_counter()
         make()
         steps[step] = {
-            "key": key,
+            "key": self._key(made_from),
             "seconds": round(time.perf_counter() - started, 2),
             "files": {name: provenance.hash_file(self.path / name) for name in files},
         }
         self.made.append(step)
         self.save()
+
+    def has(self, step: str, made_from: Any, files: Sequence[str]) -> bool:
+        """Return whether a step is done already, from the same, and its files are untouched."""
+        known = self._record.get("steps", {}).get(step, {})
+        return known.get("key") == self._key(made_from) and self._untouched(
+            known.get("files", {}), files
+        )
+
+    def _key(self, made_from: Any) -> str:
+        return provenance.hash_json([made_from, provenance.versions()["chromviz"]])
 
     def finish(self) -> None:
         """Write the manifest, and take away what earlier runs left that this one did not make.

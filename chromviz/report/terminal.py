@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -10,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chromviz.plot.labels import CONTROLS, method_label, model_label
+from chromviz.plot.suite import suite_grid
 from chromviz.plot.tables import is_zero_filled
 from chromviz.schema import gene_counts
 from chromviz.vocabulary import ZERO_FILLED, cell_label, mark_label
@@ -158,6 +160,50 @@ def left_out_page(table: pd.DataFrame) -> RenderableType:
         ),
     )
     return Group(Text(SIMULATED, style="bold"), page) if table["simulated"].any() else page
+
+
+def suite_page(tables: Mapping[str, pd.DataFrame]) -> RenderableType:
+    """Return the paper's tables of performance, the paper's numbers beside ours.
+
+    Parameters
+    ----------
+    tables
+        As :func:`chromviz.validate.suite.summarise` gives them, by their names.
+    """
+    parts: list[RenderableType] = []
+    for name, table in tables.items():
+        grid = suite_grid(name, table)
+        rows = [row for _, group in grid.groups for row in group]
+        parts += [plain_table(grid.title, grid.header, rows), Text(f"  {grid.caption}"), Text()]
+    if any(table["simulated"].any() for table in tables.values()):
+        parts.insert(0, Text(SIMULATED, style="bold"))
+    return Group(*parts)
+
+
+def paired_page(table: pd.DataFrame) -> RenderableType:
+    """Return the paired comparison over cell types.
+
+    Parameters
+    ----------
+    table
+        ``paired.csv`` of a suite.
+    """
+    over = table[table["level"] == "cell types"]
+    if over.empty:
+        return Text()
+    rows = [
+        [
+            model_label(str(row["model"])),
+            f"{row['difference']:+.4f}",
+            "" if pd.isna(row["ci_low"]) else f"{row['ci_low']:+.4f} to {row['ci_high']:+.4f}",
+            f"{int(row['n'])}",
+        ]
+        for _, row in over.iterrows()
+    ]
+    title = f"AUC less that of {model_label(str(over['reference'].iloc[0]))}, over cell types"
+    page = plain_table(title, ["model", "mean", "95 % interval (Student)", "cell types"], rows)
+    notes = [Text(f"  {note}") for note in dict.fromkeys(over["note"]) if note]
+    return Group(page, *notes, Text("  paired.csv has each cell type and seed, over genes"))
 
 
 def _is_number(entry: str) -> bool:

@@ -33,6 +33,7 @@ from chromviz.schema.dataset import (
     load_dataset,
     reasons,
     save_dataset,
+    select_marks,
     usable,
 )
 
@@ -54,5 +55,6 @@ __all__ = [
     "reasons",
     "save_attribution",
     "save_dataset",
+    "select_marks",
     "usable",
 ]

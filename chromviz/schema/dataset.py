@@ -277,6 +277,21 @@ def gene_counts(dataset: xr.Dataset) -> dict[str, int]:
     return counts | {str(name): int(count) for name, count in left_out.items()}
 
 
+def select_marks(dataset: xr.Dataset, marks: Sequence[str]) -> xr.Dataset:
+    """Return a dataset with only some of its marks as signal; genes and splits stay.
+
+    Raises
+    ------
+    UnknownNameError
+        If it has no such mark.
+    """
+    known = [str(mark) for mark in dataset["mark"].values]
+    for mark in marks:
+        if mark not in known:
+            raise UnknownNameError("mark", mark, known, f"Looked in {dataset.attrs['cell']}.")
+    return dataset.isel(mark=[known.index(mark) for mark in marks])
+
+
 def find_gene(dataset: xr.Dataset, name: str) -> int:
     """Return the position of a gene by id (with or without version suffix) or symbol.
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+from functools import cache
+from importlib import resources
+
 #: Table 3: Pearson's r by (method, model, cell). The paper does not say whether its saliency map
 #: keeps the gradient's sign, so its value stands beside both kinds.
 TABLE_3: dict[tuple[str, str, str], float] = {
@@ -15,3 +19,61 @@ TABLE_3: dict[tuple[str, str, str], float] = {
     }.items()
     for cell, value in zip(("E003", "E116", "E123"), values, strict=True)
 }
+
+#: Table 2: test AUC over 56 cell types; ``better`` is the number of them above DeepChrome's.
+TABLE_2: dict[str, dict[str, float]] = {
+    model: dict(zip(("mean", "median", "max", "min", "better"), values, strict=False))
+    for model, values in {
+        "deepchrome": (0.8008, 0.8009, 0.9225, 0.6854),
+        "lstm": (0.8052, 0.8036, 0.9185, 0.7073, 36),
+        "cnn-attn": (0.7622, 0.7617, 0.8707, 0.6469, 0),
+        "cnn-alpha-beta": (0.7936, 0.7914, 0.9059, 0.7001, 16),
+        "lstm-attn": (0.8100, 0.8118, 0.9155, 0.7237, 49),
+        "lstm-alpha": (0.8133, 0.8143, 0.9218, 0.7250, 50),
+        "lstm-alpha-beta": (0.8115, 0.8123, 0.9177, 0.7215, 49),
+    }.items()
+}
+
+#: Table S1: test AUC of AttentiveChrome on one mark at a time, and on all, by cell and mark.
+TABLE_S1: dict[tuple[str, str], float] = {
+    ("E116", mark): value
+    for mark, value in {
+        "all": 0.9085,
+        "H3K4me3": 0.8893,
+        "H3K4me1": 0.8516,
+        "H3K36me3": 0.8506,
+        "H3K27me3": 0.7698,
+        "H3K9me3": 0.6465,
+    }.items()
+}
+
+#: Table S2: F1 over 56 cell types.
+TABLE_S2: dict[str, dict[str, float]] = {
+    model: dict(zip(("mean", "median", "max", "min"), values, strict=True))
+    for model, values in {
+        "deepchrome": (0.55, 0.69, 0.89, 0.12),
+        "lstm-alpha-beta": (0.56, 0.62, 0.88, 0.16),
+    }.items()
+}
+
+#: Table S3: test AUC over 56 cell types.
+TABLE_S3: dict[str, dict[str, float]] = {
+    model: dict(zip(("mean", "median", "max", "min"), values, strict=True))
+    for model, values in {
+        "random-forest": (0.59, 0.58, 0.71, 0.52),
+        "svm": (0.75, 0.76, 0.87, 0.62),
+        "deepchrome": (0.80, 0.80, 0.92, 0.69),
+        "lstm": (0.81, 0.80, 0.92, 0.71),
+    }.items()
+}
+
+
+@cache
+def deepchrome_auc() -> dict[str, float]:
+    """Return DeepChrome's published test AUC by EID, as the ShallowChrome study tabulates it.
+
+    Frasca et al., BMC Bioinformatics 2022.
+    """
+    text = resources.files("chromviz").joinpath("deepchrome_auc.tsv").read_text("utf-8")
+    rows = csv.DictReader(text.splitlines(), delimiter="\t")
+    return {row["cell"]: float(row["auc"]) for row in rows}

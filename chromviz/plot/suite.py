@@ -1,0 +1,261 @@
+"""The suite for people: the paper's tables of performance, and two figures."""
+
+from __future__ import annotations
+
+import textwrap
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from chromviz.errors import ChromvizError
+from chromviz.plot.grid import Grid, format_number, to_latex, to_markdown
+from chromviz.plot.labels import model_label
+from chromviz.plot.style import (
+    GREY,
+    WIDTH_1_COLUMN,
+    axes_for,
+    figure_style,
+    head_figure,
+    is_simulated,
+    mark_simulated,
+    require_columns,
+)
+from chromviz.vocabulary import ZERO_FILLED, cell_label, mark_label
+
+#: The tables, by the names that commands and files give them.
+TABLES = ("2", "s1", "s2", "s3")
+_TITLES = {"2": "Table 2", "s1": "Table S1", "s2": "Table S2", "s3": "Table S3"}
+_WHAT = {
+    "2": "Test AUC of each model over cell types",
+    "s1": "Test AUC of AttentiveChrome (LSTM-α,β) on one mark at a time",
+    "s2": "F1 (genes called ON above a probability of 0.5) over cell types",
+    "s3": "Test AUC of older models beside networks over cell types",
+}
+_STATISTICS = ("mean", "median", "max", "min")
+
+
+def markdown(name: str, table: pd.DataFrame) -> str:
+    """Write one of the paper's tables as Markdown.
+
+    Parameters
+    ----------
+    name
+        One of :data:`TABLES`.
+    table
+        As :func:`chromviz.validate.suite.summarise` gives it.
+    """
+    return to_markdown(suite_grid(name, table))
+
+
+def latex(name: str, table: pd.DataFrame) -> str:
+    """Write one of the paper's tables as LaTeX; parameters as for :func:`markdown`."""
+    return to_latex(suite_grid(name, table))
+
+
+def suite_grid(name: str, table: pd.DataFrame) -> Grid:
+    """Return one of the paper's tables with the paper's numbers beside ours.
+
+    Raises
+    ------
+    ChromvizError
+        If the table is empty: no model that it shows is among those trained.
+    """
+    if table.empty:
+        raise ChromvizError(f"{_TITLES[name]} is empty: none of its models was trained")
+    header, rows = _one_mark(table) if name == "s1" else _over_cells(name, table)
+    words = 2 if name == "s1" else 1
+    return Grid(
+        title=_TITLES[name],
+        caption=_caption(name, table),
+        label=f"table-{name}",
+        header=header,
+        groups=[("", rows)],
+        numbers=range(words, len(header)),
+        simulated=is_simulated(table),
+    )
+
+
+def _over_cells(name: str, table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    columns = [*_STATISTICS, *(["better"] if name == "2" else [])]
+    titles = {"better": "above DeepChrome"}
+    header = ["Model"]
+    for column in columns:
+        header += [titles.get(column, column), "paper"]
+    rows = []
+    for _, row in table.iterrows():
+        cells = [model_label(str(row["model"]))]
+        for column in columns:
+            decimals = 0 if column == "better" else 3
+            cells.append(_cell(row[column], decimals))
+            cells.append(_cell(row[f"paper_{column}"], 0 if column == "better" else 4))
+        rows.append(cells)
+    return header, rows
+
+
+def _one_mark(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    rows = [
+        [
+            cell_label(str(row["cell"])),
+            "all marks" if row["marks"] == "all" else mark_label(str(row["marks"])),
+            _cell(row["auc"], 3),
+            _cell(row["paper"], 4),
+        ]
+        for _, row in table.iterrows()
+    ]
+    return ["Cell type", "Input", "AUC", "paper"], rows
+
+
+def _cell(value: float, decimals: int) -> str:
+    return "–" if pd.isna(value) else format_number(value, decimals)
+
+
+def _caption(name: str, table: pd.DataFrame) -> str:
+    first = table.iloc[0]
+    cells = str(first["cells"]).split(",")
+    shown = ", ".join(cell_label(cell) for cell in cells) if len(cells) < 7 else f"{len(cells)}"
+    seeds = int(first["n_seeds"])
+    trained = f"{seeds} seeds averaged within each" if seeds > 1 else "one seed"
+    paper = "GM12878 only" if name == "s1" else "56 cell types"
+    counted = ""
+    if name != "s1" and int(first["n_cells"]) < len(cells):
+        counted = f" Undefined, and left out, in {len(cells) - int(first['n_cells'])} of them."
+    zero = f" {ZERO_FILLED}" if first["missing"] == "zero" else ""
+    return (
+        f"{_WHAT[name]}: {shown}; {trained}.{counted} The paper's numbers are of its own data, "
+        f"{paper}.{zero}"
+    )
+
+
+def plot_suite(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw the test AUC of each model: a point a cell type and seed.
+
+    Parameters
+    ----------
+    table
+        A row a trained model: ``model``, ``cell``, ``seed``, ``auc``. With a column ``simulated``
+        that is 1 in any row, the plot says so.
+    ax
+        Where to draw; new Axes of one column's width if None.
+
+    Returns
+    -------
+    Axes
+        A row a model, the last of the table lowest; a colour a cell type.
+
+    Raises
+    ------
+    ChromvizError
+        If a column is missing or the table is empty.
+    """
+    require_columns(table, ("model", "cell", "seed", "auc"), "the figure of a suite")
+    if table.empty:
+        raise ChromvizError("the figure of a suite needs at least one model; its table is empty")
+    models = list(dict.fromkeys(table["model"]))
+    cells = list(dict.fromkeys(table["cell"]))
+    with axes_for(ax, WIDTH_1_COLUMN, 0.6 + 0.24 * len(models)) as axes:
+        colours = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
+        for place, cell in enumerate(cells):
+            part = table[table["cell"] == cell]
+            # Cell types lie a little apart, so that equal points do not hide each other.
+            shift = 0.0 if len(cells) == 1 else 0.36 * (place / (len(cells) - 1) - 0.5)
+            axes.plot(
+                part["auc"],
+                [models.index(model) + shift for model in part["model"]],
+                "o",
+                markersize=3.5,
+                alpha=0.8,
+                color=colours[place % len(colours)] if len(cells) <= len(colours) else GREY,
+                label=cell_label(str(cell)) if len(cells) <= len(colours) else None,
+            )
+        axes.set_yticks(range(len(models)), [model_label(str(model)) for model in models])
+        axes.set_ylim(len(models) - 0.5, -0.5)
+        axes.set_xlabel("Test AUC")
+        axes.grid(axis="x", color=GREY, alpha=0.25, linewidth=0.5)
+        if is_simulated(table):
+            mark_simulated(axes)
+    return axes
+
+
+def draw_suite(table: pd.DataFrame) -> Figure:
+    """Draw the figure of a suite, with its legend below; parameters as for :func:`plot_suite`."""
+    models, cells = table["model"].nunique(), table["cell"].nunique()
+    with figure_style():
+        below = 0.22 * -(-cells // 2) if cells <= 10 else 0
+        fig = Figure(figsize=(WIDTH_1_COLUMN, 1.3 + 0.22 * models + below))
+        axes = fig.subplots()
+        plot_suite(table.drop(columns="simulated"), axes)
+        head_figure(fig, ["Test AUC by model"], simulated=is_simulated(table))
+        handles, labels = axes.get_legend_handles_labels()
+        if handles:
+            fig.legend(handles, labels, loc="outside lower center", ncols=2)
+        return fig
+
+
+def plot_calibration(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw one model's reliability: the share of ON genes by the probability it gave.
+
+    Parameters
+    ----------
+    table
+        A row a bin, as :func:`chromviz.validate.classification.reliability` gives it.
+    ax
+        Where to draw; new square Axes if None.
+
+    Returns
+    -------
+    Axes
+        Points with their intervals; the diagonal is perfect calibration.
+
+    Raises
+    ------
+    ChromvizError
+        If a column is missing.
+    """
+    columns = ("probability", "share_on", "ci_low", "ci_high", "n")
+    require_columns(table, columns, "a calibration plot")
+    with axes_for(ax, WIDTH_1_COLUMN, WIDTH_1_COLUMN) as axes:
+        axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.7, linestyle="--")
+        axes.errorbar(
+            table["probability"],
+            table["share_on"],
+            yerr=[table["share_on"] - table["ci_low"], table["ci_high"] - table["share_on"]],
+            fmt="o",
+            markersize=2.5,
+            linewidth=0.8,
+        )
+        axes.set(xlim=(0, 1), ylim=(0, 1), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+        if is_simulated(table):
+            mark_simulated(axes)
+    return axes
+
+
+def draw_calibration(table: pd.DataFrame) -> Figure:
+    """Draw the reliability of each model in a panel of its own.
+
+    Parameters
+    ----------
+    table
+        As for :func:`plot_calibration`, with ``model`` and ``simulated``.
+    """
+    require_columns(table, ("model", "simulated"), "a calibration figure")
+    models = list(dict.fromkeys(table["model"]))
+    wide = min(3, len(models))
+    deep = -(-len(models) // wide)
+    with figure_style():
+        fig = Figure(figsize=(WIDTH_1_COLUMN, 0.9 + 1.15 * deep))
+        panels = fig.subplots(deep, wide, sharex=True, sharey=True, squeeze=False)
+        for place, axes in enumerate(panels.flat):
+            if place >= len(models):
+                axes.set_visible(False)
+                continue
+            part = table[table["model"] == models[place]].drop(columns="simulated")
+            plot_calibration(part, axes)
+            axes.set_title(textwrap.fill(model_label(str(models[place])), 16), fontsize="small")
+            if place + wide >= len(models):  # the lowest of its column
+                axes.xaxis.set_tick_params(labelbottom=True)
+        fig.supxlabel("Probability of ON")
+        fig.supylabel("Share of ON genes")
+        head_figure(fig, ["Calibration on test genes"], simulated=is_simulated(table))
+        return fig

@@ -1,0 +1,354 @@
+"""Tables 2, S1, S2 and S3 over any cell types, models and seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from chromviz import provenance
+from chromviz.data.store import list_cells, open_cell
+from chromviz.errors import ChromvizError, UnknownNameError
+from chromviz.models import find_model, slug
+from chromviz.models.checkpoint import training_key
+from chromviz.models.inference import find_device, logits, probabilities
+from chromviz.plot.suite import TABLES, draw_calibration, draw_suite, latex, markdown
+from chromviz.progress import SILENT, Reporter
+from chromviz.recipes.figures import write_figure
+from chromviz.recipes.folder import ResultFolder
+from chromviz.recipes.trained import Job, train_missing, trained
+from chromviz.schema import dataset_hash, select_marks, usable
+from chromviz.validate.classification import reliability, scores
+from chromviz.validate.paired import over_cells, paired_auc
+from chromviz.validate.published import deepchrome_auc
+from chromviz.validate.suite import summarise
+from chromviz.vocabulary import resolve_cell
+
+#: The networks of Table 2, in the paper's order, and the older models.
+NETWORKS = (
+    *("deepchrome", "lstm", "cnn-attn", "cnn-alpha-beta"),
+    *("lstm-attn", "lstm-alpha", "lstm-alpha-beta"),
+)
+OLDER = ("linear-regression", "logistic-regression", "svm", "random-forest", "rules")
+MODELS = (*NETWORKS, *OLDER)
+
+#: The network of Table S1.
+ONE_MARK_MODEL = "lstm-alpha-beta"
+
+#: What stands for all marks in the column ``marks``.
+ALL_MARKS = "all"
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What a suite found.
+
+    Parameters
+    ----------
+    folder
+        The result folder.
+    units
+        A row a trained model, see ``suite.csv``.
+    tables
+        The paper's tables that were asked for, by ``2``, ``s1``, ``s2``, ``s3``.
+    paired
+        Each model's AUC less the reference model's.
+    made, kept
+        Steps done now, and steps found done.
+    """
+
+    folder: Path
+    units: pd.DataFrame
+    tables: dict[str, pd.DataFrame]
+    paired: pd.DataFrame
+    made: list[str]
+    kept: list[str]
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """One model to train and test."""
+
+    cell: str
+    model: str
+    seed: int
+    marks: str
+
+    @property
+    def file(self) -> str:
+        marks = "" if self.marks == ALL_MARKS else f".{slug(self.marks)}"
+        return f"predictions/{self.cell}.{slug(self.model)}.seed{self.seed}{marks}.csv"
+
+
+def suite(
+    cells: Sequence[str] = (),
+    *,
+    models: Sequence[str] = MODELS,
+    seeds: int = 1,
+    tables: Sequence[str] = TABLES,
+    reference: str = "deepchrome",
+    data: Path | None = None,
+    out: Path | None = None,
+    n_bootstrap: int = 2000,
+    device: str = "cpu",
+    reporter: Reporter = SILENT,
+) -> Suite:
+    """Train and test models on cell types, and write the paper's tables of performance.
+
+    Each prediction is written as soon as it is there, and each trained model is kept: an
+    interrupted suite goes on where it stood.
+
+    Parameters
+    ----------
+    cells
+        Names of cell types; all that are at hand if none is given.
+    models
+        Architectures, or users' own.
+    seeds
+        Each is trained from seeds 0 up to this number less 1.
+    tables
+        Any of ``2``, ``s1``, ``s2``, ``s3``. ``s1`` also trains AttentiveChrome on one mark at a
+        time.
+    reference
+        The model that the others are compared with.
+    data
+        A folder of datasets or of DeepChrome CSV; None for the embedded simulated dataset.
+    out
+        The result folder; ``results/suite`` if not given.
+    n_bootstrap
+        Resamples of genes in the paired comparison.
+    device, reporter
+        As for training.
+
+    Returns
+    -------
+    Suite
+        The folder holds ``suite.csv``, ``paired.csv``, ``table{2,s1,s2,s3}.{csv,md,tex}``,
+        ``suite_auc`` and ``calibration`` as PDF, PNG and CSV, and ``predictions/``.
+
+    Raises
+    ------
+    ChromvizError
+        If a name is unknown or the folder cannot be written to; before anything is trained.
+    """
+    names = list(dict.fromkeys(find_model(name).name for name in models))
+    wanted = _tables(tables)
+    reference = find_model(reference).name
+    if not names or seeds < 1:
+        raise ChromvizError("a suite needs at least one model and one seed")
+    if reference not in names:
+        raise ChromvizError(
+            f"the reference {reference} is not among the models ({', '.join(names)}); "
+            "name another with --reference"
+        )
+    find_device(device)
+    available, where = list_cells(data), str(data or "the embedded dataset")
+    chosen = list(dict.fromkeys(resolve_cell(cell, available, where) for cell in cells))
+    chosen = chosen or list(available)
+    folder = ResultFolder(out or Path("results") / "suite", "suite")
+    folder["seed"], folder["seeds"], folder["models"] = 0, seeds, names
+    facts: dict[str, Any] = {}
+    found: list[tuple[_Unit, pd.DataFrame]] = []
+    for cell in chosen:
+        dataset = open_cell(data, cell)
+        facts[str(dataset.attrs["cell"])] = {
+            "sha256": dataset_hash(dataset),
+            "simulated": int(dataset.attrs["simulated"]),
+            "missing": str(dataset.attrs["missing"]),
+        }
+        folder["datasets"] = facts
+        folder["simulated"] = max(one["simulated"] for one in facts.values())
+        found += _run_cell(folder, dataset, names, seeds, "s1" in wanted, device, reporter)
+    units = pd.DataFrame([_row(unit, table, facts[unit.cell]) for unit, table in found])
+    paired = _paired(found, names, reference, n_bootstrap)
+    summaries = {name: summarise(name, units) for name in wanted}
+    _write(folder, units, paired, summaries)
+    drawn = units[units["marks"] == ALL_MARKS]
+    write_figure(folder, "suite_auc", "Test AUC by model", drawn, draw_suite)
+    curves = _reliability(found, facts)
+    write_figure(folder, "calibration", "Calibration by model", curves, draw_calibration)
+    folder.finish()
+    return Suite(folder.path, units, summaries, paired, folder.made, folder.kept)
+
+
+def _tables(names: Sequence[str]) -> list[str]:
+    wanted = []
+    for name in names:
+        plain = name.strip().lower().removeprefix("table")
+        if plain not in TABLES:
+            raise UnknownNameError("table", name, TABLES)
+        wanted.append(plain)
+    return list(dict.fromkeys(wanted))
+
+
+def _run_cell(
+    folder: ResultFolder,
+    dataset: xr.Dataset,
+    names: Sequence[str],
+    seeds: int,
+    one_mark: bool,
+    device: str,
+    reporter: Reporter,
+) -> list[tuple[_Unit, pd.DataFrame]]:
+    """Train and test all units of one cell type; return their predictions."""
+    cell = str(dataset.attrs["cell"])
+    marks = [str(mark) for mark in dataset["mark"].values]
+    views = {ALL_MARKS: dataset}
+    if one_mark and len(marks) > 1:
+        views |= {mark: select_marks(dataset, [mark]) for mark in marks}
+    hashes = {name: dataset_hash(view) for name, view in views.items()}
+    models = {ALL_MARKS: [*names, ONE_MARK_MODEL] if one_mark else list(names)}
+    units = [
+        _Unit(cell, model, seed, view)
+        for view in views
+        for model in dict.fromkeys(models.get(view, [ONE_MARK_MODEL]))
+        for seed in range(seeds)
+    ]
+    made_from = {unit: _origin(unit, hashes[unit.marks], device) for unit in units}
+    missing = [unit for unit in units if not folder.has(unit.file, made_from[unit], [unit.file])]
+    # Those that take longest first: the last one should not keep the others waiting.
+    missing.sort(key=lambda unit: (unit.marks != ALL_MARKS, "lstm-alpha" not in unit.model))
+    jobs = [Job(unit.model, views[unit.marks], unit.seed) for unit in missing]
+    # Some at a time, so that what is done is written before the rest is trained.
+    for start in range(0, len(missing), _AT_ONCE):
+        train_missing(jobs[start : start + _AT_ONCE], device=device, reporter=reporter)
+        for unit in missing[start : start + _AT_ONCE]:
+            _predict(folder, unit, views[unit.marks], made_from[unit], device, reporter)
+    for unit in units:
+        if unit not in missing:
+            _predict(folder, unit, views[unit.marks], made_from[unit], device, reporter)
+    return [(unit, pd.read_csv(folder.path / unit.file)) for unit in units]
+
+
+#: Models trained before their predictions are written.
+_AT_ONCE = 4
+
+
+def _origin(unit: _Unit, data_hash: str, device: str) -> dict[str, Any]:
+    """Return all that decides a unit's predictions."""
+    settings = asdict(find_model(unit.model).settings())
+    key = training_key(unit.model, data_hash, settings, unit.seed, device)
+    return {"unit": asdict(unit), "training": key}
+
+
+def _predict(
+    folder: ResultFolder,
+    unit: _Unit,
+    dataset: xr.Dataset,
+    made_from: Mapping[str, Any],
+    device: str,
+    reporter: Reporter,
+) -> None:
+    """Write a unit's predictions of the test genes, unless they are there."""
+
+    def make() -> None:
+        model, _ = trained(unit.model, dataset, seed=unit.seed, device=device, reporter=reporter)
+        rows = np.flatnonzero((dataset["split"].values == "test") & usable(dataset))
+        logit = logits(model.module, dataset["signal"].values[rows], device=device)
+        table = pd.DataFrame(
+            {
+                "gene": dataset["gene"].values[rows],
+                "label": dataset["label"].values[rows],
+                "probability": probabilities(logit),
+                "n_train": model.card.genes["train"],
+                "seconds": model.card.metrics["seconds"],
+                "simulated": int(dataset.attrs["simulated"]),
+            }
+        )
+        provenance.write_text(
+            folder.path / unit.file, table.to_csv(index=False, lineterminator="\n")
+        )
+
+    folder.once(unit.file, made_from, [unit.file], make)
+
+
+def _row(unit: _Unit, table: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a unit's row of ``suite.csv``."""
+    paper = deepchrome_auc().get(unit.cell) if unit.model == "deepchrome" else None
+    found = scores(table["label"].to_numpy(), table["probability"].to_numpy())
+    note = found.pop("note")
+    return {
+        **asdict(unit),
+        "n_train": int(table["n_train"].iloc[0]) if len(table) else 0,
+        "n_test": len(table),
+        **found,
+        "seconds": float(table["seconds"].iloc[0]) if len(table) else np.nan,
+        "paper": np.nan if paper is None or unit.marks != ALL_MARKS else paper,
+        "simulated": facts["simulated"],
+        "missing": facts["missing"],
+        "note": note,
+    }
+
+
+def _paired(
+    found: Sequence[tuple[_Unit, pd.DataFrame]], names: Sequence[str], reference: str, draws: int
+) -> pd.DataFrame:
+    """Compare each model with the reference: on each cell type and seed, and over cell types."""
+    whole = [(unit, table) for unit, table in found if unit.marks == ALL_MARKS]
+    parts = []
+    for cell, seed in dict.fromkeys((unit.cell, unit.seed) for unit, _ in whole):
+        tables = {u.model: t for u, t in whole if (u.cell, u.seed) == (cell, seed)}
+        label = tables[reference]["label"].to_numpy()
+        probability = {name: tables[name]["probability"].to_numpy() for name in names}
+        one = paired_auc(label, probability, reference, n_bootstrap=draws, seed=seed)
+        parts.append(one.assign(level="genes", cell=cell, seed=str(seed), note=""))
+    by_genes = pd.concat(parts, ignore_index=True)
+    over = [
+        {
+            "model": model,
+            "reference": reference,
+            **over_cells(part.groupby("cell")["difference"].mean().to_numpy()),
+            "level": "cell types",
+            "cell": "all",
+            "seed": "mean",
+        }
+        for model, part in by_genes.groupby("model", sort=False)
+    ]
+    simulated = max((int(table["simulated"].max()) for _, table in whole), default=0)
+    columns = ["level", "cell", "seed", "model", "reference"]
+    columns += ["difference", "ci_low", "ci_high", "n", "note"]
+    table = pd.concat([pd.DataFrame(over), by_genes], ignore_index=True)
+    return table.reindex(columns=columns).assign(simulated=simulated)
+
+
+def _reliability(
+    found: Sequence[tuple[_Unit, pd.DataFrame]], facts: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Return each model's reliability over the test genes of all cell types and seeds."""
+    parts = []
+    whole = [(unit, table) for unit, table in found if unit.marks == ALL_MARKS]
+    for model in dict.fromkeys(unit.model for unit, _ in whole):
+        genes = pd.concat([table for unit, table in whole if unit.model == model])
+        one = reliability(genes["label"].to_numpy(), genes["probability"].to_numpy())
+        parts.append(one.assign(model=model))
+    simulated = max(one["simulated"] for one in facts.values())
+    return pd.concat(parts, ignore_index=True).assign(simulated=simulated)
+
+
+def _write(
+    folder: ResultFolder,
+    units: pd.DataFrame,
+    paired: pd.DataFrame,
+    summaries: Mapping[str, pd.DataFrame],
+) -> None:
+    """Write the tables, each form of them once."""
+    texts = {"suite.csv": _csv(units), "paired.csv": _csv(paired)}
+    for name, table in summaries.items():
+        texts[f"table{name}.csv"] = _csv(table)
+        texts[f"table{name}.md"] = markdown(name, table)
+        texts[f"table{name}.tex"] = latex(name, table)
+
+    def make() -> None:
+        for file, text in texts.items():
+            provenance.write_text(folder.path / file, text)
+
+    folder.once("tables", texts, list(texts), make)
+
+
+def _csv(table: pd.DataFrame) -> str:
+    return str(table.to_csv(index=False, lineterminator="\n"))
