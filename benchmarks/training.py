@@ -174,12 +174,12 @@ def main() -> None:
     parser.add_argument("--genes", type=int, default=19_802)
     arguments = parser.parse_args()
     dataset = simulate("E123", n_genes=arguments.genes)
-    signal, label = part(dataset, "train")
-    print(f"SIMULATED DATA, {len(label):,} training genes, {torch.get_num_threads()} threads")
+    n_train = len(part(dataset, "train")[1])
+    print(f"SIMULATED DATA, {n_train:,} training genes, {torch.get_num_threads()} threads")
     compare_logits(part(dataset, "test")[0])
     print(
-        "\n| seed | epoch, ours (s) | epoch, released (s) | ratio | valid AUC after the time of ours "
-        "| released then | test AUC, ours | test AUC, released | seconds, ours | released |"
+        "\n| seed | epoch, ours (s) | epoch, released (s) | ratio | valid AUC after our time, ours "
+        "| released | test AUC, ours | test AUC, released | seconds, ours | released |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|")
     for seed in range(arguments.seeds):

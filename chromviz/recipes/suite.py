@@ -26,7 +26,7 @@ from chromviz.schema import dataset_hash, select_marks, usable
 from chromviz.validate.classification import reliability, scores
 from chromviz.validate.paired import over_cells, paired_auc
 from chromviz.validate.published import deepchrome_auc
-from chromviz.validate.suite import summarise
+from chromviz.validate.suite import shows, summarise
 from chromviz.vocabulary import resolve_cell
 
 #: The networks of Table 2, in the paper's order, and the older models.
@@ -146,6 +146,9 @@ def suite(
             f"the reference {reference} is not among the models ({', '.join(names)}); "
             "name another with --reference"
         )
+    for name in [name for name in wanted if not shows(name, names)]:
+        reporter.say(f"no Table {name.upper()}: none of its models is among those asked for")
+        wanted.remove(name)
     find_device(device)
     available, where = list_cells(data), str(data or "the embedded dataset")
     chosen = list(dict.fromkeys(resolve_cell(cell, available, where) for cell in cells))
@@ -165,10 +168,11 @@ def suite(
         folder["simulated"] = max(one["simulated"] for one in facts.values())
         found += _run_cell(folder, dataset, names, seeds, "s1" in wanted, device, reporter)
     units = pd.DataFrame([_row(unit, table, facts[unit.cell]) for unit, table in found])
+    asked = units[units["model"].isin(names)]
     paired = _paired(found, names, reference, n_bootstrap)
-    summaries = {name: summarise(name, units) for name in wanted}
+    summaries = {name: summarise(name, units if name == "s1" else asked) for name in wanted}
     _write(folder, units, paired, summaries)
-    drawn = units[units["marks"] == ALL_MARKS]
+    drawn = asked[asked["marks"] == ALL_MARKS]
     write_figure(folder, "suite_auc", "Test AUC by model", drawn, draw_suite)
     curves = _reliability(found, facts)
     write_figure(folder, "calibration", "Calibration by model", curves, draw_calibration)

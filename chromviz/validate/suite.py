@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,14 @@ _PAPER: dict[str, tuple[str, Mapping[str, Mapping[str, float]]]] = {
     "s2": ("f1", TABLE_S2),
     "s3": ("auc", TABLE_S3),
 }
+
+
+def shows(name: str, models: Collection[str]) -> bool:
+    """Return whether a table has a row for any of these models; ``s1`` brings its own."""
+    if name in ("2", "s1"):
+        return True
+    older = _OLDER if name == "s3" else ()
+    return bool({*_PAPER[name][1], *older} & set(models))
 
 
 def summarise(name: str, units: pd.DataFrame) -> pd.DataFrame:

@@ -13,20 +13,23 @@ from sklearn.metrics import roc_auc_score
 from chromviz.errors import ChromvizError
 from chromviz.models.inference import logits
 from chromviz.models.training import train
+from chromviz.progress import Reporter
 from chromviz.recipes.suite import suite
 from chromviz.recipes.trained import cache_folder
 from chromviz.schema import save_dataset, select_marks
+from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 
 QUICK = ("deepchrome", "logistic-regression", "svm")
 
 
+WINDOW = Window(1000, 100)
+
+
 @pytest.fixture
 def data(tmp_path):
-    from chromviz.vocabulary import Window
-
     for row, cell in enumerate(("E003", "E116", "E123")):
-        one = make_dataset(90, seed=row, cell=cell, window=Window(1000, 100))
+        one = make_dataset(90, seed=row, cell=cell, window=WINDOW)
         save_dataset(one, tmp_path / "data" / f"{cell}.nc")
     return tmp_path / "data"
 
@@ -38,7 +41,7 @@ def test_tables_are_what_the_units_say(data, tmp_path):
     units = found.units
     assert len(units) == 3 * 3 * 2
     one = units[(units["cell"] == "E116") & (units["model"] == "svm") & (units["seed"] == 1)]
-    dataset = make_dataset(90, seed=1, cell="E116", window=_window())
+    dataset = make_dataset(90, seed=1, cell="E116", window=WINDOW)
     model = train("svm", dataset, seed=1)
     assert one["auc"].item() == pytest.approx(model.card.metrics["test_auc"], abs=1e-12)
     by_cell = units.groupby(["model", "cell"])["auc"].mean().unstack()
@@ -59,12 +62,6 @@ def test_tables_are_what_the_units_say(data, tmp_path):
     assert "paper" in (tmp_path / "out" / "table2.md").read_text()
 
 
-def _window():
-    from chromviz.vocabulary import Window
-
-    return Window(1000, 100)
-
-
 def test_one_mark_at_a_time(data, tmp_path):
     found = suite(
         ["E123"], data=data, models=["lstm-alpha-beta"], reference="lstm-alpha-beta",
@@ -73,13 +70,23 @@ def test_one_mark_at_a_time(data, tmp_path):
     table = found.tables["s1"]
     assert table["marks"].iloc[0] == "all"
     assert len(table) == 6
-    alone = select_marks(make_dataset(90, seed=2, window=_window()), ["H3K4me3"])
+    alone = select_marks(make_dataset(90, seed=2, window=WINDOW), ["H3K4me3"])
     model = train("lstm-alpha-beta", alone)
     test = alone["split"].values == "test"
     auc = roc_auc_score(
         alone["label"].values[test], logits(model.module, alone["signal"].values[test])
     )
     assert table.set_index("marks")["auc"]["H3K4me3"] == pytest.approx(auc, abs=1e-12)
+
+
+def test_a_table_that_nobody_fills_is_left_out_and_said(data, tmp_path):
+    lines = []
+    found = suite(
+        ["E123"], data=data, models=["svm"], reference="svm", tables=["2", "s2"],
+        out=tmp_path / "out", n_bootstrap=0, reporter=Reporter(say=lines.append),
+    )  # fmt: skip
+    assert list(found.tables) == ["2"]
+    assert "no Table S2: none of its models is among those asked for" in lines
 
 
 def test_a_second_run_does_nothing_and_another_seed_only_what_is_new(data, tmp_path):
@@ -98,7 +105,7 @@ def test_a_second_run_does_nothing_and_another_seed_only_what_is_new(data, tmp_p
 def test_a_killed_suite_goes_on(data, tmp_path):
     command = [
         *(sys.executable, "-m", "chromviz", "suite", "--data", str(data), "--quiet"),
-        *("--models", "logistic-regression,svm,random-forest,rules", "--tables", "2,s3"),
+        *("--models", "linear-regression,logistic-regression,svm,rules", "--tables", "2,s3"),
         *("--reference", "svm", "--bootstrap", "20"),
     ]
     killed, whole = tmp_path / "killed", tmp_path / "whole"
@@ -140,7 +147,7 @@ def test_wrong_input_is_one_line_before_any_training(data, tmp_path, options, wo
 
 
 def test_one_state_among_test_genes_is_undefined_and_said(tmp_path):
-    one = make_dataset(90, window=_window())
+    one = make_dataset(90, window=WINDOW)
     on = (one["split"].values == "test") & (one["label"].values == 1)
     one["split"].values[on] = "train"
     save_dataset(one, tmp_path / "data" / "E123.nc")
