@@ -322,7 +322,7 @@ def test_zeros_in_place_of_gaps_show_in_every_table(run, tmp_path):
     [
         (["comp"], "Did you mean 'compare'"),
         (["compare"], "--cell"),
-        (["audit", "X", "--model", "y"], "--model"),
+        (["audit", "X", "--mark", "y"], "--mark"),
         (["train", "--cell", "K562", "--epochs", "two"], "--epochs"),
         (["fetch"], "--out FOLDER"),
     ],
@@ -401,7 +401,7 @@ def test_models_import_by_cell_holds_the_archive_to_its_checksum(run, tmp_path):
         ([], "either --cell, one cell type, or --cells"),
         (["--cell", "K562", "--cells", "K562,E003"], "either --cell, one cell type, or --cells"),
         (["--cell", "K562", "--leave-one-out"], "at least two cell types"),
-        (["--cells", "K562,E123"], "is there twice"),
+        (["--cells", "K562,E123"], "is named twice"),
         (["--cells", "K562,K563"], "unknown cell type"),
         (["--cell", "K562", "--preset", "papr"], "unknown preset 'papr'; did you mean paper"),
         (["--cell", "K562", "--optimizer", "adamw"], "unknown optimizer"),
@@ -446,4 +446,4 @@ def test_train_leaves_each_cell_out(run, tmp_path):
     assert [row["cell"] for row in rows] == ["E003", "E116", "E123"]
     assert all(row["auc_left_out"] > 0.7 for row in rows)
     assert (tmp_path / "left" / "leave_one_out.csv").read_text().startswith("cell,model,seed,")
-    assert load_model(tmp_path / "left" / "E116-from-E003+E123.logistic-regression.seed0")
+    assert load_model(tmp_path / "left" / "E003+E123-to-E116.logistic-regression.seed0")

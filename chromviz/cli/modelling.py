@@ -125,6 +125,12 @@ def train(
         many = f"{seed}-{seed + seeds - 1}" if seeds > 1 else f"{seed}"
         stem = out / f"{fitted.card.cell}.{spec.slug}.seed{many}"
         lines[-1] = f"in {out}: {', '.join(write_model(fitted, stem))}"
+    if dataset.attrs.get("test_genes_seen"):
+        lines.insert(
+            1,
+            f"{dataset.attrs['test_genes_seen']:,} test genes are training genes in another cell "
+            "type: the test AUC is flattered; --leave-one-out has none",
+        )
     if fitted.card.simulated:
         lines.insert(0, SIMULATED)
     show(Text("\n".join(lines)), {"stem": str(stem), **asdict(fitted.card)}, as_json)
@@ -159,8 +165,7 @@ def _leave_one_out(
         )
     if out is not None:
         for model in models:
-            cell = model.card.cell.replace(" ", "-")
-            write_model(model, out / f"{cell}.{find_model(name).slug}.seed{seed}")
+            write_model(model, out / f"{model.card.cell}.{find_model(name).slug}.seed{seed}")
         csv = table.to_csv(index=False, lineterminator="\n")
         provenance.write_text(out / "leave_one_out.csv", csv)
     show(left_out_page(table), records(table), as_json)

@@ -1,188 +1,270 @@
-"""Several cell types as one dataset: to train one model on all, or on all but one."""
+"""Several cell types as one dataset: pooled training, and leaving a cell type out."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
-from chromviz.errors import ChromvizError
-from chromviz.schema import build_dataset
-from chromviz.vocabulary import Window, cell_label
+from chromviz import provenance
+from chromviz.data.genes.ids import without_version
+from chromviz.errors import ChromvizError, UnknownNameError
+from chromviz.schema import check_dataset
+from chromviz.vocabulary import cell_label, find_eid, same_unit
 
-#: What datasets must share for their signal to mean the same.
-_SHARED = ("assembly", "bin_width", "orientation", "signal_unit")
+#: Up to so many cell types are named in a pool's name; more would outgrow a file's name.
+_NAMED = 5
+_BY_GENE = ("expression", "label", "split", "reason", "truth", "decoy")
 
 
 def pool(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Put the genes of several cell types into one dataset.
+    """Put the genes of several cell types in one dataset, to train one model on all of them.
 
-    A gene of several cell types is there once for each, as ``{cell}:{gene}``, with its signal,
-    expression, label and split there.
+    A gene's id becomes ``{cell}:{gene}``; its symbol, label and split stay. Where the cell types
+    were split differently, a gene may be trained on in one of them and tested on in another. A
+    model that has met a gene elsewhere partly knows it, for most genes are ON in most cell types:
+    the attribute ``test_genes_seen`` counts such test genes. :func:`leave_one_out` has none.
 
     Parameters
     ----------
     datasets
-        Cell types with the same marks, bins, assembly, orientation and unit.
+        Two or more cell types with the same marks, bins, orientation, unit of signal and, where
+        known, assembly. Reference tracks that all of them have, in the same unit, are kept.
 
     Returns
     -------
     xarray.Dataset
-        Named after its cell types, ``E003+E116``; with the tracks that all have; simulated if any
-        is; its ``missing`` is ``zero`` if any is.
+        A dataset whose ``cell`` is ``E003+E116``, or with more than five ``56-cells-`` and a hash;
+        the attribute ``cells`` names them all.
 
     Raises
     ------
     ChromvizError
-        If there are fewer than two, one is there twice, or they do not go together: in what.
+        If there are fewer than two, one is there twice, or they differ in what must be the same.
     """
-    _check(datasets)
-    cells = [str(one.attrs["cell"]) for one in datasets]
-    first = datasets[0]
-    shared = set.intersection(*({str(name) for name in one["track"].values} for one in datasets))
-    tracks = [str(name) for name in first["track"].values if str(name) in shared]
-    joined: dict[str, Any] = {
-        name: np.concatenate([one[name].values for one in datasets])
-        for name in (
-            *("signal", "expression", "label", "split", "reason"),
-            *("symbol", "chrom", "tss", "strand"),
-        )
-    }
-    genes = [
-        f"{cell}:{gene}" for cell, one in zip(cells, datasets, strict=True) for gene in _ids(one)
-    ]
-    return build_dataset(
-        cell="+".join(cells),
-        genes=pd.DataFrame(
-            {"gene": genes, **{name: joined[name] for name in ("symbol", "chrom", "tss", "strand")}}
-        ),
-        marks=[str(mark) for mark in first["mark"].values],
-        signal=joined["signal"],
-        expression=joined["expression"],
-        label=joined["label"],
-        split=joined["split"],
-        window=_window(first),
-        coverage={
-            track: np.concatenate([one["coverage"].sel(track=track).values for one in datasets])
-            for track in tracks
-        },
-        reason=joined["reason"],
-        truth=_truth(datasets),
-        assembly=str(first.attrs["assembly"]),
-        orientation=str(first.attrs["orientation"]),
-        signal_unit=str(first.attrs["signal_unit"]),
-        coverage_unit=str(first.attrs.get("coverage_unit", "")),
-        label_rule="; ".join(dict.fromkeys(str(one.attrs["label_rule"]) for one in datasets)),
-        missing="zero" if any(one.attrs["missing"] == "zero" for one in datasets) else "nan",
-        sources=[source for one in datasets for source in json.loads(one.attrs["sources"])],
-        simulated=any(one.attrs["simulated"] for one in datasets),
-    )
+    _check_alike(datasets)
+    rows = [np.arange(dataset.sizes["gene"]) for dataset in datasets]
+    pooled = _stack(datasets, rows, _pool_name(_cells(datasets)))
+    split = pooled["split"].values
+    identity = np.concatenate([gene_identity(dataset) for dataset in datasets])
+    seen = np.isin(identity[split == "test"], identity[split == "train"])
+    return pooled.assign_attrs(test_genes_seen=int(seen.sum()))
 
 
 def leave_one_out(datasets: Sequence[xr.Dataset], held_out: str) -> xr.Dataset:
-    """Return a dataset that trains on all cell types but one, and tests on that one.
+    """Return a dataset to train on all cell types but one, and to test on that one.
 
-    A gene's promoter looks much alike in every cell type, so a model can know a gene from another
-    cell type. The genes that are tested are therefore taken out of training and validation in the
-    others too: the model has seen neither the cell type nor these genes.
+    Training and validation genes are those of the other cell types; test genes are the test genes
+    of the one left out. Leaving out the cell type alone is not enough: most genes are ON in most
+    cell types, so a model that met a gene elsewhere can answer by recognising it, without reading
+    the marks. So the genes that are tested on are taken out of training and validation in every
+    cell type: the model has seen neither the cell type nor the genes.
 
     Parameters
     ----------
     datasets
-        As for :func:`pool`.
+        As for :func:`pool`, the one to leave out among them.
     held_out
-        The name of the one that is tested.
+        EID, common name or the dataset's own name.
 
     Returns
     -------
     xarray.Dataset
-        Named ``{held_out} from {others}``. Its test genes are those of the held-out cell type;
-        ``left_out_genes`` is how many genes of the others are in no split because they are tested.
+        It holds only genes of the three splits. ``removed_genes`` counts the training and
+        validation genes that were taken out, ``held_out`` names the cell type.
 
     Raises
     ------
     ChromvizError
-        As for :func:`pool`, or if `held_out` is not among them, or nothing is left.
+        As for :func:`pool`; or if the cell type is not among them, has no test genes, or its
+        genes cannot be told to be those of the others (ids of another kind).
     """
-    whole = pool(datasets)
-    cells = [str(one.attrs["cell"]) for one in datasets]
-    if held_out not in cells:
-        raise ChromvizError(f"{held_out} cannot be left out: it is not among {', '.join(cells)}")
-    tested = datasets[cells.index(held_out)]
-    test = set(np.asarray(_ids(tested))[tested["split"].values == "test"])
-    owner = np.repeat(cells, [one.sizes["gene"] for one in datasets])
-    is_tested = np.array([gene in test for one in datasets for gene in _ids(one)])
-    split, other = whole["split"].values.copy(), owner != held_out
-    learnt = other & np.isin(split, ("train", "valid"))
-    split[~(other | (split == "test"))] = "none"
-    split[other & (~learnt | is_tested)] = "none"
-    for part in ("train", "valid", "test"):
-        if not (split == part).any():
+    _check_alike(datasets)
+    cells = _cells(datasets)
+    eid = find_eid(held_out) or held_out.strip()
+    known = {(find_eid(cell) or cell).lower(): cell for cell in cells}
+    if eid.lower() not in known:
+        raise UnknownNameError("cell type", held_out, cells, "It must be among those given.")
+    cell = known[eid.lower()]
+    target = datasets[cells.index(cell)]
+    others = [dataset for dataset in datasets if dataset is not target]
+    test = np.flatnonzero(target["split"].values == "test")
+    if not len(test):
+        raise ChromvizError(
+            f"{cell_label(cell)} has no test genes to be tested on; prepare it with a split"
+        )
+    everything = gene_identity(target)
+    rows, removed = [], 0
+    for dataset in others:
+        identity = gene_identity(dataset)
+        if not np.isin(identity, everything).any():
             raise ChromvizError(
-                f"with {held_out} left out there is no gene to {part}; prepare the cell types "
-                "with more genes"
+                f"{cell_label(cell)} and {cell_label(str(dataset.attrs['cell']))} have no gene id "
+                "in common, so which genes were seen cannot be told; prepare both with one "
+                "annotation"
             )
-    others = "+".join(cell for cell in cells if cell != held_out)
-    return whole.assign(split=("gene", split)).assign_attrs(
-        cell=f"{held_out} from {others}", left_out_genes=int((learnt & is_tested).sum())
-    )
+        learnt = np.isin(dataset["split"].values, ("train", "valid"))
+        leaks = learnt & np.isin(identity, everything[test])
+        removed += int(leaks.sum())
+        rows.append(np.flatnonzero(learnt & ~leaks))
+    name = f"{_pool_name(_cells(others))}-to-{cell}"
+    stacked = _stack([*others, target], [*rows, test], name)
+    return stacked.assign_attrs(held_out=cell, removed_genes=removed)
 
 
-def _check(datasets: Sequence[xr.Dataset]) -> None:
-    """Refuse datasets whose signals do not mean the same."""
-    cells = [str(one.attrs["cell"]) for one in datasets]
-    if len(cells) < 2:
+def gene_identity(dataset: xr.Dataset) -> np.ndarray:
+    """Return what tells a gene across cell types (gene,): its id, without a version.
+
+    The copy of a gene on Y has the sequence of the one on X, and stands for the same gene.
+    """
+    names = [
+        without_version(str(name)).removesuffix("_PAR_Y").lower() for name in dataset["gene"].values
+    ]
+    return np.asarray(names, dtype=object)
+
+
+def _cells(datasets: Sequence[xr.Dataset]) -> list[str]:
+    return [str(dataset.attrs["cell"]) for dataset in datasets]
+
+
+def _pool_name(cells: Sequence[str]) -> str:
+    if len(cells) <= _NAMED:
+        return "+".join(cells)
+    digest = hashlib.sha256("\0".join(cells).encode()).hexdigest()
+    return f"{len(cells)}-cells-{digest[:8]}"
+
+
+def _check_alike(datasets: Sequence[xr.Dataset]) -> None:
+    """Refuse datasets that one model cannot read, naming the first difference and the cells."""
+    cells = _cells(datasets)
+    if len(datasets) < 2:
         raise ChromvizError(
-            f"only {', '.join(cells) or 'nothing'} to pool; name at least two cell types"
+            f"pooling takes at least two cell types, not {len(datasets)}; name them with "
+            "--cells A,B"
         )
-    repeated = next((cell for cell in cells if cells.count(cell) > 1), "")
-    if repeated:
-        raise ChromvizError(f"{cell_label(repeated)} is there twice; name each cell type once")
+    twice = sorted({cell for cell in cells if cells.count(cell) > 1})
+    if twice:
+        raise ChromvizError(f"{cell_label(twice[0])} is named twice; name each cell type once")
     first = datasets[0]
-    for one in datasets[1:]:
-        for name in ("mark", "bin_start"):
-            mine, other = (list(item[name].values) for item in (first, one))
-            if mine != other:
-                what = {"mark": "marks", "bin_start": "bins"}[name]
+    for dataset in datasets[1:]:
+        for what, one, other in (
+            ("marks", _marks(first), _marks(dataset)),
+            ("bins", _bins(first), _bins(dataset)),
+            ("orientation", first.attrs["orientation"], dataset.attrs["orientation"]),
+            ("unit of signal", first.attrs["signal_unit"], dataset.attrs["signal_unit"]),
+            ("assembly", first.attrs["assembly"], dataset.attrs["assembly"]),
+        ):
+            optional = what == "assembly" and not (one and other)
+            same = same_unit(one, other) if what == "unit of signal" else one == other
+            if not (same or optional):
                 raise ChromvizError(
-                    f"{cells[0]} and {one.attrs['cell']} cannot be pooled: their {what} differ "
-                    f"({_short(mine)}; {_short(other)}); prepare them alike"
-                )
-        for name in _SHARED:
-            if first.attrs[name] != one.attrs[name]:
-                raise ChromvizError(
-                    f"{cells[0]} and {one.attrs['cell']} cannot be pooled: {name} is "
-                    f"{first.attrs[name]} in one and {one.attrs[name]} in the other; prepare them "
-                    "alike"
+                    f"one model cannot read {cell_label(cells[0])} and "
+                    f"{cell_label(str(dataset.attrs['cell']))}: they differ in {what} "
+                    f"({one or 'unknown'}; {other or 'unknown'}); prepare them alike"
                 )
 
 
-def _short(values: list[Any]) -> str:
-    names = [str(value) for value in values]
-    return ", ".join(names) if len(names) < 9 else f"{len(names)} from {names[0]} to {names[-1]}"
+def _marks(dataset: xr.Dataset) -> str:
+    return ", ".join(map(str, dataset["mark"].values))
 
 
-def _ids(dataset: xr.Dataset) -> list[str]:
-    return [str(gene) for gene in dataset["gene"].values]
+def _bins(dataset: xr.Dataset) -> str:
+    starts = dataset["bin_start"].values
+    return f"{len(starts)} of {int(dataset.attrs['bin_width'])} bp from {starts[0]} bp"
 
 
-def _truth(datasets: Sequence[xr.Dataset]) -> np.ndarray | None:
-    """Return the planted truth where all datasets have one."""
-    if all("truth" in one for one in datasets):
-        return np.concatenate([one["truth"].values for one in datasets])
-    return None
+def _stack(datasets: Sequence[xr.Dataset], rows: Sequence[np.ndarray], name: str) -> xr.Dataset:
+    """Return one dataset of some genes of each."""
+    first = datasets[0]
+    total = sum(map(len, rows))
+    signal = np.empty((total, *first["signal"].shape[1:]), dtype=np.float32)
+    tracks = _common_tracks(datasets)
+    coverage = np.empty((len(tracks), total, first.sizes["bin"]), dtype=np.float32)
+    start = 0
+    for dataset, chosen in zip(datasets, rows, strict=True):
+        place = slice(start, start + len(chosen))
+        # Straight into its place: 56 cell types take 2 GB once, not twice.
+        np.take(dataset["signal"].values, chosen, axis=0, out=signal[place], mode="clip")
+        for row, track in enumerate(tracks):
+            values = dataset["coverage"].sel(track=track).values
+            np.take(values, chosen, axis=0, out=coverage[row, place], mode="clip")
+        start = place.stop
+
+    def joined(variable: str) -> np.ndarray:
+        parts = zip(datasets, rows, strict=True)
+        return np.concatenate([dataset[variable].values[chosen] for dataset, chosen in parts])
+
+    own = [
+        variable
+        for variable in _BY_GENE
+        if all(variable in dataset.variables for dataset in datasets)
+    ]
+    data: dict[str, Any] = {variable: (first[variable].dims, joined(variable)) for variable in own}
+    data["signal"] = (("gene", "mark", "bin"), signal)
+    data["coverage"] = (("track", "gene", "bin"), coverage)
+    coords: dict[str, Any] = {
+        variable: (("gene",), joined(variable)) for variable in ("symbol", "chrom", "strand", "tss")
+    }
+    ids = [
+        f"{cell}:{gene}"
+        for cell, dataset, chosen in zip(_cells(datasets), datasets, rows, strict=True)
+        for gene in dataset["gene"].values[chosen]
+    ]
+    coords["gene"] = (("gene",), np.asarray(ids, dtype=object))
+    coords["mark"] = (("mark",), first["mark"].values)
+    coords["bin_start"] = (("bin",), first["bin_start"].values)
+    coords["track"] = (("track",), np.asarray(tracks, dtype=object))
+    pooled = xr.Dataset(data, coords, _attributes(datasets, name))
+    check_dataset(pooled)
+    return pooled
 
 
-def _window(dataset: xr.Dataset) -> Window:
-    starts, width = dataset["bin_start"].values, int(dataset.attrs["bin_width"])
-    window = Window(-int(starts[0]), width)
-    if window.n_bins != len(starts):
-        raise ChromvizError(
-            f"the window of {dataset.attrs['cell']} does not lie evenly around the TSS; only even "
-            "ones can be pooled"
-        )
-    return window
+def _common_tracks(datasets: Sequence[xr.Dataset]) -> list[str]:
+    """Return the reference tracks that all have, none if their units differ."""
+    if not same_unit(*(str(dataset.attrs.get("coverage_unit", "")) for dataset in datasets)):
+        return []
+    return [
+        str(track)
+        for track in datasets[0]["track"].values
+        if all(track in dataset["track"].values for dataset in datasets)
+    ]
+
+
+def _attributes(datasets: Sequence[xr.Dataset], name: str) -> dict[str, Any]:
+    """Return what is true of all, and for the rest what is true of the pool."""
+    every = [dataset.attrs for dataset in datasets]
+    shared = {
+        key: value
+        for key, value in every[0].items()
+        if all(key in attrs and _equal(attrs[key], value) for attrs in every)
+    }
+    sources = [
+        {**source, "cell": str(attrs["cell"])}
+        for attrs in every
+        for source in json.loads(attrs["sources"])
+    ]
+    return {
+        "label_rule": "each cell type's own",
+        "label_threshold": float("nan"),
+        "assembly": _first_known(every, "assembly"),
+        "signal_unit": _first_known(every, "signal_unit"),
+        **shared,
+        "cell": name,
+        "cells": ",".join(_cells(datasets)),
+        "missing": "zero" if any(attrs["missing"] == "zero" for attrs in every) else "nan",
+        "simulated": int(any(attrs["simulated"] for attrs in every)),
+        "sources": json.dumps(sources),
+        **provenance.stamp(),
+    }
+
+
+def _first_known(every: Sequence[Mapping[str, Any]], key: str) -> str:
+    return next((str(attrs[key]) for attrs in every if attrs[key]), "")
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return bool(np.all(one == other)) or (one != one and other != other)

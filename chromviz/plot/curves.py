@@ -27,8 +27,8 @@ from chromviz.vocabulary import cell_label
 CURVE_COLUMNS = ("seed", "epoch", "train_loss", "valid_loss", "valid_auc", "kept")
 #: What a curve can show: its columns, and their axis.
 _SHOWN = {
-    "loss": ({"train_loss": "training", "valid_loss": "validation"}, "Loss (nats a gene)"),
-    "auc": ({"valid_auc": "validation"}, "AUC"),
+    "loss": ({"train_loss": "training", "valid_loss": "validation"}, "Loss"),
+    "auc": ({"valid_auc": "validation"}, "Validation AUC"),
 }
 
 
@@ -39,8 +39,9 @@ def plot_learning_curve(table: pd.DataFrame, ax: Axes | None = None, *, what: st
     ----------
     table
         One row a seed and epoch: ``seed``, ``epoch`` (from 1), ``train_loss`` and ``valid_loss``
-        (binary cross-entropy, nats a gene), ``valid_auc``, ``kept`` (1 for the epoch whose
-        weights were kept). With a column ``simulated`` that is 1 in any row, the plot says so.
+        (binary cross-entropy in nats, weighted if the training was), ``valid_auc``, ``kept`` (1
+        for the epoch whose weights were kept). With a column ``simulated`` that is 1 in any row,
+        the plot says so.
     ax
         Where to draw; new Axes of one column's width if None.
     what

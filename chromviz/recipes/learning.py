@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import joblib
 import pandas as pd
 import xarray as xr
 
@@ -98,7 +99,7 @@ def leave_each_out(
     table : pandas.DataFrame
         A row a cell type: ``cell, model, seed, members, auc_left_out`` (of the model that saw
         neither the cell type nor the tested genes), ``auc_own`` (of one trained on the cell type
-        itself; the same test genes), ``n_train, n_test, left_out_genes, simulated``.
+        itself; the same test genes), ``n_train, n_test, removed_genes, simulated``.
     models : list of TrainedModel
         Those that saw the others, by cell type.
 
@@ -108,35 +109,40 @@ def leave_each_out(
         If the cell types do not go together, or training fails.
     """
     cells = [str(one.attrs["cell"]) for one in datasets]
-    others = [leave_one_out(datasets, cell) for cell in cells]
-    jobs = [Job(name, one, seed, settings, members) for one in (*others, *datasets)]
-    train_missing(jobs, device=device, reporter=reporter)
-    found = [
-        trained(
-            name,
-            job.dataset,
-            settings=settings,
-            seed=seed,
-            members=members,
-            device=device,
-            reporter=reporter,
-        )[0]
-        for job in jobs
-    ]
-    away, own = found[: len(cells)], found[len(cells) :]
-    rows = [
-        {
-            "cell": cell,
-            "model": there.card.name,
-            "seed": seed,
-            "members": members,
-            "auc_left_out": there.card.metrics["test_auc"],
-            "auc_own": here.card.metrics["test_auc"],
-            "n_train": there.card.genes["train"],
-            "n_test": there.card.genes["test"],
-            "left_out_genes": int(data.attrs["left_out_genes"]),
-            "simulated": there.card.simulated,
-        }
-        for cell, data, there, here in zip(cells, others, away, own, strict=True)
-    ]
-    return pd.DataFrame(rows), away
+    rows, models = [], []
+    together = joblib.cpu_count()
+    for start in range(0, len(cells), together):
+        # A fold is as large as all cell types together, so only those in work are there.
+        folds = [leave_one_out(datasets, cell) for cell in cells[start : start + together]]
+        own = datasets[start : start + together]
+        jobs = [Job(name, one, seed, settings, members) for one in (*folds, *own)]
+        train_missing(jobs, device=device, reporter=reporter)
+        found = [
+            trained(
+                name,
+                job.dataset,
+                settings=settings,
+                seed=seed,
+                members=members,
+                device=device,
+                reporter=reporter,
+            )[0]
+            for job in jobs
+        ]
+        for fold, there, here in zip(folds, found[: len(folds)], found[len(folds) :], strict=True):
+            models.append(there)
+            rows.append(
+                {
+                    "cell": str(fold.attrs["held_out"]),
+                    "model": there.card.name,
+                    "seed": seed,
+                    "members": members,
+                    "auc_left_out": there.card.metrics["test_auc"],
+                    "auc_own": here.card.metrics["test_auc"],
+                    "n_train": there.card.genes["train"],
+                    "n_test": there.card.genes["test"],
+                    "removed_genes": int(fold.attrs["removed_genes"]),
+                    "simulated": there.card.simulated,
+                }
+            )
+    return pd.DataFrame(rows), models

@@ -146,7 +146,7 @@ def left_out_page(table: pd.DataFrame) -> RenderableType:
             number(row["auc_own"]),
             f"{row['n_test']}",
             f"{row['n_train']}",
-            f"{row['left_out_genes']}",
+            f"{row['removed_genes']}",
         ]
         for _, row in table.iterrows()
     ]

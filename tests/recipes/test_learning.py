@@ -39,7 +39,7 @@ def test_each_cell_is_left_out_once():
     cells = [make_dataset(120, seed=row, cell=name) for row, name in enumerate(("E003", "E116"))]
     table, models = leave_each_out("logistic-regression", cells)
     assert table["cell"].tolist() == ["E003", "E116"]
-    assert [model.card.cell for model in models] == ["E003 from E116", "E116 from E003"]
+    assert [model.card.cell for model in models] == ["E116-to-E003", "E003-to-E116"]
     for row, (own, other) in enumerate((cells, cells[::-1])):
         # By hand: train on the other's training genes; these cells share their test genes' ids.
         by_hand = train(
