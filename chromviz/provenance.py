@@ -6,6 +6,7 @@ appears under its name only when it is complete: an interrupted run leaves nothi
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -132,6 +133,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what a killed process left of writing `path`, which :func:`atomic_path` could not."""
+    for leftover in path.parent.glob(f".{glob.escape(path.stem)}.*.part{glob.escape(path.suffix)}"):
+        leftover.unlink(missing_ok=True)
 
 
 def _umask() -> int:

@@ -97,7 +97,8 @@ class ResultFolder:
     def finish(self) -> None:
         """Write the manifest, and take away what earlier runs left that this one did not make.
 
-        What stays is of one run: its data, its seed, its choice of models.
+        What stays is of one run: its data, its seed, its choice of models. Pieces of files that a
+        killed run was writing go too.
         """
         steps: dict[str, Any] = self._record.get("steps", {})
         done = {*self.made, *self.kept}
@@ -107,6 +108,8 @@ class ResultFolder:
                 stale = (self.path / file).resolve()
                 if stale.is_relative_to(self.path.resolve()):  # a manifest may come from anyone
                     stale.unlink(missing_ok=True)
+        for file in (*current, MANIFEST):
+            provenance.remove_leftovers(self.path / file)
         self.save()
 
     def save(self) -> None:

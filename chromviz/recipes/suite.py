@@ -100,8 +100,8 @@ def suite(
 ) -> Suite:
     """Train and test models on cell types, and write the paper's tables of performance.
 
-    Each prediction is written as soon as it is there, and each trained model is kept: an
-    interrupted suite goes on where it stood.
+    Each trained model is kept as soon as it is there, and predictions by cell type: an interrupted
+    suite goes on where it stood.
 
     Parameters
     ----------
@@ -218,19 +218,11 @@ def _run_cell(
     # Those that take longest first: the last one should not keep the others waiting.
     missing.sort(key=lambda unit: (unit.marks != ALL_MARKS, "lstm-alpha" not in unit.model))
     jobs = [Job(unit.model, views[unit.marks], unit.seed) for unit in missing]
-    # Some at a time, so that what is done is written before the rest is trained.
-    for start in range(0, len(missing), _AT_ONCE):
-        train_missing(jobs[start : start + _AT_ONCE], device=device, reporter=reporter)
-        for unit in missing[start : start + _AT_ONCE]:
-            _predict(folder, unit, views[unit.marks], made_from[unit], device, reporter)
+    # Each model is in the cache as soon as it is trained: a kill loses those in work, no others.
+    train_missing(jobs, device=device, reporter=reporter)
     for unit in units:
-        if unit not in missing:
-            _predict(folder, unit, views[unit.marks], made_from[unit], device, reporter)
+        _predict(folder, unit, views[unit.marks], made_from[unit], device, reporter)
     return [(unit, pd.read_csv(folder.path / unit.file)) for unit in units]
-
-
-#: Models trained before their predictions are written.
-_AT_ONCE = 4
 
 
 def _origin(unit: _Unit, data_hash: str, device: str) -> dict[str, Any]:

@@ -67,6 +67,7 @@ def test_finishing_takes_away_what_an_earlier_run_left(tmp_path):
     step(first)
     first.once("other", "x", ["b.txt"], lambda: (tmp_path / "b.txt").write_text("old"))
     (tmp_path / "mine.txt").write_text("the user's own")
+    (tmp_path / ".a.k3x_9.part.txt").write_text("half of a file, from a kill")
     first.finish()
     second = ResultFolder(tmp_path, "compare X")
     step(second)
