@@ -9,7 +9,7 @@ import torch
 
 from chromviz.errors import ChromvizError
 from chromviz.extract.run import Found
-from chromviz.models.inference import batches, one_a_gene
+from chromviz.models.inference import one_a_gene, over_batches
 
 if TYPE_CHECKING:
     from chromviz.extract.run import Job
@@ -45,12 +45,11 @@ def _collect(job: Job, name: str, allowed: tuple[tuple[str, ...], ...]) -> Found
     module = cast("Any", job.module)
     sizes = dict(zip(("gene", "mark", "bin"), job.signal.shape, strict=True))
     shapes = {tuple(sizes[dim] for dim in dims[1:]): dims for dims in allowed}
-    weight = np.empty(0, dtype=np.float32)
+    weight, shape = np.empty(0, dtype=np.float32), ()
     logit = np.empty(len(job.signal), dtype=np.float32)
-    with torch.inference_mode():
-        for rows, batch in batches(
-            job.signal, job.device, job.batch_size, what=name, progress=job.progress
-        ):
+
+    def run(batch: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+        with torch.inference_mode():
             attention = module.attention(batch)
             found = getattr(attention, name)
             if found is None:
@@ -61,16 +60,31 @@ def _collect(job: Job, name: str, allowed: tuple[tuple[str, ...], ...]) -> Found
                     f"{type(module).__name__}'s {name} has the shape {tuple(found.shape)}; "
                     f"expected {expected}"
                 )
-            if rows.start == 0:
-                shapes = {shape: shapes[shape] for shape in [tuple(found.shape[1:])]}
-                weight = np.empty((len(logit), *found.shape[1:]), dtype=np.float32)
-            weight[rows] = found.cpu().numpy()
             output = module(batch) if attention.logit is None else attention.logit
-            logit[rows] = one_a_gene(output, len(batch)).cpu().numpy()
+            return found.cpu().numpy(), one_a_gene(output, len(batch)).cpu().numpy()
+
+    for rows, (found, output) in over_batches(
+        run,
+        job.signal,
+        module,
+        job.device,
+        job.batch_size,
+        what=name,
+        progress=job.progress,
+    ):
+        if rows.start == 0:
+            shape = found.shape[1:]
+            weight = np.empty((len(logit), *shape), dtype=np.float32)
+        if found.shape[1:] != shape:
+            raise ChromvizError(
+                f"{type(module).__name__}'s {name} has another shape for other genes: "
+                f"{found.shape[1:]} after {shape}"
+            )
+        weight[rows], logit[rows] = found, output
     sums = weight.sum(axis=-1)
     if not np.allclose(sums, 1, atol=1e-4):
         raise ChromvizError(
             f"{type(module).__name__}'s {name} is not attention: it sums to "
             f"{sums.min():.3g} to {sums.max():.3g}, not to 1"
         )
-    return Found(weight, logit, dims=next(iter(shapes.values())))
+    return Found(weight, logit, dims=shapes[shape])

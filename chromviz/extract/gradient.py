@@ -9,7 +9,7 @@ import torch
 from captum.attr import Saliency
 
 from chromviz.extract.run import Found
-from chromviz.models.inference import batches, one_a_gene
+from chromviz.models.inference import one_a_gene, over_batches
 
 if TYPE_CHECKING:
     from chromviz.extract.run import Job
@@ -25,13 +25,23 @@ def saliency(job: Job) -> Found:
     method = Saliency(module)
     weight = np.empty_like(job.signal)
     logit = np.empty(len(job.signal), dtype=np.float32)
+
+    def run(batch: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+        with torch.no_grad():
+            output = one_a_gene(module(batch), len(batch)).cpu().numpy()
+        gradient = method.attribute(batch.requires_grad_(), abs=job.parameters["absolute"])
+        return output, gradient.detach().cpu().numpy()
+
     # cuDNN has no backward pass for a recurrent layer in evaluation mode.
     with torch.backends.cudnn.flags(enabled=False):
-        for rows, batch in batches(
-            job.signal, job.device, job.batch_size, what="saliency", progress=job.progress
+        for rows, (output, gradient) in over_batches(
+            run,
+            job.signal,
+            module,
+            job.device,
+            job.batch_size,
+            what="saliency",
+            progress=job.progress,
         ):
-            with torch.no_grad():
-                logit[rows] = one_a_gene(module(batch), len(batch)).cpu().numpy()
-            gradient = method.attribute(batch.requires_grad_(), abs=job.parameters["absolute"])
-            weight[rows] = gradient.detach().cpu().numpy()
+            logit[rows], weight[rows] = output, gradient
     return Found(weight, logit)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from chromviz.models.layers import Attention, InputTransform, SoftAttention, draw_uniform
-from chromviz.models.recurrent import STATE_SCALE, BidirectionalLSTM
+from chromviz.models.recurrent import BidirectionalLSTM
 
 #: Embedding sizes of the paper (section 5, "Model Hyperparameters"): d and d'.
 BIN_HIDDEN = 32
@@ -33,7 +33,7 @@ class BinLevel(nn.Module):
     def forward(self, signal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Encode (batch, mark, bin) as m (mark, 2 d, batch) and α (batch, mark, bin)."""
         steps = self.transform(signal).permute(2, 1, 0).unsqueeze(2)
-        vectors, alpha = self.attention(self.lstm(steps), STATE_SCALE)
+        vectors, alpha = self.attention(self.lstm(steps))
         return vectors, alpha.permute(2, 1, 0)
 
 
@@ -116,5 +116,5 @@ class LSTMAlphaBeta(nn.Module):
 
     def _combine(self, vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return β (batch, mark) and the logit (batch,) for m (mark, 2 d, batch)."""
-        whole, beta = self.mark_attention(self.lstm(vectors.unsqueeze(1)), STATE_SCALE)
+        whole, beta = self.mark_attention(self.lstm(vectors.unsqueeze(1)))
         return beta[:, 0].t(), self.output(whole[0].t()).squeeze(-1)

@@ -21,7 +21,7 @@ from chromviz.models.ensemble import build_like
 from chromviz.vocabulary import same_unit
 
 #: Raised whenever a change to training changes its results, so that older models are not reused.
-RECIPE_VERSION = 2
+RECIPE_VERSION = 3
 
 
 @dataclass(frozen=True)

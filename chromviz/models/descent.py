@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -139,21 +138,6 @@ def on_weight(label: np.ndarray) -> torch.Tensor:
     """
     on = float((label == 1).sum())
     return torch.tensor((len(label) - on) / on, dtype=torch.float32)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute in one thread: sums then round the same on every machine, and a seed decides all.
-
-    These networks are too small for more to pay; models that train at the same time do it in
-    processes of their own.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _auc(net: NeuralNetBinaryClassifier, data: Any, label: Any) -> float:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
 from chromviz.errors import ChromvizError
+from chromviz.models.threads import THREADS, one_thread
 from chromviz.progress import Progress, silent
 
-#: Genes in one pass. More make LSTMs no faster on two cores, and each takes a megabyte or two
-#: when gradients are asked for.
-BATCH_SIZE = 128
+T = TypeVar("T")
+
+#: Genes in one pass. More make LSTMs no faster on a CPU, for a step would no longer stay in its
+#: cache; and each gene takes a megabyte or two when gradients are asked for.
+BATCH_SIZE = 64
 
 
 def find_device(name: str) -> torch.device:
@@ -86,22 +91,70 @@ def session(module: nn.Module, device: str = "cpu") -> Iterator[torch.device]:
             parameter.grad = grad
 
 
-def batches(
+def over_batches(
+    work: Callable[[torch.Tensor], T],
     signal: np.ndarray,
+    module: nn.Module,
     device: torch.device,
     batch_size: int = BATCH_SIZE,
     *,
     what: str = "",
     progress: Progress = silent,
-) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Give a signal (gene, mark, bin) in float32 batches on a device, with the rows of each."""
+) -> Iterator[tuple[slice, T]]:
+    """Do some work on each batch of a signal; on a CPU on several batches at once.
+
+    Batches share threads only if the module is made of torch's layers and ours: a user's forward
+    pass may keep things in the module.
+
+    Parameters
+    ----------
+    work
+        Given a float32 batch on the device. It runs in another thread, so that it must itself say
+        whether it wants gradients.
+    signal
+        (gene, mark, bin).
+    module
+        What `work` calls.
+    device, batch_size, what, progress
+        Where, how many genes, and whom to tell of what.
+
+    Yields
+    ------
+    tuple
+        The rows of each batch in order, and what `work` returned.
+
+    Raises
+    ------
+    ChromvizError
+        If the batch size is not positive; or whatever `work` raises.
+    """
     if batch_size < 1:
         raise ChromvizError(f"the batch size must be at least 1, not {batch_size}")
     total = len(signal)
-    for start in range(0, total, batch_size):
-        rows = slice(start, min(start + batch_size, total))
-        yield rows, torch.as_tensor(signal[rows], dtype=torch.float32).to(device)
-        progress(what, rows.stop, total)
+    parts = [slice(start, min(start + batch_size, total)) for start in range(0, total, batch_size)]
+
+    def run(rows: slice) -> T:
+        return work(torch.as_tensor(signal[rows], dtype=torch.float32).to(device))
+
+    threads = min(THREADS, len(parts))
+    if threads < 2 or device.type != "cpu" or not _shares_threads(module):
+        for rows in parts:
+            yield rows, run(rows)
+            progress(what, rows.stop, total)
+        return
+    with one_thread(), ThreadPoolExecutor(threads) as pool:
+        try:
+            for rows, found in zip(parts, pool.map(run, parts), strict=True):
+                yield rows, found
+                progress(what, rows.stop, total)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _shares_threads(module: nn.Module) -> bool:
+    """Return whether a module's forward pass only reads the module."""
+    known = ("torch.nn.", "chromviz.models.")
+    return all(type(part).__module__.startswith(known) for part in module.modules())
 
 
 def logits(
@@ -118,10 +171,16 @@ def logits(
     ChromvizError
         If the module does not give one number a gene.
     """
+
+    def run(batch: torch.Tensor) -> np.ndarray:
+        with torch.inference_mode():
+            found: np.ndarray = one_a_gene(module(batch), len(batch)).cpu().numpy()
+            return found
+
     found = np.empty(len(signal), dtype=np.float32)
-    with session(module, device) as target, torch.inference_mode():
-        for rows, batch in batches(signal, target, batch_size):
-            found[rows] = one_a_gene(module(batch), len(batch)).cpu().numpy()
+    with session(module, device) as target:
+        for rows, values in over_batches(run, signal, module, target, batch_size):
+            found[rows] = values
     return found
 
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from chromviz.models.attentive import BIN_HIDDEN
 from chromviz.models.layers import Attention, InputTransform, SoftAttention, draw_uniform
-from chromviz.models.recurrent import STATE_SCALE, BidirectionalLSTM
+from chromviz.models.recurrent import BidirectionalLSTM
 
 
 class JointLSTM(nn.Module):
@@ -49,7 +49,7 @@ class JointLSTM(nn.Module):
     def forward(self, signal: torch.Tensor) -> torch.Tensor:
         """Return the logit of ON (batch,), for signal (batch, mark, bin)."""
         # Both directions end at the last step: the backward one is by step from the last bin.
-        last = _encode(self.transform(signal), self.lstm)[-1, :, 0] * STATE_SCALE
+        last = _encode(self.transform(signal), self.lstm)[-1, :, 0]
         forwards, backwards = last
         logit: torch.Tensor = self.output(torch.cat([forwards, backwards]).t()).squeeze(-1)
         return logit
@@ -95,7 +95,7 @@ class JointLSTMAttention(nn.Module):
         return self._attend(signal)[2]
 
     def _attend(self, signal: torch.Tensor) -> tuple[torch.Tensor, None, torch.Tensor]:
-        whole, alpha = self.bin_attention(_encode(self.transform(signal), self.lstm), STATE_SCALE)
+        whole, alpha = self.bin_attention(_encode(self.transform(signal), self.lstm))
         return alpha[:, 0].t(), None, self.output(whole[0].t()).squeeze(-1)
 
 

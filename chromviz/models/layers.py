@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
+
+from chromviz.models import kernels
+from chromviz.models.threads import by_group
 
 
 class Attention(NamedTuple):
@@ -80,9 +84,7 @@ class SoftAttention(nn.Module):
         self.context = nn.Parameter(torch.empty(groups, directions * hidden))
         nn.init.uniform_(self.context, -0.1, 0.1)
 
-    def forward(
-        self, states: torch.Tensor, scale: float = 1.0
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Attend to what :class:`~chromviz.models.recurrent.BidirectionalLSTM` gives.
 
         Parameters
@@ -90,8 +92,6 @@ class SoftAttention(nn.Module):
         states
             (step, direction, group, hidden, batch); the backward ones, where there are any, by
             step from the last.
-        scale
-            What `states` must be multiplied by to be the states.
 
         Returns
         -------
@@ -100,13 +100,57 @@ class SoftAttention(nn.Module):
             (step, group, batch).
         """
         directions = states.shape[1]
-        context = torch.stack((self.context * scale).chunk(directions, 1)).unsqueeze(2)
-        forwards, *backwards = (context @ states).squeeze(3).unbind(1)
-        scores = forwards + backwards[0].flip(0) if backwards else forwards
-        weights = torch.softmax(scores, 0)
-        by_direction = torch.stack([weights, weights.flip(0)][:directions], 1)
-        summed = (by_direction.unsqueeze(3) * states).sum(0) * scale
-        return torch.cat(list(summed), 1), weights
+        context = torch.stack(self.context.chunk(directions, 1), 1)
+        if kernels.serve(states):
+            weights, summed = _Attend.apply(  # type: ignore[no-untyped-call]
+                states, context
+            )
+        else:
+            weights, summed = _attend(states, context)
+        return summed.flatten(1, 2), weights
+
+
+def _attend(states: torch.Tensor, context: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Do as :class:`_Attend`, in any precision and on any device."""
+    scores = (context.transpose(0, 1).unsqueeze(2) @ states).squeeze(3)
+    forwards, *backwards = scores.unbind(1)
+    weights = torch.softmax(forwards + backwards[0].flip(0) if backwards else forwards, 0)
+    by_direction = torch.stack([weights, weights.flip(0)][: states.shape[1]], 1)
+    return weights, (by_direction.unsqueeze(3) * states).sum(0).transpose(0, 1)
+
+
+class _Attend(torch.autograd.Function):
+    """Weights (step, group, batch) and the sum (group, direction, hidden, batch), compiled."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, states: torch.Tensor, context: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Attend to (step, direction, group, hidden, batch) by (group, direction, hidden)."""
+        steps, directions, groups, hidden, batch = states.shape
+        states = states.contiguous()
+        weights = states.new_empty(steps, groups, batch)
+        summed = states.new_empty(groups, directions, hidden, batch)
+        arrays = (states, context.contiguous(), weights, summed)
+        by_group(kernels.attend, arrays, groups, 2 * states.numel())
+        ctx.save_for_backward(states, context, weights)
+        return weights, summed
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, grad_weights: torch.Tensor, grad_summed: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the gradients of the states and of the context."""
+        states, context, weights = ctx.saved_tensors
+        grad_states = torch.empty_like(states)
+        grad_context = torch.zeros_like(context, memory_format=torch.contiguous_format)
+        arrays = (
+            *(grad_weights.contiguous(), grad_summed.contiguous(), states, context.contiguous()),
+            *(weights, grad_states, grad_context),
+        )
+        by_group(kernels.attend_back, arrays, states.shape[2], 4 * states.numel())
+        return grad_states, grad_context
 
 
 def draw_uniform(module: nn.Module) -> None:

@@ -16,11 +16,12 @@ from chromviz import provenance
 from chromviz.errors import ChromvizError
 from chromviz.models import ModelSpec, find_model
 from chromviz.models.checkpoint import Card, TrainedModel, weights_hash
-from chromviz.models.descent import OnEpoch, descend, one_thread
+from chromviz.models.descent import OnEpoch, descend
 from chromviz.models.ensemble import join
 from chromviz.models.fitted import Fitted, Genes
 from chromviz.models.inference import find_device, logits
 from chromviz.models.settings import Settings
+from chromviz.models.threads import one_thread
 from chromviz.schema import dataset_hash, usable
 
 __all__ = ["OnEpoch", "Settings", "combine", "takes_steps", "train"]

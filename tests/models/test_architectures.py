@@ -4,7 +4,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from chromviz.models import find_model, models
-from chromviz.models.recurrent import STATE_SCALE, BidirectionalLSTM
+from chromviz.models.recurrent import BidirectionalLSTM
 from tests.models import plain
 
 #: Parameters for 5 × 100, as each class's docstring has it.
@@ -126,7 +126,7 @@ def test_our_lstm_is_torchs_forwards_and_backwards(groups, features):
 
     def states_of(module):
         """(step, group, 2 * hidden, batch), both directions by step from the first."""
-        forwards, backwards = (module(x) * STATE_SCALE).unbind(1)
+        forwards, backwards = module(x).unbind(1)
         return torch.cat([forwards, backwards.flip(0)], 2)
 
     (states_of(ours) * pull).sum().backward()
