@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
+from scipy.special import xlogy
 
 from chromviz.errors import ChromvizError
 from chromviz.extract.run import Found
@@ -37,6 +38,41 @@ def beta(job: Job) -> Found:
     return _collect(job, "beta", (("gene", "mark"),))
 
 
+def alpha_beta(job: Job) -> Found:
+    """Return α·β (gene, mark, bin): how much of the model's last sum comes from each bin.
+
+    β_j α_jt is the weight of bin t of mark j in the attended sum of attended sums; over all marks
+    and bins of a gene it sums to 1. (The marks' own LSTM lies between the two sums, so that it is
+    a weight, and no share of the logit.)
+
+    Raises
+    ------
+    ChromvizError
+        As for :func:`alpha` and :func:`beta`; or if α does not separate marks.
+    """
+    bins = _collect(job, "alpha", (("gene", "mark", "bin"),))
+    marks = _collect(job, "beta", (("gene", "mark"),))
+    return Found(bins.weight * marks.weight[:, :, None], bins.logit)
+
+
+def attention_entropy(job: Job) -> Found:
+    """Return how evenly α lies over a mark's bins (gene, mark): 1 if evenly, 0 if in one bin.
+
+    -Σ_t α_t ln α_t / ln T, of T bins.
+
+    Raises
+    ------
+    ChromvizError
+        As for :func:`alpha`; if α does not separate marks, or there is one bin only.
+    """
+    found = _collect(job, "alpha", (("gene", "mark", "bin"),))
+    n_bins = found.weight.shape[-1]
+    if n_bins < 2:
+        raise ChromvizError("attention over one bin has no entropy; use more bins")
+    entropy = -xlogy(found.weight, found.weight).sum(-1) / np.log(n_bins)
+    return Found(entropy.clip(0, 1), found.logit)
+
+
 def _collect(job: Job, name: str, allowed: tuple[tuple[str, ...], ...]) -> Found:
     """Run the model over the genes and keep one of its attentions, with the logits.
 
@@ -48,7 +84,7 @@ def _collect(job: Job, name: str, allowed: tuple[tuple[str, ...], ...]) -> Found
     weight, shape = np.empty(0, dtype=np.float32), ()
     logit = np.empty(len(job.signal), dtype=np.float32)
 
-    def run(batch: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    def run(batch: torch.Tensor, rows: slice) -> tuple[np.ndarray, np.ndarray]:
         with torch.inference_mode():
             attention = module.attention(batch)
             found = getattr(attention, name)

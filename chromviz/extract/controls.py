@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from zlib import crc32
 
 import numpy as np
 
+from chromviz.extract.collect import gene_generator
 from chromviz.extract.run import Found
 
 if TYPE_CHECKING:
@@ -34,11 +34,9 @@ def uniform(job: Job) -> Found:
 def random(job: Job) -> Found:
     """Return independent draws from U(0, 1).
 
-    Each gene draws from the seed and its own id, so that its weights do not depend on which other
-    genes are asked for, or in what order.
+    Each gene draws from the seed and its own id.
     """
     weight = np.empty_like(job.signal)
     for row, gene in enumerate(job.genes):
-        generator = np.random.default_rng([job.seed, crc32(str(gene).encode())])
-        weight[row] = generator.random(job.signal.shape[1:], dtype=np.float32)
+        weight[row] = gene_generator(job.seed, gene).random(job.signal.shape[1:], dtype=np.float32)
     return Found(weight)

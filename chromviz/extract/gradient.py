@@ -1,18 +1,43 @@
-"""Gradients of the logit by the signal, through captum."""
+"""Gradients of the logit by the signal and what is made of them, through captum."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
-from captum.attr import Saliency
+from captum.attr import (
+    Deconvolution,
+    DeepLift,
+    GuidedBackprop,
+    InputXGradient,
+    IntegratedGradients,
+    Saliency,
+)
+from torch import nn
 
+from chromviz.errors import ChromvizError
+from chromviz.extract.collect import (
+    collect,
+    gene_generator,
+    module_of,
+    notes_on,
+    one_reference,
+    positive,
+)
+from chromviz.extract.reference import references
 from chromviz.extract.run import Found
-from chromviz.models.inference import one_a_gene, over_batches
+from chromviz.models.layers import InputTransform
+from chromviz.schema import usable
 
 if TYPE_CHECKING:
     from chromviz.extract.run import Job
+
+#: Rows of one pass where a gene takes several.
+_ROWS = 64
 
 
 def saliency(job: Job) -> Found:
@@ -21,27 +46,184 @@ def saliency(job: Job) -> Found:
     The parameter ``absolute`` drops the sign. captum does so unless told otherwise, as the
     saliency map was first defined (Simonyan et al. 2013); the paper does not say which it used.
     """
-    module = cast("torch.nn.Module", job.module)
+    method, absolute = Saliency(module_of(job)), job.parameters["absolute"]
+    return collect(job, lambda batch, rows: (method.attribute(batch, abs=absolute), None))
+
+
+def input_x_gradient(job: Job) -> Found:
+    """Return the signal times the gradient (Shrikumar et al. 2016)."""
+    method = InputXGradient(module_of(job))
+    return collect(job, lambda batch, rows: (method.attribute(batch), None))
+
+
+def smoothgrad(job: Job) -> Found:
+    """Return the mean gradient over noisy copies of each gene (Smilkov et al. 2017).
+
+    Noise is Gaussian, its standard deviation ``noise`` times the mark's own over the training
+    genes. A gene draws its ``samples`` copies from the seed and its id, so that they depend on
+    nothing else; captum's NoiseTunnel draws from torch's generator and one size for all marks.
+    """
+    module, samples = module_of(job), positive(job, "samples")
     method = Saliency(module)
-    weight = np.empty_like(job.signal)
-    logit = np.empty(len(job.signal), dtype=np.float32)
+    size = torch.from_numpy(job.parameters["noise"] * _spread(job)).to(job.device)
 
-    def run(batch: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    def explain(batch: torch.Tensor, rows: slice) -> tuple[torch.Tensor, None]:
+        noise = _draw(job, rows, (samples, *batch.shape[1:]), normal=True)
+        copies = (batch.unsqueeze(1) + noise * size).flatten(0, 1).detach().requires_grad_()
+        gradient = method.attribute(copies, abs=False)
+        return gradient.view(-1, samples, *batch.shape[1:]).mean(1), None
+
+    return collect(job, explain, rows_a_gene=samples)
+
+
+def integrated_gradients(job: Job) -> Found:
+    """Return gradients integrated along the line from the reference (Sundararajan et al. 2017).
+
+    Gauss-Legendre points; genes whose weights do not add up to the difference in logit to within
+    ``tolerance`` of it (of 1, where it is smaller) are done again with twice the ``steps``, up to
+    ``max_steps``.
+    """
+    steps, limit = positive(job, "steps"), positive(job, "max_steps")
+    if steps > limit:
+        raise ChromvizError(
+            f"integrated_gradients begins with steps={steps}, more than max_steps={limit}"
+        )
+    method, (base, notes) = IntegratedGradients(module_of(job)), one_reference(job)
+
+    def explain(number: int) -> Callable[[torch.Tensor, slice], tuple[torch.Tensor, torch.Tensor]]:
+        def one(batch: torch.Tensor, rows: slice) -> tuple[torch.Tensor, torch.Tensor]:
+            found = method.attribute(
+                batch, base, n_steps=number, internal_batch_size=max(_ROWS, len(batch))
+            )
+            return found, base
+
+        return one
+
+    found = collect(job, explain(steps), rows_a_gene=steps)
+    weight, logit, delta, difference = (
+        cast("np.ndarray", getattr(found, name))
+        for name in ("weight", "logit", "delta", "difference")
+    )
+    used = np.full(len(weight), steps)
+    while steps < limit:
+        allowed = job.parameters["tolerance"] * np.maximum(np.abs(difference), 1)
+        left = np.flatnonzero(np.abs(delta) > allowed)
+        if not len(left):
+            break
+        steps = min(2 * steps, limit)
+        better = collect(job.of(left), explain(steps), rows_a_gene=steps)
+        weight[left], delta[left], used[left] = better.weight, better.delta, steps
+    return Found(
+        weight,
+        logit,
+        delta,
+        {**notes, "most_steps": int(used.max()), "mean_steps": float(used.mean())},
+        difference=difference,
+    )
+
+
+def gradient_shap(job: Job) -> Found:
+    """Return expected gradients: from several references, at random points on the way.
+
+    The mean over ``samples`` of (x - r) · gradient at r + u (x - r), r one of the references and u
+    from U(0, 1) (Lundberg and Lee 2017; Erion et al. 2021); captum's GradientShap without its
+    additional noise. A gene draws from the seed and its id. The completeness error is counted from
+    the mean logit of the references; it falls with the samples.
+    """
+    module, samples = module_of(job), positive(job, "samples")
+    method = Saliency(module)
+    several = references(job.dataset, job.parameters["reference"], several=True)
+    pool = torch.from_numpy(several).to(job.device)
+
+    def explain(batch: torch.Tensor, rows: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        drawn = _draw(job, rows, (samples, 2), normal=False)
+        which = (drawn[..., 0] * len(pool)).long().clamp(max=len(pool) - 1)
+        far = batch.detach().unsqueeze(1) - pool[which]
+        points = pool[which] + drawn[..., 1, None, None] * far
+        gradient = method.attribute(points.flatten(0, 1).requires_grad_(), abs=False)
+        return (gradient.view_as(far) * far).mean(1), pool
+
+    return collect(job, explain, rows_a_gene=samples, notes=notes_on(several))
+
+
+def deep_lift(job: Job) -> Found:
+    """Return DeepLIFT's contributions against the reference, by its rescale rule.
+
+    (Shrikumar et al. 2017.) captum follows the rule through layers of ReLU, sigmoid and tanh;
+    through an :class:`~chromviz.models.layers.InputTransform`, which takes each bin by itself, a
+    bin's contribution is that of its transformed signal. captum's rule for max-pooling does not
+    add up exactly, and it does not see into a recurrence or an attention, where it falls back to
+    the gradient: the completeness error says how much is missing, and genes over the threshold
+    are flagged.
+    """
+    module, (base, notes) = module_of(job), one_reference(job)
+    method, transform = DeepLift(module), getattr(module, "transform", None)
+
+    def explain(batch: torch.Tensor, rows: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        inputs, others = batch, base.expand_as(batch)
+        if not isinstance(transform, InputTransform):
+            return method.attribute(inputs, others), base
         with torch.no_grad():
-            output = one_a_gene(module(batch), len(batch)).cpu().numpy()
-        gradient = method.attribute(batch.requires_grad_(), abs=job.parameters["absolute"])
-        return output, gradient.detach().cpu().numpy()
+            inputs, others = transform(inputs), transform(others)
+        handle = transform.register_forward_hook(lambda part, given, found: given[0])
+        try:
+            return method.attribute(inputs.requires_grad_(), others), base
+        finally:
+            handle.remove()
 
-    # cuDNN has no backward pass for a recurrent layer in evaluation mode.
-    with torch.backends.cudnn.flags(enabled=False):
-        for rows, (output, gradient) in over_batches(
-            run,
-            job.signal,
-            module,
-            job.device,
-            job.batch_size,
-            what="saliency",
-            progress=job.progress,
-        ):
-            logit[rows], weight[rows] = output, gradient
-    return Found(weight, logit)
+    with _hooks():
+        return collect(job, explain, side_by_side=False, notes=notes)
+
+
+def guided_backprop(job: Job) -> Found:
+    """Return gradients whose negative parts are dropped at each ReLU (Springenberg et al. 2014)."""
+    method = GuidedBackprop(_with_relu(job))
+    with _hooks():
+        return collect(job, lambda batch, rows: (method.attribute(batch), None), side_by_side=False)
+
+
+def deconvolution(job: Job) -> Found:
+    """Return gradients that pass each ReLU by their own sign (Zeiler and Fergus 2014)."""
+    method = Deconvolution(_with_relu(job))
+    with _hooks():
+        return collect(job, lambda batch, rows: (method.attribute(batch), None), side_by_side=False)
+
+
+def _with_relu(job: Job) -> nn.Module:
+    """Return the model, refusing one in which the method would be the plain gradient."""
+    module = module_of(job)
+    if not any(isinstance(part, nn.ReLU) for part in module.modules()):
+        raise ChromvizError(
+            f"the method {job.method!r} changes the gradient at ReLU layers, and "
+            f"{type(module).__name__} has none: it would be its saliency; use saliency"
+        )
+    return module
+
+
+def _spread(job: Job) -> np.ndarray:
+    """Return each mark's standard deviation over the training genes, float32 (mark, 1)."""
+    rows = np.flatnonzero((job.dataset["split"].values == "train") & usable(job.dataset))
+    if not len(rows):
+        raise ChromvizError(
+            f"{job.dataset.attrs['cell']} has no training genes, whose spread decides the noise"
+        )
+    spread = job.dataset["signal"].values[rows].std(axis=(0, 2), dtype=np.float64)
+    return np.asarray(spread[:, None], np.float32)
+
+
+def _draw(job: Job, rows: slice, shape: tuple[int, ...], *, normal: bool) -> torch.Tensor:
+    """Return what each gene of a batch draws, from N(0, 1) or U(0, 1), float32 (gene, *shape)."""
+    drawn = np.empty((rows.stop - rows.start, *shape), np.float32)
+    for row, gene in enumerate(job.genes[rows]):
+        generator = gene_generator(job.seed, gene)
+        draw = generator.standard_normal if normal else generator.random
+        drawn[row] = draw(shape, dtype=np.float32)
+    return torch.from_numpy(drawn).to(job.device)
+
+
+@contextmanager
+def _hooks() -> Iterator[None]:
+    """Let captum put hooks into the model, which it says at each call and takes away after it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Setting (forward, )?backward hooks", UserWarning)
+        yield

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import torch
 from torch.nn import functional
 
 from chromviz.errors import ChromvizError
+from chromviz.extract.collect import positive
 from chromviz.extract.run import Found
 from chromviz.models.inference import one_a_gene
 
@@ -20,13 +22,16 @@ def class_optimization(job: Job) -> Found:
 
     From X drawn from U(0, 1), minimise NLL(class | X) + penalty · ‖X‖² by RMSprop with the given
     step, so many steps; then clamp X to [0, 1] and divide by its maximum. One input stands for
-    the class: there are no genes in it. The probability reached is recorded beside the weights
-    (``probability_reached``): where it stays low the input does not show the class.
+    the class: there are no genes in it. Of several ``restarts``, each from its own draw, the one
+    with the lowest loss is kept. Recorded beside the weights: the probability it reached
+    (``probability_reached``; where it stays low the input does not show the class), and the mean
+    correlation of the others with it (``restart_r``; where it is low there is no one such input).
 
     Parameters
     ----------
     job
-        Its parameters: ``state`` (``"ON"`` or ``"OFF"``), ``penalty``, ``step``, ``steps``.
+        Its parameters: ``state`` (``"ON"`` or ``"OFF"``), ``penalty``, ``step``, ``steps``,
+        ``restarts``.
 
     Raises
     ------
@@ -38,19 +43,25 @@ def class_optimization(job: Job) -> Found:
     if state not in ("ON", "OFF"):
         raise ChromvizError(f"class_optimization's state is {state!r}; it must be ON or OFF")
     towards = 1.0 if state == "ON" else -1.0
+    restarts = positive(job, "restarts")
     generator = torch.Generator().manual_seed(job.seed)
-    start = torch.rand(1, *job.signal.shape[1:], generator=generator)
+    start = torch.rand(restarts, *job.signal.shape[1:], generator=generator)
     found = start.to(job.device).requires_grad_()
     optimizer = torch.optim.RMSprop([found], lr=job.parameters["step"])
     steps = job.parameters["steps"]
+
+    def losses(inputs: torch.Tensor) -> torch.Tensor:
+        # -log softmax of two outputs is the softplus of their difference
+        miss = functional.softplus(-towards * one_a_gene(module(inputs), restarts))
+        total: torch.Tensor = miss + job.parameters["penalty"] * inputs.square().sum((1, 2))
+        return total
+
+    # Restarts do not touch one another: the gradient of a sum of losses is each one's own.
     with torch.backends.cudnn.flags(enabled=False):
         for done in range(steps):
             optimizer.zero_grad()
-            logit = one_a_gene(module(found), 1)
-            # -log softmax of two outputs is the softplus of their difference
-            loss = functional.softplus(-towards * logit).sum()
-            loss = loss + job.parameters["penalty"] * found.square().sum()
-            loss.backward()
+            loss = losses(found).sum()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             if (done + 1) % 100 == 0:
                 job.progress("class_optimization", done + 1, steps)
@@ -60,7 +71,12 @@ def class_optimization(job: Job) -> Found:
                 f"the input optimised for {state} is not finite; use a smaller step"
             )
         clamped = found.clamp(0, 1)
-        reached = torch.sigmoid(towards * module(clamped)).item()
-        largest = clamped.max()
-        weight = clamped[0] / (largest if largest > 0 else 1)
-    return Found(weight.cpu().numpy(), notes={"probability_reached": reached})
+        best = int(losses(clamped).argmin())
+        reached = torch.sigmoid(towards * module(clamped))[best].item()
+        largest = clamped[best].max()
+        weight = clamped[best] / (largest if largest > 0 else 1)
+    notes: dict[str, str | float] = {"probability_reached": reached}
+    if restarts > 1:
+        r = np.corrcoef(clamped.flatten(1).cpu().numpy())[best]
+        notes["restart_r"] = float(np.delete(r, best).mean())
+    return Found(weight.cpu().numpy(), notes=notes)

@@ -30,8 +30,8 @@ class Method:
         listing the methods imports none of their libraries.
     needs
         What a model must have: ``"alpha"`` or ``"beta"`` (that attention), ``"coefficients"`` or
-        ``"importances"`` (weights of its own), ``"gradient"`` (any differentiable module), or
-        ``""`` for a control that needs no model.
+        ``"importances"`` (weights of its own), ``"gradient"`` (any differentiable module),
+        ``"output"`` (any model), or ``""`` for a control that needs no model.
     description
         One line for people.
     dims
@@ -111,6 +111,19 @@ _BUILT_IN = (
         dims=("gene", "mark"),
     ),
     Method(
+        "alpha_beta",
+        "chromviz.extract.attention:alpha_beta",
+        "beta",
+        "attention over bins times that over marks; sums to 1 over a gene's marks and bins",
+    ),
+    Method(
+        "attention_entropy",
+        "chromviz.extract.attention:attention_entropy",
+        "alpha",
+        "how evenly attention lies over a mark's bins: 1 evenly, 0 in one bin",
+        dims=("gene", "mark"),
+    ),
+    Method(
         "saliency",
         "chromviz.extract.gradient:saliency",
         "gradient",
@@ -124,6 +137,85 @@ _BUILT_IN = (
         "gradient",
         "size of that gradient, without its sign (captum's default)",
         parameters={"absolute": True},
+    ),
+    Method(
+        "input_x_gradient",
+        "chromviz.extract.gradient:input_x_gradient",
+        "gradient",
+        "the signal times the gradient (captum)",
+        signed=True,
+    ),
+    Method(
+        "integrated_gradients",
+        "chromviz.extract.gradient:integrated_gradients",
+        "gradient",
+        "gradients integrated from the reference to the gene (captum)",
+        signed=True,
+        parameters={"reference": "zero", "steps": 32, "max_steps": 512, "tolerance": 0.001},
+    ),
+    Method(
+        "gradient_shap",
+        "chromviz.extract.gradient:gradient_shap",
+        "gradient",
+        "gradients at random points between several references and the gene",
+        signed=True,
+        parameters={"reference": "low_expression", "samples": 32},
+    ),
+    Method(
+        "deep_lift",
+        "chromviz.extract.gradient:deep_lift",
+        "gradient",
+        "contributions against the reference, layer by layer; not through LSTMs (captum)",
+        signed=True,
+        parameters={"reference": "zero"},
+    ),
+    Method(
+        "smoothgrad",
+        "chromviz.extract.gradient:smoothgrad",
+        "gradient",
+        "mean gradient over noisy copies of the gene",
+        signed=True,
+        parameters={"noise": 0.1, "samples": 16},
+    ),
+    Method(
+        "guided_backprop",
+        "chromviz.extract.gradient:guided_backprop",
+        "gradient",
+        "gradient without its negative parts at each ReLU (captum)",
+        signed=True,
+    ),
+    Method(
+        "deconvolution",
+        "chromviz.extract.gradient:deconvolution",
+        "gradient",
+        "gradient that passes each ReLU by its own sign (captum)",
+        signed=True,
+    ),
+    Method(
+        "occlusion",
+        "chromviz.extract.perturbation:occlusion",
+        "output",
+        "what the logit loses without a window of bins of a mark (captum)",
+        signed=True,
+        parameters={"reference": "zero", "window": 5, "stride": 5},
+    ),
+    Method(
+        "feature_ablation",
+        "chromviz.extract.perturbation:feature_ablation",
+        "output",
+        "what the logit loses without a mark (captum)",
+        dims=("gene", "mark"),
+        signed=True,
+        parameters={"reference": "zero"},
+    ),
+    Method(
+        "shapley_sampling",
+        "chromviz.extract.perturbation:shapley_sampling",
+        "output",
+        "a mark's mean worth over all coalitions of marks; exact up to 8 marks",
+        dims=("gene", "mark"),
+        signed=True,
+        parameters={"reference": "zero", "samples": 64},
     ),
     Method(
         "coefficients",
@@ -151,6 +243,7 @@ _BUILT_IN = (
             "penalty": 0.009,
             "step": 0.1,
             "steps": 1000,
+            "restarts": 1,
         },
     ),
     Method(

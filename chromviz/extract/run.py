@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,8 +27,12 @@ class Job:
 
     Parameters
     ----------
+    method
+        The method's name.
     module
         The model in evaluation mode on `device`, parameters frozen; None for a control.
+    dataset
+        What is explained; its training genes give references their values.
     signal
         float32 (gene, mark, bin), complete.
     genes, marks, bin_centre
@@ -39,7 +43,9 @@ class Job:
         As given to :func:`extract`.
     """
 
+    method: str
     module: nn.Module | None
+    dataset: xr.Dataset
     signal: np.ndarray
     genes: np.ndarray
     marks: np.ndarray
@@ -49,6 +55,10 @@ class Job:
     seed: int
     device: torch.device
     progress: Progress
+
+    def of(self, rows: np.ndarray) -> Job:
+        """Return the same job for some of its genes."""
+        return replace(self, signal=self.signal[rows], genes=self.genes[rows])
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,9 @@ class Found:
         More attributes for the attribution.
     dims
         Axes of this weight, where the model decides them; the method's if None.
+    difference
+        (gene,), what complete weights add up to, where the method has it: the gene's logit less
+        the reference's.
     """
 
     weight: np.ndarray
@@ -74,6 +87,7 @@ class Found:
     delta: np.ndarray | None = None
     notes: Mapping[str, str | float] | None = None
     dims: tuple[str, ...] | None = None
+    difference: np.ndarray | None = None
 
 
 def serves(method: Method, model: TrainedModel | nn.Module | None) -> str:
@@ -152,7 +166,9 @@ def extract(
     if isinstance(explained, TrainedModel):
         check_input(explained.card, dataset)
     job = Job(
+        method=chosen.name,
         module=module,
+        dataset=dataset,
         signal=dataset["signal"].values[rows],
         genes=dataset["gene"].values[rows],
         marks=dataset["mark"].values,
@@ -178,6 +194,7 @@ def extract(
         genes=rows,
         probability=None if found.logit is None else probabilities(found.logit),
         delta=found.delta,
+        difference=found.difference,
         model=name,
         model_hash=model_hash,
         seed=seed,
@@ -244,4 +261,4 @@ def _gives(module: nn.Module | None, name: str) -> tuple[str, ...]:
     if name in models():
         return models()[name].gives
     attends = ("alpha", "beta") if callable(getattr(module, "attention", None)) else ()
-    return (*attends, "gradient")
+    return (*attends, "gradient", "output")

@@ -76,8 +76,8 @@ class ModelSpec:
 
     @property
     def gives(self) -> tuple[str, ...]:
-        """What methods may ask of it: its attention, its own weights, ``"gradient"``."""
-        return (*self.attends, *self.own, *(("gradient",) if self.differentiable else ()))
+        """What methods may ask of it: attention, weights of its own, ``gradient``, ``output``."""
+        return (*self.attends, *self.own, *(("gradient",) if self.differentiable else ()), "output")
 
     def settings(self, preset: str = "fast") -> Settings:
         """Return the training settings that a preset stands for.

@@ -92,12 +92,13 @@ def session(module: nn.Module, device: str = "cpu") -> Iterator[torch.device]:
 
 
 def over_batches(
-    work: Callable[[torch.Tensor], T],
+    work: Callable[[torch.Tensor, slice], T],
     signal: np.ndarray,
     module: nn.Module,
     device: torch.device,
     batch_size: int = BATCH_SIZE,
     *,
+    side_by_side: bool = True,
     what: str = "",
     progress: Progress = silent,
 ) -> Iterator[tuple[slice, T]]:
@@ -109,12 +110,14 @@ def over_batches(
     Parameters
     ----------
     work
-        Given a float32 batch on the device. It runs in another thread, so that it must itself say
-        whether it wants gradients.
+        Given a float32 batch on the device, and its rows. It runs in another thread, so that it
+        must itself say whether it wants gradients.
     signal
         (gene, mark, bin).
     module
         What `work` calls.
+    side_by_side
+        False where `work` changes the module meanwhile.
     device, batch_size, what, progress
         Where, how many genes, and whom to tell of what.
 
@@ -134,10 +137,11 @@ def over_batches(
     parts = [slice(start, min(start + batch_size, total)) for start in range(0, total, batch_size)]
 
     def run(rows: slice) -> T:
-        return work(torch.as_tensor(signal[rows], dtype=torch.float32).to(device))
+        return work(torch.as_tensor(signal[rows], dtype=torch.float32).to(device), rows)
 
     threads = min(THREADS, len(parts))
-    if threads < 2 or device.type != "cpu" or not _shares_threads(module):
+    alone = not side_by_side or device.type != "cpu" or not _shares_threads(module)
+    if alone or threads < 2:
         for rows in parts:
             yield rows, run(rows)
             progress(what, rows.stop, total)
@@ -172,15 +176,21 @@ def logits(
         If the module does not give one number a gene.
     """
 
-    def run(batch: torch.Tensor) -> np.ndarray:
+    def run(batch: torch.Tensor, rows: slice) -> np.ndarray:
         with torch.inference_mode():
-            found: np.ndarray = one_a_gene(module(batch), len(batch)).cpu().numpy()
-            return found
+            return logits_of(module, batch)
 
     found = np.empty(len(signal), dtype=np.float32)
     with session(module, device) as target:
         for rows, values in over_batches(run, signal, module, target, batch_size):
             found[rows] = values
+    return found
+
+
+def logits_of(module: nn.Module, batch: torch.Tensor) -> np.ndarray:
+    """Return the logits (batch,) of one batch, without a gradient."""
+    with torch.no_grad():
+        found: np.ndarray = one_a_gene(module(batch), len(batch)).cpu().numpy()
     return found
 
 

@@ -20,6 +20,9 @@ ATTRIBUTION = "chromviz-attribution"
 #: Dimensions that a weight may have.
 WEIGHT_DIMS = (("gene", "mark", "bin"), ("gene", "bin"), ("gene", "mark"), ("mark", "bin"))
 
+#: Completeness error, as a share of the difference in logit, over which a gene is flagged.
+DELTA_THRESHOLD = 0.01
+
 _ATTRIBUTION_ATTRS = (
     "method",
     "parameters",
@@ -45,6 +48,7 @@ def build_attribution(
     genes: np.ndarray | None = None,
     probability: np.ndarray | None = None,
     delta: np.ndarray | None = None,
+    difference: np.ndarray | None = None,
     model: str = "",
     model_hash: str = "",
     seed: int = 0,
@@ -68,6 +72,9 @@ def build_attribution(
         (gene,) of ON, as the model gave it.
     delta
         (gene,), the method's completeness error, in logits.
+    difference
+        (gene,), what the weights should add up to, in logits. With it genes are ``flagged`` whose
+        error is more than :data:`DELTA_THRESHOLD` of it (of 1, where it is smaller).
     model, model_hash, seed, device
         Name and hash of the model explained (empty for a control), seed and device of the run.
 
@@ -87,6 +94,10 @@ def build_attribution(
             data["probability"] = (("gene",), np.asarray(probability, dtype=np.float32))
         if delta is not None:
             data["delta"] = (("gene",), np.asarray(delta, dtype=np.float32))
+        if delta is not None and difference is not None:
+            over = np.abs(delta) > DELTA_THRESHOLD * np.maximum(np.abs(difference), 1)
+            data["difference"] = (("gene",), np.asarray(difference, dtype=np.float32))
+            data["flagged"] = (("gene",), over.astype(np.int8))
     if "mark" in dims:
         coords["mark"] = (("mark",), dataset["mark"].values)
     if "bin" in dims:
@@ -106,6 +117,11 @@ def build_attribution(
         "missing": dataset.attrs["missing"],
         **provenance.stamp(seed),
     }
+    if "flagged" in data:
+        attrs |= {
+            "delta_threshold": DELTA_THRESHOLD,
+            "flagged_genes": int(data["flagged"][1].sum()),
+        }
     try:
         attribution = xr.Dataset(data, coords, attrs)
     except ValueError as error:

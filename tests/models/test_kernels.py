@@ -88,7 +88,7 @@ def test_an_error_in_a_batch_arrives_and_ends_the_rest(monkeypatch):
     monkeypatch.setattr("chromviz.models.inference.THREADS", 2)
     done = []
 
-    def work(batch):
+    def work(batch, rows):
         done.append(len(batch))
         raise ValueError("no")
 
@@ -115,7 +115,7 @@ def test_a_users_module_has_its_batches_one_after_the_other(monkeypatch):
 
     names = {threading.current_thread().name}
     for _, name in over_batches(
-        lambda batch: threading.current_thread().name, signal, Keeps(), torch.device("cpu"), 2
+        lambda batch, rows: threading.current_thread().name, signal, Keeps(), torch.device("cpu"), 2
     ):
         names.add(name)
     assert len(names) == 1

@@ -1,0 +1,116 @@
+"""References: the inputs that an attribution counts from.
+
+"What did the model look at" means "instead of what": integrated gradients, DeepLIFT, Shapley
+values and occlusion compare a gene with a reference input. Models can only be compared from the
+same one, so it is chosen by name, is the same for all models, and is recorded with its hash.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from chromviz import provenance
+from chromviz.errors import ChromvizError, UnknownNameError
+from chromviz.schema import usable
+
+#: References by name; any other text is the path of a ``.npy`` file.
+REFERENCES = ("zero", "mean", "low_expression")
+
+#: Share of the training genes, by expression, that count as lowly expressed.
+_LOW = 0.1
+#: At most so many of them stand for all in a method that takes several references.
+_SEVERAL = 20
+
+
+def references(dataset: xr.Dataset, wanted: Any, *, several: bool = False) -> np.ndarray:
+    """Return what attributions count from, float32 (reference, mark, bin).
+
+    Parameters
+    ----------
+    dataset
+        The dataset that is explained.
+    wanted
+        ``"zero"``, no signal; ``"mean"``, the mean of the training genes; ``"low_expression"``,
+        the tenth of the training genes with the lowest expression (at least one); the path of a
+        ``.npy`` file, or an array: (mark, bin), or (reference, mark, bin).
+    several
+        Whether the method takes more than one; if not, they are averaged.
+
+    Returns
+    -------
+    numpy.ndarray
+        One, or where `several` are wanted up to 20 lowly expressed genes or all of the user's.
+
+    Raises
+    ------
+    ChromvizError
+        If the name is unknown, a file cannot be read, the shape is not the dataset's, a value is
+        not finite, or the dataset has no training genes or no expression to choose by.
+    """
+    found = _named(dataset, wanted) if isinstance(wanted, str | os.PathLike) else wanted
+    found = np.asarray(found)
+    shape = (dataset.sizes["mark"], dataset.sizes["bin"])
+    if found.shape == shape:
+        found = found[None]
+    if found.ndim != 3 or found.shape[1:] != shape or not len(found):
+        raise ChromvizError(
+            f"the reference has the shape {found.shape}; it must be {shape} (marks, bins), or "
+            "several of them, as the dataset has"
+        )
+    if found.dtype.kind not in "fiu" or not np.isfinite(found).all():
+        raise ChromvizError("the reference holds what is no finite number; fill it in")
+    found = found.astype(np.float32)
+    return found if several else found.mean(axis=0, keepdims=True, dtype=np.float64).astype("f4")
+
+
+def reference_hash(reference: np.ndarray) -> str:
+    """Return the SHA-256 of a reference, by which two attributions are known to share it."""
+    return provenance.hash_arrays({"reference": np.ascontiguousarray(reference)})
+
+
+def _named(dataset: xr.Dataset, wanted: str | os.PathLike[str]) -> np.ndarray:
+    if isinstance(wanted, os.PathLike) or str(wanted).endswith(".npy"):
+        return _from_file(Path(wanted))
+    name = str(wanted).strip().lower().replace("-", "_")
+    if name not in REFERENCES:
+        raise UnknownNameError("reference", str(wanted), REFERENCES, "Or a .npy file.")
+    if name == "zero":
+        return np.zeros((dataset.sizes["mark"], dataset.sizes["bin"]), np.float32)
+    rows = np.flatnonzero((dataset["split"].values == "train") & usable(dataset))
+    cell = dataset.attrs["cell"]
+    if not len(rows):
+        raise ChromvizError(f"{cell} has no training genes to take the reference {name} from")
+    signal = dataset["signal"].values
+    if name == "mean":
+        mean: np.ndarray = signal[rows].mean(axis=0, dtype=np.float64)
+        return mean
+    expression = dataset["expression"].values[rows]
+    if not np.isfinite(expression).any():
+        raise ChromvizError(
+            f"{cell} has no expression to find lowly expressed genes by; use --reference zero or "
+            "mean"
+        )
+    order = np.argsort(expression, kind="stable")  # NaN comes last
+    order = order[: max(int(len(rows) * _LOW), 1)]
+    # Evenly spread over the tenth, so that they stand for it.
+    chosen = order[np.unique(np.linspace(0, len(order) - 1, _SEVERAL).round().astype(int))]
+    low: np.ndarray = signal[rows[chosen]]
+    return low
+
+
+def _from_file(path: Path) -> np.ndarray:
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ChromvizError(
+            f"the reference {path} cannot be read ({error}); write an array of numbers with "
+            "numpy.save"
+        ) from None
+    if not isinstance(found, np.ndarray):
+        raise ChromvizError(f"the reference {path} holds several arrays; write one as .npy")
+    return found
