@@ -27,7 +27,8 @@ from torch import nn
 
 from chromviz.data.simulate import simulate
 from chromviz.models import find_model
-from chromviz.models.inference import logits, over_batches
+from chromviz.models.inference import BATCH_SIZE, logits, over_batches
+from chromviz.models.threads import one_thread
 from chromviz.models.training import train
 from chromviz.schema import usable
 
@@ -112,8 +113,12 @@ def train_released(dataset: xr.Dataset, seed: int, epochs: int) -> tuple[Curve, 
     return curve, test_auc
 
 
-def train_ours(dataset: xr.Dataset, seed: int) -> tuple[Curve, float]:
-    """Train ours as a user would; return its curve, validation passes included, and test AUC."""
+def train_ours(dataset: xr.Dataset, seed: int) -> tuple[Curve, float, float]:
+    """Train ours as a user would; return its curve, validation passes included, and test AUC.
+
+    The last is the seconds of an epoch's training alone, its validation pass taken off, as the
+    stand-in's are.
+    """
     times = [time.perf_counter()]
     model = train(
         "lstm-alpha-beta",
@@ -125,7 +130,13 @@ def train_ours(dataset: xr.Dataset, seed: int) -> tuple[Curve, float]:
         (now - times[0], row["valid_auc"])
         for now, row in zip(times[1:], model.card.curve, strict=True)
     ]
-    return curve, float(model.card.metrics["test_auc"] or np.nan)
+    valid = part(dataset, "valid")[0]
+    with one_thread(), torch.inference_mode():
+        batches = torch.from_numpy(valid).split(BATCH_SIZE)
+        validation = fastest(lambda: [model.module(batch) for batch in batches])
+    # The first epoch finds the compiled loops, or compiles them.
+    alone = (times[-1] - times[1]) / (len(times) - 2) - validation
+    return curve, float(model.card.metrics["test_auc"] or np.nan), alone
 
 
 def auc_after(curve: Curve, seconds: float) -> float:
@@ -192,17 +203,18 @@ def main() -> None:
     print(f"SIMULATED DATA, {n_train:,} training genes, {torch.get_num_threads()} threads")
     compare_logits(part(dataset, "test")[0])
     print(
-        "\n| seed | epoch, ours (s) | epoch, released (s) | ratio | valid AUC after our time, ours "
-        "| released | test AUC, ours | test AUC, released | seconds, ours | released |"
+        "\n| seed | training of an epoch, ours (s) | released (s) | ratio "
+        "| with validation, ours (s) | valid AUC after our time, ours | released "
+        "| test AUC, ours | released | seconds in all, ours | released |"
     )
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
     for seed in range(arguments.seeds):
-        ours, our_test = train_ours(dataset, seed)
+        ours, our_test, alone = train_ours(dataset, seed)
         theirs, their_test = train_released(dataset, seed, arguments.epochs)
         epochs = [curve[-1][0] / len(curve) for curve in (ours, theirs)]
         end = ours[-1][0]
         print(
-            f"| {seed} | {epochs[0]:.1f} | {epochs[1]:.1f} | {epochs[1] / epochs[0]:.2f} "
+            f"| {seed} | {alone:.1f} | {epochs[1]:.1f} | {epochs[1] / alone:.2f} | {epochs[0]:.1f} "
             f"| {auc_after(ours, end):.4f} | {auc_after(theirs, end):.4f} "
             f"| {our_test:.4f} | {their_test:.4f} | {end:.0f} | {theirs[-1][0]:.0f} |",
             flush=True,

@@ -93,6 +93,7 @@ def descend(
         criterion=nn.BCEWithLogitsLoss,
         criterion__pos_weight=on_weight(train.label) if settings.class_weight else None,
         optimizer=_OPTIMIZERS[settings.optimizer],
+        optimizer__fused=True,
         lr=settings.learning_rate,
         max_epochs=settings.max_epochs,
         batch_size=settings.batch_for(len(train.signal)),

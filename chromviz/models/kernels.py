@@ -75,6 +75,7 @@ def _tanh(x: Any) -> Any:
 
 @_compiled
 def step_through(
+    inputs: np.ndarray,
     states: np.ndarray,
     weight: np.ndarray,
     gates: np.ndarray,
@@ -88,30 +89,35 @@ def step_through(
 
     Parameters
     ----------
+    inputs
+        (step, K, feature + 1, batch): [x, 1].
     states
-        (step + 1, K, hidden + feature + 1, batch): [h before the step, x, 1]. Filled: h.
+        (step + 1, K, hidden + feature + 1, batch), [h before the step, x, 1], to fill; h of the
+        first is 0.
     weight
         (K, 4 * hidden, hidden + feature + 1), rows in torch's order i, f, g, o.
     gates, cells, squashed
         The gates (step, K, 4 * hidden, batch), the cells c (step + 1, K, hidden, batch) and
-        tanh(c) (step, K, hidden, batch), to fill; where only the states are wanted one step of
-        gates and tanh and two of cells will do.
+        tanh(c) (step, K, hidden, batch), to fill. Where nothing goes back, one step of gates and
+        tanh and two of states and cells will do: they stay in cache.
     found
         The states (step, K, hidden, batch), to fill.
     first, last
         Which groups.
     """
     hidden, batch = cells.shape[2], cells.shape[3]
-    for t in range(len(states) - 1):
+    for t in range(len(inputs)):
         now, old, new = t % len(gates), t % len(cells), (t + 1) % len(cells)
         for k in range(first, last):
             gate = gates[now, k]
-            np.dot(weight[k], states[t, k], gate)
+            for row in range(inputs.shape[2]):
+                states[old, k, hidden + row] = inputs[t, k, row]
+            np.dot(weight[k], states[old, k], gate)
             for j in range(hidden):
                 i, f = gate[j], gate[hidden + j]
                 g, o = gate[2 * hidden + j], gate[3 * hidden + j]
                 before, after = cells[old, k, j], cells[new, k, j]
-                squash, state, shown = squashed[now, k, j], states[t + 1, k, j], found[t, k, j]
+                squash, state, shown = squashed[now, k, j], states[new, k, j], found[t, k, j]
                 for b in range(batch):
                     # Named first: a loop that reads what it has just written is not done at once.
                     at_i, at_f = _sigmoid(i[b]), _sigmoid(f[b])

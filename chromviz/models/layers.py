@@ -132,7 +132,7 @@ class _Attend(torch.autograd.Function):
         weights = states.new_empty(steps, groups, batch)
         summed = states.new_empty(groups, directions, hidden, batch)
         arrays = (states, context.contiguous(), weights, summed)
-        by_group(kernels.attend, arrays, groups, 2 * states.numel())
+        by_group(kernels.attend, arrays, groups, 10 * states.numel())
         ctx.save_for_backward(states, context, weights)
         return weights, summed
 
@@ -149,7 +149,7 @@ class _Attend(torch.autograd.Function):
             *(grad_weights.contiguous(), grad_summed.contiguous(), states, context.contiguous()),
             *(weights, grad_states, grad_context),
         )
-        by_group(kernels.attend_back, arrays, states.shape[2], 4 * states.numel())
+        by_group(kernels.attend_back, arrays, states.shape[2], 20 * states.numel())
         return grad_states, grad_context
 
 

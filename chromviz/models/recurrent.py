@@ -47,15 +47,14 @@ class _Recurrence(torch.autograd.Function):
         """
         steps, k, features, batch = inputs.shape
         keep = inputs.requires_grad or weight.requires_grad
-        states = inputs.new_empty(steps + 1, k, hidden + features, batch)
-        states[0, :, :hidden] = 0
-        states[:steps, :, hidden:] = inputs
         slots = steps if keep else 1
+        states = inputs.new_empty(slots + 1, k, hidden + features, batch)
+        states[0, :, :hidden] = 0
         gates = inputs.new_empty(slots, k, 4 * hidden, batch)
         cells = inputs.new_zeros(slots + 1, k, hidden, batch)
         squashed = inputs.new_empty(slots, k, hidden, batch)
         found = inputs.new_empty(steps, k, hidden, batch)
-        filled = (states, weight.contiguous(), gates, cells, squashed, found)
+        filled = (inputs.contiguous(), states, weight.contiguous(), gates, cells, squashed, found)
         if kernels.serve(inputs):
             by_group(kernels.step_through, filled, k, steps * k * weight[0].numel() * batch)
         else:
@@ -92,6 +91,7 @@ class _Recurrence(torch.autograd.Function):
 
 
 def _step_through(
+    inputs: torch.Tensor,
     states: torch.Tensor,
     weight: torch.Tensor,
     gates: torch.Tensor,
@@ -101,17 +101,19 @@ def _step_through(
 ) -> None:
     """Do as :func:`chromviz.models.kernels.step_through`, for all groups."""
     hidden = cells.shape[2]
-    for t in range(len(states) - 1):
+    for t in range(len(inputs)):
         gate, squash = gates[t % len(gates)], squashed[t % len(gates)]
-        old, new = cells[t % len(cells)], cells[(t + 1) % len(cells)]
-        torch.bmm(weight, states[t], out=gate)
+        before, after = t % len(cells), (t + 1) % len(cells)
+        old, new = cells[before], cells[after]
+        states[before, :, hidden:] = inputs[t]
+        torch.bmm(weight, states[before], out=gate)
         i, f, g, o = gate.chunk(4, 1)
         gate[:, : 2 * hidden].sigmoid_()
         g.tanh_()
         o.sigmoid_()
         torch.mul(f, old, out=new).addcmul_(i, g)
         torch.tanh(new, out=squash)
-        states[t + 1, :, :hidden] = torch.mul(o, squash, out=found[t])
+        states[after, :, :hidden] = torch.mul(o, squash, out=found[t])
 
 
 def _step_back(

@@ -1,5 +1,8 @@
 """The compiled loops against torch's operations, and what they promise beside their numbers."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -62,12 +65,12 @@ def test_sigmoid_and_tanh_are_exact_to_a_few_units():
     """One group, one step, weights by hand: every gate is the sigmoid or tanh of its bias."""
     a = np.linspace(-30, 30, 4001).astype(np.float32)
     states = np.zeros((2, 1, 2, len(a)), np.float32)
-    states[0, 0, 1] = a
+    inputs = a[None, None, None]
     weight = np.zeros((1, 4, 2), np.float32)
     weight[0, :, 1] = 1
     gates, found = np.empty((1, 1, 4, len(a)), np.float32), np.empty((1, 1, 1, len(a)), np.float32)
     cells = np.zeros((2, 1, 1, len(a)), np.float32)
-    kernels.step_through(states, weight, gates, cells, np.empty_like(found), found, 0, 1)
+    kernels.step_through(inputs, states, weight, gates, cells, np.empty_like(found), found, 0, 1)
     exact = a.astype(np.float64)
     np.testing.assert_allclose(gates[0, 0, 0], 1 / (1 + np.exp(-exact)), rtol=5e-7)
     np.testing.assert_allclose(gates[0, 0, 2], np.tanh(exact), atol=2.5e-7)
@@ -90,6 +93,7 @@ def test_an_error_in_a_batch_arrives_and_ends_the_rest(monkeypatch):
 
     def work(batch, rows):
         done.append(len(batch))
+        time.sleep(0.01)
         raise ValueError("no")
 
     signal = np.zeros((100, 1, 1), np.float32)
@@ -111,8 +115,6 @@ def test_a_users_module_has_its_batches_one_after_the_other(monkeypatch):
     signal = np.random.default_rng(0).normal(size=(300, 2, 3)).astype(np.float32)
     found = logits(Keeps(), signal, batch_size=2)
     np.testing.assert_allclose(found, signal.sum((1, 2)), atol=1e-5)
-    import threading
-
     names = {threading.current_thread().name}
     for _, name in over_batches(
         lambda batch, rows: threading.current_thread().name, signal, Keeps(), torch.device("cpu"), 2
