@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from chromviz import __version__
+from chromviz.errors import ChromvizError
 from chromviz.progress import Reporter
 
 app = typer.Typer(
@@ -111,6 +112,20 @@ class Live:
 def names(value: str) -> list[str]:
     """Split a comma-separated list."""
     return [item for item in (part.strip() for part in value.split(",")) if item]
+
+
+def pairs(texts: list[str]) -> dict[str, Any]:
+    """Return NAME=VALUE texts as a dictionary; a value is a number, true, false or a text."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name.strip() and equals):
+            raise ChromvizError(f"{text!r} is no setting; write NAME=VALUE, as in reference=mean")
+        try:
+            found[name.strip()] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name.strip()] = value
+    return found
 
 
 def show(page: Any, record: Any, as_json: bool) -> None:

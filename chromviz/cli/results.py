@@ -1,4 +1,4 @@
-"""Commands that explain and judge: compare, audit, extract, methods."""
+"""Commands that explain and judge: compare, validate, audit, extract, methods."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from chromviz.cli.app import (
     Seeds,
     app,
     names,
+    pairs,
     records,
     show,
 )
@@ -80,6 +81,69 @@ def compare(
 
 
 @app.command()
+def validate(
+    cell: Cell,
+    data: Data = None,
+    out: Out = None,
+    models: Annotated[
+        str,
+        typer.Option(help="Architectures, package.module:factory, or model files; with commas."),
+    ] = "lstm-alpha,lstm-alpha-beta,deepchrome",
+    methods: Annotated[
+        str, typer.Option(help="Methods, comma-separated. Default: those that serve each model.")
+    ] = "",
+    tests: Annotated[
+        str,
+        typer.Option(help="Any of agreement, truth, faithfulness, sanity, stability, consensus."),
+    ] = "agreement,truth,faithfulness,sanity,stability,consensus",
+    seed: Seed = 0,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Trainings, from --seed on, that stability compares.")
+    ] = 2,
+    genes: Annotated[
+        int, typer.Option(min=1, help="Test genes, at most, that the model is run on repeatedly.")
+    ] = 200,
+    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples of genes.")] = 2000,
+    null: Annotated[int, typer.Option(min=1, help="Draws of each null.")] = 2000,
+    device: Device = "cpu",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Test explanations: against the signal, against chance, against the model, against truth."""
+    from chromviz.recipes.validate import validate as run
+    from chromviz.report.terminal import counts_line, verdict_page
+
+    with Live(quiet) as live:
+        found = run(
+            cell,
+            data=data,
+            out=out,
+            models=names(models),
+            method_names=names(methods) or None,
+            tests=names(tests),
+            seed=seed,
+            seeds=seeds,
+            n_genes=genes,
+            n_bootstrap=bootstrap,
+            n_null=null,
+            device=device,
+            reporter=live.reporter,
+        )
+    record = {
+        "folder": str(found.folder),
+        "simulated": bool(found.dataset.attrs["simulated"]),
+        "verdicts": records(found.verdicts),
+        "validation": records(found.table),
+    }
+    show(verdict_page(found.verdicts, found.table), record, as_json)
+    if not as_json:
+        lines = [counts_line(found.dataset)]
+        lines.append(f"{len(found.made)} steps done, {len(found.kept)} found done")
+        lines.append(f"results in {found.folder}")
+        show(Text("\n".join(lines)), None, as_json=False)
+
+
+@app.command()
 def audit(
     gene: Annotated[str, typer.Argument(help="Symbol or id.")],
     cells: Annotated[
@@ -132,6 +196,10 @@ def extract(
     out: Annotated[
         Path | None, typer.Option(help="Folder. Default: results/{cell}/attributions.")
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A method's setting, NAME=VALUE; once for each."),
+    ] = None,
     seed: Seed = 0,
     seeds: Seeds = 1,
     device: Device = "cpu",
@@ -151,6 +219,7 @@ def extract(
             data=data,
             out=out,
             genes=genes,
+            parameters=pairs(settings or []),
             seed=seed,
             members=seeds,
             device=device,
@@ -158,6 +227,7 @@ def extract(
         )
     lines = [describe(found.model)] if found.model else []
     lines += [f"{method}: {path}" for method, path in found.files.items()]
+    lines += [f"  {note}" for note in found.notes]
     if found.dataset.attrs["simulated"]:
         lines.insert(0, SIMULATED)
     record = {
@@ -184,5 +254,8 @@ def list_methods(as_json: Json = False) -> None:
         ]
         for method in methods().values()
     ]
-    records = [dict(zip(columns, row, strict=True)) for row in rows]
+    records = [
+        {**dict(zip(columns, row, strict=True)), "settings": dict(method.parameters)}
+        for row, method in zip(rows, methods().values(), strict=True)
+    ]
     show(plain_table("Methods", columns, rows), records, as_json)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import xarray as xr
 
 from chromviz.errors import ChromvizError
 
@@ -95,3 +96,26 @@ class LabelRule:
                 f"label rule {self.text!r}: quantiles lie between 0 and 1 and rise; {_KNOWN}"
             )
         return kind, numbers
+
+
+def permute_labels(dataset: xr.Dataset, seed: int = 0) -> xr.Dataset:
+    """Return a dataset whose training and validation genes have exchanged their labels at random.
+
+    Within each of the two, so that both keep their share of ON genes; test genes keep their own. A
+    model that is trained on it can learn nothing about expression, and what explains it explains
+    nothing (Adebayo et al. 2018).
+
+    Parameters
+    ----------
+    dataset
+        A dataset with genes in ``train`` and ``valid``.
+    seed
+        Of the exchange.
+    """
+    rng = np.random.default_rng(seed)
+    label = dataset["label"].values.copy()
+    for part in ("train", "valid"):
+        rows = np.flatnonzero(dataset["split"].values == part)
+        label[rows] = label[rng.permutation(rows)]
+    rule = f"{dataset.attrs['label_rule']}; permuted among training and validation genes ({seed})"
+    return dataset.assign(label=(("gene",), label)).assign_attrs(label_rule=rule)

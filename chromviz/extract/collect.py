@@ -8,12 +8,14 @@ from zlib import crc32
 
 import numpy as np
 import torch
+import xarray as xr
 from torch import nn
 
 from chromviz.errors import ChromvizError
 from chromviz.extract.reference import reference_hash, references
 from chromviz.extract.run import Found
 from chromviz.models.inference import logits_of, over_batches
+from chromviz.schema import usable
 
 if TYPE_CHECKING:
     from chromviz.extract.run import Job
@@ -116,6 +118,23 @@ def positive(job: Job, name: str, most: int | None = None) -> int:
             f"{job.method}'s {name} must be a whole number from 1{upto}, not {value!r}"
         )
     return int(value)
+
+
+def spread_of(dataset: xr.Dataset) -> np.ndarray:
+    """Return each mark's standard deviation over the training genes, float32 (mark, 1).
+
+    Raises
+    ------
+    ChromvizError
+        If there are none.
+    """
+    rows = np.flatnonzero((dataset["split"].values == "train") & usable(dataset))
+    if not len(rows):
+        raise ChromvizError(
+            f"{dataset.attrs['cell']} has no training genes, whose spread decides the noise"
+        )
+    spread = dataset["signal"].values[rows].std(axis=(0, 2), dtype=np.float64)
+    return np.asarray(spread[:, None], np.float32)
 
 
 def gene_generator(seed: int, gene: str) -> np.random.Generator:

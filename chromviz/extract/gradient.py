@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,7 +14,6 @@ from captum.attr import (
     DeepLift,
     GuidedBackprop,
     InputXGradient,
-    IntegratedGradients,
     Saliency,
 )
 from torch import nn
@@ -27,17 +26,14 @@ from chromviz.extract.collect import (
     notes_on,
     one_reference,
     positive,
+    spread_of,
 )
 from chromviz.extract.reference import references
 from chromviz.extract.run import Found
 from chromviz.models.layers import InputTransform
-from chromviz.schema import usable
 
 if TYPE_CHECKING:
     from chromviz.extract.run import Job
-
-#: Rows of one pass where a gene takes several.
-_ROWS = 64
 
 
 def saliency(job: Job) -> Found:
@@ -65,7 +61,7 @@ def smoothgrad(job: Job) -> Found:
     """
     module, samples = module_of(job), positive(job, "samples")
     method = Saliency(module)
-    size = torch.from_numpy(job.parameters["noise"] * _spread(job)).to(job.device)
+    size = torch.from_numpy(job.parameters["noise"] * spread_of(job.dataset)).to(job.device)
 
     def explain(batch: torch.Tensor, rows: slice) -> tuple[torch.Tensor, None]:
         noise = _draw(job, rows, (samples, *batch.shape[1:]), normal=True)
@@ -74,52 +70,6 @@ def smoothgrad(job: Job) -> Found:
         return gradient.view(-1, samples, *batch.shape[1:]).mean(1), None
 
     return collect(job, explain, rows_a_gene=samples)
-
-
-def integrated_gradients(job: Job) -> Found:
-    """Return gradients integrated along the line from the reference (Sundararajan et al. 2017).
-
-    Gauss-Legendre points; genes whose weights do not add up to the difference in logit to within
-    ``tolerance`` of it (of 1, where it is smaller) are done again with twice the ``steps``, up to
-    ``max_steps``.
-    """
-    steps, limit = positive(job, "steps"), positive(job, "max_steps")
-    if steps > limit:
-        raise ChromvizError(
-            f"integrated_gradients begins with steps={steps}, more than max_steps={limit}"
-        )
-    method, (base, notes) = IntegratedGradients(module_of(job)), one_reference(job)
-
-    def explain(number: int) -> Callable[[torch.Tensor, slice], tuple[torch.Tensor, torch.Tensor]]:
-        def one(batch: torch.Tensor, rows: slice) -> tuple[torch.Tensor, torch.Tensor]:
-            found = method.attribute(
-                batch, base, n_steps=number, internal_batch_size=max(_ROWS, len(batch))
-            )
-            return found, base
-
-        return one
-
-    found = collect(job, explain(steps), rows_a_gene=steps)
-    weight, logit, delta, difference = (
-        cast("np.ndarray", getattr(found, name))
-        for name in ("weight", "logit", "delta", "difference")
-    )
-    used = np.full(len(weight), steps)
-    while steps < limit:
-        allowed = job.parameters["tolerance"] * np.maximum(np.abs(difference), 1)
-        left = np.flatnonzero(np.abs(delta) > allowed)
-        if not len(left):
-            break
-        steps = min(2 * steps, limit)
-        better = collect(job.of(left), explain(steps), rows_a_gene=steps)
-        weight[left], delta[left], used[left] = better.weight, better.delta, steps
-    return Found(
-        weight,
-        logit,
-        delta,
-        {**notes, "most_steps": int(used.max()), "mean_steps": float(used.mean())},
-        difference=difference,
-    )
 
 
 def gradient_shap(job: Job) -> Found:
@@ -198,17 +148,6 @@ def _with_relu(job: Job) -> nn.Module:
             f"{type(module).__name__} has none: it would be its saliency; use saliency"
         )
     return module
-
-
-def _spread(job: Job) -> np.ndarray:
-    """Return each mark's standard deviation over the training genes, float32 (mark, 1)."""
-    rows = np.flatnonzero((job.dataset["split"].values == "train") & usable(job.dataset))
-    if not len(rows):
-        raise ChromvizError(
-            f"{job.dataset.attrs['cell']} has no training genes, whose spread decides the noise"
-        )
-    spread = job.dataset["signal"].values[rows].std(axis=(0, 2), dtype=np.float64)
-    return np.asarray(spread[:, None], np.float32)
 
 
 def _draw(job: Job, rows: slice, shape: tuple[int, ...], *, normal: bool) -> torch.Tensor:

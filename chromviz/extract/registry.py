@@ -147,11 +147,17 @@ _BUILT_IN = (
     ),
     Method(
         "integrated_gradients",
-        "chromviz.extract.gradient:integrated_gradients",
+        "chromviz.extract.path:integrated_gradients",
         "gradient",
-        "gradients integrated from the reference to the gene (captum)",
+        "gradients integrated from the reference to the gene",
         signed=True,
-        parameters={"reference": "zero", "steps": 32, "max_steps": 512, "tolerance": 0.001},
+        parameters={
+            "reference": "zero",
+            "pieces": 8,
+            "points": 4,
+            "halvings": 16,
+            "tolerance": 0.001,
+        },
     ),
     Method(
         "gradient_shap",

@@ -161,24 +161,18 @@ def extract(
         )
     settings = {**chosen.parameters, **parameters}
     rows = choose_genes(dataset, genes)
-    explained = None if chosen.is_control else model
-    module, name, model_hash = _identify(explained)
-    if isinstance(explained, TrainedModel):
-        check_input(explained.card, dataset)
-    job = Job(
-        method=chosen.name,
-        module=module,
-        dataset=dataset,
-        signal=dataset["signal"].values[rows],
-        genes=dataset["gene"].values[rows],
-        marks=dataset["mark"].values,
-        bin_centre=dataset["bin_start"].values + int(dataset.attrs["bin_width"]) / 2,
+    job = job_for(
+        chosen,
+        model,
+        dataset,
+        rows,
         parameters=settings,
         batch_size=batch_size,
+        device=device,
         seed=seed,
-        device=torch.device(device),
         progress=progress,
     )
+    module, name, model_hash = _identify(None if chosen.is_control else model)
     if module is None:
         found = chosen.function()(job)
     else:
@@ -201,6 +195,53 @@ def extract(
         device="none" if module is None else device,
     )
     return attribution.assign_attrs(found.notes or {})
+
+
+def job_for(
+    method: Method,
+    model: TrainedModel | nn.Module | None,
+    dataset: xr.Dataset,
+    rows: np.ndarray,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    batch_size: int = BATCH_SIZE,
+    device: str = "cpu",
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Job:
+    """Return what a method's function gets, for some genes.
+
+    Parameters
+    ----------
+    method, model, dataset, batch_size, device, seed, progress
+        As for :func:`extract`.
+    rows
+        Positions of the genes in the dataset.
+    parameters
+        All of the method's settings; its defaults if None.
+
+    Raises
+    ------
+    ChromvizError
+        If the model cannot read the dataset.
+    """
+    explained = None if method.is_control else model
+    if isinstance(explained, TrainedModel):
+        check_input(explained.card, dataset)
+    return Job(
+        method=method.name,
+        module=_identify(explained)[0],
+        dataset=dataset,
+        signal=dataset["signal"].values[rows],
+        genes=dataset["gene"].values[rows],
+        marks=dataset["mark"].values,
+        bin_centre=dataset["bin_start"].values + int(dataset.attrs["bin_width"]) / 2,
+        parameters=method.parameters if parameters is None else parameters,
+        batch_size=batch_size,
+        seed=seed,
+        device=torch.device(device),
+        progress=progress,
+    )
 
 
 def choose_genes(dataset: xr.Dataset, genes: str | Sequence[int] | np.ndarray) -> np.ndarray:
@@ -257,7 +298,8 @@ def _identify(model: TrainedModel | nn.Module | None) -> tuple[nn.Module | None,
 
 def _gives(module: nn.Module | None, name: str) -> tuple[str, ...]:
     """Return what methods may ask of a model; an unregistered one is believed until it runs."""
-    name = name.partition("@")[0]  # of two alike, one is named with its cell type
+    # Of two alike, one is named with its cell type; one that was altered, with what was done.
+    name = name.partition("@")[0].partition(" (")[0]
     if name in models():
         return models()[name].gives
     attends = ("alpha", "beta") if callable(getattr(module, "attention", None)) else ()

@@ -8,6 +8,7 @@ METHOD_LABELS: dict[str, str] = {
     "alpha": "α map",
     "beta": "β map",
     "alpha_beta": "α × β map",
+    "attention_entropy": "attention entropy",
     "saliency": "saliency (signed)",
     "saliency_absolute": "saliency (absolute)",
     "class_optimization": "class optimization",
@@ -19,8 +20,10 @@ METHOD_LABELS: dict[str, str] = {
     "deep_lift": "DeepLIFT",
     "smoothgrad": "SmoothGrad",
     "guided_backprop": "guided backpropagation",
+    "deconvolution": "deconvolution",
+    "occlusion": "occlusion",
     "feature_ablation": "feature ablation",
-    "shapley_sampling": "Shapley sampling",
+    "shapley_sampling": "Shapley values",
     "raw_signal": "raw signal",
     "tss_distance": "distance to the TSS",
     "uniform": "uniform",
@@ -49,5 +52,9 @@ def method_label(method: str) -> str:
 
 
 def model_label(model: str) -> str:
-    """Return how people call a model; an unknown name as it is."""
-    return MODEL_LABELS.get(model, model)
+    """Return how people call a model; an unknown name as it is.
+
+    What was done to it, in brackets behind its name, stays: ``lstm-alpha (untrained)``.
+    """
+    name, bracket, done = model.partition(" (")
+    return f"{MODEL_LABELS.get(name, name)}{bracket}{done}"

@@ -13,15 +13,13 @@ import xarray as xr
 from chromviz import provenance
 from chromviz.data.store import list_cells, open_cell
 from chromviz.errors import ChromvizError
-from chromviz.extract import find_method, methods
-from chromviz.extract.run import extract
-from chromviz.models import slug
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.inference import find_device
 from chromviz.models.training import takes_steps
 from chromviz.plot.profiles import draw_figure2a, draw_figure2b
 from chromviz.plot.tables import table3_latex, table3_markdown
 from chromviz.progress import SILENT, Reporter
+from chromviz.recipes.attributions import explained, plan
 from chromviz.recipes.choice import Choice, choose_models
 from chromviz.recipes.figures import write_figure
 from chromviz.recipes.folder import ResultFolder
@@ -33,7 +31,7 @@ from chromviz.recipes.gene import (
     write_figure2c,
 )
 from chromviz.recipes.trained import Job, train_missing, trained
-from chromviz.schema import dataset_hash, find_gene, gene_counts, load_attribution, save_attribution
+from chromviz.schema import dataset_hash, find_gene, gene_counts
 from chromviz.validate import coverage_profile, table3, weight_profiles
 from chromviz.validate.agreement import reference_genes
 from chromviz.vocabulary import (
@@ -149,7 +147,7 @@ def compare(
     chosen = choose_models(models, dataset)
     if not chosen:
         raise ChromvizError("no model to compare; name one with --models")
-    plan = _plan(chosen, method_names)
+    planned = plan(chosen, method_names, _by_default)
     label = str(dataset.attrs["cell"])
     # What cannot be compared must fail before training, not after.
     reference_genes(dataset, REFERENCE_TRACK)
@@ -182,9 +180,9 @@ def compare(
     folder["models"] = {key: {**asdict(model.card), "curve": None} for key, model in fitted.items()}
 
     def explain(method: str, model: TrainedModel | None) -> xr.Dataset:
-        return _explained(folder, method, model, dataset, data_hash, seed, device, reporter)
+        return explained(folder, method, model, dataset, data_hash, seed, device, reporter)
 
-    found = {(method, name): explain(method, fitted.get(name)) for method, name in plan}
+    found = {(method, name): explain(method, fitted.get(name)) for method, name in planned}
     table = _table(folder, list(found.values()), dataset, n_bootstrap, seed)
 
     def alpha_of(name: str) -> xr.Dataset:
@@ -263,58 +261,10 @@ def _fit(
     }
 
 
-def _plan(chosen: Sequence[Choice], names: Sequence[str] | None) -> list[tuple[str, str]]:
-    """Return which methods run on which models: those that can serve, then the controls."""
-    asked = [find_method(name) for name in dict.fromkeys(names or ())]
-    for method in asked:
-        if "bin" not in method.dims:
-            raise ChromvizError(
-                f"the method {method.name!r} gives no weights over bins, which Table 3 compares; "
-                "leave it out of --methods"
-            )
-        refusals = [method.refusal(one.name, one.spec.gives) for one in chosen]
-        if all(refusals):
-            raise ChromvizError(refusals[0])
-    plan = []
-    for one in chosen:
-        spec = one.spec
-        for method in asked or map(find_method, METHODS):
-            idle = not asked and method.name == "class_optimization" and (spec.attends or spec.own)
-            if not (method.is_control or idle or method.refusal(spec.name, spec.gives)):
-                plan.append((method.name, one.name))
-    return plan + [(name, "") for name, method in methods().items() if method.is_control]
-
-
-def _explained(
-    folder: ResultFolder,
-    method: str,
-    model: TrainedModel | None,
-    dataset: xr.Dataset,
-    data_hash: str,
-    seed: int,
-    device: str,
-    reporter: Reporter,
-) -> xr.Dataset:
-    """Return an attribution over the test genes from the folder, extracting it if need be."""
-    owner = slug(model.card.name) if model else "control"
-    file = f"attributions/{owner}.{method}.nc"
-    made_from = {
-        "method": method,
-        "parameters": dict(find_method(method).parameters),
-        "model": model.card.weights_hash if model else "",
-        "dataset": data_hash,
-        "seed": seed,
-        "device": device.split(":")[0],
-    }
-
-    def make() -> None:
-        attribution = extract(
-            method, model, dataset, seed=seed, device=device, progress=reporter.progress
-        )
-        save_attribution(attribution, folder.path / file)
-
-    folder.once(f"{owner}.{method}", made_from, [file], make)
-    return load_attribution(folder.path / file)
+def _by_default(method: str, one: Choice) -> bool:
+    """Return whether a method runs on a model where none was asked for."""
+    own = bool(one.spec.attends or one.spec.own)
+    return method in METHODS and not (method == "class_optimization" and own)
 
 
 def _table(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 
 from chromviz.data.store import open_cell
-from chromviz.errors import ChromvizError
-from chromviz.extract import find_method
+from chromviz.errors import ChromvizError, UnknownNameError
+from chromviz.extract import Method, find_method
 from chromviz.extract.run import extract
 from chromviz.models import slug
 from chromviz.models.checkpoint import TrainedModel
@@ -35,11 +36,14 @@ class Explanation:
         The model, None where only controls were asked for.
     files
         The attribution of each method.
+    notes
+        What a reader must know of them.
     """
 
     dataset: xr.Dataset
     model: TrainedModel | None
     files: dict[str, Path]
+    notes: list[str]
 
 
 def explain(
@@ -50,6 +54,7 @@ def explain(
     data: Path | None = None,
     out: Path | None = None,
     genes: str = "test",
+    parameters: Mapping[str, Any] | None = None,
     seed: int = 0,
     members: int = 1,
     device: str = "cpu",
@@ -71,6 +76,8 @@ def explain(
         not given.
     genes
         ``train``, ``valid``, ``test``, ``all``, or symbols or ids with commas between them.
+    parameters
+        Settings of the methods; each goes to those that have it.
 
     Raises
     ------
@@ -80,6 +87,8 @@ def explain(
     methods = [find_method(name) for name in dict.fromkeys(method_names)]
     if not methods:
         raise ChromvizError("no method to explain with; 'chromviz methods' lists them")
+    given = dict(parameters or {})
+    _check_settings(given, methods)
     find_device(device)
     dataset = open_cell(data, cell)
     choice = choose_models([model], dataset)[0]
@@ -102,7 +111,7 @@ def explain(
         )
     if choice.note:
         reporter.say(choice.note)
-    files = {}
+    files, notes = {}, []
     for method in methods:
         attribution = extract(
             method.name,
@@ -112,8 +121,23 @@ def explain(
             device=device,
             seed=seed,
             progress=reporter.progress,
+            **{key: value for key, value in given.items() if key in method.parameters},
         )
         owner = "control" if method.is_control else slug(choice.name)
         files[method.name] = folder / f"{label}.{owner}.{method.name}.nc"
         save_attribution(attribution, files[method.name])
-    return Explanation(dataset, fitted, files)
+        if attribution.attrs.get("flagged_genes"):
+            notes.append(
+                f"{method.name}: the weights of {attribution.attrs['flagged_genes']} of "
+                f"{attribution.sizes['gene']} genes do not add up to the difference in logit "
+                f"within {100 * attribution.attrs['delta_threshold']:g} %; they are flagged"
+            )
+    return Explanation(dataset, fitted, files, notes)
+
+
+def _check_settings(given: Mapping[str, Any], methods: Sequence[Method]) -> None:
+    """Refuse a setting that none of the methods has."""
+    known = sorted({name for method in methods for name in method.parameters})
+    for name in given:
+        if name not in known:
+            raise UnknownNameError("setting", name, known, "'chromviz methods --json' lists them.")

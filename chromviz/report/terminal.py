@@ -13,6 +13,7 @@ from rich.text import Text
 from chromviz.plot.labels import CONTROLS, method_label, model_label
 from chromviz.plot.suite import suite_grid
 from chromviz.plot.tables import is_zero_filled
+from chromviz.plot.validation import verdict_grid
 from chromviz.schema import gene_counts
 from chromviz.vocabulary import ZERO_FILLED, cell_label, mark_label
 
@@ -78,6 +79,28 @@ def table3_page(table: pd.DataFrame, dataset_attrs: dict[str, Any]) -> Renderabl
     if first["simulated"]:
         parts.insert(0, Text(SIMULATED, style="bold"))
         parts.append(Text("  The paper's values are of real data; they are no target here."))
+    return Group(*parts)
+
+
+def verdict_page(verdicts: pd.DataFrame, table: pd.DataFrame) -> RenderableType:
+    """Return what follows from a validation: a table a model, and a sentence a method.
+
+    Parameters
+    ----------
+    verdicts
+        As :func:`chromviz.validate.verdict.verdicts` gives them.
+    table
+        The tidy table that they follow from.
+    """
+    simulated = int(table["simulated"].max())
+    grid = verdict_grid(verdicts.assign(simulated=simulated), table)
+    parts: list[RenderableType] = [
+        plain_table(title, grid.header, rows) for title, rows in grid.groups
+    ]
+    parts.append(Text(f"  {grid.caption}"))
+    parts += [Text(f"  {sentence}") for sentence in verdicts["sentence"]]
+    if simulated:
+        parts.insert(0, Text(SIMULATED, style="bold"))
     return Group(*parts)
 
 

@@ -12,6 +12,8 @@ import xarray as xr
 from chromviz.errors import ChromvizError
 from chromviz.schema import dataset_hash
 from chromviz.validate.published import TABLE_3
+from chromviz.validate.resample import correlate, means
+from chromviz.validate.tidy import interval
 from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK
 
 #: Resampled genes in one matrix product; bounds memory, not the result.
@@ -36,12 +38,7 @@ class _Side:
         """Return the mean under each draw (draw, bin), for counts of genes (draw, gene)."""
         if self.rows is None:
             return np.broadcast_to(self.values, (len(counts), len(self.values)))
-        mine = counts[:, self.rows]
-        drawn = mine.sum(axis=1, keepdims=True)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            # a draw without any of the genes is NaN
-            means: np.ndarray = (mine @ self.values) / drawn
-        return means
+        return means(self.values, counts[:, self.rows])
 
 
 def table3(
@@ -130,20 +127,7 @@ def table3(
 
 def pearson(x: np.ndarray, y: np.ndarray) -> float:
     """Return Pearson's r over the last axis; NaN where a side does not vary."""
-    return float(_rows_of_r(x[None], y[None])[0])
-
-
-def _rows_of_r(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return r of each row of x (draw, bin) with the same row of y."""
-    x = np.asarray(x, dtype=np.float64)
-    y = np.asarray(y, dtype=np.float64)
-    # The mean of equal numbers can miss them by a rounding error, and leave a false variation.
-    flat = (np.ptp(x, axis=-1) == 0) | (np.ptp(y, axis=-1) == 0)
-    x = x - x.mean(axis=-1, keepdims=True)
-    y = y - y.mean(axis=-1, keepdims=True)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        r = (x * y).sum(-1) / np.sqrt((x * x).sum(-1) * (y * y).sum(-1))
-    return np.where(flat, np.nan, np.clip(r, -1, 1))
+    return float(correlate(x[None], y[None])[0])
 
 
 def reference_genes(dataset: xr.Dataset, track: str) -> np.ndarray:
@@ -189,6 +173,43 @@ def _reference(dataset: xr.Dataset, track: str) -> _Side:
 
 def _weights(attribution: xr.Dataset, dataset: xr.Dataset, data_hash: str, mark: str) -> _Side:
     """Return the weights on a mark that go into the mean."""
+    rows = explained_rows(attribution, dataset, data_hash)
+    weight = attribution["weight"]
+    if "mark" in weight.dims:
+        marks = [str(name) for name in attribution["mark"].values]
+        if mark not in marks:
+            what = f"{attribution.attrs['method']} of {attribution.attrs['model'] or 'no model'}"
+            raise ChromvizError(f"the attribution {what} has no mark {mark}: {', '.join(marks)}")
+        weight = weight.isel(mark=marks.index(mark))
+    if rows is None:
+        return _Side(weight.values, None)
+    place = pd.Index(attribution["gene"].values).get_indexer(dataset["gene"].values[rows])
+    return _Side(weight.values[place], rows)
+
+
+def explained_rows(
+    attribution: xr.Dataset, dataset: xr.Dataset, data_hash: str
+) -> np.ndarray | None:
+    """Return the positions in the dataset of the genes whose weights are averaged.
+
+    Parameters
+    ----------
+    attribution, dataset
+        An attribution with bins, and what it was made from.
+    data_hash
+        The dataset's hash.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        Test genes predicted ON (probability > 0.5); of a control, which has no predictions, test
+        genes labelled ON; None for a class.
+
+    Raises
+    ------
+    ChromvizError
+        If the attribution was made from another dataset, or has no bins.
+    """
     attrs = attribution.attrs
     what = f"{attrs['method']} of {attrs['model'] or 'no model'}"
     if attrs["dataset_hash"] != data_hash:
@@ -199,20 +220,15 @@ def _weights(attribution: xr.Dataset, dataset: xr.Dataset, data_hash: str, mark:
     weight = attribution["weight"]
     if "bin" not in weight.dims:
         raise ChromvizError(f"the attribution {what} has no bins: it cannot agree with a track")
-    if "mark" in weight.dims:
-        marks = [str(name) for name in attribution["mark"].values]
-        if mark not in marks:
-            raise ChromvizError(f"the attribution {what} has no mark {mark}: {', '.join(marks)}")
-        weight = weight.isel(mark=marks.index(mark))
     if "gene" not in weight.dims:
-        return _Side(weight.values, None)
+        return None
     position = pd.Index(dataset["gene"].values).get_indexer(attribution["gene"].values)
     test = dataset["split"].values[position] == "test"
     if attrs["model"]:
         chosen = test & (attribution["probability"].values > 0.5)
     else:
         chosen = test & (dataset["label"].values[position] == 1)
-    return _Side(weight.values[chosen], position[chosen])
+    return np.asarray(position[chosen])
 
 
 def _undefined(side: _Side) -> str:
@@ -250,15 +266,6 @@ def _bootstrap(
         drawn = reference.resampled(counts[:size])
         for row, side in enumerate(sides):
             if not _undefined(side):
-                r = _rows_of_r(side.resampled(counts[:size]), drawn)
+                r = correlate(side.resampled(counts[:size]), drawn)
                 found[row, start : start + size] = r
-    return [_percentiles(row) for row in found]
-
-
-def _percentiles(draws: np.ndarray) -> tuple[float, float]:
-    """Return the 2.5th and 97.5th percentile of the draws that are defined."""
-    draws = draws[~np.isnan(draws)]
-    if not len(draws):
-        return np.nan, np.nan
-    low, high = np.percentile(draws, (2.5, 97.5))
-    return float(low), float(high)
+    return [interval(row) for row in found]

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
+from chromviz.validate.tidy import interval
+
 #: Resamples worked on together: 20,000 genes then take 40 MB.
 _AT_ONCE = 250
 
@@ -60,7 +62,7 @@ def paired_auc(
             continue
         differences = [a - b for a, b in zip(drawn[model], drawn[reference], strict=True)]
         whole = weighted_auc(label, values, once) - others
-        low, high = _middle(np.concatenate(differences) if differences else np.empty(0))
+        low, high = interval(np.concatenate(differences) if differences else np.empty(0))
         rows.append(
             {
                 "model": model,
@@ -135,12 +137,3 @@ def over_cells(differences: np.ndarray) -> dict[str, float | str]:
         return found | {"note": f"no interval over cell types: there are {n}, and it takes 3"}
     half = float(student.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n))
     return found | {"ci_low": values.mean() - half, "ci_high": values.mean() + half}
-
-
-def _middle(draws: np.ndarray) -> tuple[float, float]:
-    """Return the 2.5th and 97.5th percentile of the draws that are defined."""
-    draws = draws[~np.isnan(draws)]
-    if not len(draws):
-        return np.nan, np.nan
-    low, high = np.percentile(draws, (2.5, 97.5))
-    return float(low), float(high)

@@ -103,7 +103,8 @@ def test_captums_own_numbers(data, fitted, model):
         found = extract(method, fitted[model], data, genes=FEW)
         np.testing.assert_allclose(found["weight"], expected.detach(), atol=1e-5, err_msg=method)
     integrated = captum.attr.IntegratedGradients(module).attribute(x, zero, n_steps=24)
-    found = extract("integrated_gradients", fitted[model], data, genes=FEW, steps=24, max_steps=24)
+    one_piece = {"pieces": 1, "points": 24, "halvings": 0}
+    found = extract("integrated_gradients", fitted[model], data, genes=FEW, **one_piece)
     np.testing.assert_allclose(found["weight"], integrated.detach(), atol=1e-5)
 
 
@@ -146,17 +147,33 @@ def test_integrated_gradients_are_complete_on_every_network(data, fitted, name):
     np.testing.assert_allclose(total, by_hand, atol=2e-3 * float(scale.max()))
 
 
-def test_steps_are_doubled_only_where_they_must(data, fitted):
-    coarse = extract(
-        "integrated_gradients", fitted["deepchrome"], data, steps=2, max_steps=2, tolerance=1e-3
+class Jump(nn.Module):
+    """Nearly a step in the sum of the signal: what trained LSTMs have on their way."""
+
+    def __init__(self):
+        super().__init__()
+        self.at = nn.Parameter(torch.tensor(0.3))
+
+    def forward(self, signal):
+        level = signal.mean((1, 2))
+        return torch.tanh(30_000 * (level - self.at)) + level
+
+
+def test_a_jump_is_found_where_even_steps_miss_it(data):
+    options = {"genes": FEW, "reference": "zero"}
+    even = extract(
+        "integrated_gradients", Jump(), data, pieces=1, points=128, halvings=0, **options
     )
-    fine = extract(
-        "integrated_gradients", fitted["deepchrome"], data, steps=2, max_steps=256, tolerance=1e-3
-    )
-    assert fine.attrs["most_steps"] > 2
-    assert np.abs(fine["delta"]).max() < np.abs(coarse["delta"]).max()
-    kept = np.abs(coarse["delta"].values) <= 1e-3 * np.maximum(np.abs(coarse["difference"]), 1)
-    np.testing.assert_array_equal(fine["weight"].values[kept], coarse["weight"].values[kept])
+    assert (np.abs(even["delta"]) > 0.1).any()
+    found = extract("integrated_gradients", Jump(), data, **options)
+    assert (np.abs(found["delta"]) <= 1e-3 * np.maximum(np.abs(found["difference"]), 1)).all()
+    assert found.attrs["most_points"] < 700
+    assert found.attrs["flagged_genes"] == 0
+
+
+def test_only_what_is_wrong_is_halved(data, linear):
+    found = extract("integrated_gradients", linear[1], data, genes=FEW)
+    assert found.attrs["most_points"] == found.attrs["mean_points"] == 32
 
 
 def test_a_linear_models_attributions_are_its_terms(data, linear):
@@ -331,8 +348,8 @@ def test_models_compared_share_the_reference(data, fitted):
         ("occlusion", {"reference": np.full((5, 20), np.nan)}, "no finite number"),
         ("occlusion", {"window": 21}, "window must be a whole number from 1 to 20, not 21"),
         ("occlusion", {"stride": 6}, "stride must be a whole number from 1 to 5, not 6"),
-        ("integrated_gradients", {"steps": 0}, "steps must be a whole number from 1"),
-        ("integrated_gradients", {"steps": 600}, "more than max_steps=512"),
+        ("integrated_gradients", {"points": 0}, "points must be a whole number from 1"),
+        ("integrated_gradients", {"pieces": 1.5}, "pieces must be a whole number from 1"),
         ("smoothgrad", {"samples": 2.5}, "samples must be a whole number"),
         ("gradient_shap", {"sample": 2}, "has no parameter 'sample'"),
         ("class_optimization", {"restarts": 0}, "restarts must be a whole number"),

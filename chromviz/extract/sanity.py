@@ -1,0 +1,129 @@
+"""Models that have unlearned: what an explanation of a model must not survive.
+
+An explanation that stays the same when the model's weights are drawn anew does not explain the
+model (Adebayo et al. 2018). Layers are drawn as the architecture draws them at first, each from a
+seed of its own, and bare parameters (context vectors) are layers like any other.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from chromviz.errors import ChromvizError
+from chromviz.models import find_model
+from chromviz.models.checkpoint import TrainedModel, weights_hash
+from chromviz.models.fitted import Fitted
+
+#: Ways to draw layers anew.
+WAYS = ("cascading", "independent")
+
+
+def layers(module: nn.Module) -> list[tuple[str, list[str]]]:
+    """Return a network's layers in the order of its parts, with the names of their parameters.
+
+    A layer is a submodule that holds parameters directly; a parameter that the network itself
+    holds is a layer of its own.
+    """
+    found = []
+    for name, part in module.named_modules():
+        own = [item for item, _ in part.named_parameters(recurse=False)]
+        if own and not name:
+            found += [(item, [item]) for item in own]
+        elif own:
+            found.append((name, [f"{name}.{item}" for item in own]))
+    return found
+
+
+def untrained(model: TrainedModel, seed: int = 0) -> TrainedModel:
+    """Return the model's architecture as it is before training, with its transform.
+
+    Parameters
+    ----------
+    model
+        A network.
+    seed
+        Of its weights.
+
+    Raises
+    ------
+    ChromvizError
+        If the model is fitted in one go: before that it answers nothing.
+    """
+    fresh = _fresh(model, seed)
+    return _named(model, fresh, "untrained", seed)
+
+
+def randomised(
+    model: TrainedModel, way: str = "cascading", seed: int = 0
+) -> Iterator[tuple[str, TrainedModel]]:
+    """Draw a network's layers anew, from the output to the input.
+
+    Parameters
+    ----------
+    model
+        A network.
+    way
+        ``cascading``: with each layer, those after it are anew too; or ``independent``: one layer
+        at a time.
+    seed
+        Each layer draws from the seed and its place.
+
+    Yields
+    ------
+    tuple
+        The layer's name, and the model.
+
+    Raises
+    ------
+    ChromvizError
+        If the model is no network, or `way` means nothing.
+    """
+    if way not in WAYS:
+        raise ChromvizError(f"layers are drawn anew {' or '.join(WAYS)}, not {way!r}")
+    state = copy.deepcopy(model.module.state_dict())
+    for place, (name, parameters) in enumerate(reversed(layers(model.module))):
+        fresh = _fresh(model, seed * 1000 + place).state_dict()
+        mixed = state if way == "cascading" else dict(state)
+        for parameter in parameters:
+            mixed[parameter] = fresh[parameter]
+        module = copy.deepcopy(model.module)
+        module.load_state_dict(mixed)
+        yield name, _named(model, module, f"{way} {name}", seed)
+
+
+def _fresh(model: TrainedModel, seed: int) -> nn.Module:
+    """Build the architecture anew; buffers (the transform's scale) are the trained one's."""
+    if isinstance(model.module, Fitted):
+        raise ChromvizError(
+            f"{model.card.name} is fitted in one go: it has no layers to draw anew; check a network"
+        )
+    if model.card.members:
+        raise ChromvizError(
+            f"{model.card.name} is an ensemble; check one of its members (--seeds 1)"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        spec = find_model(model.card.name.partition("@")[0])
+        module = spec.build(len(model.card.marks), model.card.n_bins)
+    buffers = {name for name, _ in module.named_buffers()}
+    kept = {name: value for name, value in model.module.state_dict().items() if name in buffers}
+    module.load_state_dict(kept, strict=False)
+    return module.eval()
+
+
+def _named(model: TrainedModel, module: nn.Module, what: str, seed: int) -> TrainedModel:
+    card = replace(
+        model.card,
+        name=f"{model.card.name} ({what})",
+        seed=seed,
+        metrics=dict.fromkeys(model.card.metrics),
+        curve=[],
+        weights_hash=weights_hash(module),
+        stamp={**model.card.stamp, "altered": what},
+    )
+    return TrainedModel(module.eval(), card)

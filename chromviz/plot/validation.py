@@ -1,0 +1,181 @@
+"""A validation for people: what follows for each method, and how far it goes beyond the signal."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from chromviz.errors import ChromvizError
+from chromviz.plot.grid import Grid, format_number, to_latex, to_markdown
+from chromviz.plot.labels import CONTROLS, method_label, model_label
+from chromviz.plot.style import (
+    GREY,
+    MARK_COLOURS,
+    WIDTH_2_COLUMNS,
+    axes_for,
+    figure_style,
+    head_figure,
+    is_simulated,
+    mark_simulated,
+    require_columns,
+)
+from chromviz.plot.tables import is_zero_filled
+from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK, ZERO_FILLED, cell_label, mark_label
+
+_ANSWERS = {
+    "predicts": "model predicts",
+    "agrees": "agrees",
+    "beyond_signal": "beyond signal",
+    "finds_causes": "finds causes",
+    "faithful": "faithful",
+    "depends_on_model": "depends on model",
+    "passes": "passes",
+}
+_WORDS = {1: "yes", 0: "no"}
+
+
+def verdict_grid(verdicts: pd.DataFrame, table: pd.DataFrame) -> Grid:
+    """Return what follows for each model and method as a table of text.
+
+    Parameters
+    ----------
+    verdicts
+        As :func:`chromviz.validate.verdict.verdicts` gives them, with a column ``simulated``.
+    table
+        The tidy table that they follow from.
+    """
+    header = ["Method", "r", "gain over signal", *_ANSWERS.values()]
+    groups: list[tuple[str, list[list[str]]]] = []
+    profile = table[(table["test"] == "profile") & (table["mark"] == PROMOTER_MARK)]
+    by = profile.set_index(["model", "method", "statistic"]).sort_index()
+    for model, part in verdicts.groupby("model", sort=False):
+        rows = []
+        for _, row in part.iterrows():
+            key = (str(model), str(row["method"]))
+            rows.append(
+                [
+                    method_label(str(row["method"])),
+                    _number(by, (*key, "pearson")),
+                    _number(by, (*key, "gain")),
+                    *(_WORDS.get(row[name], "–") for name in _ANSWERS),
+                ]
+            )
+        groups.append((model_label(str(model)), rows))
+    cells = ", ".join(cell_label(str(cell)) for cell in dict.fromkeys(table["cell"]))
+    zero = f" {ZERO_FILLED}" if is_zero_filled(table) else ""
+    return Grid(
+        title="Validation",
+        caption=(
+            f"{cells}: r of the mean weights on {mark_label(PROMOTER_MARK)} with "
+            f"{mark_label(REFERENCE_TRACK)}, its gain over the raw signal of the same genes, 95 % "
+            "intervals over genes, and what follows. A dash: not asked, or it cannot be said."
+            f"{zero}"
+        ),
+        label="validation",
+        header=header,
+        groups=groups,
+        numbers=range(1, 3),
+        simulated=is_simulated(verdicts),
+    )
+
+
+def verdict_markdown(verdicts: pd.DataFrame, table: pd.DataFrame) -> str:
+    """Write what follows as Markdown: the table, and a sentence a method."""
+    text = to_markdown(verdict_grid(verdicts, table))
+    return text + "\n" + "".join(f"- {sentence}\n" for sentence in verdicts["sentence"])
+
+
+def verdict_latex(verdicts: pd.DataFrame, table: pd.DataFrame) -> str:
+    """Write what follows as LaTeX."""
+    return to_latex(verdict_grid(verdicts, table))
+
+
+def plot_gain(table: pd.DataFrame, statistic: str = "gain", ax: Axes | None = None) -> Axes:
+    """Draw a statistic of each model and method with its interval over genes.
+
+    Parameters
+    ----------
+    table
+        Rows of the tidy table: ``model, method, statistic, estimate, ci_low, ci_high``. With a
+        column ``simulated`` that is 1 in any row, the plot says so.
+    statistic
+        ``gain`` (a line at 0) or ``pearson`` (a line at the raw signal's).
+    ax
+        Where to draw; new Axes if None.
+
+    Returns
+    -------
+    Axes
+        A row a model and method, in the table's order from the top.
+
+    Raises
+    ------
+    ChromvizError
+        If a column is missing, or the statistic is not in the table.
+    """
+    needed = ("model", "method", "statistic", "estimate", "ci_low", "ci_high")
+    require_columns(table, needed, "the figure of a validation")
+    part = table[table["statistic"] == statistic].reset_index(drop=True)
+    if part.empty:
+        raise ChromvizError(f"the figure of a validation needs rows of {statistic}; there is none")
+    with axes_for(ax, WIDTH_2_COLUMNS / 2, 0.8 + 0.15 * len(part)) as axes:
+        for place, (_, row) in enumerate(part.iterrows()):
+            control = row["method"] in CONTROLS
+            colour = "#333333" if control else MARK_COLOURS[REFERENCE_TRACK]
+            if pd.notna(row["ci_low"]):
+                axes.plot([row["ci_low"], row["ci_high"]], [place, place], color=colour, lw=1)
+            if pd.notna(row["estimate"]):
+                axes.plot(row["estimate"], place, "o", color=colour, markersize=3)
+        raw = part.loc[part["method"] == "raw_signal", "estimate"]
+        line = 0.0 if statistic == "gain" else (raw.iloc[0] if len(raw) else np.nan)
+        if np.isfinite(line):
+            axes.axvline(line, color=GREY, linewidth=0.7, linestyle="--", zorder=0)
+        axes.set_yticks(range(len(part)), [_label(row) for _, row in part.iterrows()])
+        axes.set_ylim(len(part) - 0.5, -0.5)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x", color=GREY, alpha=0.2, linewidth=0.5)
+        what = {"gain": "Gain in r over the raw signal", "pearson": "Pearson's r"}
+        axes.set_xlabel(what.get(statistic, statistic))
+        if is_simulated(table):
+            mark_simulated(axes)
+    return axes
+
+
+def draw_validation(table: pd.DataFrame) -> Figure:
+    """Draw r and the gain over the raw signal side by side; parameters as for :func:`plot_gain`."""
+    rows = int((table["statistic"] == "gain").sum())
+    bare = table.drop(columns="simulated")
+    with figure_style():
+        fig = Figure(figsize=(WIDTH_2_COLUMNS, 1.1 + 0.14 * rows), layout="constrained")
+        left, right = fig.subplots(1, 2, sharey=True)
+        plot_gain(bare, "pearson", left)
+        plot_gain(bare, "gain", right)
+        right.tick_params(labelleft=False)
+        cell = cell_label(str(table["cell"].iloc[0]))
+        titles = [
+            f"{cell}: mean weights on {mark_label(PROMOTER_MARK)} against "
+            f"{mark_label(REFERENCE_TRACK)}; dashed: the raw signal"
+        ]
+        head_figure(fig, titles, simulated=is_simulated(table))
+        return fig
+
+
+def _label(row: pd.Series) -> str:
+    method = method_label(str(row["method"]))
+    if not row["model"]:
+        return f"control: {method}"
+    return f"{method}, {model_label(str(row['model']))}"
+
+
+def _number(by: pd.DataFrame, key: tuple[str, str, str]) -> str:
+    if key not in by.index:
+        return "–"
+    found = by.loc[[key]].iloc[0]
+    if pd.isna(found["estimate"]):
+        return "undefined"
+    text = format_number(found["estimate"], 3)
+    if pd.isna(found["ci_low"]):
+        return text
+    return f"{text} [{format_number(found['ci_low'], 3)}, {format_number(found['ci_high'], 3)}]"

@@ -1,0 +1,362 @@
+"""Are explanations to be believed? All tests of one cell type, as one tidy table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from chromviz import provenance
+from chromviz.data.labels import permute_labels
+from chromviz.data.store import open_cell
+from chromviz.errors import ChromvizError, UnknownNameError
+from chromviz.extract.sanity import untrained
+from chromviz.models import slug
+from chromviz.models.checkpoint import TrainedModel
+from chromviz.models.fitted import Fitted
+from chromviz.models.inference import find_device
+from chromviz.models.training import takes_steps
+from chromviz.plot.validation import draw_validation, verdict_latex, verdict_markdown
+from chromviz.progress import SILENT, Reporter
+from chromviz.recipes import checks
+from chromviz.recipes.attributions import explained, plan
+from chromviz.recipes.choice import Choice, choose_models
+from chromviz.recipes.figures import write_figure
+from chromviz.recipes.folder import ResultFolder
+from chromviz.recipes.trained import Job, train_missing, trained
+from chromviz.schema import dataset_hash, gene_counts
+from chromviz.validate.agreement import reference_genes
+from chromviz.validate.tidy import COLUMNS, adjust
+from chromviz.validate.verdict import verdicts
+from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK, cell_label
+
+#: The models of the paper's Table 3.
+MODELS = ("lstm-alpha", "lstm-alpha-beta", "deepchrome")
+
+#: Methods by default, each on the models that it can serve.
+METHODS = (
+    *("alpha", "alpha_beta", "saliency", "saliency_absolute", "input_x_gradient"),
+    *("integrated_gradients", "occlusion", "coefficients", "importances"),
+)
+
+#: The tests, by the names that commands give them. ``truth`` takes planted truth.
+TESTS = ("agreement", "truth", "faithfulness", "sanity", "stability", "consensus")
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a validation found.
+
+    Parameters
+    ----------
+    folder
+        The result folder.
+    dataset
+        The cell type.
+    table
+        The tidy table, see :data:`chromviz.validate.tidy.COLUMNS`.
+    verdicts
+        What follows, see :func:`chromviz.validate.verdict.verdicts`.
+    made, kept
+        Steps done now, and steps found done.
+    """
+
+    folder: Path
+    dataset: xr.Dataset
+    table: pd.DataFrame
+    verdicts: pd.DataFrame
+    made: list[str]
+    kept: list[str]
+
+
+def validate(
+    cell: str,
+    *,
+    data: Path | None = None,
+    out: Path | None = None,
+    models: Sequence[str] = MODELS,
+    method_names: Sequence[str] | None = None,
+    tests: Sequence[str] = TESTS,
+    seed: int = 0,
+    seeds: int = 2,
+    n_genes: int = 200,
+    n_bootstrap: int = 2000,
+    n_null: int = 2000,
+    device: str = "cpu",
+    reporter: Reporter = SILENT,
+) -> Validation:
+    """Train models on a cell type, explain them, and test the explanations.
+
+    Beside each network stand two that must fail: the same before training, and the same trained
+    on permuted labels.
+
+    Parameters
+    ----------
+    cell, data, models, method_names, device, reporter
+        As for :func:`chromviz.recipes.compare.compare`.
+    out
+        The result folder; ``results/{cell}/validation`` if not given.
+    tests
+        Any of :data:`TESTS`.
+    seed
+        Seed of training, of methods that draw, of resamples and of nulls.
+    seeds
+        Trainings, from `seed` on, between which ``stability`` compares explanations.
+    n_genes
+        At most so many test genes, evenly taken, in the tests that run the model over and over.
+    n_bootstrap, n_null
+        Resamples of genes, and draws of each null.
+
+    Returns
+    -------
+    Validation
+        The folder holds ``validation.csv``, ``verdicts.{csv,md,tex}``, ``gain`` as a figure
+        (PDF, PNG, CSV), ``attributions/`` and ``manifest.json``.
+
+    Raises
+    ------
+    ChromvizError
+        If a name is unknown, the dataset lacks the reference track, or the folder cannot be
+        written to; before anything is trained.
+    """
+    wanted = _tests(tests)
+    if seeds < 1 or n_genes < 1:
+        raise ChromvizError("a validation takes at least one seed and one gene")
+    find_device(device)
+    dataset = open_cell(data, cell)
+    chosen = choose_models(models, dataset)
+    if not chosen:
+        raise ChromvizError("no model to validate; name one with --models")
+    planned = plan(chosen, method_names, lambda method, one: method in METHODS)
+    _check(dataset)
+    if "truth" not in dataset:
+        wanted = [name for name in wanted if name != "truth"]
+    label = str(dataset.attrs["cell"])
+    folder = ResultFolder(out or Path("results") / label / "validation", f"validate {label}")
+    folder["seed"], folder["seeds"], folder["tests"] = seed, seeds, wanted
+    folder["simulated"] = int(dataset.attrs["simulated"])
+    data_hash = dataset_hash(dataset)
+    folder["dataset"] = {"cell": label, "sha256": data_hash, "genes": gene_counts(dataset)}
+    asked = seeds if "stability" in wanted else 1
+    fitted, others = _models(chosen, dataset, seed, asked, device, reporter)
+    everyone = {**fitted, **_controls(fitted, dataset, seed, device, reporter)}
+    folder["models"] = {
+        name: {**asdict(model.card), "curve": None} for name, model in everyone.items()
+    }
+    found: Found = {}
+    for method, name in planned:
+        for model in _explained_by(name, everyone):
+            owner = model.card.name if model else ""
+            found[method, owner] = explained(
+                folder, method, model, dataset, data_hash, seed, device, reporter
+            )
+    bench = checks.Bench(
+        dataset, device, seed, n_bootstrap, n_null, _sample(dataset, n_genes), reporter
+    )
+    table = _run_tests(folder, bench, wanted, found, fitted, others, everyone, data_hash)
+    found_verdicts = verdicts(table)
+    _write(folder, table, found_verdicts)
+    folder.finish()
+    return Validation(folder.path, dataset, table, found_verdicts, folder.made, folder.kept)
+
+
+#: Attributions by method and model.
+Found = dict[tuple[str, str], xr.Dataset]
+
+
+def _check(dataset: xr.Dataset) -> None:
+    """Refuse a dataset in which nothing can be held against the track."""
+    reference_genes(dataset, REFERENCE_TRACK)
+    if PROMOTER_MARK not in dataset["mark"].values:
+        raise ChromvizError(
+            f"{cell_label(str(dataset.attrs['cell']))} has no signal of {PROMOTER_MARK}, whose "
+            f"weights are held against {REFERENCE_TRACK}; prepare it with --signal "
+            f"{PROMOTER_MARK}=FILE"
+        )
+
+
+def _explained_by(name: str, everyone: dict[str, TrainedModel]) -> list[TrainedModel | None]:
+    """Return the models that a method explains: the one of a name and those made from it."""
+    if not name:
+        return [None]
+    return [model for model in everyone.values() if model.card.name.partition(" (")[0] == name]
+
+
+def _run_tests(
+    folder: ResultFolder,
+    bench: checks.Bench,
+    wanted: Sequence[str],
+    found: Found,
+    fitted: dict[str, TrainedModel],
+    others: dict[str, list[TrainedModel]],
+    everyone: dict[str, TrainedModel],
+    data_hash: str,
+) -> pd.DataFrame:
+    """Do the tests that are not done already, and return the tidy table of all."""
+    parts = [checks.prediction(bench, everyone)]
+    hashes = {
+        f"{method} {name}": everyone[name].card.weights_hash if name else ""
+        for method, name in found
+    }
+    settings = [data_hash, bench.seed, bench.n_bootstrap, bench.n_null, bench.genes.tolist()]
+    settings.append(bench.device.split(":")[0])
+
+    def step(test: str, make: Callable[[], pd.DataFrame], *of: Any) -> None:
+        file = f"parts/{slug(test)}.csv"
+
+        def write() -> None:
+            text = make().to_csv(index=False, lineterminator="\n")
+            provenance.write_text(folder.path / file, text)
+
+        folder.once(test, [hashes, settings, *of], [file], write)
+        parts.append(_read(folder.path / file))
+
+    every = list(found.values())
+    plain = {method: found[method, ""] for method, owner in found if not owner}
+    own = {
+        name: {method: found[method, name] for method, owner in found if owner == name}
+        for name in fitted
+    }
+    if "agreement" in wanted:
+        step("agreement", partial(checks.agreement, bench, every))
+    if "truth" in wanted:
+        step("truth", partial(checks.truth, bench, every))
+    for name, model in fitted.items():
+        mine = own[name]
+        if "faithfulness" in wanted:
+            step(f"faithfulness {name}", partial(checks.faithfulness, bench, model, mine, plain))
+        if "sanity" in wanted and not isinstance(model.module, Fitted):
+            step(f"sanity {name}", partial(checks.sanity, bench, model, mine))
+        if "stability" in wanted:
+            hashed = [other.card.weights_hash for other in others[name]]
+            step(
+                f"stability {name}",
+                partial(checks.stability, bench, model, others[name], mine),
+                hashed,
+            )
+    if "consensus" in wanted:
+        step("consensus", partial(checks.agreement_of_methods, bench, own, plain))
+    return adjust(pd.concat([part for part in parts if len(part)], ignore_index=True))
+
+
+def _tests(names: Sequence[str]) -> list[str]:
+    wanted = [name.strip().lower() for name in names]
+    for name in wanted:
+        if name not in TESTS:
+            raise UnknownNameError("test", name, TESTS)
+    if not wanted:
+        raise ChromvizError(f"no test to do; name some of {', '.join(TESTS)} with --tests")
+    return list(dict.fromkeys(wanted))
+
+
+def _models(
+    chosen: Sequence[Choice],
+    dataset: xr.Dataset,
+    seed: int,
+    seeds: int,
+    device: str,
+    reporter: Reporter,
+) -> tuple[dict[str, TrainedModel], dict[str, list[TrainedModel]]]:
+    """Return the models by name, and those of other seeds; trained where from no file."""
+    networks = [one.name for one in chosen if takes_steps(one.spec, dataset)]
+    jobs = [
+        Job(one.name, dataset, number)
+        for one in chosen
+        if one.model is None
+        for number in range(seed, seed + (seeds if one.name in networks else 1))
+    ]
+    shuffled = permute_labels(dataset, seed)
+    jobs += [Job(one.name, shuffled, seed) for one in chosen if one.name in networks]
+    train_missing(jobs, device=device, reporter=reporter)
+    fitted: dict[str, TrainedModel] = {}
+    others: dict[str, list[TrainedModel]] = {}
+    for one in chosen:
+        if one.note:
+            reporter.say(one.note)
+        if one.model is not None:
+            fitted[one.name], others[one.name] = one.model, []
+            continue
+        found = [
+            trained(job.name, dataset, seed=job.seed, device=device, reporter=reporter)[0]
+            for job in jobs
+            if job.name == one.name and job.dataset is dataset
+        ]
+        fitted[one.name], others[one.name] = found[0], found[1:]
+    return fitted, others
+
+
+def _controls(
+    fitted: dict[str, TrainedModel],
+    dataset: xr.Dataset,
+    seed: int,
+    device: str,
+    reporter: Reporter,
+) -> dict[str, TrainedModel]:
+    """Return, for each network, the two that must fail: untrained, and of permuted labels."""
+    shuffled = permute_labels(dataset, seed)
+    found = {}
+    for model in fitted.values():
+        if isinstance(model.module, Fitted) or model.card.members:
+            continue
+        fresh = untrained(model, seed)
+        found[fresh.card.name] = fresh
+        name = model.card.name.partition("@")[0]
+        other, _ = trained(name, shuffled, seed=seed, device=device, reporter=reporter)
+        renamed = f"{model.card.name} (permuted labels)"
+        found[renamed] = TrainedModel(other.module, replace(other.card, name=renamed))
+    return found
+
+
+def _sample(dataset: xr.Dataset, n_genes: int) -> np.ndarray:
+    """Return at most so many test genes, evenly taken."""
+    test = np.flatnonzero(dataset["split"].values == "test")
+    if not len(test):
+        raise ChromvizError(
+            f"{cell_label(str(dataset.attrs['cell']))} has no test gene to explain; prepare it "
+            "with more genes"
+        )
+    return np.asarray(test[np.unique(np.linspace(0, len(test) - 1, n_genes).round().astype(int))])
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """Read a part of the tidy table as it was written: empty text is text."""
+    table = pd.read_csv(path, keep_default_na=False, na_values={"estimate": [""]}, dtype=str)
+    numbers = ("estimate", "ci_low", "ci_high", "chrom_low", "chrom_high", "p", "q")
+    for name in numbers:
+        table[name] = pd.to_numeric(table[name], errors="coerce")
+    table["n"] = pd.to_numeric(table["n"], errors="coerce").astype("Int64")
+    table["simulated"] = table["simulated"].astype(int)
+    return table[list(COLUMNS)]
+
+
+def _write(folder: ResultFolder, table: pd.DataFrame, found: pd.DataFrame) -> None:
+    """Write the tidy table, what follows from it, and the figure."""
+    simulated = int(table["simulated"].max())
+    shown = found.assign(simulated=simulated)
+    texts = {
+        "validation.csv": table.to_csv(index=False, lineterminator="\n"),
+        "verdicts.csv": shown.to_csv(index=False, lineterminator="\n"),
+        "verdicts.md": verdict_markdown(shown, table),
+        "verdicts.tex": verdict_latex(shown, table),
+    }
+
+    def make() -> None:
+        for file, text in texts.items():
+            provenance.write_text(folder.path / file, text)
+
+    folder.once("tables", texts, list(texts), make)
+    profile = table[(table["test"] == "profile") & (table["mark"] == PROMOTER_MARK)]
+    if len(profile):
+        write_figure(
+            folder,
+            "gain",
+            "Agreement, and gain over the raw signal",
+            profile[profile["statistic"].isin(("pearson", "gain"))].reset_index(drop=True),
+            draw_validation,
+        )

@@ -1,0 +1,95 @@
+"""What agreement there would be by chance, keeping what must be kept.
+
+Each null breaks one link and leaves the rest as it is; each is over a group of exchanges, so that
+its p-values are exact. All exchanges are looked up in a table that is made once, so that a draw
+costs a look-up a gene.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chromviz.validate.resample import standardise
+
+
+def shifted_profile(weight: np.ndarray, coverage: np.ndarray) -> np.ndarray:
+    """Return r of two profiles under every circular shift but none, (bin - 1,).
+
+    It keeps each profile's shape and breaks their places: what is left is the agreement of two
+    humps that lie anywhere.
+    """
+    return _by_shift(weight[None], coverage[None])[0, 1:]
+
+
+def shifted_genes(
+    weight: np.ndarray, coverage: np.ndarray, n: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return the mean r over genes where each gene's weights are shifted at random, (draw,).
+
+    Parameters
+    ----------
+    weight, coverage
+        (gene, bin), none of them flat.
+    n, rng
+        Draws.
+    """
+    table = _by_shift(weight, coverage)
+    drawn = rng.integers(table.shape[1], size=(n, len(table)))
+    return np.asarray(table[np.arange(len(table)), drawn].mean(axis=1))
+
+
+def swapped_genes(
+    weight: np.ndarray, coverage: np.ndarray, n: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return the mean r over genes where genes exchange their coverage profiles, (draw,).
+
+    It keeps every profile and so the average gene; it breaks which gene has which. Agreement
+    that a swap does not lower is that of any gene with any other.
+    """
+    x, y = standardise(weight), standardise(coverage)
+    table = x @ y.T
+    rows = np.arange(len(table))
+    return np.asarray([table[rows, rng.permutation(len(table))].mean() for _ in range(n)])
+
+
+def permuted_within_bins(
+    weight: np.ndarray, coverage: np.ndarray, n: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return :func:`within_bins` where each bin's weights change genes, bin by bin, (draw,).
+
+    It keeps each bin's weights and so their mean profile; it breaks which gene has them. Within a
+    bin the genes, in a random order, move up by a random number of places.
+    """
+    order = rng.permutation(len(weight))
+    x = _free_of_bin_means(weight)[order]
+    y = _free_of_bin_means(coverage)[order]
+    size = np.sqrt((x * x).sum() * (y * y).sum())
+    # Products under every move of a bin at once: a circular correlation over genes.
+    table = np.fft.irfft(np.fft.rfft(x, axis=0).conj() * np.fft.rfft(y, axis=0), n=len(x), axis=0)
+    moves = rng.integers(len(x), size=(n, x.shape[1]))
+    total = table[moves, np.arange(x.shape[1])].sum(axis=1)
+    return np.asarray(total / size) if size > 0 else np.full(n, np.nan)
+
+
+def within_bins(weight: np.ndarray, coverage: np.ndarray) -> float:
+    """Return whether genes with more weight in a bin have more coverage there: r within bins.
+
+    Pearson's r over all pairs (gene, bin), both freed of their bins' means; NaN if either then
+    does not vary.
+    """
+    x, y = _free_of_bin_means(weight), _free_of_bin_means(coverage)
+    size = np.sqrt((x * x).sum() * (y * y).sum())
+    return float((x * y).sum() / size) if size > 0 else np.nan
+
+
+def _free_of_bin_means(values: np.ndarray) -> np.ndarray:
+    values = np.asarray(values, dtype=np.float64)
+    flat = np.ptp(values, axis=0) == 0
+    return np.where(flat, 0.0, values - values.mean(axis=0))
+
+
+def _by_shift(weight: np.ndarray, coverage: np.ndarray) -> np.ndarray:
+    """Return r of each gene's weights, moved by each number of bins, with its coverage."""
+    x, y = standardise(weight), standardise(coverage)
+    spectrum = np.fft.rfft(x, axis=1).conj() * np.fft.rfft(y, axis=1)
+    return np.asarray(np.fft.irfft(spectrum, n=x.shape[1], axis=1))

@@ -1,0 +1,116 @@
+"""Drawing genes and chromosomes, and correlations of many draws at once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: Below so many chromosomes an interval over them says nothing.
+FEWEST_CHROMOSOMES = 5
+
+#: A control explains all of a profile where what is left is below this share of its variance.
+_NOTHING_LEFT = 1e-9
+
+
+def draw_genes(n_genes: int, rows: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """Return how often each gene is drawn, float32 (draw, gene): `rows` with replacement."""
+    rng = np.random.default_rng([seed, 1])
+    counts = np.zeros((n, n_genes), np.float32)
+    if len(rows):
+        counts[:, rows] = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=n)
+    return counts
+
+
+def draw_chromosomes(chrom: np.ndarray, rows: np.ndarray, n: int, seed: int) -> np.ndarray | None:
+    """Return how often each gene is drawn where whole chromosomes are, float32 (draw, gene).
+
+    Genes of one chromosome are drawn together: neighbours share domains, and are no independent
+    evidence. None where `rows` lie on fewer than :data:`FEWEST_CHROMOSOMES`.
+    """
+    names, place = np.unique(chrom[rows].astype(str), return_inverse=True)
+    if len(names) < FEWEST_CHROMOSOMES:
+        return None
+    rng = np.random.default_rng([seed, 2])
+    drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n)
+    counts = np.zeros((n, len(chrom)), np.float32)
+    counts[:, rows] = drawn[:, place]
+    return counts
+
+
+def means(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the mean profile under each draw.
+
+    Parameters
+    ----------
+    values
+        (gene, bin).
+    counts
+        (draw, gene); a draw without any gene is NaN.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found: np.ndarray = (counts @ values) / counts.sum(axis=1, keepdims=True)
+    return found
+
+
+def standardise(values: np.ndarray) -> np.ndarray:
+    """Return rows with mean 0 and length 1, float64; NaN where a row does not vary."""
+    values = np.asarray(values, dtype=np.float64)
+    # The mean of equal numbers can miss them by a rounding error, and leave a false variation.
+    flat = np.ptp(values, axis=-1, keepdims=True) == 0
+    centred = values - values.mean(axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scaled = centred / np.sqrt((centred * centred).sum(-1, keepdims=True))
+    return np.where(flat, np.nan, scaled)
+
+
+def correlate(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return Pearson's r of each row of `x` with the same row of `y`; NaN if one does not vary."""
+    return np.asarray(np.clip((standardise(x) * standardise(y)).sum(-1), -1, 1))
+
+
+def ranks(values: np.ndarray) -> np.ndarray:
+    """Return the rank of each value in its row, from 0; equal values share their mean rank."""
+    order = np.argsort(values, axis=-1, kind="stable")
+    ordered = np.take_along_axis(values, order, -1)
+    n = values.shape[-1]
+    place = np.broadcast_to(np.arange(n), values.shape)
+    starts = np.ones(values.shape, bool)
+    starts[..., 1:] = ordered[..., 1:] != ordered[..., :-1]
+    first = np.maximum.accumulate(np.where(starts, place, 0), axis=-1)
+    ends = np.ones(values.shape, bool)
+    ends[..., :-1] = starts[..., 1:]
+    last = np.minimum.accumulate(np.where(ends, place, n)[..., ::-1], axis=-1)[..., ::-1]
+    found = np.empty(values.shape)
+    np.put_along_axis(found, order, (first + last) / 2, -1)
+    return np.where(np.isnan(values), np.nan, found)
+
+
+def partial(x: np.ndarray, y: np.ndarray, *controls: np.ndarray) -> np.ndarray:
+    """Return the correlation of each row of `x` with that of `y`, given rows of controls.
+
+    Both are freed of what a straight line through the controls explains. Where nothing is left of
+    `x`, a copy of a control, it is 0: it says nothing that the control does not.
+
+    Parameters
+    ----------
+    x, y, *controls
+        (draw, bin), or (bin,) where it is the same in every draw.
+    """
+    x, y = standardise(np.atleast_2d(x)), standardise(np.atleast_2d(y))
+    basis: list[np.ndarray] = []
+    for control in controls:
+        free = standardise(np.atleast_2d(control))
+        for other in basis:
+            free = free - (free * other).sum(-1, keepdims=True) * other
+        left = (free * free).sum(-1, keepdims=True)
+        # A control that varies not, or not by itself, controls nothing more.
+        useful = left > _NOTHING_LEFT
+        with np.errstate(invalid="ignore", divide="ignore"):
+            basis.append(np.where(useful, free / np.sqrt(left), 0.0))
+    for other in basis:
+        x = x - (x * other).sum(-1, keepdims=True) * other
+        y = y - (y * other).sum(-1, keepdims=True) * other
+    left_x, left_y = (x * x).sum(-1), (y * y).sum(-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = np.clip((x * y).sum(-1) / np.sqrt(left_x * left_y), -1, 1)
+    r = np.where((left_x <= _NOTHING_LEFT) | (left_y <= _NOTHING_LEFT), 0.0, r)
+    return np.where(np.isnan(left_x) | np.isnan(left_y), np.nan, r)

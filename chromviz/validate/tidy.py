@@ -1,0 +1,88 @@
+"""The one tidy table of a validation: a row a cell type, model, method, mark and statistic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import false_discovery_control
+
+#: Columns of ``validation.csv``. ``chrom_low`` and ``chrom_high`` are an interval over chromosomes,
+#: ``null`` is what `p` was computed against, ``better`` the direction in which better lies.
+COLUMNS = (
+    *("cell", "model", "method", "mark", "test", "statistic", "estimate", "ci_low", "ci_high"),
+    *("chrom_low", "chrom_high", "null", "p", "q", "n", "better", "note", "simulated", "missing"),
+)
+_TEXT = ("cell", "model", "method", "mark", "test", "statistic", "null", "better", "note")
+_NUMBERS = ("estimate", "ci_low", "ci_high", "chrom_low", "chrom_high", "p", "q")
+
+
+def tidy(rows: Iterable[Mapping[str, Any]], **common: Any) -> pd.DataFrame:
+    """Return rows as the tidy table; what a row lacks is empty, or NaN.
+
+    Parameters
+    ----------
+    rows
+        Each with some of :data:`COLUMNS`.
+    **common
+        Columns that are the same in every row.
+
+    Raises
+    ------
+    KeyError
+        If a row has another column.
+    """
+    records = [{**dict.fromkeys(_TEXT, ""), **common, **row} for row in rows]
+    unknown = {name for record in records for name in record} - set(COLUMNS)
+    if unknown:
+        raise KeyError(f"no column of a validation: {', '.join(sorted(unknown))}")
+    table = pd.DataFrame(records, columns=list(COLUMNS))
+    for name in _NUMBERS:
+        table[name] = pd.to_numeric(table[name]).astype(float)
+    return table.astype({"n": "Int64"})
+
+
+def adjust(table: pd.DataFrame) -> pd.DataFrame:
+    """Fill ``q``: p adjusted by Benjamini and Hochberg over marks, methods, models and cells.
+
+    Each statistic against each null is a family of its own: another statistic asks another
+    question. Rows without p have no q and do not count.
+    """
+    table = table.copy()
+    for _, part in table.groupby(["test", "statistic", "null"], sort=False):
+        known = part.index[part["p"].notna()]
+        if len(known):
+            table.loc[known, "q"] = false_discovery_control(table.loc[known, "p"].to_numpy())
+    return table
+
+
+def interval(draws: np.ndarray) -> tuple[float, float]:
+    """Return the 2.5th and 97.5th percentile of the draws that are defined; NaN if none is."""
+    draws = draws[~np.isnan(draws)]
+    if not len(draws):
+        return np.nan, np.nan
+    low, high = np.percentile(draws, (2.5, 97.5))
+    return float(low), float(high)
+
+
+def p_above(observed: float, null: np.ndarray) -> float:
+    """Return the share of null draws at least as high as what was observed, itself among them.
+
+    So p is never 0 (Phipson and Smyth 2010). NaN where the observed value, or every draw, is.
+    """
+    null = null[~np.isnan(null)]
+    if np.isnan(observed) or not len(null):
+        return np.nan
+    # A rounding error is no difference.
+    return float((1 + (null >= observed - 1e-12).sum()) / (1 + len(null)))
+
+
+def p_of_zero(draws: np.ndarray) -> float:
+    """Return the two-sided p of 0 under a bootstrap distribution."""
+    draws = draws[~np.isnan(draws)]
+    if not len(draws):
+        return np.nan
+    below, above = (draws <= 0).sum(), (draws >= 0).sum()
+    return float(min(1.0, 2 * (1 + min(below, above)) / (1 + len(draws))))

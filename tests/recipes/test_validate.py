@@ -1,0 +1,132 @@
+"""The whole validation on small data, and on data whose cause is known."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from chromviz.data.labels import permute_labels
+from chromviz.data.simulate import simulate
+from chromviz.errors import ChromvizError
+from chromviz.recipes.trained import cache_folder
+from chromviz.recipes.validate import validate
+from chromviz.schema import save_dataset
+from chromviz.validate.tidy import COLUMNS
+from chromviz.vocabulary import Window
+from tests.conftest import make_dataset
+
+QUICK = {"n_bootstrap": 50, "n_null": 50, "n_genes": 8, "seeds": 2}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("data")
+    save_dataset(make_dataset(240, window=Window(1000, 100)), place / "E123.nc")
+    return place
+
+
+@pytest.fixture
+def found(folder, tmp_path):
+    return validate(
+        "K562", data=folder, out=tmp_path / "out", models=["lstm-alpha-beta", "svm"],
+        method_names=["alpha", "saliency", "occlusion"], **QUICK,
+    )  # fmt: skip
+
+
+def test_everything_is_in_one_table(folder, found, tmp_path):
+    table = found.table
+    assert tuple(table.columns) == COLUMNS
+    models = {"lstm-alpha-beta", "svm"}
+    controls = {"lstm-alpha-beta (untrained)", "lstm-alpha-beta (permuted labels)"}
+    assert set(table["model"]) == models | controls | {""}
+    tests = set(table["test"])
+    assert {"prediction", "profile", "gene", "faithfulness, bins", "faithfulness, marks"} <= tests
+    assert {"faithfulness, captum", "attention, uniform", "sanity, cascading"} <= tests
+    assert {"sanity, independent", "stability, noise", "stability, seeds", "consensus"} <= tests
+    assert "planted truth" not in tests
+    assert (table.loc[table["p"].notna(), "q"] >= table.loc[table["p"].notna(), "p"]).all()
+    written = pd.read_csv(tmp_path / "out" / "validation.csv", keep_default_na=False)
+    assert len(written) == len(table)
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"verdicts.md", "verdicts.tex", "verdicts.csv", "gain.pdf"} <= names
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert set(manifest["models"]) == models | controls
+    again = validate(
+        "K562", data=folder, out=tmp_path / "out", models=["lstm-alpha-beta", "svm"],
+        method_names=["alpha", "saliency", "occlusion"], **QUICK,
+    )  # fmt: skip
+    assert again.made == []
+    pd.testing.assert_frame_equal(again.table, table)
+
+
+def test_labels_are_exchanged_where_they_are_learnt(folder):
+    dataset = make_dataset(240)
+    other = permute_labels(dataset, 3)
+    split = dataset["split"].values
+    for part in ("train", "valid"):
+        mine, theirs = (one["label"].values[split == part] for one in (dataset, other))
+        assert (mine != theirs).any()
+        assert mine.sum() == theirs.sum()
+    rest = ~np.isin(split, ("train", "valid"))
+    np.testing.assert_array_equal(dataset["label"].values[rest], other["label"].values[rest])
+    np.testing.assert_array_equal(other["label"], permute_labels(dataset, 3)["label"])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"tests": ["agrement"]}, "unknown test 'agrement'; did you mean agreement"),
+        ({"tests": []}, "no test to do"),
+        ({"models": ["lsmt"]}, "unknown model 'lsmt'"),
+        ({"models": []}, "no model to validate"),
+        ({"method_names": ["beta"]}, "gives no weights over bins"),
+        ({"method_names": ["alpha"], "models": ["svm"]}, "needs attention, and svm has none"),
+        ({"seeds": 0}, "at least one seed and one gene"),
+        ({"device": "cuda:9"}, "not available here"),
+    ],
+)
+def test_wrong_input_is_one_line_before_any_training(folder, tmp_path, options, words):
+    with pytest.raises(ChromvizError, match=words) as error:
+        validate("K562", data=folder, out=tmp_path / "out", **options)
+    assert "\n" not in str(error.value)
+    assert not cache_folder().exists() or not list(cache_folder().iterdir())
+
+
+def test_data_without_the_track_is_refused(tmp_path):
+    save_dataset(make_dataset(coverage=False), tmp_path / "E123.nc")
+    with pytest.raises(ChromvizError, match="has no coverage of H3K27ac"):
+        validate("K562", data=tmp_path, out=tmp_path / "out")
+
+
+def test_the_verdicts_are_right_where_the_cause_is_known(tmp_path):
+    """One mark decides, the others carry signal without cause: a model that learnt it passes."""
+    dataset = simulate("E123", n_genes=900)
+    rng = np.random.default_rng(0)
+    signal = rng.gamma(1.0, 1.0, dataset["signal"].shape).astype(np.float32)
+    on = dataset["label"].values == 1
+    truth = np.zeros(signal.shape, dataset["truth"].dtype)
+    decoy = np.zeros(signal.shape, dataset["decoy"].dtype)
+    truth[on, 3, 48:52] = 1
+    signal[on, 3, 48:52] += 3
+    decoy[:, 2, 20:30] = 1
+    signal[:, 2, 20:30] += 6  # more signal than the cause has, and in every gene
+    known = dataset.assign(
+        signal=(dataset["signal"].dims, signal),
+        truth=(dataset["truth"].dims, truth),
+        decoy=(dataset["decoy"].dims, decoy),
+        reason=("gene", np.where(dataset["reason"].values != "", "left out", "").astype(object)),
+    )
+    save_dataset(known, tmp_path / "data" / "E123.nc")
+    found = validate(
+        "K562", data=tmp_path / "data", out=tmp_path / "out", models=["lstm-alpha-beta"],
+        method_names=["integrated_gradients"], tests=["truth", "faithfulness", "sanity"],
+        n_bootstrap=200, n_null=50, n_genes=60, seeds=1,
+    )  # fmt: skip
+    verdict = found.verdicts.set_index("model")
+    learnt = verdict.loc["lstm-alpha-beta"]
+    assert learnt["predicts"] == learnt["finds_causes"] == learnt["faithful"] == 1
+    assert learnt["passes"] == 1
+    for name in ("untrained", "permuted labels"):
+        assert verdict.loc[f"lstm-alpha-beta ({name})", "passes"] == 0, name
+    assert "" not in verdict.index, "the raw signal has no verdict: it cannot beat itself"
