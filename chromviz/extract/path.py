@@ -42,8 +42,8 @@ def integrated_gradients(job: Job) -> Found:
     miss their difference in logit by more than their share of ``tolerance`` times the gene's whole
     difference (times 1, where that is smaller) are halved, at most ``halvings`` times. What a piece
     misses then, of 1/500,000 of the line by default, is shared out as the gradient in it says: the
-    largest share of a difference that this was is noted (``most_shared_out``). The gradients are
-    captum's; its IntegratedGradients, whose points are the same for all genes, comes
+    largest share of a difference that this was is noted (``most_shared_out``). Without halvings it
+    is the plain rule. The gradients are captum's; its IntegratedGradients, whose points are the same for all genes, comes
     to the same weights where the logit is smooth.
     """
     n_pieces, points = positive(job, "pieces"), positive(job, "points")
@@ -65,9 +65,10 @@ def integrated_gradients(job: Job) -> Found:
             np.add.at(used, rows[pieces.row], points)
             wrong = np.abs(error) > allowed[pieces.row] / (2 * n_pieces)
             if depth == halvings:
-                known = pieces.logit_end - pieces.logit_start
-                totals = _shared_out(totals, known, wrong)
-                left[rows] = _by_gene(np.abs(known) * wrong, pieces.row, len(rows))
+                if halvings:
+                    known = pieces.logit_end - pieces.logit_start
+                    totals = _shared_out(totals, known, wrong)
+                    left[rows] = _by_gene(np.abs(known) * wrong, pieces.row, len(rows))
                 wrong[:] = False
             np.add.at(weight, rows[pieces.row[~wrong]], totals[~wrong])
             if not wrong.any():

@@ -224,10 +224,10 @@ def test_a_joint_attention_sees_every_mark_and_one_a_mark_only_its_own():
     assert not torch.allclose(before[:, 1], after[:, 1])
 
 
-@pytest.mark.parametrize("name", ["lstm", "lstm-attn"])
-def test_the_joint_lstms_start_with_forget_gates_open(name):
+@pytest.mark.parametrize(("name", "more"), [("lstm", 2.0), ("lstm-attn", 1.0)])
+def test_the_joint_lstms_start_with_forget_gates_open(name, more):
     bias = find_model(name).build(5, 100).lstm.bias_ih.detach().view(2, 4, 32)
-    torch.testing.assert_close(bias[:, 1], torch.ones(2, 32), atol=0.1, rtol=0)
+    torch.testing.assert_close(bias[:, 1], torch.full((2, 32), more), atol=0.1, rtol=0)
     assert bias[:, [0, 2, 3]].abs().max() <= 0.1
 
 

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from chromviz.data.labels import permute_labels
-from chromviz.data.simulate import simulate
 from chromviz.errors import ChromvizError
 from chromviz.recipes.trained import cache_folder
 from chromviz.recipes.validate import validate
@@ -101,22 +100,17 @@ def test_data_without_the_track_is_refused(tmp_path):
 
 def test_the_verdicts_are_right_where_the_cause_is_known(tmp_path):
     """One mark decides, the others carry signal without cause: a model that learnt it passes."""
-    dataset = simulate("E123", n_genes=900)
-    rng = np.random.default_rng(0)
-    signal = rng.gamma(1.0, 1.0, dataset["signal"].shape).astype(np.float32)
+    dataset = make_dataset(360, window=Window(1000, 100))
+    signal = dataset["signal"].values.copy()
     on = dataset["label"].values == 1
-    truth = np.zeros(signal.shape, dataset["truth"].dtype)
-    decoy = np.zeros(signal.shape, dataset["decoy"].dtype)
-    truth[on, 3, 48:52] = 1
-    signal[on, 3, 48:52] += 3
-    decoy[:, 2, 20:30] = 1
-    signal[:, 2, 20:30] += 6  # more signal than the cause has, and in every gene
-    known = dataset.assign(
-        signal=(dataset["signal"].dims, signal),
-        truth=(dataset["truth"].dims, truth),
-        decoy=(dataset["decoy"].dims, decoy),
-        reason=("gene", np.where(dataset["reason"].values != "", "left out", "").astype(object)),
-    )
+    truth = np.zeros(signal.shape, np.int8)
+    decoy = np.zeros(signal.shape, np.int8)
+    truth[on, 3, 9:11] = 1
+    decoy[:, 2, 2:6] = 1
+    signal[:, 2, 2:6] += 9  # more signal than the cause has, and in every gene
+    dims = ("gene", "mark", "bin")
+    known = dataset.assign(signal=(dims, signal), truth=(dims, truth), decoy=(dims, decoy))
+    known = known.assign_attrs(simulated=1)
     save_dataset(known, tmp_path / "data" / "E123.nc")
     found = validate(
         "K562", data=tmp_path / "data", out=tmp_path / "out", models=["lstm-alpha-beta"],
