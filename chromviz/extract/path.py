@@ -43,8 +43,8 @@ def integrated_gradients(job: Job) -> Found:
     difference (times 1, where that is smaller) are halved, at most ``halvings`` times. What a piece
     misses then, of 1/500,000 of the line by default, is shared out as the gradient in it says: the
     largest share of a difference that this was is noted (``most_shared_out``). Without halvings it
-    is the plain rule. The gradients are captum's; its IntegratedGradients, whose points are the same for all genes, comes
-    to the same weights where the logit is smooth.
+    is the plain rule. The gradients are captum's; its IntegratedGradients, whose points are the
+    same for all genes, comes to the same weights where the logit is smooth.
     """
     n_pieces, points = positive(job, "pieces"), positive(job, "points")
     halvings = job.parameters["halvings"]
