@@ -1,6 +1,7 @@
 """What follows from a validation: each question by rows made by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from chromviz.plot.validation import draw_validation, plot_gain, verdict_latex, verdict_markdown
@@ -78,6 +79,18 @@ def test_each_failure_decides(change, question):
     one = verdicts(table(**change)).iloc[0]
     assert one[question] == 0
     assert one["passes"] == 0
+
+
+def test_a_model_that_knows_nothing_never_passes_however_well_it_ranks():
+    lucky = table(model="m (permuted labels)", auc=(0.79, 0.76))
+    learnt = table(auc=(0.9, 0.88))
+    found = verdicts(pd.concat([learnt, lucky], ignore_index=True)).set_index("model")
+    assert found.loc["m", "passes"] == 1
+    assert found.loc["m (permuted labels)", "predicts"] == 0
+    assert found.loc["m (permuted labels)", "passes"] == 0
+    no_better = table(auc=(0.8, 0.78))
+    found = verdicts(pd.concat([no_better, lucky], ignore_index=True)).set_index("model")
+    assert found.loc["m", "predicts"] == 0
 
 
 def test_without_truth_the_gain_over_the_signal_decides():
