@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from chromviz.errors import ChromvizError
 from chromviz.extract.collect import gene_generator
 from chromviz.extract.reference import references
 from chromviz.models.checkpoint import TrainedModel
-from chromviz.models.inference import logits_of, over_batches, session
+from chromviz.models.inference import logits_of, over_batches, probabilities, session
 from chromviz.models.layers import SoftAttention
 from chromviz.progress import Progress, silent
 from chromviz.schema import dataset_hash
@@ -236,12 +236,12 @@ def attention_moves(
     signal = dataset["signal"].values[genes]
     parts = []
     with session(model.module, device) as target:
-        before = _probability(_logits(model.module, signal, target))
+        before = probabilities(_logits(model.module, signal, target))
         for way, draws in (("uniform", 1), ("permuted", n_permutations)):
             moved, flipped = np.zeros(len(genes)), np.zeros(len(genes))
             for draw in range(draws):
                 with altered_attention(model.module, way, seed + draw):
-                    after = _probability(_logits(model.module, signal, target))
+                    after = probabilities(_logits(model.module, signal, target))
                 moved += np.abs(after - before) / draws
                 flipped += ((after > 0.5) != (before > 0.5)) / draws
             parts.append(
@@ -301,7 +301,3 @@ def _logits(module: nn.Module, signal: np.ndarray, device: torch.device) -> np.n
     for rows, values in over_batches(run, signal, module, device):
         found[rows] = values
     return found
-
-
-def _probability(logit: np.ndarray) -> np.ndarray:
-    return cast("np.ndarray", 1 / (1 + np.exp(-logit.astype(np.float64))))
