@@ -16,81 +16,145 @@ from captum.attr import Saliency
 
 from chromviz.extract.collect import module_of, one_reference, positive
 from chromviz.extract.run import Found
-from chromviz.models.inference import logits_of, over_batches
+from chromviz.models.inference import one_a_gene, over_batches
 
 if TYPE_CHECKING:
     from chromviz.extract.run import Job
 
 #: Genes whose pieces are held in memory at once.
 _GENES = 256
+#: Simpson's rule over a piece's start, middle and end.
+_SHARES = np.array([1, 4, 1], np.float32) / 6
 
 
 class _Pieces(NamedTuple):
-    """Pieces of lines: whose (row of the gene), from where to where, and the logits there."""
+    """Pieces of lines, each known at its start, middle and end."""
 
-    row: np.ndarray
-    start: np.ndarray
-    end: np.ndarray
-    logit_start: np.ndarray
-    logit_end: np.ndarray
+    row: np.ndarray  # (piece,), whose: the gene's position
+    start: np.ndarray  # (piece,), from 0 at the reference
+    end: np.ndarray  # (piece,), to 1 at the gene
+    weight: np.ndarray  # (piece, 3, mark, bin), gradient times the way from the reference
+    logit: np.ndarray  # (piece, 3)
+
+    def take(self, which: np.ndarray) -> _Pieces:
+        """Return some of the pieces."""
+        return _Pieces(*(part[which] for part in self))
+
+    def change(self) -> np.ndarray:
+        """Return by how much the logit changes over each piece."""
+        return np.asarray(self.logit[:, 2] - self.logit[:, 0])
+
+    def totals(self) -> np.ndarray:
+        """Return each piece's weights (piece, mark, bin)."""
+        length = (self.end - self.start).astype(np.float32)
+        return np.asarray(np.einsum("pnmb,n,p->pmb", self.weight, _SHARES, length))
 
 
 def integrated_gradients(job: Job) -> Found:
     """Return gradients integrated along the line from the reference (Sundararajan et al. 2017).
 
-    The line is cut into ``pieces``, each with ``points`` Gauss-Legendre points. Those whose weights
-    miss their difference in logit by more than their share of ``tolerance`` times the gene's whole
-    difference (times 1, where that is smaller) are halved, at most ``halvings`` times. What a piece
-    misses then, of 1/500,000 of the line by default, is shared out as the gradient in it says: the
-    largest share of a difference that this was is noted (``most_shared_out``). Without halvings it
-    is the plain rule. The gradients are captum's; its IntegratedGradients, whose points are the
-    same for all genes, comes to the same weights where the logit is smooth.
+    The line is cut into ``pieces``, each integrated by Simpson's rule. A piece's error is what its
+    weights miss of its difference in logit. While a gene's errors add up to more than
+    ``tolerance`` times its whole difference (times 1, where that is smaller), its pieces with the
+    largest are halved, at most ``halvings`` times. What a piece still misses then, of 1/1,024 of
+    the line by default, is shared out in the direction that the gradient has in it, unless that is
+    against the change in logit: then it is halved on, as often again. What such pieces' logits
+    change by, beside the gene's difference, is noted where it is largest (``most_shared_out``).
+    Without halvings it is the plain rule. The gradients are captum's; its IntegratedGradients,
+    whose points are the same for all genes, comes to the same weights where the logit is smooth.
+    Where a reference without signal ties every max-pool, rounding decides the gradient there:
+    weights are the same on any batch size up to the tolerance.
     """
-    n_pieces, points = positive(job, "pieces"), positive(job, "points")
-    halvings = job.parameters["halvings"]
+    n_pieces, halvings = positive(job, "pieces"), job.parameters["halvings"]
     base, notes = one_reference(job)
-    nodes = np.polynomial.legendre.leggauss(points)
     weight = np.zeros(job.signal.shape, np.float64)
-    logit = np.empty(len(job.signal), np.float64)
+    logit, base_logit, shared = np.zeros((3, len(job.signal)))
     used = np.zeros(len(job.signal), int)
-    left = np.zeros(len(job.signal))
     for first in range(0, len(job.signal), _GENES):
         rows = np.arange(first, min(first + _GENES, len(job.signal)))
-        line = _Line(job.of(rows), base, nodes)
+        line = _Line(job.of(rows), base)
         pieces = line.cut(n_pieces)
-        logit[rows] = line.ends(pieces)
-        allowed = job.parameters["tolerance"] * np.maximum(np.abs(logit[rows] - line.base_logit), 1)
-        for depth in range(halvings + 1):
-            totals, error = line.integrate(pieces)
-            np.add.at(used, rows[pieces.row], points)
-            wrong = np.abs(error) > allowed[pieces.row] / (2 * n_pieces)
-            if depth == halvings:
-                if halvings:
-                    known = pieces.logit_end - pieces.logit_start
-                    totals = _shared_out(totals, known, wrong)
-                    left[rows] = _by_gene(np.abs(known) * wrong, pieces.row, len(rows))
+        base_logit[rows], logit[rows] = line.ends(pieces)
+        scale = np.maximum(np.abs(logit[rows] - base_logit[rows]), 1)
+        left = job.parameters["tolerance"] * scale
+        used[rows] = 2 * n_pieces + 1
+        for depth in range(2 * halvings + 1):
+            totals, change = pieces.totals(), pieces.change()
+            error = np.abs(totals.sum(axis=(1, 2), dtype=np.float64) - change)
+            wrong = _wrong(error, pieces.row, left)
+            if halvings and depth >= halvings:
+                at = np.flatnonzero(wrong)
+                totals[at], usable = _shared_out(pieces.take(at), totals[at])
+                done = at[usable]
+                error[done] = 0
+                covered = _by_gene(np.abs(change[done]), pieces.row[done], len(rows))
+                shared[rows] += covered / scale
+                wrong[done] = False
+            if depth == 2 * halvings:
                 wrong[:] = False
             np.add.at(weight, rows[pieces.row[~wrong]], totals[~wrong])
+            left -= _by_gene(np.where(wrong, 0, error), pieces.row, len(rows))
             if not wrong.any():
                 break
-            pieces = line.halve(_Pieces(*(part[wrong] for part in pieces)))
+            pieces = line.halve(pieces.take(wrong))
+            np.add.at(used, rows[pieces.row], 1)
         job.progress(job.method, int(rows[-1]) + 1, len(job.signal))
-    difference = logit - line.base_logit
-    delta = weight.sum(axis=(1, 2)) - difference
-    counted = {"most_points": int(used.max()), "mean_points": float(used.mean())}
-    counted["most_shared_out"] = float((left / np.maximum(np.abs(difference), 1)).max())
+    difference = logit - base_logit
+    counted = {
+        "most_points": int(used.max()),
+        "mean_points": float(used.mean()),
+        "most_shared_out": float(shared.max()),
+    }
     return Found(
-        weight.astype(np.float32), logit, delta, {**notes, **counted}, difference=difference
+        weight.astype(np.float32),
+        logit,
+        weight.sum(axis=(1, 2)) - difference,
+        {**notes, **counted},
+        difference=difference,
     )
 
 
-def _shared_out(totals: np.ndarray, known: np.ndarray, wrong: np.ndarray) -> np.ndarray:
-    """Scale the weights of pieces to what they must add up to, where the gradient shows how."""
-    found = totals.sum(axis=(1, 2))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        factor = known / found
-    usable = wrong & np.isfinite(factor) & (factor > 0)
-    return np.asarray(totals * np.where(usable, factor, 1.0)[:, None, None])
+def _wrong(error: np.ndarray, row: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """Return which pieces are to be halved, given the error that each gene may still make.
+
+    All of a gene's pieces are right if they make no more than that; otherwise the best of them
+    that make half of it are, so that the halves to come have something left.
+    """
+    order = np.lexsort((error, row))
+    made = np.cumsum(error[order])
+    genes, first = np.unique(row[order], return_index=True)
+    before = np.r_[0.0, made][first]
+    total = np.r_[made[first[1:] - 1], made[-1:]] - before
+    may = np.zeros(len(left))
+    may[genes] = np.where(total <= left[genes], left[genes], left[genes] / 2)
+    start = np.zeros(len(left))
+    start[genes] = before
+    found = np.empty(len(error), bool)
+    found[order] = made - start[row[order]] > may[row[order]] + 1e-12
+    return found
+
+
+def _shared_out(pieces: _Pieces, totals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give pieces weights that add up, in the direction that the gradient shows.
+
+    The direction is that of the piece's weights; where they point against the change in logit, of
+    the steepest point that points with it. Where none does, the piece stays as it is.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Weights (piece, mark, bin), and which pieces were usable (piece,).
+    """
+    length = (pieces.end - pieces.start).astype(np.float32)
+    found = np.concatenate([totals[:, None], pieces.weight * length[:, None, None, None]], 1)
+    change, size = pieces.change(), found.sum(axis=(2, 3), dtype=np.float64)
+    along = size * np.sign(change)[:, None]
+    chosen = np.where(along[:, 0] > 0, 0, along.argmax(axis=1))
+    piece = np.arange(len(found))
+    usable = along[piece, chosen] > 0
+    factor = np.divide(np.abs(change), along[piece, chosen], out=np.ones(len(found)), where=usable)
+    chosen[~usable] = 0
+    return np.asarray(found[piece, chosen] * factor[:, None, None], np.float32), usable
 
 
 def _by_gene(values: np.ndarray, row: np.ndarray, genes: int) -> np.ndarray:
@@ -100,85 +164,70 @@ def _by_gene(values: np.ndarray, row: np.ndarray, genes: int) -> np.ndarray:
 class _Line:
     """Lines from one reference to some genes."""
 
-    def __init__(self, job: Job, base: torch.Tensor, nodes: tuple[np.ndarray, np.ndarray]) -> None:
-        self.job, self.nodes = job, nodes
-        self.module = module_of(job)
+    def __init__(self, job: Job, base: torch.Tensor) -> None:
+        self.job, self.module = job, module_of(job)
         self.base = base.cpu().numpy()
         self.far = job.signal - self.base
-        self.base_logit = float(logits_of(self.module, base)[0])
 
     def cut(self, n_pieces: int) -> _Pieces:
         """Cut every line into pieces of one length."""
-        genes = len(self.far)
-        places = np.linspace(0, 1, n_pieces + 1)
-        row = np.repeat(np.arange(genes), n_pieces)
-        at = self._logits(np.repeat(np.arange(genes), n_pieces), np.tile(places[1:], genes))
-        ends = np.c_[np.full(genes, self.base_logit), at.reshape(genes, n_pieces)]
+        genes, places = len(self.far), np.linspace(0, 1, 2 * n_pieces + 1)
+        weight, logit = self._at(np.repeat(np.arange(genes), len(places)), np.tile(places, genes))
+        three = 2 * np.arange(n_pieces)[:, None] + np.arange(3)
         return _Pieces(
-            row,
-            np.tile(places[:-1], genes),
-            np.tile(places[1:], genes),
-            ends[:, :-1].ravel(),
-            ends[:, 1:].ravel(),
+            np.repeat(np.arange(genes), n_pieces),
+            np.tile(places[:-2:2], genes),
+            np.tile(places[2::2], genes),
+            _pieces_of(weight.reshape(genes, len(places), *weight.shape[1:])[:, three]),
+            _pieces_of(logit.reshape(genes, len(places))[:, three]),
         )
 
     def halve(self, pieces: _Pieces) -> _Pieces:
         """Cut each piece in two."""
-        middle = (pieces.start + pieces.end) / 2
-        at = self._logits(pieces.row, middle)
+        row, start, end, weight, logit = pieces
+        middle = (start + end) / 2
+        places = np.r_[(start + middle) / 2, (middle + end) / 2]
+        between, between_logit = self._at(np.r_[row, row], places)
+        # Known already: start and middle of the first halves, middle and end of the second.
+        known, known_logit = (
+            np.concatenate([values[:, :2], values[:, 1:]]) for values in (weight, logit)
+        )
         return _Pieces(
-            np.r_[pieces.row, pieces.row],
-            np.r_[pieces.start, middle],
-            np.r_[middle, pieces.end],
-            np.r_[pieces.logit_start, at],
-            np.r_[at, pieces.logit_end],
+            np.r_[row, row],
+            np.r_[start, middle],
+            np.r_[middle, end],
+            np.stack([known[:, 0], between, known[:, 1]], 1),
+            np.stack([known_logit[:, 0], between_logit, known_logit[:, 1]], 1),
         )
 
-    def ends(self, pieces: _Pieces) -> np.ndarray:
-        """Return the genes' own logits."""
-        return np.asarray(pieces.logit_end[pieces.end == 1])
+    def ends(self, pieces: _Pieces) -> tuple[np.ndarray, np.ndarray]:
+        """Return the logits of the reference and of the genes."""
+        return pieces.logit[pieces.start == 0, 0], pieces.logit[pieces.end == 1, 2]
 
-    def integrate(self, pieces: _Pieces) -> tuple[np.ndarray, np.ndarray]:
-        """Return each piece's weights (piece, mark, bin), and by how much they miss."""
-        places, shares = self.nodes
-        length = pieces.end - pieces.start
-        at = pieces.start[:, None] + length[:, None] * (places + 1) / 2
-        gradient = self._gradients(np.repeat(pieces.row, len(places)), at.ravel())
-        by_piece = gradient.reshape(len(length), len(places), *gradient.shape[1:])
-        mean = np.einsum("pnmb,n->pmb", by_piece, shares / 2)
-        totals = mean * length[:, None, None] * self.far[pieces.row]
-        missed = totals.sum(axis=(1, 2)) - (pieces.logit_end - pieces.logit_start)
-        return totals, missed
+    def _at(self, row: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the weights' density along the line, and the logits, at places on it."""
+        points = np.asarray(self.base + place[:, None, None] * self.far[row], np.float32)
+        weight, logit = np.empty_like(points), np.empty(len(points))
 
-    def _points(self, row: np.ndarray, place: np.ndarray) -> np.ndarray:
-        return np.asarray(self.base + place[:, None, None] * self.far[row], np.float32)
+        def run(batch: torch.Tensor, rows: slice) -> tuple[np.ndarray, np.ndarray]:
+            output = []
 
-    def _logits(self, row: np.ndarray, place: np.ndarray) -> np.ndarray:
-        found = np.empty(len(row))
-        points = self._points(row, place)
-        for rows, values in over_batches(
-            lambda batch, rows: logits_of(self.module, batch),
-            points,
-            self.module,
-            self.job.device,
-            self.job.batch_size,
-        ):
-            found[rows] = values
-        return found
+            def forward(signal: torch.Tensor) -> torch.Tensor:
+                output.append(one_a_gene(self.module(signal), len(signal)))
+                return output[-1]
 
-    def _gradients(self, row: np.ndarray, place: np.ndarray) -> np.ndarray:
-        method = Saliency(self.module)
-        found = np.empty((len(row), *self.far.shape[1:]), np.float32)
+            gradient = Saliency(forward).attribute(batch.requires_grad_(), abs=False)
+            return gradient.detach().cpu().numpy(), output[0].detach().cpu().numpy()
 
-        def run(batch: torch.Tensor, rows: slice) -> np.ndarray:
-            gradient = method.attribute(batch.requires_grad_(), abs=False)
-            return np.asarray(gradient.detach().cpu().numpy())
-
-        points = self._points(row, place)
         # cuDNN has no backward pass for a recurrent layer in evaluation mode.
         with torch.backends.cudnn.flags(enabled=False):
-            for rows, values in over_batches(
+            for rows, (gradient, found) in over_batches(
                 run, points, self.module, self.job.device, self.job.batch_size
             ):
-                found[rows] = values
-        return found
+                weight[rows], logit[rows] = gradient * self.far[row[rows]], found
+        return weight, logit
+
+
+def _pieces_of(values: np.ndarray) -> np.ndarray:
+    """Join genes and pieces into one axis."""
+    return values.reshape(-1, *values.shape[2:])

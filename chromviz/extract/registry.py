@@ -153,9 +153,8 @@ _BUILT_IN = (
         signed=True,
         parameters={
             "reference": "zero",
-            "pieces": 8,
-            "points": 4,
-            "halvings": 16,
+            "pieces": 4,
+            "halvings": 8,
             "tolerance": 0.001,
         },
     ),

@@ -75,9 +75,11 @@ def test_format_and_independence(data, fitted, method, model, tmp_path):
     assert load_attribution(tmp_path / "one.nc").identical(whole)
     small = extract(method, fitted[model], data, genes=FEW, seed=3, batch_size=3)
     turned = extract(method, fitted[model], data, genes=FEW[::-1], seed=3)
-    for name in ("weight", "probability"):
-        np.testing.assert_allclose(small[name], whole[name], atol=2e-5)
-        np.testing.assert_allclose(turned[name], whole[name][::-1], atol=2e-5)
+    # At a reference without signal every max-pool is a tie, which rounding decides.
+    ties = method == "integrated_gradients" and model == "deepchrome"
+    for name, atol in (("weight", 1e-3 if ties else 2e-5), ("probability", 2e-5)):
+        np.testing.assert_allclose(small[name], whole[name], atol=atol)
+        np.testing.assert_allclose(turned[name], whole[name][::-1], atol=atol)
     again = extract(method, fitted[model], data, genes=FEW, seed=3)
     np.testing.assert_array_equal(again["weight"], whole["weight"])
 
@@ -102,10 +104,16 @@ def test_captums_own_numbers(data, fitted, model):
     for method, expected in theirs.items():
         found = extract(method, fitted[model], data, genes=FEW)
         np.testing.assert_allclose(found["weight"], expected.detach(), atol=1e-5, err_msg=method)
-    integrated = captum.attr.IntegratedGradients(module).attribute(x, zero, n_steps=24)
-    one_piece = {"pieces": 1, "points": 24, "halvings": 0}
-    found = extract("integrated_gradients", fitted[model], data, genes=FEW, **one_piece)
-    np.testing.assert_allclose(found["weight"], integrated.detach(), atol=1e-5)
+    # Simpson's rule is made of trapezia with a step and with half of it; captum's trapezia of n
+    # points weigh 1 / n, and not 1 / (n - 1).
+    integrate = captum.attr.IntegratedGradients(module).attribute
+    coarse, fine = (
+        integrate(x, zero, n_steps=n, method="riemann_trapezoid") * n / (n - 1) for n in (13, 25)
+    )
+    plain = {"pieces": 12, "halvings": 0}
+    found = extract("integrated_gradients", fitted[model], data, genes=FEW, **plain)
+    expected = fine * 4 / 3 - coarse / 3
+    np.testing.assert_allclose(found["weight"], expected.detach(), atol=1e-5)
 
 
 def test_shapley_values_are_captums_over_all_orders(data, fitted):
@@ -161,19 +169,17 @@ class Jump(nn.Module):
 
 def test_a_jump_is_found_where_even_steps_miss_it(data):
     options = {"genes": FEW, "reference": "zero"}
-    even = extract(
-        "integrated_gradients", Jump(), data, pieces=1, points=128, halvings=0, **options
-    )
+    even = extract("integrated_gradients", Jump(), data, pieces=64, halvings=0, **options)
     assert (np.abs(even["delta"]) > 0.1).any()
     found = extract("integrated_gradients", Jump(), data, **options)
     assert (np.abs(found["delta"]) <= 1e-3 * np.maximum(np.abs(found["difference"]), 1)).all()
-    assert found.attrs["most_points"] < 700
+    assert found.attrs["most_points"] < 100
     assert found.attrs["flagged_genes"] == 0
 
 
 def test_only_what_is_wrong_is_halved(data, linear):
     found = extract("integrated_gradients", linear[1], data, genes=FEW)
-    assert found.attrs["most_points"] == found.attrs["mean_points"] == 32
+    assert found.attrs["most_points"] == found.attrs["mean_points"] == 9
 
 
 def test_a_linear_models_attributions_are_its_terms(data, linear):
@@ -348,7 +354,7 @@ def test_models_compared_share_the_reference(data, fitted):
         ("occlusion", {"reference": np.full((5, 20), np.nan)}, "no finite number"),
         ("occlusion", {"window": 21}, "window must be a whole number from 1 to 20, not 21"),
         ("occlusion", {"stride": 6}, "stride must be a whole number from 1 to 5, not 6"),
-        ("integrated_gradients", {"points": 0}, "points must be a whole number from 1"),
+        ("integrated_gradients", {"pieces": 0}, "pieces must be a whole number from 1"),
         ("integrated_gradients", {"pieces": 1.5}, "pieces must be a whole number from 1"),
         ("smoothgrad", {"samples": 2.5}, "samples must be a whole number"),
         ("gradient_shap", {"sample": 2}, "has no parameter 'sample'"),
