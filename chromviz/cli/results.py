@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
@@ -25,16 +25,19 @@ from chromviz.cli.app import (
     show,
 )
 
+Models = Annotated[
+    str,
+    typer.Option(help="Architectures, package.module:factory, or model files; with commas."),
+]
+_MODELS = "lstm-alpha,lstm-alpha-beta,deepchrome"
+
 
 @app.command()
 def compare(
     cell: Cell,
     data: Data = None,
     out: Out = None,
-    models: Annotated[
-        str,
-        typer.Option(help="Architectures, package.module:factory, or model files; with commas."),
-    ] = "lstm-alpha,lstm-alpha-beta,deepchrome",
+    models: Models = _MODELS,
     methods: Annotated[
         str, typer.Option(help="Methods, comma-separated. Default: those of the paper.")
     ] = "",
@@ -50,6 +53,7 @@ def compare(
     from chromviz.recipes.compare import compare as run
     from chromviz.recipes.trained import describe
     from chromviz.report.terminal import counts_line, table3_page
+    from chromviz.validate.verdict import verdicts
 
     with Live(quiet) as live:
         found = run(
@@ -71,10 +75,14 @@ def compare(
         "genes": counts_line(found.dataset),
         "models": {model.card.name: model.card.metrics for model in found.models},
         "table3": records(found.table),
+        "agreement": records(found.agreement),
     }
     show(table3_page(found.table, dict(found.dataset.attrs)), record, as_json)
     if not as_json:
-        lines = [counts_line(found.dataset), *map(describe, found.models)]
+        trained = {model.card.name for model in found.models}
+        judged = verdicts(found.agreement)
+        lines = list(judged.loc[judged["model"].isin(trained), "sentence"])
+        lines += [counts_line(found.dataset), *map(describe, found.models)]
         lines.append(f"{len(found.made)} steps done, {len(found.kept)} found done")
         lines.append(f"results in {found.folder}")
         show(Text("\n".join(lines)), None, as_json=False)
@@ -85,10 +93,7 @@ def validate(
     cell: Cell,
     data: Data = None,
     out: Out = None,
-    models: Annotated[
-        str,
-        typer.Option(help="Architectures, package.module:factory, or model files; with commas."),
-    ] = "lstm-alpha,lstm-alpha-beta,deepchrome",
+    models: Models = _MODELS,
     methods: Annotated[
         str, typer.Option(help="Methods, comma-separated. Default: those that serve each model.")
     ] = "",
@@ -111,24 +116,40 @@ def validate(
 ) -> None:
     """Test explanations: against the signal, against chance, against the model, against truth."""
     from chromviz.recipes.validate import validate as run
+    from chromviz.recipes.validate import validate_cells
     from chromviz.report.terminal import counts_line, verdict_page
 
+    cells = names(cell)
     with Live(quiet) as live:
-        found = run(
-            cell,
-            data=data,
-            out=out,
-            models=names(models),
-            method_names=names(methods) or None,
-            tests=names(tests),
-            seed=seed,
-            seeds=seeds,
-            n_genes=genes,
-            n_bootstrap=bootstrap,
-            n_null=null,
-            device=device,
-            reporter=live.reporter,
-        )
+        options: dict[str, Any] = {
+            "data": data,
+            "out": out,
+            "models": names(models),
+            "method_names": names(methods) or None,
+            "tests": names(tests),
+            "seed": seed,
+            "seeds": seeds,
+            "n_genes": genes,
+            "n_bootstrap": bootstrap,
+            "n_null": null,
+            "device": device,
+            "reporter": live.reporter,
+        }
+        if len(cells) > 1:
+            folder, table, judged = validate_cells(cells, **options)
+        else:
+            found = run(cell, **options)
+    if len(cells) > 1:
+        record = {
+            "folder": str(folder),
+            "simulated": bool(table["simulated"].any()),
+            "verdicts": records(judged),
+            "validation": records(table),
+        }
+        show(verdict_page(judged, table), record, as_json)
+        if not as_json:
+            show(Text(f"results in {folder}"), None, as_json=False)
+        return
     record = {
         "folder": str(found.folder),
         "simulated": bool(found.dataset.attrs["simulated"]),

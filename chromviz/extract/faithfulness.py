@@ -23,7 +23,7 @@ from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.inference import logits_of, over_batches, probabilities, session
 from chromviz.models.layers import SoftAttention
 from chromviz.progress import Progress, silent
-from chromviz.schema import dataset_hash
+from chromviz.schema import dataset_hash, require_made_from
 
 #: Shares of a gene's bins that are taken away or put in.
 SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
@@ -273,12 +273,8 @@ def _bin_attention(module: nn.Module) -> SoftAttention:
 def _genes(
     attribution: xr.Dataset, dataset: xr.Dataset, genes: Sequence[int] | np.ndarray | None
 ) -> np.ndarray:
-    what = f"{attribution.attrs['method']} of {attribution.attrs['model'] or 'no model'}"
-    if attribution.attrs["dataset_hash"] != dataset_hash(dataset):
-        raise ChromvizError(
-            f"the attribution {what} was made from another dataset than the one of "
-            f"{dataset.attrs['cell']} given; extract it again"
-        )
+    cell = str(dataset.attrs["cell"])
+    what = require_made_from(attribution, cell, dataset_hash(dataset))
     if "gene" not in attribution["weight"].dims:
         test = np.flatnonzero(dataset["split"].values == "test")
         return test if genes is None else np.asarray(genes)

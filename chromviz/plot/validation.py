@@ -49,11 +49,12 @@ def verdict_grid(verdicts: pd.DataFrame, table: pd.DataFrame) -> Grid:
     header = ["Method", "r", "gain over signal", *_ANSWERS.values()]
     groups: list[tuple[str, list[list[str]]]] = []
     profile = table[(table["test"] == "profile") & (table["mark"] == PROMOTER_MARK)]
-    by = profile.set_index(["model", "method", "statistic"]).sort_index()
-    for model, part in verdicts.groupby("model", sort=False):
+    by = profile.set_index(["cell", "model", "method", "statistic"]).sort_index()
+    several = verdicts["cell"].nunique() > 1
+    for (cell, model), part in verdicts.groupby(["cell", "model"], sort=False):
         rows = []
         for _, row in part.iterrows():
-            key = (str(model), str(row["method"]))
+            key = (str(cell), str(model), str(row["method"]))
             rows.append(
                 [
                     method_label(str(row["method"])),
@@ -62,7 +63,8 @@ def verdict_grid(verdicts: pd.DataFrame, table: pd.DataFrame) -> Grid:
                     *(_WORDS.get(row[name], "–") for name in _ANSWERS),
                 ]
             )
-        groups.append((model_label(str(model)), rows))
+        where = f"{cell_label(str(cell))}: " if several else ""
+        groups.append((where + model_label(str(model)), rows))
     cells = ", ".join(cell_label(str(cell)) for cell in dict.fromkeys(table["cell"]))
     zero = f" {ZERO_FILLED}" if is_zero_filled(table) else ""
     return Grid(
@@ -162,6 +164,70 @@ def draw_validation(table: pd.DataFrame) -> Figure:
         return fig
 
 
+def plot_verdicts(verdicts: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw what follows for each model and method: a filled circle for yes, a cross for no.
+
+    Parameters
+    ----------
+    verdicts
+        As :func:`chromviz.validate.verdict.verdicts` gives them. With a column ``simulated`` that
+        is 1 in any row, the plot says so.
+    ax
+        Where to draw; new Axes if None.
+
+    Returns
+    -------
+    Axes
+        A row a model and method, in the table's order from the top; a column a question.
+
+    Raises
+    ------
+    ChromvizError
+        If a column is missing.
+    """
+    require_columns(verdicts, ("model", "method", *_ANSWERS), "the figure of verdicts")
+    with axes_for(ax, WIDTH_2_COLUMNS, 0.9 + 0.15 * len(verdicts)) as axes:
+        for value, marker, colour in ((1, "o", "#0072B2"), (0, "x", "#D55E00")):
+            places = [
+                (column, row)
+                for row, (_, answers) in enumerate(verdicts.iterrows())
+                for column, name in enumerate(_ANSWERS)
+                if pd.notna(answers[name]) and int(answers[name]) == value
+            ]
+            axes.scatter(
+                [column for column, _ in places],
+                [row for _, row in places],
+                marker=marker,
+                color=colour,
+                s=14,
+                linewidths=1,
+                label=_WORDS[value],
+            )
+        axes.set_xticks(range(len(_ANSWERS)), list(_ANSWERS.values()))
+        axes.set_yticks(range(len(verdicts)), [_label(row) for _, row in verdicts.iterrows()])
+        axes.set_xlim(-0.5, len(_ANSWERS) - 0.5)
+        axes.set_ylim(len(verdicts) - 0.5, -0.5)
+        axes.tick_params(length=0)
+        axes.xaxis.tick_top()
+        axes.grid(axis="y", color=GREY, alpha=0.2, linewidth=0.5)
+        axes.axvline(len(_ANSWERS) - 1.5, color=GREY, linewidth=0.5)
+        axes.legend(loc="upper left", bbox_to_anchor=(0, 0), ncols=2, frameon=False)
+        if is_simulated(verdicts):
+            mark_simulated(axes)
+    return axes
+
+
+def draw_verdicts(verdicts: pd.DataFrame) -> Figure:
+    """Draw what follows as a figure; parameters as for :func:`plot_verdicts`."""
+    with figure_style():
+        fig = Figure(figsize=(WIDTH_2_COLUMNS, 1.2 + 0.14 * len(verdicts)), layout="constrained")
+        plot_verdicts(verdicts.drop(columns="simulated"), fig.subplots())
+        cell = cell_label(str(verdicts["cell"].iloc[0]))
+        titles = [f"{cell}: what follows for each explanation"]
+        head_figure(fig, titles, simulated=is_simulated(verdicts))
+        return fig
+
+
 def _label(row: pd.Series) -> str:
     method = method_label(str(row["method"]))
     if not row["model"]:
@@ -169,7 +235,7 @@ def _label(row: pd.Series) -> str:
     return f"{method}, {model_label(str(row['model']))}"
 
 
-def _number(by: pd.DataFrame, key: tuple[str, str, str]) -> str:
+def _number(by: pd.DataFrame, key: tuple[str, ...]) -> str:
     if key not in by.index:
         return "–"
     found = by.loc[[key]].iloc[0]

@@ -18,6 +18,10 @@ from chromviz.schema import dataset_hash
 _SUFFIXES = (".safetensors", ".json")
 
 
+#: The models of the paper's Table 3.
+MODELS = ("lstm-alpha", "lstm-alpha-beta", "deepchrome")
+
+
 @dataclass(frozen=True)
 class Choice:
     """One model of a comparison.

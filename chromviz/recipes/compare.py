@@ -13,15 +13,17 @@ import xarray as xr
 from chromviz import provenance
 from chromviz.data.store import list_cells, open_cell
 from chromviz.errors import ChromvizError
+from chromviz.extract.sanity import untrained
 from chromviz.models.checkpoint import TrainedModel
+from chromviz.models.fitted import Fitted
 from chromviz.models.inference import find_device
 from chromviz.models.training import takes_steps
 from chromviz.plot.profiles import draw_figure2a, draw_figure2b
 from chromviz.plot.tables import table3_latex, table3_markdown
 from chromviz.progress import SILENT, Reporter
 from chromviz.recipes.attributions import explained, plan
-from chromviz.recipes.choice import Choice, choose_models
-from chromviz.recipes.figures import write_figure
+from chromviz.recipes.choice import MODELS, Choice, choose_models
+from chromviz.recipes.figures import write_figure, write_gain
 from chromviz.recipes.folder import ResultFolder
 from chromviz.recipes.gene import (
     BETA_MODEL,
@@ -34,6 +36,8 @@ from chromviz.recipes.trained import Job, train_missing, trained
 from chromviz.schema import dataset_hash, find_gene, gene_counts
 from chromviz.validate import coverage_profile, table3, weight_profiles
 from chromviz.validate.agreement import reference_genes
+from chromviz.validate.association import association
+from chromviz.validate.tidy import read_tidy
 from chromviz.vocabulary import (
     PAPER_CELLS,
     PROMOTER_MARK,
@@ -41,9 +45,6 @@ from chromviz.vocabulary import (
     cell_label,
     find_eid,
 )
-
-#: The models of the paper's Table 3.
-MODELS = ("lstm-alpha", "lstm-alpha-beta", "deepchrome")
 
 #: The methods of Table 3, and the older models' own weights. Class optimisation runs on models
 #: without either, as in the paper: on an LSTM its thousand steps take longer than training, and
@@ -72,6 +73,9 @@ class Comparison:
         The cell type.
     table
         Table 3, see :func:`chromviz.validate.table3`.
+    agreement
+        What stands behind it, on H3K4me3, and for the networks before training, see
+        :func:`chromviz.validate.association.association`.
     models
         The trained models.
     made, kept
@@ -81,6 +85,7 @@ class Comparison:
     folder: Path
     dataset: xr.Dataset
     table: pd.DataFrame
+    agreement: pd.DataFrame
     models: list[TrainedModel]
     made: list[str]
     kept: list[str]
@@ -133,8 +138,8 @@ def compare(
     -------
     Comparison
         Table 3 and what it came from. The folder holds ``table3.{csv,md,tex}``,
-        ``attributions/{model}.{method}.nc``, ``figure2{a,b,c}.{pdf,png,csv}`` and
-        ``manifest.json``.
+        ``agreement.csv``, ``gain.{pdf,png,csv}``, ``attributions/{model}.{method}.nc``,
+        ``figure2{a,b,c}.{pdf,png,csv}`` and ``manifest.json``.
 
     Raises
     ------
@@ -184,6 +189,13 @@ def compare(
 
     found = {(method, name): explain(method, fitted.get(name)) for method, name in planned}
     table = _table(folder, list(found.values()), dataset, n_bootstrap, seed)
+    fresh = _untrained(fitted, seed)
+    without = [
+        explain(method, fresh[name])
+        for method, name in planned
+        if name in fresh and method != "class_optimization"
+    ]
+    agreement = _agreement(folder, [*found.values(), *without], dataset, n_bootstrap, seed)
 
     def alpha_of(name: str) -> xr.Dataset:
         kept = found.get(("alpha", name))
@@ -218,7 +230,15 @@ def compare(
         ]
         write_figure2c(folder, pd.concat(parts, ignore_index=True))
     folder.finish()
-    return Comparison(folder.path, dataset, table, list(fitted.values()), folder.made, folder.kept)
+    return Comparison(
+        folder.path,
+        dataset,
+        table,
+        agreement,
+        list(fitted.values()),
+        folder.made,
+        folder.kept,
+    )
 
 
 def _fit(
@@ -287,6 +307,40 @@ def _table(
             provenance.write_text(folder.path / file, text)
 
     folder.once("table3", forms, list(forms), make)
+    return table
+
+
+def _untrained(fitted: dict[str, TrainedModel], seed: int) -> dict[str, TrainedModel]:
+    """Return the networks before training: what their explanations show, nobody learned."""
+    return {
+        name: untrained(model, seed)
+        for name, model in fitted.items()
+        if not (isinstance(model.module, Fitted) or model.card.members)
+    }
+
+
+def _agreement(
+    folder: ResultFolder,
+    attributions: Sequence[xr.Dataset],
+    dataset: xr.Dataset,
+    n_bootstrap: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Measure agreement against the raw signal and chance; write the table and its figure."""
+    file = folder.path / "agreement.csv"
+    made_from = [provenance.hash_arrays({"weight": one["weight"].values}) for one in attributions]
+    models = [str(one.attrs["model"]) for one in attributions]
+
+    def make() -> None:
+        table = association(
+            attributions, dataset, marks=[PROMOTER_MARK], n_bootstrap=n_bootstrap, seed=seed
+        )
+        provenance.write_text(file, table.to_csv(index=False, lineterminator="\n"))
+
+    key = [dataset_hash(dataset), made_from, models, n_bootstrap, seed]
+    folder.once("agreement", key, [file.name], make)
+    table = read_tidy(file)
+    write_gain(folder, table)
     return table
 
 

@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 
 from chromviz import provenance
 from chromviz.plot.style import save_figure
+from chromviz.plot.validation import draw_validation
 from chromviz.recipes.folder import ResultFolder
+from chromviz.vocabulary import PROMOTER_MARK
 
 
 def write_figure(
@@ -45,3 +47,22 @@ def write_figure(
         save_figure(draw(table), folder.path / name, metadata=metadata)
 
     folder.once(name, csv, [f"{name}.{form}" for form in ("csv", "pdf", "png")], make)
+
+
+def write_gain(folder: ResultFolder, table: pd.DataFrame) -> None:
+    """Write the figure ``gain``: agreement of each explanation, and its gain over the raw signal.
+
+    Parameters
+    ----------
+    folder
+        The result folder.
+    table
+        A tidy table, see :data:`chromviz.validate.tidy.COLUMNS`; without agreement on H3K4me3
+        there is no figure.
+    """
+    profile = table[(table["test"] == "profile") & (table["mark"] == PROMOTER_MARK)]
+    shown = profile[profile["statistic"].isin(("pearson", "gain"))].reset_index(drop=True)
+    if len(shown):
+        write_figure(
+            folder, "gain", "Agreement, and gain over the raw signal", shown, draw_validation
+        )

@@ -22,22 +22,19 @@ from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.fitted import Fitted
 from chromviz.models.inference import find_device
 from chromviz.models.training import takes_steps
-from chromviz.plot.validation import draw_validation, verdict_latex, verdict_markdown
+from chromviz.plot.validation import draw_verdicts, verdict_latex, verdict_markdown
 from chromviz.progress import SILENT, Reporter
 from chromviz.recipes import checks
 from chromviz.recipes.attributions import explained, plan
-from chromviz.recipes.choice import Choice, choose_models
-from chromviz.recipes.figures import write_figure
+from chromviz.recipes.choice import MODELS, Choice, choose_models
+from chromviz.recipes.figures import write_figure, write_gain
 from chromviz.recipes.folder import ResultFolder
 from chromviz.recipes.trained import Job, train_missing, trained
 from chromviz.schema import dataset_hash, gene_counts
 from chromviz.validate.agreement import reference_genes
-from chromviz.validate.tidy import COLUMNS, adjust
+from chromviz.validate.tidy import adjust, read_tidy
 from chromviz.validate.verdict import verdicts
 from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK, cell_label
-
-#: The models of the paper's Table 3.
-MODELS = ("lstm-alpha", "lstm-alpha-beta", "deepchrome")
 
 #: Methods by default, each on the models that it can serve. Integrated gradients are not among
 #: them: each test runs a method many times, and on LSTMs a gene takes them a tenth of a second.
@@ -117,8 +114,8 @@ def validate(
     Returns
     -------
     Validation
-        The folder holds ``validation.csv``, ``verdicts.{csv,md,tex}``, ``gain`` as a figure
-        (PDF, PNG, CSV), ``attributions/`` and ``manifest.json``.
+        The folder holds ``validation.csv``, ``verdicts.{md,tex}``, ``verdicts`` and ``gain`` as
+        figures (PDF, PNG, CSV), ``attributions/`` and ``manifest.json``.
 
     Raises
     ------
@@ -165,6 +162,48 @@ def validate(
     _write(folder, table, found_verdicts)
     folder.finish()
     return Validation(folder.path, dataset, table, found_verdicts, folder.made, folder.kept)
+
+
+def validate_cells(
+    cells: Sequence[str], *, out: Path | None = None, **options: Any
+) -> tuple[Path, pd.DataFrame, pd.DataFrame]:
+    """Validate several cell types, and adjust p over all of them.
+
+    Parameters
+    ----------
+    cells
+        Cell types, each validated in a folder of its own in `out`.
+    out
+        The result folder; ``results/validation`` if not given.
+    **options
+        As for :func:`validate`.
+
+    Returns
+    -------
+    tuple
+        The folder, which holds ``validation.csv`` and ``verdicts.{csv,md,tex}`` of all, the tidy
+        table, and the verdicts.
+
+    Raises
+    ------
+    ChromvizError
+        As for :func:`validate`, or if a cell type is named twice.
+    """
+    folder_of_all = out or Path("results") / "validation"
+    found: dict[str, Validation] = {}
+    for cell in cells:
+        label = str(open_cell(options.get("data"), cell).attrs["cell"])
+        if label in found:
+            raise ChromvizError(f"{cell_label(label)} is named twice in --cell")
+        found[label] = validate(cell, out=folder_of_all / label, **options)
+    table = adjust(pd.concat([one.table for one in found.values()], ignore_index=True))
+    judged = verdicts(table)
+    folder = ResultFolder(folder_of_all, f"validate {', '.join(found)}")
+    folder["seed"] = options.get("seed", 0)
+    folder["simulated"] = int(table["simulated"].max())
+    _write(folder, table, judged, figures=False)
+    folder.finish()
+    return folder.path, table, judged
 
 
 #: Attributions by method and model.
@@ -216,7 +255,7 @@ def _run_tests(
             provenance.write_text(folder.path / file, text)
 
         folder.once(test, [hashes, settings, *of], [file], write)
-        parts.append(_read(folder.path / file))
+        parts.append(read_tidy(folder.path / file))
 
     every = list(found.values())
     plain = {method: found[method, ""] for method, owner in found if not owner}
@@ -325,24 +364,14 @@ def _sample(dataset: xr.Dataset, n_genes: int) -> np.ndarray:
     return np.asarray(test[np.unique(np.linspace(0, len(test) - 1, n_genes).round().astype(int))])
 
 
-def _read(path: Path) -> pd.DataFrame:
-    """Read a part of the tidy table as it was written: empty text is text."""
-    table = pd.read_csv(path, keep_default_na=False, na_values={"estimate": [""]}, dtype=str)
-    numbers = ("estimate", "ci_low", "ci_high", "chrom_low", "chrom_high", "p", "q")
-    for name in numbers:
-        table[name] = pd.to_numeric(table[name], errors="coerce")
-    table["n"] = pd.to_numeric(table["n"], errors="coerce").astype("Int64")
-    table["simulated"] = table["simulated"].astype(int)
-    return table[list(COLUMNS)]
-
-
-def _write(folder: ResultFolder, table: pd.DataFrame, found: pd.DataFrame) -> None:
-    """Write the tidy table, what follows from it, and the figure."""
+def _write(
+    folder: ResultFolder, table: pd.DataFrame, found: pd.DataFrame, *, figures: bool = True
+) -> None:
+    """Write the tidy table, what follows from it, and the figures."""
     simulated = int(table["simulated"].max())
     shown = found.assign(simulated=simulated)
     texts = {
         "validation.csv": table.to_csv(index=False, lineterminator="\n"),
-        "verdicts.csv": shown.to_csv(index=False, lineterminator="\n"),
         "verdicts.md": verdict_markdown(shown, table),
         "verdicts.tex": verdict_latex(shown, table),
     }
@@ -352,12 +381,11 @@ def _write(folder: ResultFolder, table: pd.DataFrame, found: pd.DataFrame) -> No
             provenance.write_text(folder.path / file, text)
 
     folder.once("tables", texts, list(texts), make)
-    profile = table[(table["test"] == "profile") & (table["mark"] == PROMOTER_MARK)]
-    if len(profile):
-        write_figure(
-            folder,
-            "gain",
-            "Agreement, and gain over the raw signal",
-            profile[profile["statistic"].isin(("pearson", "gain"))].reset_index(drop=True),
-            draw_validation,
-        )
+    if not figures or found.empty:
+        csv = shown.to_csv(index=False, lineterminator="\n")
+        path = folder.path / "verdicts.csv"
+        folder.once("verdicts", csv, ["verdicts.csv"], lambda: provenance.write_text(path, csv))
+    if figures:
+        write_gain(folder, table)
+    if figures and len(found):
+        write_figure(folder, "verdicts", "What follows for each explanation", shown, draw_verdicts)

@@ -19,6 +19,7 @@ from chromviz.schema.attribution import (
     build_attribution,
     check_attribution,
     load_attribution,
+    require_made_from,
     save_attribution,
 )
 from chromviz.schema.checks import SCHEMA_VERSION
@@ -53,6 +54,7 @@ __all__ = [
     "load_attribution",
     "load_dataset",
     "reasons",
+    "require_made_from",
     "save_attribution",
     "save_dataset",
     "select_marks",

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from chromviz import provenance
-from chromviz.errors import SchemaError
+from chromviz.errors import ChromvizError, SchemaError
 from chromviz.schema import files
 from chromviz.schema.checks import SCHEMA_VERSION, check_header, refuse_rows
 from chromviz.schema.dataset import dataset_hash
@@ -169,3 +169,27 @@ def save_attribution(attribution: xr.Dataset, path: Path) -> None:
 def load_attribution(path: Path) -> xr.Dataset:
     """Read an attribution and check it; errors as :func:`chromviz.schema.files.load`."""
     return files.load(path, check_attribution)
+
+
+def require_made_from(attribution: xr.Dataset, cell: str, data_hash: str) -> str:
+    """Check that an attribution was made from a dataset; return what to call it in messages.
+
+    Parameters
+    ----------
+    attribution
+        The attribution.
+    cell, data_hash
+        The dataset's cell type, and its hash.
+
+    Raises
+    ------
+    ChromvizError
+        If it was made from another.
+    """
+    what = f"{attribution.attrs['method']} of {attribution.attrs['model'] or 'no model'}"
+    if attribution.attrs["dataset_hash"] != data_hash:
+        raise ChromvizError(
+            f"the attribution {what} was made from another dataset than the one of {cell} given; "
+            "extract it again"
+        )
+    return what

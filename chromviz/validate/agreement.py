@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from chromviz.errors import ChromvizError
-from chromviz.schema import dataset_hash
+from chromviz.schema import dataset_hash, require_made_from
 from chromviz.validate.published import TABLE_3
 from chromviz.validate.resample import correlate, means
 from chromviz.validate.tidy import interval
@@ -210,13 +210,7 @@ def explained_rows(
     ChromvizError
         If the attribution was made from another dataset, or has no bins.
     """
-    attrs = attribution.attrs
-    what = f"{attrs['method']} of {attrs['model'] or 'no model'}"
-    if attrs["dataset_hash"] != data_hash:
-        raise ChromvizError(
-            f"the attribution {what} was made from another dataset than the one of "
-            f"{dataset.attrs['cell']} given; extract it again"
-        )
+    what = require_made_from(attribution, str(dataset.attrs["cell"]), data_hash)
     weight = attribution["weight"]
     if "bin" not in weight.dims:
         raise ChromvizError(f"the attribution {what} has no bins: it cannot agree with a track")
@@ -224,7 +218,7 @@ def explained_rows(
         return None
     position = pd.Index(dataset["gene"].values).get_indexer(attribution["gene"].values)
     test = dataset["split"].values[position] == "test"
-    if attrs["model"]:
+    if attribution.attrs["model"]:
         chosen = test & (attribution["probability"].values > 0.5)
     else:
         chosen = test & (dataset["label"].values[position] == 1)

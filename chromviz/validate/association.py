@@ -150,6 +150,7 @@ class _Ground:
             name: means(values, counts[:, reference]) for name, counts in self.counts().items()
         }
         self._kept: dict[tuple[str, bytes, str], np.ndarray] = {}
+        self._swaps: dict[int, np.ndarray] = {}
 
     def counts(self) -> dict[str, np.ndarray]:
         """Return the draws of genes and, where there are any, of chromosomes."""
@@ -159,6 +160,13 @@ class _Ground:
     def rng(self) -> np.random.Generator:
         """Return the generator of the nulls: each case draws the same."""
         return np.random.default_rng([self.seed, 3])
+
+    def swaps(self, genes: int) -> np.ndarray:
+        """Return the orders in which so many genes exchange their coverage."""
+        if genes not in self._swaps:
+            rng = np.random.default_rng([self.seed, 4])
+            self._swaps[genes] = nulls.swaps(genes, self.n_null, rng)
+        return self._swaps[genes]
 
     def raw_draws(self, case: _Case, over: str, counts: np.ndarray) -> np.ndarray:
         """Return the raw signal's mean profile under each draw; cases often share it."""
@@ -279,17 +287,19 @@ def _by_gene(case: _Case, ground: _Ground) -> list[dict[str, Any]]:
         "mean_partial": partial(weight, coverage, raw, ground.nearness),
         "mean_gain": r - np.nan_to_num(correlate(raw, coverage)),
     }
-    rng, n = ground.rng(), ground.n_null
+    rng, n, orders = ground.rng(), ground.n_null, ground.swaps(len(rows))
     found = []
     null_of = {
         "mean_pearson": [
-            ("coverage swapped", p_above(r.mean(), nulls.swapped_genes(weight, coverage, n, rng))),
+            ("coverage swapped", p_above(r.mean(), nulls.swapped_genes(weight, coverage, orders))),
             ("bins shifted", p_above(r.mean(), nulls.shifted_genes(weight, coverage, n, rng))),
         ]
     }
     drawn = {over: counts[:, rows] for over, counts in ground.counts().items()}
-    for name, each in values.items():
-        boot = {over: _weighted_mean(each, counts) for over, counts in drawn.items()}
+    together = np.stack(list(values.values()), axis=1)
+    boots = {over: means(together, counts) for over, counts in drawn.items()}
+    for at, (name, each) in enumerate(values.items()):
+        boot = {over: drawn_means[:, at] for over, drawn_means in boots.items()}
         fallback = [("bootstrap", p_of_zero(boot["genes"]))] if name == "mean_gain" else []
         for null, p in null_of.get(name, fallback) or [("", np.nan)]:
             row = {"statistic": name, "estimate": each.mean(), "null": null, "p": p}
@@ -329,12 +339,6 @@ def _mean(values: np.ndarray) -> np.ndarray:
     return found
 
 
-def _weighted_mean(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return the mean over genes under each draw, NaN for a draw without any of them."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((counts @ values) / counts.sum(axis=1))
-
-
 def _within_draws(weight: np.ndarray, coverage: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Return :func:`chromviz.validate.nulls.within_bins` under each draw of genes.
 
@@ -342,10 +346,15 @@ def _within_draws(weight: np.ndarray, coverage: np.ndarray, counts: np.ndarray) 
     """
     x, y = weight.astype(np.float64), coverage.astype(np.float64)
     x, y = x - x.mean(axis=0), y - y.mean(axis=0)  # for the sums' precision
+    products = [(x * y).sum(axis=1), (x * x).sum(axis=1), (y * y).sum(axis=1)]
+    bins = x.shape[1]
     total = counts.sum(axis=1, keepdims=True, dtype=np.float64)
+    # One product over genes for all sums: it is by far the largest part of the work.
+    sums = (counts @ np.column_stack([x, y, *products]).astype(np.float32)).astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean_x, mean_y = (counts @ x) / total, (counts @ y) / total
-        xy = counts @ (x * y).sum(axis=1) - (total * mean_x * mean_y).sum(axis=1)
-        xx = counts @ (x * x).sum(axis=1) - (total * mean_x**2).sum(axis=1)
-        yy = counts @ (y * y).sum(axis=1) - (total * mean_y**2).sum(axis=1)
+        mean_x, mean_y = sums[:, :bins] / total, sums[:, bins : 2 * bins] / total
+        xy, xx, yy = sums[:, 2 * bins :].T
+        xy = xy - (total * mean_x * mean_y).sum(axis=1)
+        xx = xx - (total * mean_x**2).sum(axis=1)
+        yy = yy - (total * mean_y**2).sum(axis=1)
         return np.asarray(xy / np.sqrt(xx * yy))

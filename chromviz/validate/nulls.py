@@ -34,22 +34,33 @@ def shifted_genes(
         Draws.
     """
     table = _by_shift(weight, coverage)
-    drawn = rng.integers(table.shape[1], size=(n, len(table)))
-    return np.asarray(table[np.arange(len(table)), drawn].mean(axis=1))
+    first = np.arange(len(table)) * table.shape[1]
+    drawn = (rng.integers(table.shape[1], size=len(table)) for _ in range(n))
+    return np.asarray([table.take(first + shift).mean() for shift in drawn])
 
 
-def swapped_genes(
-    weight: np.ndarray, coverage: np.ndarray, n: int, rng: np.random.Generator
-) -> np.ndarray:
+def swaps(genes: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Return orders of so many genes, int32 (draw, gene), for :func:`swapped_genes`."""
+    order = np.arange(genes, dtype=np.int32)
+    return np.stack([rng.permutation(order) for _ in range(n)]) if n else np.empty((0, genes), "i4")
+
+
+def swapped_genes(weight: np.ndarray, coverage: np.ndarray, orders: np.ndarray) -> np.ndarray:
     """Return the mean r over genes where genes exchange their coverage profiles, (draw,).
 
     It keeps every profile and so the average gene; it breaks which gene has which. Agreement
     that a swap does not lower is that of any gene with any other.
+
+    Parameters
+    ----------
+    weight, coverage
+        (gene, bin), none of them flat.
+    orders
+        Whose coverage each gene gets, see :func:`swaps`; methods on the same genes share them.
     """
-    x, y = standardise(weight), standardise(coverage)
-    table = x @ y.T
-    rows = np.arange(len(table))
-    return np.asarray([table[rows, rng.permutation(len(table))].mean() for _ in range(n)])
+    table = (standardise(weight) @ standardise(coverage).T).ravel()
+    first = np.arange(len(weight)) * len(weight)
+    return np.asarray([table.take(first + order).mean() for order in orders])
 
 
 def permuted_within_bins(

@@ -15,7 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from chromviz.errors import ChromvizError
-from chromviz.schema import dataset_hash
+from chromviz.schema import dataset_hash, require_made_from
 from chromviz.validate.resample import draw_genes
 from chromviz.validate.tidy import interval, p_of_zero, tidy
 
@@ -164,13 +164,8 @@ def _sizes(
     attribution: xr.Dataset, dataset: xr.Dataset, data_hash: str, rows: np.ndarray
 ) -> np.ndarray:
     """Return the weights of some genes without sign, float32 (gene, mark and bin)."""
-    attrs, weight = attribution.attrs, attribution["weight"]
-    what = f"{attrs['method']} of {attrs['model'] or 'no model'}"
-    if attrs["dataset_hash"] != data_hash:
-        raise ChromvizError(
-            f"the attribution {what} was made from another dataset than the one of "
-            f"{dataset.attrs['cell']} given; extract it again"
-        )
+    what = require_made_from(attribution, str(dataset.attrs["cell"]), data_hash)
+    weight = attribution["weight"]
     if "bin" not in weight.dims:
         raise ChromvizError(f"the attribution {what} has no bins; causes lie in bins")
     shape = (len(rows), dataset.sizes["mark"], dataset.sizes["bin"])

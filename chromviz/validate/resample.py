@@ -15,8 +15,8 @@ def draw_genes(n_genes: int, rows: np.ndarray, n: int, seed: int) -> np.ndarray:
     """Return how often each gene is drawn, float32 (draw, gene): `rows` with replacement."""
     rng = np.random.default_rng([seed, 1])
     counts = np.zeros((n, n_genes), np.float32)
-    if len(rows):
-        counts[:, rows] = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=n)
+    for drawn in counts if len(rows) else ():
+        drawn[rows] = np.bincount(rng.integers(len(rows), size=len(rows)), minlength=len(rows))
     return counts
 
 
@@ -46,8 +46,11 @@ def means(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
     counts
         (draw, gene); a draw without any gene is NaN.
     """
+    # In the counts' precision: another would first copy all of them.
     with np.errstate(invalid="ignore", divide="ignore"):
-        found: np.ndarray = (counts @ values) / counts.sum(axis=1, keepdims=True)
+        found: np.ndarray = (counts @ values.astype(counts.dtype, copy=False)) / counts.sum(
+            axis=1, keepdims=True
+        )
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,3 +87,13 @@ def p_of_zero(draws: np.ndarray) -> float:
         return np.nan
     below, above = (draws <= 0).sum(), (draws >= 0).sum()
     return float(min(1.0, 2 * (1 + min(below, above)) / (1 + len(draws))))
+
+
+def read_tidy(path: Path) -> pd.DataFrame:
+    """Read a tidy table as it was written: empty text is text."""
+    table = pd.read_csv(path, keep_default_na=False, na_values={"estimate": [""]}, dtype=str)
+    for name in _NUMBERS:
+        table[name] = pd.to_numeric(table[name], errors="coerce")
+    table["n"] = pd.to_numeric(table["n"], errors="coerce").astype("Int64")
+    table["simulated"] = table["simulated"].astype(int)
+    return table[list(COLUMNS)]

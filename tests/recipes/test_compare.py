@@ -15,9 +15,12 @@ from chromviz.recipes.gene import audit
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 
+NETWORKS = ("lstm-alpha", "lstm-alpha-beta", "deepchrome")
 FILES = [
     *(f"figure2{panel}.{form}" for panel in "abc" for form in ("csv", "pdf", "png")),
     *(f"table3.{form}" for form in ("csv", "md", "tex")),
+    *(f"gain.{form}" for form in ("csv", "pdf", "png")),
+    "agreement.csv",
     "manifest.json",
 ]
 
@@ -72,7 +75,8 @@ def test_it_makes_everything(finished):
     attributions = sorted(p.name for p in (out / "attributions").iterdir())
     assert "lstm-alpha-beta.alpha.nc" in attributions
     assert "deepchrome.class_optimization.nc" in attributions
-    assert len(attributions) == 13
+    assert "lstm-alpha-beta-untrained-.alpha.nc" in attributions
+    assert len(attributions) == 13 + 8
     assert finished.result.kept == []
 
 
@@ -93,6 +97,18 @@ def test_the_table_holds_every_method_beside_every_control(finished):
     written = pd.read_csv(finished.folder / "out" / "table3.csv")
     np.testing.assert_allclose(written["estimate"], table["estimate"])
     assert (written["simulated"] == 0).all()
+
+
+def test_behind_the_table_stand_the_raw_signal_chance_and_untrained_networks(finished):
+    found = finished.result.agreement
+    models = {"", *(name + more for name in NETWORKS for more in ("", " (untrained)"))}
+    assert set(found["model"]) == models
+    assert {"bins shifted", "bootstrap"} <= set(found["null"])
+    assert {"gain", "partial", "mean_gain", "within_bins"} <= set(found["statistic"])
+    written = pd.read_csv(finished.folder / "out" / "agreement.csv")
+    np.testing.assert_allclose(written["estimate"], found["estimate"])
+    raw = found[(found["method"] == "raw_signal") & (found["statistic"] == "gain")]
+    assert (raw["estimate"].dropna() == 0).all()
 
 
 def test_the_figures_csvs_are_what_they_show(finished):

@@ -101,7 +101,7 @@ def test_nulls_are_their_plain_loops():
     by_hand = [r(np.roll(weight[0], move), coverage[0]) for move in range(1, 9)]
     np.testing.assert_allclose(shifted, by_hand)
     rng, again = RNG(3), RNG(3)
-    drawn = again.integers(9, size=(4, 6))
+    drawn = [again.integers(9, size=6) for _ in range(4)]
     by_hand = [
         np.mean([r(np.roll(weight[g], draw[g]), coverage[g]) for g in range(6)]) for draw in drawn
     ]
@@ -111,7 +111,8 @@ def test_nulls_are_their_plain_loops():
     for _ in range(4):
         order = again.permutation(6)
         by_hand.append(np.mean([r(weight[g], coverage[order[g]]) for g in range(6)]))
-    np.testing.assert_allclose(nulls.swapped_genes(weight, coverage, 4, rng), by_hand)
+    orders = nulls.swaps(6, 4, rng)
+    np.testing.assert_allclose(nulls.swapped_genes(weight, coverage, orders), by_hand)
     rng, again = RNG(5), RNG(5)
     order = again.permutation(6)
     moves = again.integers(6, size=(4, 9))
@@ -146,7 +147,8 @@ def p_values(null, n=300):
             if null == "permuted_within_bins"
             else resample.correlate(weight, coverage).mean()
         )
-        draws = getattr(nulls, null)(weight, coverage, 199, rng)
+        how = (nulls.swaps(30, 199, rng),) if null == "swapped_genes" else (199, rng)
+        draws = getattr(nulls, null)(weight, coverage, *how)
         found.append(p_above(observed, draws))
     return np.array(found)
 
