@@ -151,6 +151,7 @@ class _Ground:
         }
         self._kept: dict[tuple[str, bytes, str], np.ndarray] = {}
         self._swaps: dict[int, np.ndarray] = {}
+        self._counts: dict[bytes, dict[str, np.ndarray]] = {}
 
     def counts(self) -> dict[str, np.ndarray]:
         """Return the draws of genes and, where there are any, of chromosomes."""
@@ -161,6 +162,15 @@ class _Ground:
         """Return the generator of the nulls: each case draws the same."""
         return np.random.default_rng([self.seed, 3])
 
+    def counts_of(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the draws of some genes; the last few are kept, for cases often share them."""
+        key = rows.tobytes()
+        if key not in self._counts:
+            if len(self._counts) > 1:
+                self._counts.pop(next(iter(self._counts)))
+            self._counts[key] = {name: counts[:, rows] for name, counts in self.counts().items()}
+        return self._counts[key]
+
     def swaps(self, genes: int) -> np.ndarray:
         """Return the orders in which so many genes exchange their coverage."""
         if genes not in self._swaps:
@@ -168,13 +178,13 @@ class _Ground:
             self._swaps[genes] = nulls.swaps(genes, self.n_null, rng)
         return self._swaps[genes]
 
-    def raw_draws(self, case: _Case, over: str, counts: np.ndarray) -> np.ndarray:
+    def raw_draws(self, case: _Case, over: str) -> np.ndarray:
         """Return the raw signal's mean profile under each draw; cases often share it."""
         if case.rows is None:
-            return np.broadcast_to(_mean(case.raw), (len(counts), case.raw.shape[1]))
+            return np.broadcast_to(_mean(case.raw), (self.drawn[over].shape[0], case.raw.shape[1]))
         key = (case.mark, case.rows.tobytes(), over)
         if key not in self._kept:
-            self._kept[key] = means(case.raw, counts[:, case.rows])
+            self._kept[key] = means(case.raw, self.counts_of(case.rows)[over])
         return self._kept[key]
 
 
@@ -226,13 +236,13 @@ def _profile(case: _Case, ground: _Ground) -> list[dict[str, Any]]:
         return [{**common, "statistic": name, "note": why} for name in names]
     raw = _mean(case.raw)
     drawn: dict[str, dict[str, np.ndarray]] = {}
-    for over, counts in ground.counts().items():
+    for over, every in ground.counts().items():
         mine = (
-            np.broadcast_to(profile, (len(counts), len(profile)))
+            np.broadcast_to(profile, (len(every), len(profile)))
             if case.rows is None
-            else means(case.weight, counts[:, case.rows])
+            else means(case.weight, ground.counts_of(case.rows)[over])
         )
-        theirs, signal = ground.drawn[over], ground.raw_draws(case, over, counts)
+        theirs, signal = ground.drawn[over], ground.raw_draws(case, over)
         r = correlate(mine, theirs)
         drawn[over] = {
             "pearson": r,
@@ -295,7 +305,7 @@ def _by_gene(case: _Case, ground: _Ground) -> list[dict[str, Any]]:
             ("bins shifted", p_above(r.mean(), nulls.shifted_genes(weight, coverage, n, rng))),
         ]
     }
-    drawn = {over: counts[:, rows] for over, counts in ground.counts().items()}
+    drawn = ground.counts_of(rows)
     together = np.stack(list(values.values()), axis=1)
     boots = {over: means(together, counts) for over, counts in drawn.items()}
     for at, (name, each) in enumerate(values.items()):

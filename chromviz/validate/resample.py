@@ -32,7 +32,8 @@ def draw_chromosomes(chrom: np.ndarray, rows: np.ndarray, n: int, seed: int) -> 
     rng = np.random.default_rng([seed, 2])
     drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n)
     counts = np.zeros((n, len(chrom)), np.float32)
-    counts[:, rows] = drawn[:, place]
+    for mine, times in zip(counts, drawn, strict=True):
+        mine[rows] = times[place]
     return counts
 
 
