@@ -8,14 +8,14 @@ from typing import Any, NoReturn
 
 import typer
 
-from chromviz.cli import datasets, modelling, results, suite
+from chromviz.cli import datasets, export, modelling, results, suite
 from chromviz.cli.app import app
 from chromviz.errors import ChromvizError
 
 # What wrong options raise: a class that typer has and does not name.
 _USAGE: Any = typer.BadParameter.__mro__[2]
 
-__all__ = ["app", "datasets", "main", "modelling", "results", "suite"]
+__all__ = ["app", "datasets", "export", "main", "modelling", "results", "suite"]
 
 
 def main() -> None:

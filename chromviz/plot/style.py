@@ -152,7 +152,9 @@ def head_figure(fig: Figure, lines: Iterable[str], *, simulated: bool) -> None:
     """Head a figure with lines at the left and, of simulated data, the note at the right."""
     # The layout leaves room for a suptitle, not for other text: the note shares its first line,
     # which the layout puts at its padding from the top (so no y is given).
-    text = "\n".join(textwrap.fill(line, 44 if row else 28) for row, line in enumerate(lines))
+    columns = fig.get_figwidth() / WIDTH_1_COLUMN
+    widths = (int(28 * columns), int(44 * columns))
+    text = "\n".join(textwrap.fill(line, widths[row > 0]) for row, line in enumerate(lines))
     fig.suptitle(text, x=0.01, ha="left", fontweight="bold", parse_math=False)
     if simulated:
         top = 1 - mpl.rcParams["figure.constrained_layout.h_pad"] / fig.get_figheight()

@@ -130,6 +130,14 @@ def plot_gain(table: pd.DataFrame, statistic: str = "gain", ax: Axes | None = No
                 axes.plot([row["ci_low"], row["ci_high"]], [place, place], color=colour, lw=1)
             if pd.notna(row["estimate"]):
                 axes.plot(row["estimate"], place, "o", color=colour, markersize=3)
+            else:
+                axes.text(
+                    *(0.02, place, "undefined"),
+                    transform=axes.get_yaxis_transform(),
+                    va="center",
+                    color=GREY,
+                    fontsize="x-small",
+                )
         raw = part.loc[part["method"] == "raw_signal", "estimate"]
         line = 0.0 if statistic == "gain" else (raw.iloc[0] if len(raw) else np.nan)
         if np.isfinite(line):

@@ -150,7 +150,7 @@ class _Ground:
             name: means(values, counts[:, reference]) for name, counts in self.counts().items()
         }
         self._kept: dict[tuple[str, bytes, str], np.ndarray] = {}
-        self._swaps: dict[int, np.ndarray] = {}
+        self._chance: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._counts: dict[bytes, dict[str, np.ndarray]] = {}
 
     def counts(self) -> dict[str, np.ndarray]:
@@ -171,12 +171,14 @@ class _Ground:
             self._counts[key] = {name: counts[:, rows] for name, counts in self.counts().items()}
         return self._counts[key]
 
-    def swaps(self, genes: int) -> np.ndarray:
-        """Return the orders in which so many genes exchange their coverage."""
-        if genes not in self._swaps:
+    def chance(self, genes: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return how so many genes exchange their coverage, and by how much they are shifted."""
+        if genes not in self._chance:
             rng = np.random.default_rng([self.seed, 4])
-            self._swaps[genes] = nulls.swaps(genes, self.n_null, rng)
-        return self._swaps[genes]
+            orders = nulls.swaps(genes, self.n_null, rng)
+            moves = nulls.shifts(genes, self.coverage.shape[1], self.n_null, rng)
+            self._chance[genes] = orders, moves
+        return self._chance[genes]
 
     def raw_draws(self, case: _Case, over: str) -> np.ndarray:
         """Return the raw signal's mean profile under each draw; cases often share it."""
@@ -297,12 +299,12 @@ def _by_gene(case: _Case, ground: _Ground) -> list[dict[str, Any]]:
         "mean_partial": partial(weight, coverage, raw, ground.nearness),
         "mean_gain": r - np.nan_to_num(correlate(raw, coverage)),
     }
-    rng, n, orders = ground.rng(), ground.n_null, ground.swaps(len(rows))
+    rng, n, (orders, moves) = ground.rng(), ground.n_null, ground.chance(len(rows))
     found = []
     null_of = {
         "mean_pearson": [
             ("coverage swapped", p_above(r.mean(), nulls.swapped_genes(weight, coverage, orders))),
-            ("bins shifted", p_above(r.mean(), nulls.shifted_genes(weight, coverage, n, rng))),
+            ("bins shifted", p_above(r.mean(), nulls.shifted_genes(weight, coverage, moves))),
         ]
     }
     drawn = ground.counts_of(rows)

@@ -21,22 +21,25 @@ def shifted_profile(weight: np.ndarray, coverage: np.ndarray) -> np.ndarray:
     return _by_shift(weight[None], coverage[None])[0, 1:]
 
 
-def shifted_genes(
-    weight: np.ndarray, coverage: np.ndarray, n: int, rng: np.random.Generator
-) -> np.ndarray:
+def shifts(genes: int, bins: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Return by how many bins each gene is moved, int32 (draw, gene), for `shifted_genes`."""
+    return rng.integers(bins, size=(n, genes), dtype=np.int32)
+
+
+def shifted_genes(weight: np.ndarray, coverage: np.ndarray, moves: np.ndarray) -> np.ndarray:
     """Return the mean r over genes where each gene's weights are shifted at random, (draw,).
 
     Parameters
     ----------
     weight, coverage
         (gene, bin), none of them flat.
-    n, rng
-        Draws.
+    moves
+        By how many bins, see :func:`shifts`; methods on the same genes share them.
     """
     table = _by_shift(weight, coverage)
-    first = np.arange(len(table)) * table.shape[1]
-    drawn = (rng.integers(table.shape[1], size=len(table)) for _ in range(n))
-    return np.asarray([table.take(first + shift).mean() for shift in drawn])
+    first = np.arange(len(table), dtype=np.int32) * table.shape[1]
+    flat = table.ravel()
+    return np.asarray([flat.take(first + move).mean() for move in moves])
 
 
 def swaps(genes: int, n: int, rng: np.random.Generator) -> np.ndarray:

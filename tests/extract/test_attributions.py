@@ -381,3 +381,14 @@ def test_trees_have_no_gradient_but_can_be_occluded(data, fitted):
         extract("integrated_gradients", fitted["random-forest"], data)
     assert find_model("random-forest").gives == ("importances", "output")
     assert np.abs(extract("occlusion", fitted["random-forest"], data)["weight"]).max() > 0
+
+
+@pytest.mark.parametrize("method", ["alpha", "saliency", "integrated_gradients", "occlusion"])
+def test_the_number_of_threads_changes_nothing(data, fitted, method, monkeypatch):
+    found = []
+    for threads in (1, 2, 3):
+        monkeypatch.setattr("chromviz.models.inference.THREADS", threads)
+        one = extract(method, fitted["lstm-alpha-beta"], data, genes=FEW, batch_size=2)
+        found.append(one["weight"].values)
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])

@@ -5,11 +5,12 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from chromviz.data.labels import permute_labels
 from chromviz.errors import ChromvizError
 from chromviz.recipes.trained import cache_folder
-from chromviz.recipes.validate import validate
+from chromviz.recipes.validate import validate, validate_cells
 from chromviz.schema import save_dataset
 from chromviz.validate.tidy import COLUMNS
 from chromviz.vocabulary import Window
@@ -48,7 +49,7 @@ def test_everything_is_in_one_table(folder, found, tmp_path):
     written = pd.read_csv(tmp_path / "out" / "validation.csv", keep_default_na=False)
     assert len(written) == len(table)
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert {"verdicts.md", "verdicts.tex", "verdicts.csv", "gain.pdf"} <= names
+    assert {"verdicts.md", "verdicts.tex", "verdicts.csv", "gain.pdf", "verdicts.png"} <= names
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert set(manifest["models"]) == models | controls
     again = validate(
@@ -57,6 +58,24 @@ def test_everything_is_in_one_table(folder, found, tmp_path):
     )  # fmt: skip
     assert again.made == []
     pd.testing.assert_frame_equal(again.table, table)
+
+
+def test_p_is_adjusted_over_cell_types(folder, tmp_path):
+    save_dataset(make_dataset(240, window=Window(1000, 100)), tmp_path / "data" / "E123.nc")
+    other = make_dataset(240, seed=1, cell="E003", window=Window(1000, 100))
+    save_dataset(other, tmp_path / "data" / "E003.nc")
+    options = {"data": tmp_path / "data", "models": ["svm"], "tests": ["agreement"], **QUICK}
+    place, table, judged = validate_cells(["K562", "E003"], out=tmp_path / "out", **options)
+    assert table["cell"].unique().tolist() == ["E123", "E003"]
+    own = pd.read_csv(place / "E003" / "validation.csv")
+    assert len(table) == len(own) + len(pd.read_csv(place / "E123" / "validation.csv"))
+    one = table[(table["statistic"] == "pearson") & table["p"].notna()]
+    expected = stats.false_discovery_control(one["p"])
+    np.testing.assert_allclose(one["q"], expected)
+    assert set(judged["cell"]) == {"E123", "E003"}
+    assert "K562 (E123): SVM" in (place / "verdicts.md").read_text()
+    with pytest.raises(ChromvizError, match="named twice"):
+        validate_cells(["K562", "E123"], out=tmp_path / "twice", **options)
 
 
 def test_labels_are_exchanged_where_they_are_learnt(folder):

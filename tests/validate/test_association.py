@@ -101,11 +101,13 @@ def test_nulls_are_their_plain_loops():
     by_hand = [r(np.roll(weight[0], move), coverage[0]) for move in range(1, 9)]
     np.testing.assert_allclose(shifted, by_hand)
     rng, again = RNG(3), RNG(3)
-    drawn = [again.integers(9, size=6) for _ in range(4)]
+    drawn = again.integers(9, size=(4, 6), dtype=np.int32)
     by_hand = [
         np.mean([r(np.roll(weight[g], draw[g]), coverage[g]) for g in range(6)]) for draw in drawn
     ]
-    np.testing.assert_allclose(nulls.shifted_genes(weight, coverage, 4, rng), by_hand)
+    np.testing.assert_allclose(
+        nulls.shifted_genes(weight, coverage, nulls.shifts(6, 9, 4, rng)), by_hand
+    )
     rng, again = RNG(4), RNG(4)
     by_hand = []
     for _ in range(4):
@@ -147,7 +149,10 @@ def p_values(null, n=300):
             if null == "permuted_within_bins"
             else resample.correlate(weight, coverage).mean()
         )
-        how = (nulls.swaps(30, 199, rng),) if null == "swapped_genes" else (199, rng)
+        how = {
+            "swapped_genes": lambda rng: (nulls.swaps(30, 199, rng),),
+            "shifted_genes": lambda rng: (nulls.shifts(30, 24, 199, rng),),
+        }.get(null, lambda rng: (199, rng))(rng)
         draws = getattr(nulls, null)(weight, coverage, *how)
         found.append(p_above(observed, draws))
     return np.array(found)

@@ -4,9 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chromviz.plot.validation import draw_validation, plot_gain, verdict_latex, verdict_markdown
+from chromviz.plot.validation import (
+    draw_validation,
+    draw_verdicts,
+    plot_gain,
+    plot_verdicts,
+    verdict_latex,
+    verdict_markdown,
+)
 from chromviz.validate.tidy import tidy
-from chromviz.validate.verdict import verdicts
+from chromviz.validate.verdict import QUESTIONS, verdicts
 
 GOOD = {
     "auc": (0.8, 0.75),
@@ -132,5 +139,11 @@ def test_it_is_written_for_people():
     axes = plot_gain(rows)
     assert axes.get_xlabel() == "Gain in r over the raw signal"
     assert [label.get_text() for label in axes.get_yticklabels()] == ["α map, m"]
+    marks = plot_verdicts(found.drop(columns="simulated"))
+    yes, no = (part.get_offsets() for part in marks.collections[:2])
+    assert len(yes) == len(QUESTIONS) + 1  # and passes
+    assert len(no) == 0
+    drawn = draw_verdicts(found)
+    assert "Simulated data" in [text.get_text() for text in drawn.texts]
     both = draw_validation(rows[rows["statistic"].isin(("pearson", "gain"))])
     assert "Simulated data" in [text.get_text() for text in both.texts]

@@ -1,0 +1,60 @@
+"""The command that writes tracks and tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from chromviz.cli.app import Cell, Data, Json, Live, Out, Quiet, app, names, show
+
+
+@app.command()
+def export(
+    cell: Cell,
+    data: Data = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(help="Result folder with attributions. Default: results/{cell}."),
+    ] = None,
+    out: Out = None,
+    methods: Annotated[
+        str, typer.Option(help="Methods, comma-separated. Default: all of trained models.")
+    ] = "",
+    formats: Annotated[
+        str, typer.Option(help="Any of bigwig, bedgraph, bed, csv, parquet.")
+    ] = "bigwig,bed,csv",
+    chrom_sizes: Annotated[
+        Path | None, typer.Option(help="chrom.sizes, where the assembly is no known one.")
+    ] = None,
+    top: Annotated[int, typer.Option(help="Bins of highest weight of each gene, in BED.")] = 5,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Write attributions, signal and coverage as tracks for a genome browser, and as tables."""
+    from chromviz.recipes.export import export as run
+    from chromviz.report.terminal import SIMULATED
+
+    with Live(quiet) as live:
+        found = run(
+            cell,
+            data=data,
+            results=results,
+            out=out,
+            method_names=names(methods) or None,
+            formats=names(formats),
+            chrom_sizes=chrom_sizes,
+            top=top,
+            reporter=live.reporter,
+        )
+    lines = [SIMULATED] if found.simulated else []
+    lines += [*found.notes, f"{len(found.files)} files in {found.folder}"]
+    record = {
+        "folder": str(found.folder),
+        "files": found.files,
+        "notes": found.notes,
+        "simulated": found.simulated,
+    }
+    show(Text("\n".join(lines)), record, as_json)

@@ -1,0 +1,174 @@
+"""Tracks and tables: read back, the numbers are those of the attribution."""
+
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pandas as pd
+import pybigtools
+import pyBigWig
+import pytest
+
+from chromviz.errors import ChromvizError
+from chromviz.extract import extract
+from chromviz.recipes.export import export
+from chromviz.report import tracks
+from chromviz.schema import build_attribution, save_attribution, save_dataset
+from chromviz.vocabulary import Window
+from tests.conftest import make_dataset
+
+SIZES = {"chr1": 400_000}
+
+
+def make(n_genes=60, **changes):
+    data = make_dataset(60, window=Window(1000, 100)).isel(gene=slice(n_genes))
+    data.attrs["assembly"] = "made-up"
+    for name, values in changes.items():
+        data[name] = (("gene",), values)
+    return data
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A dataset, and a result folder with α-like weights of its test genes and a control."""
+    data = make()
+    save_dataset(data, tmp_path / "data" / "E123.nc")
+    (tmp_path / "sizes").write_text("chr1\t400000\n")
+    rows = np.flatnonzero(data["split"].values == "test")
+    weight = np.random.default_rng(0).normal(size=(len(rows), 5, 20)).astype(np.float32)
+    one = build_attribution(
+        weight, ("gene", "mark", "bin"), data, method="saliency", parameters={}, signed=True,
+        genes=rows, probability=np.full(len(rows), 0.7), model="deepchrome", model_hash="x",
+        seed=0, device="cpu",
+    )  # fmt: skip
+    folder = tmp_path / "results" / "attributions"
+    save_attribution(one, folder / "deepchrome.saliency.nc")
+    save_attribution(extract("raw_signal", None, data), folder / "control.raw_signal.nc")
+    return tmp_path
+
+
+def run(place, **more):
+    return export(
+        "K562",
+        **{
+            "data": place / "data", "results": place / "results", "chrom_sizes": place / "sizes",
+            "formats": ["bigwig", "bedgraph", "bed", "csv"], **more,
+        },
+    )  # fmt: skip
+
+
+def test_read_back_the_numbers_are_those_of_the_attribution(place):
+    found = run(place)
+    data = make()
+    rows = np.flatnonzero(data["split"].values == "test")
+    weight = np.random.default_rng(0).normal(size=(len(rows), 5, 20)).astype(np.float32)
+    path = str(found.folder / "deepchrome.saliency.H3K4me3.bw")
+    with pyBigWig.open(path) as file:
+        assert file.chroms() == SIZES
+        assert file.header()["nLevels"] > 0
+        for at, row in enumerate(rows):
+            start = int(data["tss"].values[row]) - 1000
+            values = file.values("chr1", start, start + 2000, numpy=True)
+            np.testing.assert_array_equal(values, np.repeat(weight[at, 3], 100))
+    other = pybigtools.open(path)
+    start = int(data["tss"].values[rows[0]]) - 1000
+    np.testing.assert_array_equal(
+        other.values("chr1", start, start + 2000, fillna=None), np.repeat(weight[0, 3], 100)
+    )
+    graph = pd.read_csv(
+        found.folder / "deepchrome.saliency.H3K4me3.bedgraph", sep="\t", skiprows=1, header=None
+    )
+    np.testing.assert_allclose(graph[3], weight[:, 3].ravel(), rtol=1e-6)
+    table = pd.read_csv(found.folder / "deepchrome.saliency.csv.gz")
+    np.testing.assert_allclose(table["weight"], weight.ravel(), rtol=1e-6)
+    assert (table["end"] - table["start"] == 100).all()
+    assert table["probability"].unique() == pytest.approx([0.7])
+    best = pd.read_csv(
+        found.folder / "deepchrome.saliency.top.bed", sep="\t", skiprows=1, header=None
+    )
+    assert len(best) == 5 * len(rows)
+    assert best[4].between(0, 1000).all()
+    assert best[4].max() == 1000
+
+
+def test_missing_coverage_has_no_entry(place):
+    data = make()
+    found = run(place)
+    with pyBigWig.open(str(found.folder / "coverage.H3K27ac.bw")) as file:
+        rows = np.flatnonzero(data["split"].values == "test")
+        coverage = data["coverage"].values[0][rows]
+        tss = data["tss"].values[rows]
+        for values, at in zip(coverage, tss, strict=True):
+            got = file.values("chr1", int(at) - 1000, int(at) + 1000, numpy=True)
+            np.testing.assert_array_equal(got, np.repeat(values, 100))
+    assert not any("control" in name for name in found.files)
+
+
+def test_a_session_names_files_that_are_there_in_the_marks_colours(place):
+    found = run(place)
+    session = ET.parse(found.folder / "session.xml").getroot()  # noqa: S314 - our own
+    files = [one.get("path") for one in session.iter("Resource")]
+    assert files
+    assert all((found.folder / name).is_file() for name in files)
+    colours = {one.get("id"): one.get("color") for one in session.iter("Track")}
+    assert colours["signal.H3K4me3.bw"] == "213,94,0"
+    assert session.get("genome") == "made-up"
+    again = run(place)
+    assert again.made == []
+
+
+def test_a_base_shows_the_gene_with_the_nearest_tss():
+    data = make(3, tss=np.array([10_000, 10_550, 10_550]), gene=np.array(["B", "C", "A"]))
+    layout = tracks.lay_out(data, np.arange(3), SIZES)
+    assert layout.hidden == ("C",)
+    bins = layout.bins
+    assert (bins["start"].to_numpy()[1:] >= bins["end"].to_numpy()[:-1]).all()
+    shown = {
+        base: bins.loc[(bins["start"] <= base) & (base < bins["end"]), "row"].item()
+        for base in (9_000, 10_275, 10_276, 11_549)
+    }
+    assert shown == {9_000: 0, 10_275: 0, 10_276: 2, 11_549: 2}
+    assert bins["end"].max() == 11_550
+
+
+def test_windows_are_turned_back_and_cut_at_the_chromosomes_ends():
+    data = make(2, tss=np.array([300, 20_500]), strand=np.array(["+", "-"], object))
+    data.attrs["orientation"] = "strand"
+    layout = tracks.lay_out(data, np.arange(2), {"chr1": 21_000})
+    bins = layout.bins
+    assert bins["start"].min() == 0
+    assert bins["end"].max() == 21_000
+    minus = bins[bins["row"] == 1].sort_values("start")
+    assert minus["bin"].tolist() == list(range(19, 4, -1))
+    values = np.arange(40.0).reshape(2, 20)
+    values[1, 7] = np.nan
+    entries = tracks.entries(layout, values)
+    assert len(entries) == len(bins) - 1
+    turned = entries[entries["start"] >= 19_500]
+    assert turned["value"].iloc[0] == 39
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"formats": ["wig"]}, "unknown format 'wig'"),
+        ({"formats": []}, "nothing to write"),
+        ({"method_names": ["salience"]}, "unknown method 'salience'; did you mean saliency"),
+        ({"top": 0}, "at least 1"),
+        ({"chrom_sizes": None}, r"size of chr1 is unknown \(assembly made-up"),
+    ],
+)
+def test_bad_input_is_one_clear_error(place, change, words):
+    with pytest.raises(ChromvizError, match=words):
+        run(place, **change)
+    assert not (place / "results" / "tracks").exists()
+
+
+def test_other_data_short_chromosomes_and_empty_folders_are_refused(place):
+    (place / "short").write_text("chr1\t20000\n")
+    with pytest.raises(ChromvizError, match=r"beyond the end of the chromosome \(20,000 bases"):
+        run(place, chrom_sizes=place / "short")
+    save_dataset(make_dataset(60, seed=2, window=Window(1000, 100)), place / "data" / "E123.nc")
+    with pytest.raises(ChromvizError, match="made from another dataset"):
+        run(place)
+    with pytest.raises(ChromvizError, match="holds no attribution; run compare"):
+        run(place, results=place / "nothing")
