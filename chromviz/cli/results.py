@@ -24,6 +24,7 @@ from chromviz.cli.app import (
     records,
     show,
 )
+from chromviz.errors import ChromvizError
 
 Models = Annotated[
     str,
@@ -166,7 +167,7 @@ def validate(
 
 @app.command()
 def audit(
-    gene: Annotated[str, typer.Argument(help="Symbol or id.")],
+    gene: Annotated[str, typer.Argument(help="Symbol or id; none with --differential.")] = "",
     cells: Annotated[
         str, typer.Option("--cells", help="Cell types, comma-separated.")
     ] = "H1-hESC,GM12878,K562",
@@ -175,13 +176,25 @@ def audit(
     model: Annotated[
         str, typer.Option(help="Architecture with β, or package.module:factory of your own.")
     ] = "lstm-alpha-beta",
+    differential: Annotated[
+        bool,
+        typer.Option("--differential", help="Rank all genes that change state by how β moves."),
+    ] = False,
     seed: Seed = 0,
-    seeds: Seeds = 1,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Trainings, from --seed on. Default: 1; 3 with --differential."),
+    ] = None,
     device: Device = "cpu",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Show one gene across cell types: β, prediction, label, expression (Figure 2c)."""
+    if differential:
+        _differential(gene, cells, data, out, model, seed, seeds or 3, device, quiet, as_json)
+        return
+    if not gene:
+        raise ChromvizError("no gene to audit; name one, or ask for --differential")
     from chromviz.recipes.gene import audit as run
     from chromviz.report.terminal import audit_page
 
@@ -193,12 +206,50 @@ def audit(
             out=out,
             model=model,
             seed=seed,
-            members=seeds,
+            members=seeds or 1,
             device=device,
             reporter=live.reporter,
         )
     record = {"folder": str(found.folder), "rows": records(found.table)}
     show(audit_page(found.table), record, as_json)
+    if not as_json:
+        typer.echo(f"results in {found.folder}")
+
+
+def _differential(
+    gene: str,
+    cells: str,
+    data: Path | None,
+    out: Path | None,
+    model: str,
+    seed: int,
+    seeds: int,
+    device: str,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    from chromviz.recipes.differential import differential as run
+    from chromviz.report.terminal import differential_page
+
+    if gene:
+        raise ChromvizError(f"--differential ranks all genes; leave {gene} out, or the option")
+    with Live(quiet) as live:
+        found = run(
+            names(cells),
+            data=data,
+            out=out,
+            model=model,
+            seed=seed,
+            seeds=seeds,
+            device=device,
+            reporter=live.reporter,
+        )
+    record = {
+        "folder": str(found.folder),
+        "changes": records(found.table),
+        "recovery": records(found.recovery),
+    }
+    show(differential_page(found.table, found.recovery), record, as_json)
     if not as_json:
         typer.echo(f"results in {found.folder}")
 

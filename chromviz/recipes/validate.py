@@ -190,12 +190,11 @@ def validate_cells(
         As for :func:`validate`, or if a cell type is named twice.
     """
     folder_of_all = out or Path("results") / "validation"
-    found: dict[str, Validation] = {}
-    for cell in cells:
-        label = str(open_cell(options.get("data"), cell).attrs["cell"])
-        if label in found:
-            raise ChromvizError(f"{cell_label(label)} is named twice in --cell")
-        found[label] = validate(cell, out=folder_of_all / label, **options)
+    labels = [str(open_cell(options.get("data"), cell).attrs["cell"]) for cell in cells]
+    again = next((label for at, label in enumerate(labels) if label in labels[:at]), None)
+    if again:
+        raise ChromvizError(f"{cell_label(again)} is named twice in --cell")
+    found = {label: validate(label, out=folder_of_all / label, **options) for label in labels}
     table = adjust(pd.concat([one.table for one in found.values()], ignore_index=True))
     judged = verdicts(table)
     folder = ResultFolder(folder_of_all, f"validate {', '.join(found)}")

@@ -150,6 +150,62 @@ def audit_page(table: pd.DataFrame) -> RenderableType:
     return Group(Text(SIMULATED, style="bold"), page) if first["simulated"] else page
 
 
+def differential_page(
+    table: pd.DataFrame, recovery: pd.DataFrame, most: int = 20
+) -> RenderableType:
+    """Return the genes that change state whose β moves furthest, and how well they are found.
+
+    Parameters
+    ----------
+    table, recovery
+        As :func:`chromviz.validate.differential.changes` and its `recovery` give them.
+    most
+        Rows shown; PAX5's are shown besides.
+    """
+    shown = table[(table["rank"] <= most) | (table["symbol"] == "PAX5")]
+    rows = [
+        [
+            f"{row['rank']}",
+            row["symbol"] or row["gene"],
+            cell_label(str(row["on_cell"])),
+            cell_label(str(row["off_cell"])),
+            f"{row['probability_on']:.2f}",
+            f"{row['probability_off']:.2f}",
+            f"{row['shift']:+.3f}",
+            "" if pd.isna(row["ci_low"]) else f"{row['ci_low']:+.3f} to {row['ci_high']:+.3f}",
+        ]
+        for _, row in shown.iterrows()
+    ]
+    columns = ["rank", "gene", "ON in", "OFF in", "p where ON", "p where OFF", "β moves", "95 %"]
+    page: list[RenderableType] = [
+        plain_table("Genes that change state, by how β moves", columns, rows),
+        Text(
+            "  β moves: share of β on marks that do not repress, where the gene is ON less where "
+            "it is OFF; the paper expects it above 0. Interval: Student's, over "
+            f"{int(recovery['seeds'].iloc[0])} trainings."
+        ),
+    ]
+    if len(table):
+        page.append(
+            Text(
+                f"  of {len(table)} changes {int(table['as_expected'].sum())} move as expected, "
+                f"{int(table['sure'].sum())} with an interval above 0; the models call both sides "
+                f"of {int(table['called'].sum())}"
+            )
+        )
+    for _, row in recovery.iterrows():
+        page.append(
+            Text(
+                f"  changes found by the difference in {row['score']}: AUPRC {row['auprc']:.3f} "
+                f"({row['ci_low']:.3f} to {row['ci_high']:.3f}), at random "
+                f"{row['prevalence']:.3f}, of {int(row['n'])} genes"
+            )
+        )
+    if recovery["simulated"].any():
+        page.insert(0, Text(SIMULATED, style="bold"))
+    return Group(*page)
+
+
 def left_out_page(table: pd.DataFrame) -> RenderableType:
     """Return how well each cell type is predicted by models of the others.
 

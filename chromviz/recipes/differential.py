@@ -1,0 +1,173 @@
+"""Genes that change state between cell types, ranked by how attention to marks moves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from chromviz import provenance
+from chromviz.data.store import list_cells, open_cell
+from chromviz.errors import ChromvizError
+from chromviz.extract import find_method
+from chromviz.extract.run import extract
+from chromviz.models import find_model
+from chromviz.models.inference import find_device
+from chromviz.progress import SILENT, Reporter
+from chromviz.recipes.folder import ResultFolder
+from chromviz.recipes.gene import BETA_MODEL
+from chromviz.recipes.trained import Job, train_missing, trained
+from chromviz.schema import dataset_hash, usable
+from chromviz.validate.differential import active_share, changes, recovery
+from chromviz.vocabulary import PAPER_CELLS, cell_label, resolve_cell
+
+
+@dataclass(frozen=True)
+class Differential:
+    """What changes between cell types.
+
+    Parameters
+    ----------
+    folder
+        The result folder.
+    table
+        See :func:`chromviz.validate.differential.changes`.
+    recovery
+        See :func:`chromviz.validate.differential.recovery`.
+    made, kept
+        Steps done now, and steps found done.
+    """
+
+    folder: Path
+    table: pd.DataFrame
+    recovery: pd.DataFrame
+    made: list[str]
+    kept: list[str]
+
+
+def differential(
+    cells: Sequence[str] = PAPER_CELLS,
+    *,
+    data: Path | None = None,
+    out: Path | None = None,
+    model: str = BETA_MODEL,
+    seed: int = 0,
+    seeds: int = 3,
+    n_bootstrap: int = 2000,
+    device: str = "cpu",
+    reporter: Reporter = SILENT,
+) -> Differential:
+    """Rank the genes that change state between cell types by how β moves.
+
+    Genes are those for testing in every cell type, so that no model has learnt their labels.
+
+    Parameters
+    ----------
+    cells, data, model, device, reporter
+        As for :func:`chromviz.recipes.gene.audit`; two cell types or more.
+    out
+        The result folder; ``results/differential`` if not given.
+    seed, seeds
+        Trainings a cell type, from `seed` on: the intervals are over them.
+    n_bootstrap
+        Resamples of genes, for the intervals of the recovery.
+
+    Returns
+    -------
+    Differential
+        The folder holds ``differential.csv``, ``recovery.csv`` and ``manifest.json``.
+
+    Raises
+    ------
+    ChromvizError
+        If there are fewer than two cell types, their marks or windows differ, no gene is for
+        testing in all, or the model has no β.
+    """
+    find_device(device)
+    spec = find_model(model)
+    refusal = find_method("beta").refusal(spec.name, spec.gives)
+    if refusal:
+        raise ChromvizError(refusal)
+    if seeds < 1:
+        raise ChromvizError(f"it takes at least one training, not {seeds}")
+    available, where = list_cells(data), str(data or "the embedded dataset")
+    names = list(dict.fromkeys(resolve_cell(cell, available, where) for cell in cells))
+    if len(names) < 2:
+        raise ChromvizError("genes change between cell types: name two or more with --cells A,B,C")
+    opened = [open_cell(data, name) for name in names]
+    _check_alike(opened)
+    marks = [str(mark) for mark in opened[0]["mark"].values]
+    active_share(np.ones(len(marks)), marks)
+    places = _common(opened)
+    folder = ResultFolder(out or Path("results") / "differential", "differential")
+    numbers = range(seed, seed + seeds)
+    jobs = [Job(spec.name, dataset, number) for dataset in opened for number in numbers]
+    train_missing(jobs, device=device, reporter=reporter)
+    probability, beta = [], []
+    for dataset, at in zip(opened, places, strict=True):
+        found = []
+        for number in numbers:
+            fitted, _ = trained(spec.name, dataset, seed=number, device=device, reporter=reporter)
+            found.append(extract("beta", fitted, dataset, genes=at, device=device, seed=number))
+        probability.append([one["probability"].values for one in found])
+        beta.append([one["weight"].values for one in found])
+    labels = [str(dataset.attrs["cell"]) for dataset in opened]
+    first = opened[0].isel(gene=places[0])
+    genes = pd.DataFrame({"gene": first["gene"].values, "symbol": first["symbol"].values})
+    label = np.stack([one["label"].values[at] for one, at in zip(opened, places, strict=True)])
+    values = (label, np.array(probability, float), np.array(beta, float))
+    simulated = max(int(dataset.attrs["simulated"]) for dataset in opened)
+    common: dict[str, Any] = {"model": spec.name, "seeds": seeds, "simulated": simulated}
+    table = changes(genes, labels, *values, marks).assign(**common)
+    found_again = recovery(*values, marks, n_bootstrap=n_bootstrap, seed=seed).assign(**common)
+    folder["simulated"], folder["seed"], folder["seeds"] = simulated, seed, seeds
+    folder["datasets"] = {name: dataset_hash(one) for name, one in zip(labels, opened, strict=True)}
+    for file, one in (("differential.csv", table), ("recovery.csv", found_again)):
+        _write(folder, file, one)
+    folder.finish()
+    return Differential(folder.path, table, found_again, folder.made, folder.kept)
+
+
+def _write(folder: ResultFolder, file: str, table: pd.DataFrame) -> None:
+    csv = table.to_csv(index=False, lineterminator="\n")
+    path = folder.path / file
+    folder.once(file, csv, [file], lambda: provenance.write_text(path, csv))
+
+
+def _check_alike(opened: Sequence[xr.Dataset]) -> None:
+    """Refuse cell types whose weights cannot be compared."""
+    first = opened[0]
+    for other in opened[1:]:
+        for what, one, two in (
+            ("marks", *(list(map(str, item["mark"].values)) for item in (first, other))),
+            ("windows", *(item["bin_start"].values.tolist() for item in (first, other))),
+            ("bin widths", *(int(item.attrs["bin_width"]) for item in (first, other))),
+        ):
+            if one != two:
+                raise ChromvizError(
+                    f"{cell_label(str(first.attrs['cell']))} and "
+                    f"{cell_label(str(other.attrs['cell']))} have different {what}; prepare them "
+                    "alike"
+                )
+
+
+def _common(opened: Sequence[xr.Dataset]) -> list[np.ndarray]:
+    """Return the places of the genes that every cell type has for testing, in one order."""
+    of = [
+        one["gene"].values[
+            (one["split"].values == "test") & usable(one) & (one["label"].values >= 0)
+        ]
+        for one in opened
+    ]
+    shared = set(of[0]).intersection(*of[1:])
+    genes = [gene for gene in of[0] if gene in shared]
+    if not genes:
+        raise ChromvizError(
+            "no gene is for testing in every cell type; prepare them with one split"
+        )
+    return [pd.Index(one["gene"].values).get_indexer(genes) for one in opened]
