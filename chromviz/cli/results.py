@@ -136,33 +136,23 @@ def validate(
             "device": device,
             "reporter": live.reporter,
         }
+        lines = []
         if len(cells) > 1:
             folder, table, judged = validate_cells(cells, **options)
         else:
             found = run(cell, **options)
-    if len(cells) > 1:
-        record = {
-            "folder": str(folder),
-            "simulated": bool(table["simulated"].any()),
-            "verdicts": records(judged),
-            "validation": records(table),
-        }
-        show(verdict_page(judged, table), record, as_json)
-        if not as_json:
-            show(Text(f"results in {folder}"), None, as_json=False)
-        return
+            folder, table, judged = found.folder, found.table, found.verdicts
+            lines.append(counts_line(found.dataset))
+            lines.append(f"{len(found.made)} steps done, {len(found.kept)} found done")
     record = {
-        "folder": str(found.folder),
-        "simulated": bool(found.dataset.attrs["simulated"]),
-        "verdicts": records(found.verdicts),
-        "validation": records(found.table),
+        "folder": str(folder),
+        "simulated": bool(table["simulated"].any()),
+        "verdicts": records(judged),
+        "validation": records(table),
     }
-    show(verdict_page(found.verdicts, found.table), record, as_json)
+    show(verdict_page(judged, table), record, as_json)
     if not as_json:
-        lines = [counts_line(found.dataset)]
-        lines.append(f"{len(found.made)} steps done, {len(found.kept)} found done")
-        lines.append(f"results in {found.folder}")
-        show(Text("\n".join(lines)), None, as_json=False)
+        show(Text("\n".join([*lines, f"results in {folder}"])), None, as_json=False)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 from zlib import crc32
@@ -102,7 +103,7 @@ def notes_on(reference: np.ndarray) -> dict[str, str | float]:
     return {"reference_sha256": reference_hash(reference), "references": len(reference)}
 
 
-def positive(job: Job, name: str, most: int | None = None) -> int:
+def count(job: Job, name: str, most: int | None = None, *, least: int = 1) -> int:
     """Return a parameter that counts something.
 
     Raises
@@ -112,12 +113,28 @@ def positive(job: Job, name: str, most: int | None = None) -> int:
     """
     value = job.parameters[name]
     whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or value < 1 or (most is not None and value > most):
+    if not whole or value < least or (most is not None and value > most):
         upto = "" if most is None else f" to {most}"
         raise ChromvizError(
-            f"{job.method}'s {name} must be a whole number from 1{upto}, not {value!r}"
+            f"{job.method}'s {name} must be a whole number from {least}{upto}, not {value!r}"
         )
     return int(value)
+
+
+def amount(job: Job, name: str, *, or_zero: bool = False) -> float:
+    """Return a parameter that says how much of something.
+
+    Raises
+    ------
+    ChromvizError
+        If it is no number, or not above 0 (nor 0, where that is allowed).
+    """
+    value = job.parameters[name]
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (number and 0 <= value < math.inf and (value or or_zero)):
+        what = "0 or a number above it" if or_zero else "a number above 0"
+        raise ChromvizError(f"{job.method}'s {name} must be {what}, not {value!r}")
+    return float(value)
 
 
 def spread_of(dataset: xr.Dataset) -> np.ndarray:

@@ -20,12 +20,13 @@ from torch import nn
 
 from chromviz.errors import ChromvizError
 from chromviz.extract.collect import (
+    amount,
     collect,
+    count,
     gene_generator,
     module_of,
     notes_on,
     one_reference,
-    positive,
     spread_of,
 )
 from chromviz.extract.reference import references
@@ -59,9 +60,11 @@ def smoothgrad(job: Job) -> Found:
     genes. A gene draws its ``samples`` copies from the seed and its id, so that they depend on
     nothing else; captum's NoiseTunnel draws from torch's generator and one size for all marks.
     """
-    module, samples = module_of(job), positive(job, "samples")
+    module, samples = module_of(job), count(job, "samples")
     method = Saliency(module)
-    size = torch.from_numpy(job.parameters["noise"] * spread_of(job.dataset)).to(job.device)
+    size = torch.from_numpy(amount(job, "noise", or_zero=True) * spread_of(job.dataset)).to(
+        job.device
+    )
 
     def explain(batch: torch.Tensor, rows: slice) -> tuple[torch.Tensor, None]:
         noise = _draw(job, rows, (samples, *batch.shape[1:]), normal=True)
@@ -80,7 +83,7 @@ def gradient_shap(job: Job) -> Found:
     additional noise. A gene draws from the seed and its id. The completeness error is counted from
     the mean logit of the references; it falls with the samples.
     """
-    module, samples = module_of(job), positive(job, "samples")
+    module, samples = module_of(job), count(job, "samples")
     method = Saliency(module)
     several = references(job.dataset, job.parameters["reference"], several=True)
     pool = torch.from_numpy(several).to(job.device)

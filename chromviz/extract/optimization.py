@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from chromviz.errors import ChromvizError
-from chromviz.extract.collect import positive
+from chromviz.extract.collect import amount, count
 from chromviz.extract.run import Found
 from chromviz.models.inference import one_a_gene
 
@@ -43,17 +43,18 @@ def class_optimization(job: Job) -> Found:
     if state not in ("ON", "OFF"):
         raise ChromvizError(f"class_optimization's state is {state!r}; it must be ON or OFF")
     towards = 1.0 if state == "ON" else -1.0
-    restarts = positive(job, "restarts")
+    restarts = count(job, "restarts")
     generator = torch.Generator().manual_seed(job.seed)
     start = torch.rand(restarts, *job.signal.shape[1:], generator=generator)
     found = start.to(job.device).requires_grad_()
-    optimizer = torch.optim.RMSprop([found], lr=job.parameters["step"])
-    steps = job.parameters["steps"]
+    optimizer = torch.optim.RMSprop([found], lr=amount(job, "step"))
+    penalty = amount(job, "penalty", or_zero=True)
+    steps = count(job, "steps")
 
     def losses(inputs: torch.Tensor) -> torch.Tensor:
         # -log softmax of two outputs is the softplus of their difference
         miss = functional.softplus(-towards * one_a_gene(module(inputs), restarts))
-        total: torch.Tensor = miss + job.parameters["penalty"] * inputs.square().sum((1, 2))
+        total: torch.Tensor = miss + penalty * inputs.square().sum((1, 2))
         return total
 
     # Restarts do not touch one another: the gradient of a sum of losses is each one's own.

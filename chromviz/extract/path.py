@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from captum.attr import Saliency
 
-from chromviz.extract.collect import module_of, one_reference, positive
+from chromviz.extract.collect import amount, count, module_of, one_reference
 from chromviz.extract.run import Found
 from chromviz.models.inference import one_a_gene, over_batches
 
@@ -65,7 +65,8 @@ def integrated_gradients(job: Job) -> Found:
     Where a reference without signal ties every max-pool, rounding decides the gradient there:
     weights are the same on any batch size up to the tolerance.
     """
-    n_pieces, halvings = positive(job, "pieces"), job.parameters["halvings"]
+    n_pieces, halvings = count(job, "pieces"), count(job, "halvings", least=0)
+    tolerance = amount(job, "tolerance")
     base, notes = one_reference(job)
     weight = np.zeros(job.signal.shape, np.float64)
     logit, base_logit, shared = np.zeros((3, len(job.signal)))
@@ -76,7 +77,7 @@ def integrated_gradients(job: Job) -> Found:
         pieces = line.cut(n_pieces)
         base_logit[rows], logit[rows] = line.ends(pieces)
         scale = np.maximum(np.abs(logit[rows] - base_logit[rows]), 1)
-        left = job.parameters["tolerance"] * scale
+        left = tolerance * scale
         used[rows] = 2 * n_pieces + 1
         for depth in range(2 * halvings + 1):
             totals, change = pieces.totals(), pieces.change()

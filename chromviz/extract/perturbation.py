@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from captum.attr import FeatureAblation, Occlusion
 
-from chromviz.extract.collect import collect, module_of, one_reference, positive
+from chromviz.extract.collect import collect, count, module_of, one_reference
 from chromviz.extract.run import Found
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ def occlusion(job: Job) -> Found:
     Windows of ``window`` bins, one every ``stride``; a bin in several gets their mean (Zeiler and
     Fergus 2014).
     """
-    window = positive(job, "window", job.signal.shape[2])
-    stride = positive(job, "stride", window)
+    window = count(job, "window", job.signal.shape[2])
+    stride = count(job, "stride", window)
     method, (base, notes) = Occlusion(module_of(job)), one_reference(job)
 
     def explain(batch: torch.Tensor, rows: slice) -> tuple[torch.Tensor, None]:
@@ -64,7 +64,7 @@ def shapley_sampling(job: Job) -> Found:
     n_marks = job.signal.shape[1]
     exact = n_marks <= _ALL_COALITIONS
     rng = np.random.default_rng(job.seed)
-    samples = positive(job, "samples")
+    samples = count(job, "samples")
     orders = [] if exact else [rng.permutation(n_marks) for _ in range(samples)]
     worth = _exact_worth(n_marks) if exact else _sampled_worth(n_marks, orders)
 

@@ -195,7 +195,9 @@ def compare(
         for method, name in planned
         if name in fresh and method != "class_optimization"
     ]
-    agreement = _agreement(folder, [*found.values(), *without], dataset, n_bootstrap, seed)
+    agreement = _agreement(
+        folder, [*found.values(), *without], dataset, data_hash, n_bootstrap, seed
+    )
 
     def alpha_of(name: str) -> xr.Dataset:
         kept = found.get(("alpha", name))
@@ -323,6 +325,7 @@ def _agreement(
     folder: ResultFolder,
     attributions: Sequence[xr.Dataset],
     dataset: xr.Dataset,
+    data_hash: str,
     n_bootstrap: int,
     seed: int,
 ) -> pd.DataFrame:
@@ -337,7 +340,7 @@ def _agreement(
         )
         provenance.write_text(file, table.to_csv(index=False, lineterminator="\n"))
 
-    key = [dataset_hash(dataset), made_from, models, n_bootstrap, seed]
+    key = [data_hash, made_from, models, n_bootstrap, seed]
     folder.once("agreement", key, [file.name], make)
     table = read_tidy(file)
     write_gain(folder, table)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,13 +20,13 @@ from chromviz.plot.style import GREY, mark_colour
 from chromviz.progress import SILENT, Reporter
 from chromviz.recipes.folder import ResultFolder
 from chromviz.report import tracks
+from chromviz.report.terminal import SIMULATED
 from chromviz.schema import dataset_hash, load_attribution, require_made_from
 from chromviz.vocabulary import PROMOTER_MARK
 
 #: What can be written: tracks, bins of highest weight, tables.
 FORMATS = ("bigwig", "bedgraph", "bed", "csv", "parquet")
 
-_NOTE = "SIMULATED DATA: made by chromviz's simulator; not a measurement"
 #: A locus shows so many bases to either side of a TSS.
 _AROUND = 20_000
 
@@ -109,7 +109,7 @@ def export(
     folder = ResultFolder(out or place / "tracks", f"export {label}")
     folder["simulated"] = int(dataset.attrs["simulated"])
     folder["dataset"] = {"cell": label, "sha256": dataset_hash(dataset)}
-    writer = _Writer(folder, dataset, wanted, _NOTE if dataset.attrs["simulated"] else "")
+    writer = _Writer(folder, dataset, wanted, SIMULATED if dataset.attrs["simulated"] else "")
     for mark, values in _named(dataset, "signal", rows):
         writer.track(f"signal.{slug(mark)}", f"{mark} signal", mark_colour(mark), whole, values)
     for name, values in _named(dataset, "coverage", rows):
@@ -214,7 +214,7 @@ def _export_one(
             writer.track(
                 f"{name}.{slug(mark)}", f"{mark}: {title}", mark_colour(mark), layout, weight[:, at]
             )
-    writer.top(name, f"top bins: {title}", rows, weight, marks, top)
+    writer.top(name, f"top bins: {title}", rows, weight, marks, top, layout.sizes)
     writer.table(name, attribution, rows, weight, marks)
 
 
@@ -262,12 +262,14 @@ class _Writer:
         weight: np.ndarray,
         marks: Sequence[str],
         n: int,
+        sizes: Mapping[str, int],
     ) -> None:
-        """Write each gene's bins of highest weight, whole, though others may overlap them."""
+        """Write each gene's bins of highest weight that lie on the chromosome; they may overlap."""
         if "bed" not in self.formats:
             return
         first, last = tracks.genome_bins(self.dataset, rows)
-        start, end = np.maximum(first, 0), last
+        size = np.array([sizes[name] for name in self._of("chrom", rows)])
+        start, end = np.maximum(first, 0), np.minimum(last, size[:, None])
         largest = float(np.abs(weight).max()) or 1.0
         symbol, gene = self._of("symbol", rows), self._of("gene", rows)
         chrom, strand = self._of("chrom", rows), self._of("strand", rows)
@@ -283,6 +285,7 @@ class _Writer:
                     "colour": ",".join(map(str, tracks.rgb(mark_colour(marks[mark])))),
                 }
                 for at, mark, place in tracks.top_bins(weight, n)
+                if start[at, place] < end[at, place]
             ]
         )
         file = f"{name}.top.bed"

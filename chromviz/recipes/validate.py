@@ -37,7 +37,7 @@ from chromviz.validate.verdict import verdicts
 from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK, cell_label
 
 #: Methods by default, each on the models that it can serve. Integrated gradients are not among
-#: them: each test runs a method many times, and on LSTMs a gene takes them a tenth of a second.
+#: them: each test runs a method many times, and on LSTMs a gene takes them some 20 ms.
 METHODS = (
     *("alpha", "alpha_beta", "saliency", "saliency_absolute", "input_x_gradient"),
     *("occlusion", "coefficients", "importances"),

@@ -149,10 +149,7 @@ def recovery(
     drawn = rng.integers(len(changed), size=(n_bootstrap, len(changed)))
     rows = []
     for name, score in found.items():
-        defined = changed.any() and not changed.all()
-        draws = np.array(
-            [_auprc(changed[rows_], score[rows_]) for rows_ in drawn] if defined else [np.nan]
-        )
+        draws = np.array([_auprc(changed[again], score[again]) for again in drawn])
         low, high = interval(draws)
         rows.append(
             {

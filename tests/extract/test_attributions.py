@@ -356,8 +356,17 @@ def test_models_compared_share_the_reference(data, fitted):
         ("occlusion", {"stride": 6}, "stride must be a whole number from 1 to 5, not 6"),
         ("integrated_gradients", {"pieces": 0}, "pieces must be a whole number from 1"),
         ("integrated_gradients", {"pieces": 1.5}, "pieces must be a whole number from 1"),
+        ("integrated_gradients", {"halvings": -1}, "halvings must be a whole number from 0, not"),
+        ("integrated_gradients", {"tolerance": 0}, "tolerance must be a number above 0, not 0"),
+        ("smoothgrad", {"noise": "much"}, "noise must be 0 or a number above it, not 'much'"),
         ("smoothgrad", {"samples": 2.5}, "samples must be a whole number"),
         ("gradient_shap", {"sample": 2}, "has no parameter 'sample'"),
+        (
+            "class_optimization",
+            {"steps": "many"},
+            "steps must be a whole number from 1, not 'many'",
+        ),
+        ("class_optimization", {"penalty": -1}, "penalty must be 0 or a number above it, not -1"),
         ("class_optimization", {"restarts": 0}, "restarts must be a whole number"),
     ],
 )

@@ -12,7 +12,7 @@ from chromviz.errors import ChromvizError
 from chromviz.extract import extract
 from chromviz.recipes.export import export
 from chromviz.report import tracks
-from chromviz.schema import build_attribution, save_attribution, save_dataset
+from chromviz.schema import build_attribution, load_attribution, save_attribution, save_dataset
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 
@@ -145,6 +145,31 @@ def test_windows_are_turned_back_and_cut_at_the_chromosomes_ends():
     assert len(entries) == len(bins) - 1
     turned = entries[entries["start"] >= 19_500]
     assert turned["value"].iloc[0] == 39
+
+
+def test_top_bins_stay_on_the_chromosome(place):
+    (place / "sizes").write_text("chr1\t305500\n")
+    data = make()
+    tss = data["tss"].values.copy()
+    tss[5] = 300  # and the last gene's is 305,000
+    data = data.assign_coords(tss=("gene", tss))
+    save_dataset(data, place / "data" / "E123.nc")
+    other = place / "results" / "attributions" / "deepchrome.saliency.nc"
+    one = load_attribution(other)
+    rows = np.flatnonzero(data["split"].values == "test")
+    again = build_attribution(
+        one["weight"].values, ("gene", "mark", "bin"), data, method="saliency", parameters={},
+        signed=True, genes=rows, model="deepchrome", model_hash="x", seed=0, device="cpu",
+    )  # fmt: skip
+    save_attribution(again, other)
+    found = run(place, method_names=["saliency"], formats=["bed"], top=100)
+    best = pd.read_csv(
+        found.folder / "deepchrome.saliency.top.bed", sep="\t", skiprows=1, header=None
+    )
+    assert best[1].min() == 0
+    assert best[2].max() == 305_500
+    assert (best[1] < best[2]).all()
+    assert len(best) == 100 * len(rows) - 5 * (7 + 5)
 
 
 @pytest.mark.parametrize(
