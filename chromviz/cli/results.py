@@ -157,15 +157,25 @@ def validate(
 
 @app.command()
 def audit(
-    gene: Annotated[str, typer.Argument(help="Symbol or id; none with --differential.")] = "",
+    gene: Annotated[
+        str, typer.Argument(help="Symbol, id or locus; none with --differential.")
+    ] = "",
     cells: Annotated[
         str, typer.Option("--cells", help="Cell types, comma-separated.")
     ] = "H1-hESC,GM12878,K562",
     data: Data = None,
     out: Out = None,
-    model: Annotated[
-        str, typer.Option(help="Architecture with β, or package.module:factory of your own.")
+    models: Annotated[
+        str,
+        typer.Option(
+            "--models",
+            "--model",
+            help="Architectures, package.module:factory, or model files; with commas.",
+        ),
     ] = "lstm-alpha-beta",
+    methods: Annotated[
+        str, typer.Option(help="Methods, comma-separated. Default: all that serve each model.")
+    ] = "",
     differential: Annotated[
         bool,
         typer.Option("--differential", help="Rank all genes that change state by how β moves."),
@@ -179,13 +189,15 @@ def audit(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Show one gene across cell types: β, prediction, label, expression (Figure 2c)."""
+    """Show one gene across cell types: signal, all weights, prediction, warnings (Figure 2c)."""
     if differential:
-        _differential(gene, cells, data, out, model, seed, seeds or 3, device, quiet, as_json)
+        if methods:
+            raise ChromvizError("--differential is about β; leave --methods out")
+        _differential(gene, cells, data, out, models, seed, seeds or 3, device, quiet, as_json)
         return
     if not gene:
         raise ChromvizError("no gene to audit; name one, or ask for --differential")
-    from chromviz.recipes.gene import audit as run
+    from chromviz.recipes.audit import audit as run
     from chromviz.report.terminal import audit_page
 
     with Live(quiet) as live:
@@ -194,14 +206,15 @@ def audit(
             names(cells),
             data=data,
             out=out,
-            model=model,
+            models=names(models),
+            method_names=names(methods) or None,
             seed=seed,
             members=seeds or 1,
             device=device,
             reporter=live.reporter,
         )
-    record = {"folder": str(found.folder), "rows": records(found.table)}
-    show(audit_page(found.table), record, as_json)
+    record = {"folder": str(found.folder), "rows": records(found.table), "audit": found.record}
+    show(audit_page(found.record), record, as_json)
     if not as_json:
         typer.echo(f"results in {found.folder}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import xarray as xr
 
@@ -71,8 +72,11 @@ def explained(
     seed: int,
     device: str,
     reporter: Reporter,
+    *,
+    genes: Sequence[int] | None = None,
+    file: str = "",
 ) -> xr.Dataset:
-    """Return an attribution over the test genes from the folder, extracting it if need be.
+    """Return an attribution from the folder, extracting it if need be.
 
     Parameters
     ----------
@@ -82,10 +86,15 @@ def explained(
         As for :func:`chromviz.extract.extract`.
     data_hash, reporter
         The dataset's hash; told how it goes.
+    genes
+        Positions in the dataset; the test genes if None.
+    file
+        Another name for it in the folder.
     """
     owner = slug(model.card.name) if model else "control"
-    file = f"attributions/{owner}.{method}.nc"
-    made_from = {
+    step = file.removesuffix(".nc") or f"{owner}.{method}"
+    file = file or f"attributions/{owner}.{method}.nc"
+    made_from: dict[str, Any] = {
         "method": method,
         "parameters": dict(find_method(method).parameters),
         "model": model.card.weights_hash if model else "",
@@ -93,12 +102,20 @@ def explained(
         "seed": seed,
         "device": device.split(":")[0],
     }
+    if genes is not None:
+        made_from["genes"] = [int(at) for at in genes]
 
     def make() -> None:
         attribution = extract(
-            method, model, dataset, seed=seed, device=device, progress=reporter.progress
+            method,
+            model,
+            dataset,
+            genes="test" if genes is None else list(genes),
+            seed=seed,
+            device=device,
+            progress=reporter.progress,
         )
         save_attribution(attribution, folder.path / file)
 
-    folder.once(f"{owner}.{method}", made_from, [file], make)
+    folder.once(step, made_from, [file], make)
     return load_attribution(folder.path / file)

@@ -22,9 +22,9 @@ from chromviz.progress import SILENT, Reporter
 from chromviz.recipes.folder import ResultFolder
 from chromviz.recipes.gene import BETA_MODEL
 from chromviz.recipes.trained import Job, train_missing, trained
-from chromviz.schema import dataset_hash, usable
+from chromviz.schema import dataset_hash, require_alike, usable
 from chromviz.validate.differential import active_share, changes, recovery
-from chromviz.vocabulary import PAPER_CELLS, cell_label, resolve_cell
+from chromviz.vocabulary import PAPER_CELLS, resolve_cell
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def differential(
     Parameters
     ----------
     cells, data, model, device, reporter
-        As for :func:`chromviz.recipes.gene.audit`; two cell types or more.
+        As for :func:`chromviz.recipes.audit.audit`; two cell types or more.
     out
         The result folder; ``results/differential`` if not given.
     seed, seeds
@@ -100,7 +100,7 @@ def differential(
     if len(names) < 2:
         raise ChromvizError("genes change between cell types: name two or more with --cells A,B,C")
     opened = [open_cell(data, name) for name in names]
-    _check_alike(opened)
+    require_alike(opened)
     marks = [str(mark) for mark in opened[0]["mark"].values]
     active_share(np.ones(len(marks)), marks)
     places = _common(opened)
@@ -137,23 +137,6 @@ def _write(folder: ResultFolder, file: str, table: pd.DataFrame) -> None:
     csv = table.to_csv(index=False, lineterminator="\n")
     path = folder.path / file
     folder.once(file, csv, [file], lambda: provenance.write_text(path, csv))
-
-
-def _check_alike(opened: Sequence[xr.Dataset]) -> None:
-    """Refuse cell types whose weights cannot be compared."""
-    first = opened[0]
-    for other in opened[1:]:
-        for what, one, two in (
-            ("marks", *(list(map(str, item["mark"].values)) for item in (first, other))),
-            ("windows", *(item["bin_start"].values.tolist() for item in (first, other))),
-            ("bin widths", *(int(item.attrs["bin_width"]) for item in (first, other))),
-        ):
-            if one != two:
-                raise ChromvizError(
-                    f"{cell_label(str(first.attrs['cell']))} and "
-                    f"{cell_label(str(other.attrs['cell']))} have different {what}; prepare them "
-                    "alike"
-                )
 
 
 def _common(opened: Sequence[xr.Dataset]) -> list[np.ndarray]:

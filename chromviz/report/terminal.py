@@ -114,40 +114,67 @@ def counts_line(dataset: Any) -> str:
     return f"{line}. {ZERO_FILLED}" if dataset.attrs["missing"] == "zero" else line
 
 
-def audit_page(table: pd.DataFrame) -> RenderableType:
-    """Return one gene's β, prediction, label and expression in each cell type.
+def audit_page(record: Mapping[str, Any]) -> RenderableType:
+    """Return what each cell type's data and models say of one gene.
 
     Parameters
     ----------
-    table
-        As :func:`chromviz.recipes.gene.gene_rows` gives it.
+    record
+        As :func:`chromviz.recipes.audit.audit` gives it.
     """
-    marks = list(dict.fromkeys(table["mark"]))
-    rows = []
-    for cell, part in table.groupby("cell", sort=False):
-        one = part.iloc[0]
-        weights = part.set_index("mark")["weight"]
-        unreadable = bool(one["reason"])
-        rows.append(
-            [
-                cell_label(str(cell)),
-                {1: "ON", 0: "OFF"}.get(one["label"], "unknown"),
-                "unknown" if pd.isna(one["expression"]) else f"{one['expression']:.3f}",
-                one["reason"] if unreadable else f"{one['probability']:.3f}",
-                one["split"],
-                *(
-                    "" if unreadable or mark not in weights else f"{weights[mark]:.3f}"
-                    for mark in marks
-                ),
+    cells = record["cells"]
+    marks = list(dict.fromkeys(mark for cell in cells for mark in cell["signal"]))
+    rows, notes, betas = [], [], []
+    for cell in cells:
+        expression = cell["expression"]
+        known = [
+            cell["label"],
+            cell["state"],
+            "unknown" if expression is None else f"{expression:.3f}",
+        ]
+        for model in cell["models"] or [None]:
+            name = "" if model is None else model_label(model["model"])
+            p = cell["unreadable"] if model is None else _decimals(model["probability"])
+            beta = _beta_of(model)
+            betas.append(bool(beta))
+            rows.append([*known, name, p, cell["split"], *(_decimals(beta.get(m)) for m in marks)])
+            texts = [item["text"] for item in model["warnings"]] if model else []
+            notes += [f"{cell['label']}, {name}: {text}" for text in texts]
+            if model and any(method.get("flagged") for method in model["methods"]):
+                named = [m["method"] for m in model["methods"] if m.get("flagged")]
+                notes[-1] += f" ({', '.join(named)})"
+        notes += [f"{cell['label']}: {item['text']}" for item in cell["warnings"]]
+        if cell["neighbours"]:
+            near = [
+                f"{one['symbol'] or one['gene']} at {one['offset']:+,} bp"
+                for one in cell["neighbours"]
             ]
-        )
-    first = table.iloc[0]
-    columns = ["cell type", "label", "expression", "p(ON)", "split", *(f"β {m}" for m in marks)]
-    name = f"{first['symbol']} ({first['gene']})" if first["symbol"] else first["gene"]
-    page: RenderableType = plain_table(f"{name}, β of {first['model']}", columns, rows)
-    if is_zero_filled(table):
-        page = Group(page, Text(ZERO_FILLED))
-    return Group(Text(SIMULATED, style="bold"), page) if first["simulated"] else page
+            notes[-1] += f" ({', '.join(near[:5])}{' …' if len(near) > 5 else ''})"
+    columns = ["cell type", "label", "expression", "model", "p(ON)", "split"]
+    columns += [f"β {mark}" for mark in marks]
+    if not any(betas):
+        columns, rows = columns[:6], [row[:6] for row in rows]
+    symbol, gene = record["symbol"], record["gene"]
+    title = f"{symbol} ({gene})" if symbol else gene
+    page: list[RenderableType] = [plain_table(title, columns, rows)]
+    page += [Text(f"  {note}") for note in notes]
+    if any(cell["missing_policy"] == "zero" for cell in cells):
+        page.append(Text(ZERO_FILLED))
+    if record["simulated"]:
+        page.insert(0, Text(SIMULATED, style="bold"))
+    return Group(*page)
+
+
+def _decimals(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _beta_of(model: Mapping[str, Any] | None) -> dict[str, float]:
+    """Return β by mark, empty if the model gives none."""
+    for method in model["methods"] if model else ():
+        if method["method"] == "beta":
+            return {mark: values[0] for mark, values in method["weight"].items()}
+    return {}
 
 
 def differential_page(

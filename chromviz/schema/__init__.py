@@ -28,15 +28,16 @@ from chromviz.schema.dataset import (
     build_dataset,
     check_dataset,
     dataset_hash,
-    find_gene,
     gene_counts,
     is_dataset,
     load_dataset,
     reasons,
+    require_alike,
     save_dataset,
     select_marks,
     usable,
 )
+from chromviz.schema.genes import find_gene
 
 __all__ = [
     "ATTRIBUTION",
@@ -54,6 +55,7 @@ __all__ = [
     "load_attribution",
     "load_dataset",
     "reasons",
+    "require_alike",
     "require_made_from",
     "save_attribution",
     "save_dataset",

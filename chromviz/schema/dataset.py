@@ -22,7 +22,7 @@ from chromviz.schema.checks import (
     check_variables,
     refuse_rows,
 )
-from chromviz.vocabulary import SPLITS, Window
+from chromviz.vocabulary import SPLITS, Window, cell_label
 
 DATASET = "chromviz-dataset"
 _DATASET_VARIABLES = {
@@ -292,36 +292,28 @@ def select_marks(dataset: xr.Dataset, marks: Sequence[str]) -> xr.Dataset:
     return dataset.isel(mark=[known.index(mark) for mark in marks])
 
 
-def find_gene(dataset: xr.Dataset, name: str) -> int:
-    """Return the position of a gene by id (with or without version suffix) or symbol.
+def require_alike(datasets: Sequence[xr.Dataset]) -> None:
+    """Check that cell types have the same marks and windows, so that weights can be compared.
 
     Raises
     ------
-    UnknownNameError
-        If no gene goes by that name; the nearest names are offered.
     ChromvizError
-        If a symbol belongs to several genes; their ids are listed.
+        Naming the first that differs from the first, and in what.
     """
-    wanted = name.strip().lower()
-    if not wanted:
-        raise ChromvizError("no gene named; give a symbol or an id")
-    ids = [str(gene).lower() for gene in dataset["gene"].values]
-    bare = [gene.split(".")[0] for gene in ids]
-    # A gene that several names share keeps them all in its symbol, joined by "/".
-    symbols = [str(symbol).lower().split("/") for symbol in dataset["symbol"].values]
-    for hits in (
-        [row for row, gene in enumerate(ids) if gene == wanted],
-        [row for row, gene in enumerate(bare) if gene == wanted.split(".")[0]],
-        [row for row, names in enumerate(symbols) if wanted in names],
-    ):
-        if len(hits) == 1:
-            return hits[0]
-        if hits:
-            found = ", ".join(str(dataset["gene"].values[row]) for row in hits[:10])
-            raise ChromvizError(f"{name!r} is the name of {len(hits)} genes; name one id: {found}")
-    known = [str(symbol) for symbol in dataset["symbol"].values if symbol]
-    known += [str(gene) for gene in dataset["gene"].values]
-    raise UnknownNameError("gene", name, known, f"Looked in {dataset.attrs['cell']}.")
+    first = datasets[0]
+    for other in datasets[1:]:
+        for what, one, two in (
+            ("marks", *(list(map(str, item["mark"].values)) for item in (first, other))),
+            ("windows", *(item["bin_start"].values.tolist() for item in (first, other))),
+            ("bin widths", *(int(item.attrs["bin_width"]) for item in (first, other))),
+            ("orientations", *(str(item.attrs["orientation"]) for item in (first, other))),
+        ):
+            if one != two:
+                raise ChromvizError(
+                    f"{cell_label(str(first.attrs['cell']))} and "
+                    f"{cell_label(str(other.attrs['cell']))} have different {what}; prepare them "
+                    "alike"
+                )
 
 
 def save_dataset(dataset: xr.Dataset, path: Path) -> None:

@@ -4,10 +4,10 @@ from chromviz.errors import ChromvizError
 from chromviz.extract import extract
 from chromviz.models.checkpoint import save_model
 from chromviz.models.training import Settings, train
+from chromviz.recipes.audit import audit
 from chromviz.recipes.choice import choose_models
 from chromviz.recipes.compare import compare
 from chromviz.recipes.explain import explain
-from chromviz.recipes.gene import audit
 from chromviz.schema import load_attribution, save_dataset
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
@@ -71,11 +71,17 @@ def test_ensembles_in_compare_and_audit(files):
         models=["lstm-alpha", "svm"],
     )
     assert [len(model.card.members) for model in found.models] == [2, 0]
-    seen = audit("SYM10", ["K562"], data=files / "data", model="cnn-alpha-beta", members=2)
+    seen = audit("SYM10", ["K562"], data=files / "data", models=["cnn-alpha-beta"], members=2)
     assert set(seen.table["model"]) == {"cnn-alpha-beta"}
     assert seen.table["weight"].sum() == pytest.approx(1, abs=1e-5)
+    assert [len(model.card.members) for model in seen.cells[0].models.values()] == [2]
     with pytest.raises(ChromvizError, match="needs attention over marks, and lstm-alpha"):
-        audit("SYM10", ["K562"], data=files / "data", model="lstm-alpha")
+        audit(
+            *("SYM10", ["K562"]),
+            data=files / "data",
+            models=["lstm-alpha"],
+            method_names=["beta"],
+        )
 
 
 def test_explain_writes_what_extract_gives(files):

@@ -11,7 +11,6 @@ from chromviz import schema
 from chromviz.errors import ChromvizError
 from chromviz.models.training import Settings
 from chromviz.recipes.compare import Comparison, compare
-from chromviz.recipes.gene import audit
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 
@@ -190,34 +189,3 @@ def test_a_corrupted_cached_model_is_said_not_replaced(finished, folder, tmp_pat
     with pytest.raises(ChromvizError, match=r"is damaged .*delete .*to train it again"):
         run(folder)
     assert weights.read_bytes() == b"rubbish"
-
-
-def test_audit_by_symbol_and_id(folder):
-    cells = ["K562", "h1-hesc"]
-    found = audit("SYM9", cells, data=folder / "data", out=folder / "audit")
-    assert found.table["cell"].unique().tolist() == ["E123", "E003"]
-    assert found.table["label"].unique().tolist() == [1]
-    again = audit("g009.2", cells, data=folder / "data", out=folder / "other")
-    pd.testing.assert_frame_equal(found.table, again.table)
-    second = audit("SYM9", cells, data=folder / "data", out=folder / "audit")
-    assert second.kept == ["figure2c"]
-
-
-def test_audit_of_a_gene_without_signal_in_one_cell(folder):
-    dataset = make_dataset(60, seed=1, cell="E003", window=Window(1000, 100)).copy(deep=True)
-    dataset["signal"][9, 0, 0] = np.nan
-    dataset["reason"][9], dataset["split"][9] = "no complete signal of H3K27me3", "none"
-    schema.save_dataset(dataset, folder / "data" / "E003.nc")
-    table = audit("SYM9", ["K562", "E003"], data=folder / "data", out=folder / "a").table
-    part = table[table["cell"] == "E003"]
-    assert part["weight"].isna().all()
-    assert part["reason"].unique().tolist() == ["no complete signal of H3K27me3"]
-    assert table[table["cell"] == "E123"]["weight"].sum() == pytest.approx(1, abs=1e-5)
-    with pytest.raises(ChromvizError, match="models cannot read SYM3"):
-        audit("SYM3", ["K562", "E003"], data=folder / "data", out=folder / "b")
-
-
-def test_audit_of_an_unknown_gene(folder):
-    with pytest.raises(ChromvizError, match="did you mean SYM"):
-        audit("SIM9", ["K562"], data=folder / "data", out=folder / "audit")
-    assert not (folder / "audit").exists()

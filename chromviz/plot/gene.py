@@ -1,0 +1,348 @@
+"""One gene under the magnifying glass: its signal and every method's weights, by cell type."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, Normalize, TwoSlopeNorm
+from matplotlib.figure import Figure
+
+from chromviz.errors import ChromvizError
+from chromviz.plot.grid import format_number
+from chromviz.plot.labels import method_label, model_label
+from chromviz.plot.style import (
+    MARK_COLOURS,
+    WIDTH_1_COLUMN,
+    WIDTH_2_COLUMNS,
+    axes_for,
+    figure_style,
+    head_figure,
+    is_simulated,
+    mark_colour,
+    mark_simulated,
+    require_columns,
+    say_empty,
+)
+from chromviz.vocabulary import cell_label
+
+AUDIT_COLUMNS = (
+    *("gene", "symbol", "cell", "kind", "name", "model", "method", "signed"),
+    *("bin_start", "value", "simulated"),
+)
+_STATES = {1.0: "labelled ON", 0.0: "labelled OFF"}
+_SPLITS = {
+    "train": "training gene",
+    "valid": "validation gene",
+    "test": "test gene",
+    "none": "in no split",
+}
+# Inches: a row of the track, of five marks, and all that stands above and below them.
+_TRACK, _MARK, _AROUND = 0.5, 0.078, 1.35
+_SHORT = {
+    "integrated_gradients": "integrated\ngradients",
+    "guided_backprop": "guided\nbackprop.",
+    "attention_entropy": "attention\nentropy",
+    "input_x_gradient": "input ×\ngradient",
+    "saliency": "saliency\n(signed)",
+    "saliency_absolute": "saliency\n(absolute)",
+    "feature_ablation": "feature\nablation",
+    "shapley_sampling": "Shapley\nvalues",
+}
+
+
+def plot_gene_map(
+    table: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    norm: Normalize | None = None,
+    cmap: Colormap | str | None = None,
+) -> Axes:
+    """Draw one gene's values as a heatmap: marks by bins.
+
+    Parameters
+    ----------
+    table
+        One row a mark and bin of one gene, cell type and source: ``name`` (the mark, or empty
+        for weights over bins alone), ``bin_start`` (bp from the TSS), ``value`` (NaN, drawn grey,
+        where there is none), ``signed`` (1 where the sign has a meaning), ``simulated``.
+    ax
+        Where to draw; new Axes of one column's width if None.
+    norm
+        Values to colours; by default from 0 to the greatest, or even to both sides of 0 where
+        the values are signed.
+    cmap
+        Colours; by default white to blue, or red to blue of signed values.
+
+    Returns
+    -------
+    Axes
+        x in kb from the TSS, the first mark on top, a line at the TSS.
+
+    Raises
+    ------
+    ChromvizError
+        If a column is missing, the table is empty, or a mark has a bin twice.
+    """
+    require_columns(table, ("name", "bin_start", "value", "signed"), "the map of a gene")
+    if table.empty:
+        raise ChromvizError("the map of a gene needs at least one row; its table is empty")
+    twice = table.duplicated(["name", "bin_start"])
+    if twice.any():
+        row = table[twice].iloc[0]
+        raise ChromvizError(
+            f"the map of a gene needs each bin of a mark once; {row['name']!r} has the bin at "
+            f"{row['bin_start']:g} bp more than once: select one cell type and method first"
+        )
+    names = list(dict.fromkeys(table["name"]))
+    grid = table.pivot(index="name", columns="bin_start", values="value").reindex(index=names)
+    starts = grid.columns.to_numpy(float)
+    width = float(starts[1] - starts[0]) if len(starts) > 1 else 100.0
+    edges = np.append(starts, starts[-1] + width) / 1000
+    signed = bool((table["signed"] == 1).any())
+    with axes_for(ax, WIDTH_1_COLUMN, 0.9) as axes:
+        axes.set_facecolor("#dddddd")
+        axes.pcolormesh(
+            edges,
+            np.arange(len(names) + 1),
+            grid.to_numpy(float),
+            norm=norm or map_norm(table["value"].to_numpy(float), signed=signed),
+            cmap=cmap or map_colours(signed=signed),
+            rasterized=True,
+        )
+        axes.axvline(0, color="black", linewidth=0.5, linestyle=(0, (2, 2)))
+        axes.set(xlim=(edges[0], edges[-1]), ylim=(len(names), 0))
+        axes.set_yticks(np.arange(len(names)) + 0.5, [name or "all marks" for name in names])
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel("Distance from the TSS (kb)")
+        for spine in axes.spines.values():
+            spine.set_visible(True)
+        if ax is None and "simulated" in table.columns and is_simulated(table):
+            mark_simulated(axes)
+        return axes
+
+
+def map_norm(values: np.ndarray, *, signed: bool) -> Normalize:
+    """Return how values become colours: from 0 up, or even to both sides of 0."""
+    known = values[np.isfinite(values)]
+    most = float(np.abs(known).max()) if len(known) else 0.0
+    # All zeros is no scale; any top shows them as nothing.
+    most = most or 1.0
+    return TwoSlopeNorm(0, -most, most) if signed else Normalize(0, most)
+
+
+def map_colours(*, signed: bool) -> Colormap:
+    """Return the colours of values: colour-blind safe, white at 0."""
+    return mpl.colormaps["RdBu_r" if signed else "Blues"]
+
+
+def draw_audit(table: pd.DataFrame, model: str) -> Figure:
+    """Draw one gene across cell types: coverage, signal, and every method's weights by a model.
+
+    Parameters
+    ----------
+    table
+        Tidy, one row a number (``value``): of ``kind`` ``label`` (1 ON, 0 OFF, NaN unknown),
+        ``expression``, ``threshold``, ``split`` (in ``name``), ``neighbour`` (a TSS at
+        ``bin_start`` bp), ``signal`` and ``coverage`` (``name`` is the mark or track),
+        ``probability``, ``completeness_error`` and ``weight`` (of a ``model`` and ``method``;
+        without ``bin_start`` for weights over marks alone).
+    model
+        Which model's weights.
+
+    Returns
+    -------
+    Figure
+        Two columns (180 mm) wide: a column a cell type, a row a method, each row with one scale
+        of colours for all cell types.
+
+    Raises
+    ------
+    ChromvizError
+        If a column is missing or the table is of several genes.
+    """
+    require_columns(table, AUDIT_COLUMNS, "the audit of a gene")
+    genes = table["gene"].unique()
+    if len(genes) != 1:
+        raise ChromvizError(f"the audit of a gene needs one gene in its table; found {len(genes)}")
+    cells = list(dict.fromkeys(table["cell"]))
+    weights = table[(table["kind"] == "weight") & (table["model"] == model)]
+    over_bins = list(dict.fromkeys(weights.loc[weights["bin_start"].notna(), "method"]))
+    over_marks = list(dict.fromkeys(weights.loc[weights["bin_start"].isna(), "method"]))
+    marks = max(1, table.loc[table["kind"] == "signal", "name"].nunique())
+    row = max(_MARK * marks, 0.3)
+    heights = [_TRACK, *[row] * (1 + len(over_bins)), *[row * 1.15] * len(over_marks)]
+    with figure_style():
+        fig = Figure(figsize=(WIDTH_2_COLUMNS, sum(heights) * 1.16 + _AROUND))
+        grid = fig.subplots(
+            len(heights),
+            len(cells) + 1,
+            squeeze=False,
+            gridspec_kw={"height_ratios": heights, "width_ratios": [1] * len(cells) + [0.035]},
+        )
+        for column, cell in enumerate(cells):
+            part = table[table["cell"] == cell]
+            _draw_track(grid[0, column], part, model, top=_top(table, "coverage"))
+            if column:
+                grid[0, column].set_ylabel("")
+                grid[0, column].tick_params(labelleft=False)
+        grid[0, -1].axis("off")
+        sources = [("signal", "")] + [("weight", method) for method in over_bins]
+        for place, (kind, method) in enumerate(sources, 1):
+            _draw_row(grid[place], table, cells, kind, method, model)
+        for place, method in enumerate(over_marks, 1 + len(sources)):
+            _draw_bars(grid[place], table, cells, method, model)
+        last = len(sources)
+        for column in range(len(cells)):
+            for place in range(last):
+                grid[place, column].tick_params(labelbottom=False)
+                grid[place, column].set_xlabel("")
+        _head(fig, table, model)
+        return fig
+
+
+def _head(fig: Figure, table: pd.DataFrame, model: str) -> None:
+    first = table.iloc[0]
+    symbol, gene = str(first["symbol"] or ""), str(first["gene"])
+    named = f"{symbol} ({gene})" if symbol and symbol != gene else gene
+    head_figure(fig, [f"{named}, explained by {model_label(model)}"], simulated=is_simulated(table))
+
+
+def _top(table: pd.DataFrame, kind: str) -> float:
+    values = table.loc[table["kind"] == kind, "value"].dropna()
+    return float(values.max()) if len(values) else 1.0
+
+
+def _number(part: pd.DataFrame, kind: str) -> float:
+    """Return the one number of a kind, NaN if there is none."""
+    found = part.loc[part["kind"] == kind, "value"]
+    return float(found.iloc[0]) if len(found) else np.nan
+
+
+def _draw_track(axes: Axes, part: pd.DataFrame, model: str, top: float) -> None:
+    """Draw the coverage of the reference tracks, and what is known of the gene above it."""
+    coverage = part[part["kind"] == "coverage"]
+    drawn = coverage.dropna(subset=["value"])
+    for name, rows in drawn.groupby("name", sort=False):
+        width = float(np.diff(rows["bin_start"].to_numpy(float)).min()) if len(rows) > 1 else 100
+        centres = (rows["bin_start"].to_numpy(float) + width / 2) / 1000
+        axes.fill_between(
+            centres, rows["value"].to_numpy(float), color=mark_colour(str(name)), linewidth=0
+        )
+    if drawn.empty:
+        say_empty(axes, "no coverage here")
+    axes.axvline(0, color="black", linewidth=0.5, linestyle=(0, (2, 2)))
+    signal = part.loc[part["kind"] == "signal", "bin_start"]
+    axes.set_xlim(
+        signal.min() / 1000, (signal.max() + signal.drop_duplicates().diff().min()) / 1000
+    )
+    axes.set_ylim(0, top * 1.05 or 1)
+    for _, near in part[part["kind"] == "neighbour"].iterrows():
+        axes.axvline(near["bin_start"] / 1000, color=MARK_COLOURS["H3K4me3"], linewidth=0.7)
+    names = " ".join(dict.fromkeys(coverage["name"]))
+    axes.set_ylabel(names, rotation=0, ha="right", va="center", parse_math=False)
+    axes.set_title("\n".join(_facts(part, model)), fontsize=6, parse_math=False, linespacing=1.25)
+
+
+def _facts(part: pd.DataFrame, model: str) -> list[str]:
+    """Return what stands above a cell type's column."""
+    label, expression = _number(part, "label"), _number(part, "expression")
+    p = _number(part[part["model"] == model], "probability")
+    amount = "" if np.isnan(expression) else f", expression {expression:.3g}"
+    wrong = not (np.isnan(p) or np.isnan(label)) and (p > 0.5) != (label == 1)
+    read = "models cannot read it" if np.isnan(p) else f"p(ON) {p:.2f}"
+    split = str(part.loc[part["kind"] == "split", "name"].iloc[0])
+    near = part.loc[part["kind"] == "neighbour", "name"]
+    lines = [
+        cell_label(str(part["cell"].iloc[0])),
+        f"{_STATES.get(label, 'label unknown')}{amount}",
+        f"{read}{' (wrong)' if wrong else ''}, {_SPLITS.get(split, split)}",
+    ]
+    if len(near):
+        others = f" and {len(near) - 2} more" if len(near) > 2 else ""
+        lines.append(f"also TSS of {', '.join(near.iloc[:2])}{others}")
+    return lines
+
+
+def _draw_row(
+    row: np.ndarray, table: pd.DataFrame, cells: list[str], kind: str, method: str, model: str
+) -> None:
+    """Draw the signal, or one method's weights, in every cell type, with one scale."""
+    chosen = table[(table["kind"] == kind) & (table["method"] == method)]
+    if kind == "weight":
+        chosen = chosen[chosen["model"] == model]
+    chosen = chosen[chosen["bin_start"].notna()]
+    signed = bool((chosen["signed"] == 1).any())
+    norm, colours = (
+        map_norm(chosen["value"].to_numpy(float), signed=signed),
+        map_colours(signed=signed),
+    )
+    for axes, cell in zip(row, cells, strict=False):
+        part = chosen[chosen["cell"] == cell]
+        if part.empty:
+            say_empty(axes, "not read")
+            axes.set(xticks=[], yticks=[])
+            continue
+        plot_gene_map(part, axes, norm=norm, cmap=colours)
+        axes.tick_params(axis="y", labelsize=4.5, pad=1)
+        if axes is not row[0]:
+            axes.tick_params(labelleft=False)
+        _say_error(axes, table[table["cell"] == cell], method, model)
+    text = "signal" if kind == "signal" else _SHORT.get(method, method_label(method))
+    row[0].set_ylabel(text, rotation=0, ha="right", va="center", parse_math=False)
+    bar = row[0].figure.colorbar(mpl.cm.ScalarMappable(norm, colours), cax=row[-1])
+    low, high = float(norm.vmin or 0), float(norm.vmax or 1)
+    bar.set_ticks([low, high] if low < 0 else [0, high])
+    bar.ax.set_yticklabels([_short(value) for value in ([low, high] if low < 0 else [0, high])])
+    bar.ax.tick_params(labelsize=4.5, length=1.5, pad=1)
+    bar.outline.set_linewidth(0.4)
+
+
+def _say_error(axes: Axes, part: pd.DataFrame, method: str, model: str) -> None:
+    """Say above a map by how much its weights miss what they should add up to."""
+    error = _number(
+        part[(part["method"] == method) & (part["model"] == model)], "completeness_error"
+    )
+    if not np.isnan(error):
+        text = f"completeness error {_short(error)}"
+        axes.set_title(text, loc="right", fontsize=4.5, pad=1.5)
+
+
+def _short(value: float) -> str:
+    return "0" if value == 0 else f"{value:.2g}".replace("-", "\N{MINUS SIGN}")
+
+
+def _draw_bars(
+    row: np.ndarray, table: pd.DataFrame, cells: list[str], method: str, model: str
+) -> None:
+    """Draw weights over marks alone as bars with their values."""
+    chosen = table[
+        (table["kind"] == "weight") & (table["method"] == method) & (table["model"] == model)
+    ]
+    top, low = max(float(chosen["value"].max()), 0.0), min(float(chosen["value"].min()), 0.0)
+    span = (top - low) or 1.0
+    for axes, cell in zip(row, cells, strict=False):
+        part = chosen[chosen["cell"] == cell]
+        if part.empty:
+            say_empty(axes, "not read")
+            axes.set(xticks=[], yticks=[])
+            continue
+        names = [str(name) for name in part["name"]]
+        values = part["value"].to_numpy(float)
+        places = np.arange(len(names))
+        axes.barh(places, values, color=[mark_colour(name) for name in names], height=0.7)
+        for place, value in zip(places, values, strict=True):
+            text = format_number(value, 2)
+            beside = max(value, 0) + span * 0.015
+            axes.text(beside, place, text, va="center", fontsize=4.5)
+        axes.axvline(0, color="black", linewidth=0.5)
+        axes.spines["left"].set_visible(False)
+        axes.set(xlim=(low, top + span * 0.12), ylim=(len(names) - 0.5, -0.5), xticks=[])
+        axes.set_yticks(places, names)
+        axes.tick_params(axis="y", length=0, labelsize=4.5, pad=1)
+        if axes is not row[0]:
+            axes.tick_params(labelleft=False)
+    text = _SHORT.get(method, method_label(method))
+    row[0].set_ylabel(text, rotation=0, ha="right", va="center", parse_math=False)
+    row[-1].axis("off")

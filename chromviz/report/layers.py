@@ -1,0 +1,230 @@
+"""Arrays inside the page: packed so that a browser reads single genes of thousands.
+
+A layer is the signal, the coverage, or one method's weights of all genes. Layers are stored as
+32-bit numbers, exactly, where that fits; else as steps between each gene's least and greatest
+value, as fine as the room allows, and the layer says how fine.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from chromviz.errors import ChromvizError
+
+#: Steps between a gene's least and greatest value that are tried, finest first; 0 is exact.
+LEVELS = (0, 65_534, 16_382, 4_094, 1_022, 254, 126, 62, 30)
+
+# Genes on which sizes are estimated, and the share by which the estimate may be short.
+_SAMPLE, _SLACK = 400, 1.03
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One array of the page.
+
+    Parameters
+    ----------
+    kind
+        ``signal``, ``coverage``, ``weight`` or ``beta``.
+    name
+        What people read.
+    values
+        float (row, name, bin), NaN where there is none; of ``beta`` (row, name, 1).
+    names
+        Of the middle axis: marks or tracks; one empty name for weights over bins alone.
+    model, method
+        Whose weights, and by what; empty for signal and coverage.
+    signed
+        Whether a sign has a meaning.
+    delta, flagged
+        (row,) completeness error in logits, and whether it is above the threshold; None where the
+        method has none.
+    absolute_of
+        Place among the layers of the one whose sizes without sign these are, which is not stored
+        twice; -1 if there is none.
+    """
+
+    kind: str
+    name: str
+    values: np.ndarray
+    names: Sequence[str]
+    model: str = ""
+    method: str = ""
+    signed: bool = False
+    delta: np.ndarray | None = None
+    flagged: np.ndarray | None = None
+    absolute_of: int = -1
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A layer as the page holds it.
+
+    Parameters
+    ----------
+    levels
+        Steps between a gene's least and greatest value; 0 for exact numbers.
+    rising
+        Whether each bin holds the difference to the one before it.
+    text
+        Base64 of the deflated bytes: for steps, the least value and the step of each row as
+        float32, then the steps; bytes of like significance stand together.
+    """
+
+    levels: int
+    rising: bool
+    text: str
+
+
+def share_absolute(layers: Sequence[Layer]) -> list[Layer]:
+    """Mark layers that are another one's sizes without sign, so that they are stored once."""
+    found = list(layers)
+    for at, layer in enumerate(layers):
+        for other, signed in enumerate(layers):
+            if (
+                signed.signed
+                and not layer.signed
+                and signed.model == layer.model
+                and signed.values.shape == layer.values.shape
+                and np.array_equal(np.abs(signed.values), layer.values, equal_nan=True)
+            ):
+                found[at] = replace(layer, absolute_of=other)
+                break
+    return found
+
+
+def pack(layers: Sequence[Layer], room: int) -> list[Packed | None]:
+    """Pack layers as finely as the room allows, all alike.
+
+    Parameters
+    ----------
+    layers
+        What to pack; those that are another one's sizes take no room and give None.
+    room
+        Bytes of text in all, at most.
+
+    Raises
+    ------
+    ChromvizError
+        If they do not fit at the coarsest.
+    """
+    stored = [layer for layer in layers if layer.absolute_of < 0]
+    levels = next((one for one in LEVELS if _estimate(stored, one) <= room), None)
+    while levels is not None:
+        found = [None if one.absolute_of >= 0 else _pack(one.values, levels) for one in layers]
+        if sum(len(one.text) for one in found if one) <= room:
+            return found
+        levels = next((one for one in LEVELS[LEVELS.index(levels) + 1 :]), None)
+    genes = max((len(layer.values) for layer in layers), default=0)
+    raise ChromvizError(
+        f"{len(stored)} arrays of {genes:,} genes do not fit on one page; write a page of fewer "
+        "methods or models with --methods"
+    )
+
+
+def unpack(packed: Packed, shape: tuple[int, ...]) -> np.ndarray:
+    """Return a layer's values as the page shows them, float32; the inverse of :func:`pack`."""
+    raw = np.frombuffer(zlib.decompress(base64.b64decode(packed.text), -15), np.uint8)
+    rows = shape[0]
+    if not packed.levels:
+        joined = np.ascontiguousarray(raw.reshape(4, -1).T).view("<f4")
+        return np.array(joined.reshape(shape), dtype=np.float32)
+    scale = raw[: 8 * rows].view("<f4").reshape(2, rows)
+    width = _width(packed.levels)
+    steps = np.ascontiguousarray(raw[8 * rows :].reshape(width, -1).T).view(f"<u{width}")
+    steps = steps.reshape(shape)
+    if packed.rising:
+        steps = np.cumsum(steps, axis=-1, dtype=steps.dtype)
+    axes = (rows, *[1] * (len(shape) - 1))
+    values = scale[0].reshape(axes) + steps * scale[1].reshape(axes)
+    values[steps == _missing(width)] = np.nan
+    return np.asarray(values, dtype=np.float32)
+
+
+def _estimate(layers: Sequence[Layer], levels: int) -> float:
+    """Return how long the text will be, by some genes of each layer."""
+    total = 0.0
+    for layer in layers:
+        rows = len(layer.values)
+        some = np.unique(np.linspace(0, rows - 1, min(rows, _SAMPLE)).round().astype(int))
+        total += len(_pack(layer.values[some], levels).text) * rows / len(some) * _SLACK
+    return total
+
+
+def _pack(values: np.ndarray, levels: int) -> Packed:
+    values = np.ascontiguousarray(values, dtype="<f4")
+    if not levels:
+        return Packed(0, False, _deflate(_planes(values)))
+    axes = tuple(range(1, values.ndim))
+    known = np.isfinite(values)
+    least = np.min(values, axis=axes, initial=np.inf, where=known, keepdims=True)
+    most = np.max(values, axis=axes, initial=-np.inf, where=known, keepdims=True)
+    empty = ~known.any(axis=axes, keepdims=True)
+    least, most = np.where(empty, 0, least), np.where(empty, 0, most)
+    step = (most.astype(np.float64) - least) / levels
+    width = _width(levels)
+    steps = np.round((values - least) / np.where(step > 0, step, 1))
+    whole = np.where(known, steps, _missing(width)).astype(f"<u{width}")
+    scale = np.stack([least.ravel(), step.ravel()]).astype("<f4").tobytes()
+    rises = np.diff(whole, axis=-1, prepend=whole.dtype.type(0))
+    plain, rising = (_deflate(scale + _planes(one)) for one in (whole, rises))
+    return Packed(levels, len(rising) < len(plain), min(plain, rising, key=len))
+
+
+def _planes(values: np.ndarray) -> bytes:
+    """Return the bytes of numbers, those of like significance together: they deflate better."""
+    return values.reshape(-1, 1).view(np.uint8).T.tobytes()
+
+
+def _deflate(raw: bytes) -> str:
+    squeeze = zlib.compressobj(6, wbits=-15)
+    return base64.b64encode(squeeze.compress(raw) + squeeze.flush()).decode("ascii")
+
+
+def _width(levels: int) -> int:
+    return 1 if levels < 0xFF else 2
+
+
+def _missing(width: int) -> int:
+    return (1 << 8 * width) - 1
+
+
+def describe_precision(levels: int) -> str:
+    """Return how exactly a page shows values, for people."""
+    if not levels:
+        return "Values are those of the files, exactly."
+    share = 100 * 0.5 / levels
+    return (
+        f"Values are those of the files to within {share:.2g} % of each gene's range "
+        f"({levels:,} steps); the files have them exactly."
+    )
+
+
+def layer_record(layer: Layer, packed: Packed | None) -> dict[str, Any]:
+    """Return what the page must know of a layer, beside its numbers, as JSON takes it."""
+
+    def numbers(values: np.ndarray | None) -> list[float | None] | None:
+        if values is None:
+            return None
+        return [None if np.isnan(value) else float(f"{value:.6g}") for value in values]
+
+    return {
+        "kind": layer.kind,
+        "name": layer.name,
+        "model": layer.model,
+        "method": layer.method,
+        "signed": layer.signed,
+        "names": list(layer.names),
+        "shape": list(layer.values.shape),
+        "levels": packed.levels if packed else 0,
+        "rising": bool(packed and packed.rising),
+        "absoluteOf": layer.absolute_of,
+        "delta": numbers(layer.delta),
+        "flagged": None if layer.flagged is None else [int(one) for one in layer.flagged],
+    }
