@@ -258,6 +258,25 @@ def _differential(
 
 
 @app.command()
+def report(
+    results: Annotated[
+        Path, typer.Argument(help="A folder that compare, validate or audit has finished.")
+    ],
+    data: Data = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The page. Default: RESULTS/report.html.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a result folder as one HTML page that needs no network, with every gene to explore."""
+    from chromviz.recipes.report import report as run
+
+    path = run(results, data=data, out=out)
+    size = path.stat().st_size
+    show(Text(f"{path}, {size / 1e6:.1f} MB"), {"page": str(path), "bytes": size}, as_json)
+
+
+@app.command()
 def extract(
     cell: Cell,
     methods: Annotated[str, typer.Option(help="Methods, comma-separated.")] = "alpha",

@@ -88,7 +88,7 @@ def table3_markdown(table: pd.DataFrame) -> str:
     ChromvizError
         If a column is missing or the table is empty.
     """
-    return to_markdown(_grid(table))
+    return to_markdown(table3_grid(table))
 
 
 def table3_latex(table: pd.DataFrame) -> str:
@@ -109,10 +109,11 @@ def table3_latex(table: pd.DataFrame) -> str:
     ChromvizError
         If a column is missing or the table is empty.
     """
-    return to_latex(_grid(table))
+    return to_latex(table3_grid(table))
 
 
-def _grid(table: pd.DataFrame) -> Grid:
+def table3_grid(table: pd.DataFrame) -> Grid:
+    """Return Table 3 as a table of text; `table` and errors as for :func:`table3_markdown`."""
     check_table3(table, "Table 3")
     varying = [name for name in _VARYING if table[name].nunique(dropna=False) > 1]
     header = [

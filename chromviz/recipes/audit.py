@@ -28,6 +28,7 @@ from chromviz.recipes.choice import Choice, choose_models
 from chromviz.recipes.figures import write_figure
 from chromviz.recipes.folder import ResultFolder
 from chromviz.recipes.gene import BETA_MODEL, gene_rows, reason_of, write_figure2c
+from chromviz.recipes.report import write_report
 from chromviz.recipes.trained import Job, train_missing, trained
 from chromviz.schema import dataset_hash, find_gene, require_alike
 from chromviz.validate.genes import WARNINGS, gene_warnings, neighbours
@@ -132,7 +133,7 @@ def audit(
     -------
     Audit
         The folder holds ``audit.{json,csv}``, ``audit.{model}.{pdf,png,csv}``, the
-        ``attributions``, ``figure2c.{pdf,png,csv}`` where a model gives β, and
+        ``attributions``, ``figure2c.{pdf,png,csv}`` where a model gives β, ``report.html`` and
         ``manifest.json``.
 
     Raises
@@ -173,9 +174,15 @@ def audit(
     for dataset, at, models_here, fine in zip(opened, positions, chosen, readable, strict=True):
         fitted = _fitted(models_here, dataset, seed, members, device, reporter) if fine else {}
         parts.append(_explain(folder, dataset, at, fitted, wanted, seed, device, reporter))
+    folder["models"] = {
+        f"{name} in {part.dataset.attrs['cell']}": {**asdict(model.card), "curve": None}
+        for part in parts
+        for name, model in part.models.items()
+    }
     table = _beta(folder, chosen[0], parts, seed, members, device, reporter)
     record = _record(parts, seed)
     _write(folder, record, parts)
+    write_report(folder, [part.dataset for part in parts])
     folder.finish()
     return Audit(folder.path, table, record, parts, folder.made, folder.kept)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,9 @@ import xarray as xr
 from chromviz import provenance
 from chromviz.data.store import list_cells, open_cell
 from chromviz.errors import ChromvizError
+from chromviz.extract import find_method
 from chromviz.extract.sanity import untrained
+from chromviz.models import slug
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.fitted import Fitted
 from chromviz.models.inference import find_device
@@ -32,6 +35,7 @@ from chromviz.recipes.gene import (
     reason_of,
     write_figure2c,
 )
+from chromviz.recipes.report import write_report
 from chromviz.recipes.trained import Job, train_missing, trained
 from chromviz.schema import dataset_hash, find_gene, gene_counts
 from chromviz.validate import coverage_profile, table3, weight_profiles
@@ -139,7 +143,8 @@ def compare(
     Comparison
         Table 3 and what it came from. The folder holds ``table3.{csv,md,tex}``,
         ``agreement.csv``, ``gain.{pdf,png,csv}``, ``attributions/{model}.{method}.nc``,
-        ``figure2{a,b,c}.{pdf,png,csv}`` and ``manifest.json``.
+        ``figure2{a,b,c}.{pdf,png,csv}``, ``report.html`` and
+        ``manifest.json``.
 
     Raises
     ------
@@ -184,8 +189,8 @@ def compare(
     folder["notes"] = {one.name: one.note for one in chosen if one.note}
     folder["models"] = {key: {**asdict(model.card), "curve": None} for key, model in fitted.items()}
 
-    def explain(method: str, model: TrainedModel | None) -> xr.Dataset:
-        return explained(folder, method, model, dataset, data_hash, seed, device, reporter)
+    def explain(method: str, model: TrainedModel | None, **where: Any) -> xr.Dataset:
+        return explained(folder, method, model, dataset, data_hash, seed, device, reporter, **where)
 
     found = {(method, name): explain(method, fitted.get(name)) for method, name in planned}
     table = _table(folder, list(found.values()), dataset, n_bootstrap, seed)
@@ -231,6 +236,8 @@ def compare(
             for cell in [*(item for item in cells if item not in order), *order]
         ]
         write_figure2c(folder, pd.concat(parts, ignore_index=True))
+    _explain_for_page(planned, chosen, fitted, dataset, position, explain)
+    write_report(folder, [dataset])
     folder.finish()
     return Comparison(
         folder.path,
@@ -241,6 +248,26 @@ def compare(
         folder.made,
         folder.kept,
     )
+
+
+def _explain_for_page(
+    planned: Sequence[tuple[str, str]],
+    chosen: Sequence[Choice],
+    fitted: dict[str, TrainedModel],
+    dataset: xr.Dataset,
+    position: int | None,
+    explain: Callable[..., xr.Dataset],
+) -> None:
+    """Extract what only the page shows: β, and Figure 2c's gene where it is no test gene."""
+    with_beta = [("beta", one.name) for one in chosen if "beta" in one.spec.attends]
+    for method, name in with_beta:
+        explain(method, fitted[name])
+    if position is None or dataset["split"].values[position] == "test":
+        return
+    for method, name in dict.fromkeys([*planned, *with_beta]):
+        if name and "gene" in find_method(method).dims:
+            file = f"gene/{slug(name)}.{method}.nc"
+            explain(method, fitted[name], genes=[position], file=file)
 
 
 def _fit(

@@ -17,7 +17,8 @@ from chromviz import provenance
 from chromviz.errors import ChromvizError
 
 MANIFEST = "manifest.json"
-_SCHEMA = "chromviz-results"
+#: What a manifest says that it is.
+SCHEMA = "chromviz-results"
 
 
 class ResultFolder:
@@ -43,7 +44,7 @@ class ResultFolder:
         self.made: list[str] = []
         self.kept: list[str] = []
         self._record = self._read(subject)
-        self._record |= {"schema": _SCHEMA, "subject": subject, **provenance.stamp()}
+        self._record |= {"schema": SCHEMA, "subject": subject, **provenance.stamp()}
         self._record["versions"] = provenance.versions()
 
     def __setitem__(self, name: str, value: Any) -> None:
@@ -112,6 +113,17 @@ class ResultFolder:
             provenance.remove_leftovers(self.path / file)
         self.save()
 
+    def steps(self) -> dict[str, Any]:
+        """Return the record of the steps that this run did, or found done."""
+        steps: dict[str, Any] = self._record.get("steps", {})
+        return {name: steps[name] for name in (*self.kept, *self.made)}
+
+    def files(self) -> dict[str, str]:
+        """Return the files of these steps, and their hashes."""
+        return {
+            file: digest for step in self.steps().values() for file, digest in step["files"].items()
+        }
+
     def save(self) -> None:
         """Write the manifest."""
         provenance.write_json(self.path / MANIFEST, self._record)
@@ -129,7 +141,7 @@ class ResultFolder:
             return {}
         try:
             record = json.loads(path.read_text("utf-8"))
-            found = {_SCHEMA: record["subject"]}[record["schema"]]
+            found = {SCHEMA: record["subject"]}[record["schema"]]
             steps = {
                 name: {"key": step["key"], "seconds": step["seconds"], "files": dict(step["files"])}
                 for name, step in record.get("steps", {}).items()

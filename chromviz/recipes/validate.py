@@ -29,6 +29,7 @@ from chromviz.recipes.attributions import explained, plan
 from chromviz.recipes.choice import MODELS, Choice, choose_models
 from chromviz.recipes.figures import write_figure, write_gain
 from chromviz.recipes.folder import ResultFolder
+from chromviz.recipes.report import write_report
 from chromviz.recipes.trained import Job, train_missing, trained
 from chromviz.schema import dataset_hash, gene_counts
 from chromviz.validate.agreement import reference_genes
@@ -115,7 +116,7 @@ def validate(
     -------
     Validation
         The folder holds ``validation.csv``, ``verdicts.{md,tex}``, ``verdicts`` and ``gain`` as
-        figures (PDF, PNG, CSV), ``attributions/`` and ``manifest.json``.
+        figures (PDF, PNG, CSV), ``attributions/``, ``report.html`` and ``manifest.json``.
 
     Raises
     ------
@@ -160,6 +161,7 @@ def validate(
     table = _run_tests(folder, bench, wanted, found, fitted, others, everyone, data_hash)
     found_verdicts = verdicts(table)
     _write(folder, table, found_verdicts)
+    write_report(folder, [dataset])
     folder.finish()
     return Validation(folder.path, dataset, table, found_verdicts, folder.made, folder.kept)
 

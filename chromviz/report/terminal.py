@@ -14,6 +14,7 @@ from chromviz.plot.labels import CONTROLS, method_label, model_label
 from chromviz.plot.suite import suite_grid
 from chromviz.plot.tables import is_zero_filled
 from chromviz.plot.validation import verdict_grid
+from chromviz.report.audit import audit_grid, audit_notes
 from chromviz.schema import gene_counts
 from chromviz.vocabulary import ZERO_FILLED, cell_label, mark_label
 
@@ -122,59 +123,14 @@ def audit_page(record: Mapping[str, Any]) -> RenderableType:
     record
         As :func:`chromviz.recipes.audit.audit` gives it.
     """
-    cells = record["cells"]
-    marks = list(dict.fromkeys(mark for cell in cells for mark in cell["signal"]))
-    rows, notes, betas = [], [], []
-    for cell in cells:
-        expression = cell["expression"]
-        known = [
-            cell["label"],
-            cell["state"],
-            "unknown" if expression is None else f"{expression:.3f}",
-        ]
-        for model in cell["models"] or [None]:
-            name = "" if model is None else model_label(model["model"])
-            p = cell["unreadable"] if model is None else _decimals(model["probability"])
-            beta = _beta_of(model)
-            betas.append(bool(beta))
-            rows.append([*known, name, p, cell["split"], *(_decimals(beta.get(m)) for m in marks)])
-            texts = [item["text"] for item in model["warnings"]] if model else []
-            notes += [f"{cell['label']}, {name}: {text}" for text in texts]
-            if model and any(method.get("flagged") for method in model["methods"]):
-                named = [m["method"] for m in model["methods"] if m.get("flagged")]
-                notes[-1] += f" ({', '.join(named)})"
-        notes += [f"{cell['label']}: {item['text']}" for item in cell["warnings"]]
-        if cell["neighbours"]:
-            near = [
-                f"{one['symbol'] or one['gene']} at {one['offset']:+,} bp"
-                for one in cell["neighbours"]
-            ]
-            notes[-1] += f" ({', '.join(near[:5])}{' …' if len(near) > 5 else ''})"
-    columns = ["cell type", "label", "expression", "model", "p(ON)", "split"]
-    columns += [f"β {mark}" for mark in marks]
-    if not any(betas):
-        columns, rows = columns[:6], [row[:6] for row in rows]
-    symbol, gene = record["symbol"], record["gene"]
-    title = f"{symbol} ({gene})" if symbol else gene
-    page: list[RenderableType] = [plain_table(title, columns, rows)]
-    page += [Text(f"  {note}") for note in notes]
-    if any(cell["missing_policy"] == "zero" for cell in cells):
-        page.append(Text(ZERO_FILLED))
+    grid = audit_grid(record)
+    page: list[RenderableType] = [
+        plain_table(grid.title, grid.header, [row for _, rows in grid.groups for row in rows])
+    ]
+    page += [Text(f"  {note}") for note in audit_notes(record)]
     if record["simulated"]:
         page.insert(0, Text(SIMULATED, style="bold"))
     return Group(*page)
-
-
-def _decimals(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
-
-
-def _beta_of(model: Mapping[str, Any] | None) -> dict[str, float]:
-    """Return β by mark, empty if the model gives none."""
-    for method in model["methods"] if model else ():
-        if method["method"] == "beta":
-            return {mark: values[0] for mark, values in method["weight"].items()}
-    return {}
 
 
 def differential_page(
