@@ -71,7 +71,14 @@ def test_ensembles_in_compare_and_audit(files):
         models=["lstm-alpha", "svm"],
     )
     assert [len(model.card.members) for model in found.models] == [2, 0]
-    seen = audit("SYM10", ["K562"], data=files / "data", models=["cnn-alpha-beta"], members=2)
+    seen = audit(
+        "SYM10",
+        ["K562"],
+        data=files / "data",
+        models=["cnn-alpha-beta"],
+        members=2,
+        method_names=["beta"],
+    )
     assert set(seen.table["model"]) == {"cnn-alpha-beta"}
     assert seen.table["weight"].sum() == pytest.approx(1, abs=1e-5)
     assert [len(model.card.members) for model in seen.cells[0].models.values()] == [2]

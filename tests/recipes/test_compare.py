@@ -21,6 +21,7 @@ FILES = [
     *(f"gain.{form}" for form in ("csv", "pdf", "png")),
     "agreement.csv",
     "manifest.json",
+    "report.html",
 ]
 
 
@@ -75,7 +76,7 @@ def test_it_makes_everything(finished):
     assert "lstm-alpha-beta.alpha.nc" in attributions
     assert "deepchrome.class_optimization.nc" in attributions
     assert "lstm-alpha-beta-untrained-.alpha.nc" in attributions
-    assert len(attributions) == 13 + 8
+    assert len(attributions) == 13 + 8 + 1  # and β, for the page
     assert finished.result.kept == []
 
 

@@ -2,13 +2,13 @@
 
 const COLOURS = {
   light: {
-    paper: "#ffffff", ink: "#1b1f24", grid: "#d0d7de", none: "#dddddd", rule: "#57606a",
+    paper: "#ffffff", ink: "#1b1f24", grid: "#d0d7de", none: "#f3d9c2", rule: "#57606a",
     signal: [[0, "#ffffff"], [1, "#2d2d2d"]],
     weight: [[0, "#ffffff"], [1, "#08519c"]],
     signed: [[0, "#0072b2"], [0.5, "#ffffff"], [1, "#d55e00"]],
   },
   dark: {
-    paper: "#10151c", ink: "#e6edf3", grid: "#38424d", none: "#3a3030", rule: "#9aa7b4",
+    paper: "#10151c", ink: "#e6edf3", grid: "#38424d", none: "#57402c", rule: "#9aa7b4",
     signal: [[0, "#10151c"], [1, "#f2f2f2"]],
     weight: [[0, "#10151c"], [1, "#6cc0f5"]],
     signed: [[0, "#56b4e9"], [0.5, "#10151c"], [1, "#ff9d45"]],
@@ -27,6 +27,10 @@ class Picture {
     this.centres = Array.from(
       { length: this.bins },
       (_, bin) => (data.binStart + (bin + 0.5) * data.binWidth) / 1000
+    );
+    this.edges = Array.from(
+      { length: this.bins + 1 },
+      (_, bin) => (data.binStart + bin * data.binWidth) / 1000
     );
     this.cursor = { panel: "weight", line: 0, bin: Math.floor(this.bins / 2) };
   }
@@ -54,20 +58,18 @@ class Picture {
   }
 
   heat(panel, layer, lines, axis, colours, domain) {
-    const { marks, tracks } = this.data;
-    const labels = layer.names.map((name) => name || "all marks");
     const most = Picture.most(lines);
     const scale = panel === "signal" ? colours.signal : layer.signed ? colours.signed : colours.weight;
     return {
-      type: "heatmap", xaxis: "x", yaxis: axis, x: this.centres, y: labels.map((_, at) => at),
+      type: "heatmap", xaxis: "x", yaxis: axis, x: this.centres, y: layer.names.map((_, at) => at),
       z: lines.map((line) => line.map((value) => (Number.isNaN(value) ? null : value))),
       zmin: layer.signed ? -most : 0, zmax: most, colorscale: scale,
       hoverinfo: "none", hoverongaps: true,
       colorbar: {
-        x: this.narrow ? 1.0 : 0.83, xanchor: "left", xpad: 4, thickness: 8, len: domain[1] - domain[0],
+        x: this.narrow ? 1.0 : 0.805, xanchor: "left", xpad: 4, thickness: 8, len: domain[1] - domain[0],
         y: (domain[0] + domain[1]) / 2, tickfont: { size: 9 }, outlinewidth: 0, nticks: 4,
       },
-      meta: { panel, marks, tracks },
+      meta: { panel },
     };
   }
 
@@ -87,6 +89,11 @@ class Picture {
     this.cursor.line = Math.min(this.cursor.line, this.lines[this.cursor.panel].length - 1);
     const colours = COLOURS[theme];
     this.narrow = this.node.clientWidth < 560;
+    // Beside the names of marks, where there is room, what the paper calls them.
+    this.label = (name) => {
+      const mark = this.data.marks.find((one) => one.name === name);
+      return plain(!name ? "all marks" : mark && !this.narrow ? mark.label : name);
+    };
     const { traces, layout } = this.compose(row, colours, overBins);
     return Plotly.react(this.node, traces, layout, { displayModeBar: false, responsive: true });
   }
@@ -102,15 +109,14 @@ class Picture {
       spans[name] = spans[name].map((at) => floor + at * tall);
     }
     this.spans = spans;
-    const wide = this.bars && !this.narrow ? 0.82 : this.narrow ? 1 : 0.82;
+    const wide = this.narrow ? 1 : 0.8;
     const axes = { weight: "y", signal: "y2", coverage: "y3" };
-    const lines = this.layers.signal.names.map((name) => name || "all marks");
     const traces = [];
     const { tracks, marks } = this.data;
     this.lines.coverage.forEach((line, at) => traces.push({
-      type: "scatter", mode: "lines", fill: "tozeroy", xaxis: "x", yaxis: "y3", x: this.centres,
-      y: line.map((value) => (Number.isNaN(value) ? null : value)), hoverinfo: "none",
-      line: { color: tracks[at].colour, width: 1, shape: "hvh" }, name: plain(tracks[at].name),
+      type: "scatter", mode: "lines", fill: "tozeroy", xaxis: "x", yaxis: "y3", x: this.edges,
+      y: [...line, line.at(-1)].map((value) => (Number.isNaN(value) ? null : value)), hoverinfo: "none",
+      line: { color: tracks[at].colour, width: 1, shape: "hv" }, name: plain(tracks[at].name),
       meta: { panel: "coverage", line: at },
     }));
     traces.push(this.heat("signal", this.layers.signal, this.lines.signal, "y2", colours, spans.signal));
@@ -118,27 +124,27 @@ class Picture {
       traces.push(this.heat("weight", this.layers.weight, this.lines.weight, "y", colours, spans.weight));
     }
     const axis = (span, names, title) => ({
-      domain: span, anchor: "x", tickvals: names.map((_, at) => at), ticktext: names.map(plain),
+      domain: span, anchor: "x", tickvals: names.map((_, at) => at), ticktext: names.map(this.label),
       range: [names.length - 0.5, -0.5], fixedrange: true, showgrid: false, zeroline: false,
       title: { text: title, font: { size: 11 }, standoff: 4 }, tickfont: { size: 10 },
     });
     const layout = {
       height: this.narrow ? 620 : 520, showlegend: false, dragmode: false,
-      paper_bgcolor: colours.paper, plot_bgcolor: colours.none,
+      paper_bgcolor: colours.paper, plot_bgcolor: colours.paper,
       font: { family: "system-ui, Helvetica, Arial, sans-serif", size: 11, color: colours.ink },
-      margin: { l: this.narrow ? 74 : 92, r: this.narrow ? 46 : 14, t: 34, b: 40 },
+      margin: { l: this.narrow ? 74 : 126, r: this.narrow ? 46 : 20, t: 46, b: 40 },
       title: { text: this.title(row), x: 0.01, xanchor: "left", y: 0.985, yanchor: "top", font: { size: 12 } },
       xaxis: {
         domain: [0, wide], range: [this.data.binStart / 1000, this.data.binStart / 1000 + this.bins * this.data.binWidth / 1000],
         title: { text: "distance from the TSS (kb)", font: { size: 11 }, standoff: 6 }, fixedrange: true,
         showgrid: false, zeroline: false, anchor: overBins ? "y" : "y2", color: colours.ink,
       },
-      yaxis2: axis(spans.signal, lines, ""),
+      yaxis2: axis(spans.signal, this.layers.signal.names, ""),
       yaxis3: {
         domain: spans.coverage, anchor: "x", fixedrange: true, rangemode: "tozero", nticks: 3,
         showgrid: false, zeroline: false, tickfont: { size: 9 },
       },
-      shapes: this.shapes(row, colours, wide), annotations: [],
+      shapes: this.shapes(row, colours), annotations: [],
     };
     const head = (text, span) => layout.annotations.push({
       text: plain(text), xref: "paper", yref: "paper", x: 0, y: span[1], xanchor: "left", yanchor: "bottom",
@@ -148,7 +154,7 @@ class Picture {
     if (tracks.length) head(`${tracks.map((t) => t.name).join(", ")} coverage${unit("coverageUnit")}`, spans.coverage);
     head(`signal${unit("signalUnit")}`, spans.signal);
     if (overBins) {
-      layout.yaxis = axis(spans.weight, this.layers.weight.names.map((name) => name || "all marks"), "");
+      layout.yaxis = axis(spans.weight, this.layers.weight.names, "");
       head(`weights: ${this.layers.weight.name}`, spans.weight);
     } else {
       layout.yaxis = { visible: false, domain: [0, 0.001] };
@@ -164,21 +170,21 @@ class Picture {
       type: "bar", orientation: "h", xaxis: "x2", yaxis: "y4", y: names.map((_, at) => at),
       x: this.bars.map((value) => (Number.isNaN(value) ? null : value)), marker: { color: names.map(colour) },
       text: this.bars.map((value) => (Number.isNaN(value) ? "" : show(value).slice(0, 6))),
-      textposition: "auto", textfont: { size: 9 }, cliponaxis: false, hoverinfo: "none", meta: { panel: "bars" },
+      textposition: "outside", textangle: 0, textfont: { size: 9 }, cliponaxis: false, hoverinfo: "none", meta: { panel: "bars" },
     });
     const span = below ? [0, 0.2] : overBins ? this.spans.weight : this.spans.signal;
     layout.xaxis2 = {
-      domain: below ? [0, 1] : [0.905, 1], anchor: "y4", fixedrange: true, showgrid: false, nticks: 3,
+      domain: below ? [0, 0.94] : [0.89, 0.97], anchor: "y4", fixedrange: true, showgrid: false, nticks: 2, tickangle: 0,
       tickfont: { size: 9 }, zeroline: true, zerolinecolor: colours.rule,
     };
     layout.yaxis4 = {
       domain: span, anchor: "x2", range: [names.length - 0.5, -0.5], fixedrange: true, showgrid: false,
-      zeroline: false, tickvals: below ? names.map((_, at) => at) : [], ticktext: names.map(plain), tickfont: { size: 10 },
+      zeroline: false, tickvals: below ? names.map((_, at) => at) : [], ticktext: names.map(this.label), tickfont: { size: 10 },
     };
     const text = this.barLayer.name;
     layout.annotations.push({
-      text: plain(text), xref: "paper", yref: "paper", x: below ? 0 : 0.905, y: span[1],
-      xanchor: "left", yanchor: "bottom", showarrow: false, font: { size: 10.5, color: colours.ink },
+      text: plain(text), xref: "paper", yref: "paper", x: below ? 0 : 1, y: span[1],
+      xanchor: below ? "left" : "right", yanchor: "bottom", showarrow: false, font: { size: 10.5, color: colours.ink },
     });
     layout.xaxis.position = undefined;
   }
@@ -191,7 +197,7 @@ class Picture {
     return plain(`${name}, ${cells[genes.cell[row]]}${note}`);
   }
 
-  shapes(row, colours, wide) {
+  shapes(row, colours) {
     const low = Math.min(...Object.values(this.spans).map((span) => span[0]));
     const rule = (x, colour, dash) => ({
       type: "line", xref: "x", yref: "paper", x0: x, x1: x, y0: low, y1: 1,
@@ -204,15 +210,19 @@ class Picture {
     const box = { type: "rect", xref: "x", x0: start, x1: end, line: { color: "#d55e00", width: 1.5 } };
     if (panel === "coverage") Object.assign(box, { yref: "paper", y0: span[0], y1: span[1] });
     else Object.assign(box, { yref: panel === "signal" ? "y2" : "y", y0: line - 0.5, y1: line + 0.5 });
-    void wide;
-    return [rule(0, colours.rule, "dot"), ...near, box];
+    // What shows through where a heatmap has no value.
+    const behind = ["signal", "weight"].filter((name) => this.spans[name]).map((name) => ({
+      type: "rect", xref: "x domain", yref: "paper", x0: 0, x1: 1, y0: this.spans[name][0],
+      y1: this.spans[name][1], layer: "below", line: { width: 0 }, fillcolor: colours.none,
+    }));
+    return [...behind, rule(0, colours.rule, "dot"), ...near, box];
   }
 
   // Move the marked bin and redraw only that.
   move(change, theme) {
     Object.assign(this.cursor, change);
     this.cursor.bin = Math.max(0, Math.min(this.bins - 1, this.cursor.bin));
-    return Plotly.relayout(this.node, { shapes: this.shapes(this.row, COLOURS[theme], 1) });
+    return Plotly.relayout(this.node, { shapes: this.shapes(this.row, COLOURS[theme]) });
   }
 
   step(up) {
