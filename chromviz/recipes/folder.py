@@ -17,7 +17,8 @@ from chromviz import provenance
 from chromviz.errors import ChromvizError
 
 MANIFEST = "manifest.json"
-_SCHEMA = "chromviz-results"
+#: What a manifest says that it is.
+SCHEMA = "chromviz-results"
 
 
 class ResultFolder:
@@ -43,7 +44,7 @@ class ResultFolder:
         self.made: list[str] = []
         self.kept: list[str] = []
         self._record = self._read(subject)
-        self._record |= {"schema": _SCHEMA, "subject": subject, **provenance.stamp()}
+        self._record |= {"schema": SCHEMA, "subject": subject, **provenance.stamp()}
         self._record["versions"] = provenance.versions()
 
     def __setitem__(self, name: str, value: Any) -> None:
@@ -129,7 +130,7 @@ class ResultFolder:
             return {}
         try:
             record = json.loads(path.read_text("utf-8"))
-            found = {_SCHEMA: record["subject"]}[record["schema"]]
+            found = {SCHEMA: record["subject"]}[record["schema"]]
             steps = {
                 name: {"key": step["key"], "seconds": step["seconds"], "files": dict(step["files"])}
                 for name, step in record.get("steps", {}).items()

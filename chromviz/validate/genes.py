@@ -1,0 +1,129 @@
+"""Test genes by expression: signal, weights and coverage of each, for a heatmap."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from chromviz.errors import ChromvizError
+from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK
+
+#: Rows, at most: more could not be told apart in print.
+ROWS = 200
+
+
+def genes_by_expression(
+    attribution: xr.Dataset,
+    dataset: xr.Dataset,
+    *,
+    mark: str = PROMOTER_MARK,
+    track: str = REFERENCE_TRACK,
+    rows: int = ROWS,
+) -> pd.DataFrame:
+    """Sort genes by expression, and give each row of a heatmap its signal, weights and coverage.
+
+    Parameters
+    ----------
+    attribution
+        Weights over (gene, mark, bin), or (gene, bin) for all marks together, of genes of
+        `dataset`.
+    dataset
+        With signal of `mark` and coverage of `track`.
+    mark, track
+        What is shown.
+    rows
+        Rows at most. Of more genes, neighbours in the order are averaged, so many a row that the
+        rows differ by one gene at most.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A line a layer and row. ``layer``: ``signal`` of the mark, its ``weight``, ``coverage`` of
+        the track. ``row`` counts from 0, the highest expression; ``n_genes`` are in it, with the
+        mean ``expression`` and the share labelled ON, ``on``; ``n_known`` of them have the layer's
+        values. Then a column a bin, named by its start in bp from the TSS, with the mean of these
+        genes, to four digits; NaN where no gene has a value. Columns beside: ``cell, model,
+        method, name`` (of the mark or track), ``unit, threshold`` (of expression, for ON),
+        ``expression_unit, n_unsorted`` (genes left out because their expression is unknown),
+        ``bin_width`` (bp), ``simulated, missing``.
+
+    Raises
+    ------
+    ChromvizError
+        If the weights have other dimensions, or no gene has an expression.
+    """
+    weight = attribution["weight"]
+    if weight.dims not in (("gene", "mark", "bin"), ("gene", "bin")):
+        raise ChromvizError(
+            f"a heatmap of genes needs weights of genes over bins; {attribution.attrs['method']} "
+            f"has {weight.dims}"
+        )
+    place = pd.Index(dataset["gene"].values).get_indexer(attribution["gene"].values)
+    expression = dataset["expression"].values[place].astype(np.float64)
+    known = np.flatnonzero(np.isfinite(expression))
+    if not len(known):
+        raise ChromvizError(
+            f"no gene of {dataset.attrs['cell']} has an expression to sort it by; prepare it with "
+            "--expression"
+        )
+    # Of equal expression the earlier gene comes first.
+    order = known[np.argsort(-expression[known], kind="stable")]
+    at = place[order]
+    column = [str(name) for name in dataset["mark"].values].index(mark)
+    shown = weight.values[order]
+    layers = {
+        "signal": (mark, dataset["signal"].values[at, column], "signal_unit"),
+        "weight": (mark, shown[:, column] if shown.ndim == 3 else shown, ""),
+        "coverage": (track, _coverage(dataset, track, at), "coverage_unit"),
+    }
+    parts = np.array_split(np.arange(len(order)), min(rows, len(order)))
+    label = dataset["label"].values[at]
+    starts = dataset["bin_start"].values
+    attrs = attribution.attrs
+    tables = []
+    for layer, (name, values, unit) in layers.items():
+        complete = ~np.isnan(values).any(axis=1)
+        columns = {
+            "cell": str(attrs["cell"]),
+            "model": str(attrs["model"]),
+            "method": str(attrs["method"]),
+            "layer": layer,
+            "name": name,
+            "unit": str(dataset.attrs.get(unit, "")) if unit else "",
+            "row": np.arange(len(parts)),
+            "n_genes": [len(part) for part in parts],
+            "n_known": [int(complete[part].sum()) for part in parts],
+            "expression": [float(expression[order[part]].mean()) for part in parts],
+            "on": [float((label[part] == 1).mean()) for part in parts],
+            "threshold": float(dataset.attrs["label_threshold"]),
+            "expression_unit": str(dataset.attrs.get("expression_unit", "")),
+            "n_unsorted": len(expression) - len(known),
+            "bin_width": int(starts[1] - starts[0]) if len(starts) > 1 else np.nan,
+            "simulated": int(dataset.attrs["simulated"]),
+            "missing": str(dataset.attrs["missing"]),
+        }
+        means = np.stack([_mean(values[part][complete[part]]) for part in parts])
+        by_bin = pd.DataFrame(_digits(means), columns=[str(int(start)) for start in starts])
+        tables.append(pd.concat([pd.DataFrame(columns), by_bin], axis=1))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _coverage(dataset: xr.Dataset, track: str, at: np.ndarray) -> np.ndarray:
+    index = [str(name) for name in dataset["track"].values].index(track)
+    return np.asarray(dataset["coverage"].values[index, at])
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Return the mean over genes of (gene, bin); NaN of none."""
+    if not len(values):
+        return np.full(values.shape[1], np.nan)
+    return np.asarray(values.mean(axis=0, dtype=np.float64))
+
+
+def _digits(values: np.ndarray) -> np.ndarray:
+    """Round to four significant digits, which is more than a colour shows."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        power = np.floor(np.log10(np.abs(values)))
+    scale = 10.0 ** (3 - np.where(np.isfinite(power), power, 0))
+    return np.asarray(np.round(values * scale) / scale)
