@@ -83,6 +83,8 @@ def draw_figure2(states: pd.DataFrame, coverage: pd.DataFrame, beta: pd.DataFram
             axes.set_ylabel(weight_label(states))
         fill_figure2b(track, weight, coverage)
         on.set_title(f"Weights by mark\n{on.get_title(loc='left')}")
+        # The axis says that these are weights; beside panel c there is room for no more.
+        weight.set_title(weight.get_title(loc="left").removeprefix("Weights, "))
         for upper in (on, track):
             upper.tick_params(labelbottom=False)
         left.align_ylabels([on, off])

@@ -140,7 +140,8 @@ def consensus_table(table: pd.DataFrame) -> pd.DataFrame:
 
 def write_genes(folder: ResultFolder, attribution: xr.Dataset, dataset: xr.Dataset) -> None:
     """Write the figure ``genes``: test genes by expression; none where no expression is known."""
-    if not np.isfinite(dataset["expression"].values).any():
+    test = dataset["split"].values == "test"
+    if not np.isfinite(dataset["expression"].values[test]).any():
         return
     table = genes_by_expression(attribution, dataset)
     title = f"Test genes by expression: {PROMOTER_MARK}, its weights and {REFERENCE_TRACK}"

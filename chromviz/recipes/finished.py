@@ -60,7 +60,10 @@ class Results:
         path = self.path / name
         again = _again(self.subject, self.path)
         if name not in recorded or not path.is_file():
-            raise ChromvizError(f"{self.path} is incomplete: it has no {name}; {again}")
+            raise ChromvizError(
+                f"{self.path} is incomplete: it has no {name}; {again} to its end, with the "
+                "default models and tables"
+            )
         if provenance.hash_file(path) != recorded[name]:
             raise ChromvizError(f"{path} is not as it was written; {again}")
         return path.read_text("utf-8")
