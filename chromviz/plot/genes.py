@@ -105,7 +105,8 @@ def plot_genes(table: pd.DataFrame, layer: str, ax: Axes | None = None) -> Axes:
             bar.set_ticks([])
             bar.ax.set_visible(False)  # and not taken away: the panels stay of one height
             say_empty(axes, f"none of these genes\nhas {name} in every bin")
-        axes.set_title(mark_label(name))
+        words = {"signal": ", signal", "weight": ", weights"}.get(layer, "")
+        axes.set_title(f"{mark_label(name)}{words}")
         if is_simulated(table):
             mark_simulated(axes)
         return axes
@@ -186,7 +187,7 @@ def draw_genes(table: pd.DataFrame) -> Figure:
     heading = [
         cell_label(cell),
         f"{', '.join(filter(None, (model, method_label(method))))}; {genes:,} test genes{means}"
-        f"{unknown}",
+        f"{unknown}{'; line: above it ON' if rows['threshold'].notna().all() else ''}",
     ]
     bare = table.assign(simulated=0)
     with figure_style():
