@@ -6,6 +6,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 CELL ?= K562
 
+# For the figures: the cell types of the paper's Table 3, a folder of data (none: the embedded
+# dataset), and where results and figures go.
+CELLS ?= H1-hESC GM12878 K562
+DATA ?=
+RESULTS ?= results
+FIGURES ?= $(RESULTS)/figures
+FROM = $(if $(DATA),--data $(DATA))
+
 .PHONY: compare test check figures clean
 
 compare: $(VENV)/installed
@@ -21,7 +29,20 @@ check: $(VENV)/tested
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Every figure and table of the paper, and the panels beside them. The result folders that they are
+# made from come first; what is there already is not made again.
 figures: $(VENV)/installed
+	for cell in $(CELLS); do \
+	    $(BIN)/chromviz compare --cell $$cell $(FROM) --out $(RESULTS)/$$cell --quiet || exit $$?; \
+	done
+	$(BIN)/chromviz validate --cell $(CELL) $(FROM) --out $(RESULTS)/$(CELL)/validation --quiet
+	$(BIN)/chromviz suite $(FROM) --out $(RESULTS)/suite --quiet
+	$(BIN)/python figures/figure2.py $(RESULTS)/$(CELL) --out $(FIGURES)
+	$(BIN)/python figures/table1.py --out $(FIGURES)
+	$(BIN)/python figures/table3.py $(addprefix $(RESULTS)/,$(CELLS)) --out $(FIGURES)
+	for table in table2 tableS1 tableS2 tableS3; do \
+	    $(BIN)/python figures/$$table.py $(RESULTS)/suite --out $(FIGURES) || exit $$?; \
+	done
 	$(BIN)/python figures/simulator_calibration.py --out figures
 
 $(VENV)/bin/python:

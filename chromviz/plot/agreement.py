@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from chromviz.plot.labels import CONTROLS, method_label, model_label
@@ -98,6 +99,13 @@ def plot_table3(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         if is_simulated(table):
             mark_simulated(axes)
         return axes
+
+
+def draw_table3(table: pd.DataFrame) -> Figure:
+    """Draw :func:`plot_table3` in a figure of its own, 120 mm wide."""
+    figure = plot_table3(table).get_figure(root=True)
+    assert isinstance(figure, Figure)  # noqa: S101 - for the type checker: one was just made
+    return figure
 
 
 def _draw_row(axes: Axes, place: float, row: pd.Series) -> None:

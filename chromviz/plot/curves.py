@@ -1,6 +1,8 @@
-"""Learning curves: loss and validation AUC by epoch."""
+"""Curves: loss and validation AUC by epoch."""
 
 from __future__ import annotations
+
+import textwrap
 
 import matplotlib as mpl
 import pandas as pd
@@ -14,6 +16,7 @@ from chromviz.plot.labels import model_label
 from chromviz.plot.style import (
     GREY,
     WIDTH_1_COLUMN,
+    WIDTH_2_COLUMNS,
     axes_for,
     figure_style,
     head_figure,
@@ -126,8 +129,54 @@ def draw_learning_curve(table: pd.DataFrame) -> Figure:
         top.set_xlabel("")
         fig.align_ylabels([top, bottom])
         head_figure(fig, heading, simulated=is_simulated(table))
-        legend = fig.legend(*top.get_legend_handles_labels(), loc="outside lower center", ncols=3)
-        for handle in legend.legend_handles:
-            if isinstance(handle, Line2D):  # the colours are the seeds'
-                handle.set_color(GREY)
+        legend_of_curves(fig, top)
         return fig
+
+
+def draw_learning_curves(table: pd.DataFrame) -> Figure:
+    """Draw the losses above the validation AUC, a column for each model.
+
+    Parameters
+    ----------
+    table
+        As for :func:`draw_learning_curve`, of one cell type and any number of models.
+
+    Returns
+    -------
+    Figure
+        Two columns (180 mm) wide at most; all panels of a row share their axes.
+
+    Raises
+    ------
+    ChromvizError
+        If a column is missing, the table is empty, or it mixes cell types.
+    """
+    what = "the figure of learning curves"
+    require_columns(table, ("model", "cell", "simulated"), what)
+    cell = cell_label(str(only_value(table, "cell", what)))
+    models = list(dict.fromkeys(table["model"]))
+    width = min(WIDTH_2_COLUMNS, max(WIDTH_1_COLUMN, WIDTH_2_COLUMNS * len(models) / 3))
+    bare = table.drop(columns="simulated")
+    with figure_style():
+        fig = Figure(figsize=(width, 3.4))
+        panels = fig.subplots(2, len(models), sharex=True, sharey="row", squeeze=False)
+        for (top, bottom), model in zip(panels.T, models, strict=True):
+            part = bare[bare["model"] == model]
+            plot_learning_curve(part, top, what="loss")
+            plot_learning_curve(part, bottom, what="auc")
+            top.set(xlabel="", title=textwrap.fill(model_label(str(model)), 24))
+            if model != models[0]:
+                top.set_ylabel("")
+                bottom.set_ylabel("")
+        fig.align_ylabels(panels[:, 0])
+        head_figure(fig, ["Learning curves", cell], simulated=is_simulated(table))
+        legend_of_curves(fig, panels[0, 0])
+        return fig
+
+
+def legend_of_curves(fig: Figure, axes: Axes) -> None:
+    """Name the kinds of lines below a figure, in grey: the colours are the seeds'."""
+    legend = fig.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    for handle in legend.legend_handles:
+        if isinstance(handle, Line2D):
+            handle.set_color(GREY)

@@ -87,7 +87,7 @@ def plot_profiles(
             f"{row['bin_start']} bp more than once: select one state, role or cell first"
         )
     with axes_for(ax, WIDTH_1_COLUMN, 2.2) as axes:
-        _draw_window(axes, table)
+        draw_window(axes, table)
         if baseline is not None:
             _draw_baseline(axes, baseline)
         colours = mark_colours(table["mark"].unique())
@@ -127,31 +127,41 @@ def draw_figure2a(table: pd.DataFrame) -> Figure:
     ChromvizError
         If a column is missing, a state is unknown, or the table mixes cells, models or methods.
     """
-    require_columns(table, FIGURE2A_COLUMNS, "Figure 2a")
-    _check_members(table, "state", _STATES, "Figure 2a")
-    heading = _heading(table, "Figure 2a")
+    heading = figure2a_heading(table)
     with figure_style():
         fig = Figure(figsize=(WIDTH_1_COLUMN, 3.7))
         top, bottom = fig.subplots(2, 1, sharex=True, sharey=True)
-        for axes, state in zip((top, bottom), _STATES, strict=True):
-            _draw_window(axes, table)
-            rows = table[(table["state"] == state) & (table["n_genes"] > 0)]
-            axes.set_title(_count_title(f"predicted {state}", rows))
-            if rows.empty:
-                say_empty(axes, f"no gene predicted {state}")
-                continue
-            plot_profiles(
-                rows.drop(columns="simulated"),
-                axes,
-                ylabel="",
-                baseline=_baseline(rows),
-                legend=False,
-            )
-        top.set_xlabel("")
+        fill_figure2a(top, bottom, table)
         head_figure(fig, heading, simulated=is_simulated(table))
-        fig.supylabel(_weight_label(table))
+        fig.supylabel(weight_label(table))
         legend_below(fig, (top, bottom))
         return fig
+
+
+def figure2a_heading(table: pd.DataFrame) -> list[str]:
+    """Check the table of Figure 2a, and return its cell type, and its model and method."""
+    require_columns(table, FIGURE2A_COLUMNS, "Figure 2a")
+    _check_members(table, "state", _STATES, "Figure 2a")
+    return _heading(table, "Figure 2a")
+
+
+def fill_figure2a(top: Axes, bottom: Axes, table: pd.DataFrame) -> None:
+    """Draw the panels of Figure 2a, ON and OFF, on Axes that share both their axes."""
+    for axes, state in zip((top, bottom), _STATES, strict=True):
+        draw_window(axes, table)
+        rows = table[(table["state"] == state) & (table["n_genes"] > 0)]
+        axes.set_title(_count_title(f"predicted {state}", rows))
+        if rows.empty:
+            say_empty(axes, f"no gene predicted {state}")
+            continue
+        plot_profiles(
+            rows.drop(columns="simulated"),
+            axes,
+            ylabel="",
+            baseline=_baseline(rows),
+            legend=False,
+        )
+    top.set_xlabel("")
 
 
 def draw_figure2b(table: pd.DataFrame) -> Figure:
@@ -176,45 +186,53 @@ def draw_figure2b(table: pd.DataFrame) -> Figure:
     ChromvizError
         If a column is missing, a role is unknown, or the table mixes cells, models or methods.
     """
-    require_columns(table, FIGURE2B_COLUMNS, "Figure 2b")
-    _check_members(table, "role", ("coverage", "weight"), "Figure 2b")
-    coverage = table[(table["role"] == "coverage") & (table["n_genes"] > 0)]
-    weight = table[(table["role"] == "weight") & (table["n_genes"] > 0)]
-    heading = _heading(table, "Figure 2b")
+    heading = figure2b_heading(table)
     with figure_style():
         fig = Figure(figsize=(WIDTH_1_COLUMN, 3.7))
         top, bottom = fig.subplots(2, 1, sharex=True, height_ratios=(1, 1.25))
-        _draw_window(top, table)
-        _draw_window(bottom, table)
-        if coverage.empty:
-            top.set_title(_count_title("labelled ON", coverage))
-            say_empty(top, "no gene labelled ON with coverage")
-        else:
-            track = mark_label(str(only_value(coverage, "mark", "the coverage of Figure 2b")))
-            unit = str(only_value(coverage, "unit", "the coverage of Figure 2b"))
-            # A long unit is broken, so that it does not outgrow its panel.
-            label = "\n".join(
-                textwrap.wrap(f"Mean coverage, {unit}" if unit else "Mean coverage", 24)
-            )
-            plot_profiles(coverage.drop(columns="simulated"), top, ylabel=label, legend=False)
-            top.set_title(_count_title(f"{track}, labelled ON", coverage))
-        bottom.set_title(_count_title("Weights, predicted ON", weight))
-        if weight.empty:
-            say_empty(bottom, "no gene predicted ON")
-        else:
-            plot_profiles(
-                weight.drop(columns="simulated"),
-                bottom,
-                ylabel=_weight_label(weight),
-                baseline=_baseline(weight),
-                legend=False,
-                emphasise=PROMOTER_MARK,
-            )
-        top.set_xlabel("")
+        fill_figure2b(top, bottom, table)
         fig.align_ylabels([top, bottom])
         head_figure(fig, heading, simulated=is_simulated(table))
         legend_below(fig, (bottom,))
         return fig
+
+
+def figure2b_heading(table: pd.DataFrame) -> list[str]:
+    """Check the table of Figure 2b, and return its cell type, and its model and method."""
+    require_columns(table, FIGURE2B_COLUMNS, "Figure 2b")
+    _check_members(table, "role", ("coverage", "weight"), "Figure 2b")
+    return _heading(table, "Figure 2b")
+
+
+def fill_figure2b(top: Axes, bottom: Axes, table: pd.DataFrame) -> None:
+    """Draw the panels of Figure 2b, coverage and weights, on Axes that share the x axis."""
+    coverage = table[(table["role"] == "coverage") & (table["n_genes"] > 0)]
+    weight = table[(table["role"] == "weight") & (table["n_genes"] > 0)]
+    draw_window(top, table)
+    draw_window(bottom, table)
+    if coverage.empty:
+        top.set_title(_count_title("labelled ON", coverage))
+        say_empty(top, "no gene labelled ON with coverage")
+    else:
+        track = mark_label(str(only_value(coverage, "mark", "the coverage of Figure 2b")))
+        unit = str(only_value(coverage, "unit", "the coverage of Figure 2b"))
+        # A long unit is broken, so that it does not outgrow its panel.
+        label = "\n".join(textwrap.wrap(f"Mean coverage, {unit}" if unit else "Mean coverage", 24))
+        plot_profiles(coverage.drop(columns="simulated"), top, ylabel=label, legend=False)
+        top.set_title(_count_title(f"{track}, labelled ON", coverage))
+    bottom.set_title(_count_title("Weights, predicted ON", weight))
+    if weight.empty:
+        say_empty(bottom, "no gene predicted ON")
+    else:
+        plot_profiles(
+            weight.drop(columns="simulated"),
+            bottom,
+            ylabel=weight_label(weight),
+            baseline=_baseline(weight),
+            legend=False,
+            emphasise=PROMOTER_MARK,
+        )
+    top.set_xlabel("")
 
 
 def _check_members(table: pd.DataFrame, column: str, known: tuple[str, str], what: str) -> None:
@@ -225,7 +243,7 @@ def _check_members(table: pd.DataFrame, column: str, known: tuple[str, str], wha
         )
 
 
-def _draw_window(axes: Axes, table: pd.DataFrame) -> None:
+def draw_window(axes: Axes, table: pd.DataFrame) -> None:
     """Set the x axis to the window of the table's bins, in kb, with the TSS named."""
     low = float(table["bin_start"].min()) / 1000
     high = float((table["bin_start"] + table["bin_width"]).max()) / 1000
@@ -286,7 +304,8 @@ def _heading(table: pd.DataFrame, what: str) -> list[str]:
     return lines
 
 
-def _weight_label(table: pd.DataFrame) -> str:
+def weight_label(table: pd.DataFrame) -> str:
+    """Return what the axis of mean weights says."""
     method = str(only_value(table, "method", "a profile plot"))
     if method == "alpha":
         return "Mean attention weight α"

@@ -170,7 +170,7 @@ def head_figure(fig: Figure, lines: Iterable[str], *, simulated: bool) -> None:
         )
 
 
-def legend_below(fig: Figure, panels: Iterable[Axes]) -> None:
+def legend_below(fig: Figure, panels: Iterable[Axes], columns: int = 2) -> None:
     """Name the lines of all panels once, below them, and say what the shading is."""
     named: dict[str, Artist] = {}
     for axes in panels:
@@ -178,7 +178,7 @@ def legend_below(fig: Figure, panels: Iterable[Axes]) -> None:
             named.setdefault(label, handle)
     if named:
         named["95% interval"] = Patch(color=GREY, alpha=0.35, linewidth=0)
-        fig.legend(list(named.values()), list(named), loc="outside lower center", ncols=2)
+        fig.legend(list(named.values()), list(named), loc="outside lower center", ncols=columns)
 
 
 def say_empty(ax: Axes, text: str) -> None:

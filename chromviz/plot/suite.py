@@ -182,7 +182,8 @@ def draw_suite(table: pd.DataFrame) -> Figure:
     """Draw the figure of a suite, with its legend below; parameters as for :func:`plot_suite`."""
     models, cells = table["model"].nunique(), table["cell"].nunique()
     with figure_style():
-        below = 0.22 * -(-cells // 2) if cells <= 10 else 0
+        named = len(mpl.rcParams["axes.prop_cycle"])
+        below = 0.22 * -(-cells // 2) if cells <= named else 0
         fig = Figure(figsize=(WIDTH_1_COLUMN, 1.3 + 0.22 * models + below))
         axes = fig.subplots()
         plot_suite(table.drop(columns="simulated"), axes)

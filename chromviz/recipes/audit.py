@@ -31,7 +31,7 @@ from chromviz.recipes.gene import BETA_MODEL, gene_rows, reason_of, write_figure
 from chromviz.recipes.report import write_report
 from chromviz.recipes.trained import Job, train_missing, trained
 from chromviz.schema import dataset_hash, find_gene, require_alike
-from chromviz.validate.genes import WARNINGS, gene_warnings, neighbours
+from chromviz.validate.caution import WARNINGS, gene_warnings, neighbours
 from chromviz.vocabulary import PAPER_CELLS, cell_label, resolve_cell
 
 #: What ``audit.json`` says it is.

@@ -23,7 +23,7 @@ from chromviz.progress import Reporter
 from chromviz.schema import usable
 from chromviz.validate.association import association
 from chromviz.validate.consensus import agreement_by_gene, consensus
-from chromviz.validate.faithfulness import curve_scores, faithfulness_rows, mean_rows
+from chromviz.validate.faithfulness import curve_means, curve_scores, faithfulness_rows, mean_rows
 from chromviz.validate.paired import weighted_auc
 from chromviz.validate.planted import planted
 from chromviz.validate.resample import draw_genes
@@ -114,9 +114,20 @@ def faithfulness(
     model: TrainedModel,
     own: Mapping[str, xr.Dataset],
     controls: Mapping[str, xr.Dataset],
-) -> pd.DataFrame:
-    """Take away and put in what a model's explanations name, and alter its attention."""
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Take away and put in what a model's explanations name, and alter its attention.
+
+    Returns
+    -------
+    rows : pandas.DataFrame
+        Tidy.
+    curves : pandas.DataFrame
+        What the predictions do while bins go and come, a row a method, way and share: ``cell,
+        model, method``, the columns of :func:`chromviz.validate.faithfulness.curve_means`,
+        ``simulated``.
+    """
     rows: list[dict[str, Any]] = []
+    kept = []
     for by in ("bins", "marks"):
         scores = {}
         for method, attribution in {**controls, **own}.items():
@@ -130,6 +141,8 @@ def faithfulness(
                 progress=bench.reporter.progress,
             )
             scores[method] = curve_scores(curves)
+            if by == "bins":
+                kept.append(curve_means(curves).assign(method=method))
         for method, values in scores.items():
             found = faithfulness_rows(
                 values, scores["random"], by=by, n_bootstrap=bench.n_bootstrap, seed=bench.seed
@@ -137,7 +150,12 @@ def faithfulness(
             rows += [{"model": model.card.name, "method": method, **row} for row in found]
     rows += _metrics(bench, model, own)
     rows += _attention(bench, model)
-    return bench.table(rows)
+    drawn = pd.concat(kept, ignore_index=True)
+    attrs = bench.dataset.attrs
+    for name, value in (("model", model.card.name), ("cell", str(attrs["cell"]))):
+        drawn.insert(0, name, value)
+    drawn = drawn.assign(simulated=int(attrs["simulated"]), missing=str(attrs["missing"]))
+    return bench.table(rows), drawn
 
 
 def _metrics(

@@ -21,12 +21,13 @@ from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.fitted import Fitted
 from chromviz.models.inference import find_device
 from chromviz.models.training import takes_steps
+from chromviz.plot.agreement import draw_table3
 from chromviz.plot.profiles import draw_figure2a, draw_figure2b
 from chromviz.plot.tables import table3_latex, table3_markdown
 from chromviz.progress import SILENT, Reporter
 from chromviz.recipes.attributions import explained, plan
 from chromviz.recipes.choice import MODELS, Choice, choose_models
-from chromviz.recipes.figures import write_figure, write_gain
+from chromviz.recipes.figures import write_curves, write_figure, write_gain, write_genes
 from chromviz.recipes.folder import ResultFolder
 from chromviz.recipes.gene import (
     BETA_MODEL,
@@ -142,8 +143,8 @@ def compare(
     -------
     Comparison
         Table 3 and what it came from. The folder holds ``table3.{csv,md,tex}``,
-        ``agreement.csv``, ``gain.{pdf,png,csv}``, ``attributions/{model}.{method}.nc``,
-        ``figure2{a,b,c}.{pdf,png,csv}``, ``report.html`` and
+        ``agreement.csv``, ``attributions/{model}.{method}.nc``, ``figure2{a,b,c}``, ``methods``,
+        ``gain``, ``genes`` and ``learning`` as ``.{pdf,png,csv}``, ``report.html`` and
         ``manifest.json``.
 
     Raises
@@ -204,6 +205,9 @@ def compare(
         folder, [*found.values(), *without], dataset, data_hash, n_bootstrap, seed
     )
 
+    write_figure(folder, "methods", f"Agreement with {REFERENCE_TRACK}", table, draw_table3)
+    write_curves(folder, fitted.values())
+
     def alpha_of(name: str) -> xr.Dataset:
         kept = found.get(("alpha", name))
         return explain("alpha", fitted[name]) if kept is None else kept
@@ -221,6 +225,8 @@ def compare(
         profiles = weight_profiles(shown)
         _write_figure2a(folder, profiles)
         _write_figure2b(folder, profiles, coverage_profile(dataset), dataset)
+    by_gene = [one for one in found.values() if one["weight"].dims == ("gene", "mark", "bin")]
+    write_genes(folder, by_gene[0] if shown is None else shown, dataset)
     if position is not None:
         cells = {label: (dataset, position), **others}
         order = [cell for cell in PAPER_CELLS if cell in cells]

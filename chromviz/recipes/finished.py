@@ -19,6 +19,7 @@ from chromviz.recipes.folder import MANIFEST, SCHEMA
 _TEXT = (
     *("cell", "cells", "model", "method", "mark", "marks", "track", "state", "role", "unit"),
     *("gene", "symbol", "split", "reason", "gene_set", "note", "missing", "score", "statistic"),
+    *("layer", "name", "expression_unit", "way", "one", "other"),
 )
 
 
@@ -63,7 +64,10 @@ class Results:
         recorded, path = self.files, self.path / name
         again = _again(self.subject, self.path)
         if name not in recorded or not path.is_file():
-            raise ChromvizError(f"{self.path} is incomplete: it has no {name}; {again}")
+            raise ChromvizError(
+                f"{self.path} is incomplete: it has no {name}; {again} to its end, with the "
+                "default models and tables"
+            )
         if provenance.hash_file(path) != recorded[name]:
             raise ChromvizError(f"{path} is not as it was written; {again}")
         return path
@@ -74,11 +78,20 @@ class Results:
 
     def table(self, name: str) -> pd.DataFrame:
         """Return a CSV of the folder; empty text is text. Errors as for :meth:`file`."""
-        text = self.text(name)
-        header = pd.read_csv(io.StringIO(text), nrows=0).columns
-        words = [column for column in header if column in _TEXT]
-        table = pd.read_csv(io.StringIO(text), dtype=dict.fromkeys(words, str))
-        return table.fillna(dict.fromkeys(words, ""))
+        return read_table(self.text(name))
+
+
+def read_table(text: str) -> pd.DataFrame:
+    """Read a CSV as chromviz writes it: empty text is text, and an empty number is NaN."""
+    header = pd.read_csv(io.StringIO(text), nrows=0).columns
+    words = [column for column in header if column in _TEXT]
+    numbers = {column: ["", "nan"] for column in header if column not in words}
+    return pd.read_csv(
+        io.StringIO(text),
+        keep_default_na=False,
+        na_values=numbers,
+        dtype=dict.fromkeys(words, str),
+    )
 
 
 def open_results(path: Path, command: str) -> Results:

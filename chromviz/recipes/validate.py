@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,8 @@ from chromviz.progress import SILENT, Reporter
 from chromviz.recipes import checks
 from chromviz.recipes.attributions import explained, plan
 from chromviz.recipes.choice import MODELS, Choice, choose_models
-from chromviz.recipes.figures import write_figure, write_gain
+from chromviz.recipes.figures import write_figure, write_gain, write_panels
+from chromviz.recipes.finished import read_table
 from chromviz.recipes.folder import ResultFolder
 from chromviz.recipes.report import write_report
 from chromviz.recipes.trained import Job, train_missing, trained
@@ -115,8 +116,9 @@ def validate(
     Returns
     -------
     Validation
-        The folder holds ``validation.csv``, ``verdicts.{md,tex}``, ``verdicts`` and ``gain`` as
-        figures (PDF, PNG, CSV), ``attributions/``, ``report.html`` and ``manifest.json``.
+        The folder holds ``validation.csv``, ``verdicts.{md,tex}``, the figures ``verdicts``,
+        ``gain``, ``deletion``, ``consensus_matrix`` and ``planted_truth`` (PDF, PNG, CSV),
+        ``attributions/``, ``report.html`` and ``manifest.json``.
 
     Raises
     ------
@@ -158,9 +160,10 @@ def validate(
     bench = checks.Bench(
         dataset, device, seed, n_bootstrap, n_null, _sample(dataset, n_genes), reporter
     )
-    table = _run_tests(folder, bench, wanted, found, fitted, others, everyone, data_hash)
+    table, curves = _run_tests(folder, bench, wanted, found, fitted, others, everyone, data_hash)
     found_verdicts = verdicts(table)
     _write(folder, table, found_verdicts)
+    write_panels(folder, table, curves)
     write_report(folder, [dataset])
     folder.finish()
     return Validation(folder.path, dataset, table, found_verdicts, folder.made, folder.kept)
@@ -210,6 +213,9 @@ def validate_cells(
 #: Attributions by method and model.
 Found = dict[tuple[str, str], xr.Dataset]
 
+#: What a test gives: rows of the tidy table, or these and a table beside them.
+Made = pd.DataFrame | tuple[pd.DataFrame, ...]
+
 
 def _check(dataset: xr.Dataset) -> None:
     """Refuse a dataset in which nothing can be held against the track."""
@@ -229,6 +235,44 @@ def _explained_by(name: str, everyone: dict[str, TrainedModel]) -> list[TrainedM
     return [model for model in everyone.values() if model.card.name.partition(" (")[0] == name]
 
 
+@dataclass
+class _Parts:
+    """The tests that are done, each with its rows in a file below ``parts``.
+
+    Parameters
+    ----------
+    folder
+        The result folder.
+    made_from
+        What decides the result of every test.
+    rows
+        Tidy, a table a test.
+    beside
+        Tables that tests give beside their rows.
+    """
+
+    folder: ResultFolder
+    made_from: list[Any]
+    rows: list[pd.DataFrame] = field(default_factory=list)
+    beside: list[pd.DataFrame] = field(default_factory=list)
+
+    def do(self, test: str, make: Callable[[], Made], *of: Any, beside: str = "") -> None:
+        """Do a test that is not done already; `of` is what else decides its result."""
+        files = [f"parts/{slug(name)}.csv" for name in (test, beside) if name]
+
+        def write() -> None:
+            made = make()
+            tables = made if isinstance(made, tuple) else (made,)
+            for file, table in zip(files, tables, strict=True):
+                text = table.to_csv(index=False, lineterminator="\n")
+                provenance.write_text(self.folder.path / file, text)
+
+        self.folder.once(test, [*self.made_from, *of], files, write)
+        self.rows.append(read_tidy(self.folder.path / files[0]))
+        for file in files[1:]:
+            self.beside.append(read_table((self.folder.path / file).read_text("utf-8")))
+
+
 def _run_tests(
     folder: ResultFolder,
     bench: checks.Bench,
@@ -238,9 +282,8 @@ def _run_tests(
     others: dict[str, list[TrainedModel]],
     everyone: dict[str, TrainedModel],
     data_hash: str,
-) -> pd.DataFrame:
-    """Do the tests that are not done already, and return the tidy table of all."""
-    parts = [checks.prediction(bench, everyone)]
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Do the tests that are not done already; return the tidy table of all, and deletion curves."""
     hashes = {
         f"{method} {name}": everyone[name].card.weights_hash if name else ""
         for method, name in found
@@ -248,16 +291,8 @@ def _run_tests(
     settings = [data_hash, bench.seed, bench.n_bootstrap, bench.n_null, bench.genes.tolist()]
     settings.append(bench.device.split(":")[0])
 
-    def step(test: str, make: Callable[[], pd.DataFrame], *of: Any) -> None:
-        file = f"parts/{slug(test)}.csv"
-
-        def write() -> None:
-            text = make().to_csv(index=False, lineterminator="\n")
-            provenance.write_text(folder.path / file, text)
-
-        folder.once(test, [hashes, settings, *of], [file], write)
-        parts.append(read_tidy(folder.path / file))
-
+    done = _Parts(folder, [hashes, settings])
+    step = done.do
     every = list(found.values())
     plain = {method: found[method, ""] for method, owner in found if not owner}
     own = {
@@ -271,7 +306,11 @@ def _run_tests(
     for name, model in fitted.items():
         mine = own[name]
         if "faithfulness" in wanted:
-            step(f"faithfulness {name}", partial(checks.faithfulness, bench, model, mine, plain))
+            step(
+                f"faithfulness {name}",
+                partial(checks.faithfulness, bench, model, mine, plain),
+                beside=f"curves {name}",
+            )
         if "sanity" in wanted and not isinstance(model.module, Fitted):
             step(f"sanity {name}", partial(checks.sanity, bench, model, mine))
         if "stability" in wanted:
@@ -283,7 +322,9 @@ def _run_tests(
             )
     if "consensus" in wanted:
         step("consensus", partial(checks.agreement_of_methods, bench, own, plain))
-    return adjust(pd.concat([part for part in parts if len(part)], ignore_index=True))
+    parts = [part for part in (checks.prediction(bench, everyone), *done.rows) if len(part)]
+    curves = pd.concat(done.beside, ignore_index=True) if done.beside else None
+    return adjust(pd.concat(parts, ignore_index=True)), curves
 
 
 def _tests(names: Sequence[str]) -> list[str]:

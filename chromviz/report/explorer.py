@@ -14,7 +14,7 @@ import xarray as xr
 from chromviz.plot.labels import method_label, model_label
 from chromviz.plot.style import GREY, mark_colours
 from chromviz.report.layers import Layer, describe_precision, layer_record, pack, share_absolute
-from chromviz.validate.genes import WARNINGS, gene_warnings, neighbours
+from chromviz.validate.caution import WARNINGS, gene_warnings, neighbours
 from chromviz.vocabulary import cell_label, mark_label
 
 # What public browsers call the assemblies that they have.

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student
 
 from chromviz.validate.resample import draw_genes
 from chromviz.validate.tidy import interval, p_of_zero
@@ -76,6 +77,31 @@ def curve_scores(curves: pd.DataFrame) -> pd.DataFrame:
         },
         index=pd.Index(genes, name="gene"),
     )
+
+
+def curve_means(curves: pd.DataFrame) -> pd.DataFrame:
+    """Average curves over genes: the probability of the state that each whole gene is predicted.
+
+    Parameters
+    ----------
+    curves
+        As for :func:`curve_scores`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a way and share: ``way, share, mean, ci_low, ci_high`` (the mean's 95 % t interval
+        over genes, NaN for one gene) and ``n``.
+    """
+    sign = np.where(curves["whole"] > 0, 1.0, -1.0)
+    known = curves.assign(probability=_sigmoid(sign * curves["logit"].to_numpy(np.float64)))
+    by = known.groupby(["way", "share"], sort=False)["probability"]
+    table = by.agg(["mean", "std", "count"]).reset_index()
+    freedom = (table["count"] - 1).where(table["count"] > 1)
+    half = student.ppf(0.975, freedom) * table["std"] / np.sqrt(table["count"])
+    table = table.assign(ci_low=table["mean"] - half, ci_high=table["mean"] + half)
+    columns = ["way", "share", "mean", "ci_low", "ci_high", "count"]
+    return table[columns].rename(columns={"count": "n"})
 
 
 def faithfulness_rows(

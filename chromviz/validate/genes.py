@@ -1,137 +1,129 @@
-"""What a reader must know of single genes before believing what is shown of them."""
+"""Test genes by expression: signal, weights and coverage of each, for a heatmap."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import numpy as np
+import pandas as pd
 import xarray as xr
 
-#: How near to 0.5 a probability, and to the label's threshold an expression (as a share of it),
-#: is called near.
-NEAR_PROBABILITY = 0.1
-NEAR_THRESHOLD = 0.1
+from chromviz.errors import ChromvizError
+from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK
 
-#: Warnings by their names, in the order of their bits on the page.
-WARNINGS: dict[str, str] = {
-    "misclassified": "the model predicts the other state than the label says",
-    "near_half": f"the model is unsure: its probability is within {NEAR_PROBABILITY} of 0.5",
-    "near_threshold": (
-        f"the label is unsure: the expression is within {100 * NEAR_THRESHOLD:.0f} % of the "
-        "threshold between ON and OFF"
-    ),
-    "missing_bins": "bins of the signal or of a reference track hold no data",
-    "neighbour": "another gene's TSS lies inside the window",
-    "trained_on": "the model's training used this gene",
-    "unlabelled": "the expression is not known, so neither is the state",
-    "incomplete": "weights of a method do not add up to the difference in logit",
-}
+#: Rows, at most: more could not be told apart in print.
+ROWS = 200
 
 
-@dataclass(frozen=True)
-class Neighbour:
-    """Another gene's TSS inside a window.
-
-    Parameters
-    ----------
-    gene, symbol, strand
-        Which gene.
-    tss
-        0-based base on the chromosome.
-    offset
-        Bases from the window's own TSS, in the direction in which its bins run.
-    """
-
-    gene: str
-    symbol: str
-    strand: str
-    tss: int
-    offset: int
-
-
-def neighbours(dataset: xr.Dataset, rows: np.ndarray) -> list[list[Neighbour]]:
-    """Return the other genes whose TSS lies in each gene's window, the nearest first.
-
-    Parameters
-    ----------
-    dataset
-        The cell type, with all annotated genes.
-    rows
-        Places of the genes asked for.
-    """
-    chrom, strand = dataset["chrom"].values.astype(str), dataset["strand"].values
-    tss = dataset["tss"].values.astype(np.int64)
-    starts = dataset["bin_start"].values
-    low, high = int(starts[0]), int(starts[-1]) + int(dataset.attrs["bin_width"])
-    along = dataset.attrs["orientation"] == "strand"
-    order = np.lexsort((tss, chrom))
-    places = {
-        name: order[np.searchsorted(chrom[order], name) :][: int((chrom == name).sum())]
-        for name in np.unique(chrom)
-    }
-    found = []
-    for row in rows:
-        mine = places[chrom[row]]
-        turned = along and strand[row] == "-"
-        reach = max(-low, high)
-        first, last = np.searchsorted(tss[mine], [tss[row] - reach, tss[row] + reach + 1])
-        near = []
-        for other in mine[first:last]:
-            offset = int(tss[other] - tss[row]) * (-1 if turned else 1)
-            if other != row and low <= offset < high:
-                gene, symbol = (str(dataset[name].values[other]) for name in ("gene", "symbol"))
-                near.append(Neighbour(gene, symbol, str(strand[other]), int(tss[other]), offset))
-        found.append(sorted(near, key=lambda one: (abs(one.offset), one.gene)))
-    return found
-
-
-def gene_warnings(
+def genes_by_expression(
+    attribution: xr.Dataset,
     dataset: xr.Dataset,
-    rows: np.ndarray,
     *,
-    probability: np.ndarray | None = None,
-    flagged: np.ndarray | None = None,
-    trained_here: bool = True,
-    beside: list[list[Neighbour]] | None = None,
-) -> Mapping[str, np.ndarray]:
-    """Return which genes each warning holds for.
+    mark: str = PROMOTER_MARK,
+    track: str = REFERENCE_TRACK,
+    rows: int = ROWS,
+) -> pd.DataFrame:
+    """Sort genes by expression, and give each row of a heatmap its signal, weights and coverage.
 
     Parameters
     ----------
+    attribution
+        Weights over (gene, mark, bin), or (gene, bin) for all marks together, of genes of
+        `dataset`.
     dataset
-        The cell type.
+        With signal of `mark` and coverage of `track`.
+    mark, track
+        What is shown.
     rows
-        Places of the genes asked for.
-    probability
-        (row,) of ON by the model, NaN where it cannot read the gene; None without a model.
-    flagged
-        (row,) whether weights do not add up; None where no method says so.
-    trained_here
-        Whether the model was trained on this dataset, so that its split says what it has seen.
-    beside
-        As :func:`neighbours` gives them, where they are known already.
+        Rows at most. Of more genes, neighbours in the order are averaged, so many a row that the
+        rows differ by one gene at most.
 
     Returns
     -------
-    Mapping
-        bool (row,) by the name of each of :data:`WARNINGS`.
+    pandas.DataFrame
+        A line a layer and row. ``layer``: ``signal`` of the mark, its ``weight``, ``coverage`` of
+        the track. ``row`` counts from 0, the highest expression; ``n_genes`` are in it, with the
+        mean ``expression`` and the share labelled ON, ``on``; ``n_known`` of them have the layer's
+        values. Then a column a bin, named by its start in bp from the TSS, with the mean of these
+        genes, to four digits; NaN where no gene has a value. Columns beside: ``cell, model,
+        method, name`` (of the mark or track), ``unit, threshold`` (of expression, for ON),
+        ``expression_unit, n_unsorted`` (genes left out because their expression is unknown),
+        ``bin_width`` (bp), ``simulated, missing``.
+
+    Raises
+    ------
+    ChromvizError
+        If the weights have other dimensions, or no gene has an expression.
     """
-    label = dataset["label"].values[rows]
-    expression = dataset["expression"].values[rows].astype(float)
-    threshold = float(dataset.attrs["label_threshold"])
-    p = np.full(len(rows), np.nan) if probability is None else np.asarray(probability, float)
-    beside = neighbours(dataset, rows) if beside is None else beside
-    gaps = np.isnan(dataset["signal"].values[rows]).any(axis=(1, 2))
-    gaps |= np.isnan(dataset["coverage"].values[:, rows]).any(axis=(0, 2))
-    seen = np.isin(dataset["split"].values[rows], ("train", "valid"))
-    return {
-        "misclassified": np.isfinite(p) & (label >= 0) & ((p > 0.5) != (label == 1)),
-        "near_half": np.abs(p - 0.5) <= NEAR_PROBABILITY,
-        "near_threshold": np.abs(expression - threshold) <= NEAR_THRESHOLD * abs(threshold),
-        "missing_bins": gaps,
-        "neighbour": np.array([bool(near) for near in beside], dtype=bool),
-        "trained_on": seen & (probability is not None) & trained_here,
-        "unlabelled": label < 0,
-        "incomplete": np.zeros(len(rows), bool) if flagged is None else np.asarray(flagged, bool),
+    weight = attribution["weight"]
+    if weight.dims not in (("gene", "mark", "bin"), ("gene", "bin")):
+        raise ChromvizError(
+            f"a heatmap of genes needs weights of genes over bins; {attribution.attrs['method']} "
+            f"has {weight.dims}"
+        )
+    place = pd.Index(dataset["gene"].values).get_indexer(attribution["gene"].values)
+    expression = dataset["expression"].values[place].astype(np.float64)
+    known = np.flatnonzero(np.isfinite(expression))
+    if not len(known):
+        raise ChromvizError(
+            f"no gene of {dataset.attrs['cell']} has an expression to sort it by; prepare it with "
+            "--expression"
+        )
+    # Of equal expression the earlier gene comes first.
+    order = known[np.argsort(-expression[known], kind="stable")]
+    at = place[order]
+    column = [str(name) for name in dataset["mark"].values].index(mark)
+    shown = weight.values[order]
+    layers = {
+        "signal": (mark, dataset["signal"].values[at, column], "signal_unit"),
+        "weight": (mark, shown[:, column] if shown.ndim == 3 else shown, ""),
+        "coverage": (track, _coverage(dataset, track, at), "coverage_unit"),
     }
+    parts = np.array_split(np.arange(len(order)), min(rows, len(order)))
+    label = dataset["label"].values[at]
+    starts = dataset["bin_start"].values
+    attrs = attribution.attrs
+    tables = []
+    for layer, (name, values, unit) in layers.items():
+        complete = ~np.isnan(values).any(axis=1)
+        columns = {
+            "cell": str(attrs["cell"]),
+            "model": str(attrs["model"]),
+            "method": str(attrs["method"]),
+            "layer": layer,
+            "name": name,
+            "unit": str(dataset.attrs.get(unit, "")) if unit else "",
+            "row": np.arange(len(parts)),
+            "n_genes": [len(part) for part in parts],
+            "n_known": [int(complete[part].sum()) for part in parts],
+            "expression": [float(expression[order[part]].mean()) for part in parts],
+            "on": [float((label[part] == 1).mean()) for part in parts],
+            "threshold": float(dataset.attrs["label_threshold"]),
+            "expression_unit": str(dataset.attrs.get("expression_unit", "")),
+            "n_unsorted": len(expression) - len(known),
+            "bin_width": int(starts[1] - starts[0]) if len(starts) > 1 else np.nan,
+            "simulated": int(dataset.attrs["simulated"]),
+            "missing": str(dataset.attrs["missing"]),
+        }
+        means = np.stack([_mean(values[part][complete[part]]) for part in parts])
+        by_bin = pd.DataFrame(_digits(means), columns=[str(int(start)) for start in starts])
+        tables.append(pd.concat([pd.DataFrame(columns), by_bin], axis=1))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _coverage(dataset: xr.Dataset, track: str, at: np.ndarray) -> np.ndarray:
+    index = [str(name) for name in dataset["track"].values].index(track)
+    return np.asarray(dataset["coverage"].values[index, at])
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Return the mean over genes of (gene, bin); NaN of none."""
+    if not len(values):
+        return np.full(values.shape[1], np.nan)
+    return np.asarray(values.mean(axis=0, dtype=np.float64))
+
+
+def _digits(values: np.ndarray) -> np.ndarray:
+    """Round to four significant digits, which is more than a colour shows."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        power = np.floor(np.log10(np.abs(values)))
+    scale = 10.0 ** (3 - np.where(np.isfinite(power), power, 0))
+    return np.asarray(np.round(values * scale) / scale)

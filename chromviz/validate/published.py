@@ -6,6 +6,14 @@ import csv
 from functools import cache
 from importlib import resources
 
+#: What Table 1 says of a study: whether the model is one piece, from signal to prediction; sees
+#: what is not linear; how it takes in bins; represents neighbouring bins, and the whole region;
+#: predicts; takes in how marks act together; and can be interpreted.
+TABLE_1_PROPERTIES = (
+    *("study", "unified", "non_linear", "bins", "neighbouring_bins", "whole_region"),
+    *("prediction", "interactions", "interpretable"),
+)
+
 #: Table 3: Pearson's r by (method, model, cell). The paper does not say whether its saliency map
 #: keeps the gradient's sign, so its value stands beside both kinds.
 TABLE_3: dict[tuple[str, str, str], float] = {
@@ -18,6 +26,20 @@ TABLE_3: dict[tuple[str, str, str], float] = {
         ("saliency_absolute", "deepchrome"): (0.1822, -0.1421, 0.2238),
     }.items()
     for cell, value in zip(("E003", "E116", "E123"), values, strict=True)
+}
+
+#: Table 1: the properties of each study's model, as the paper judges them (1 yes, 0 no), and how
+#: it takes in the bins; by the name that chromviz gives the model.
+TABLE_1: dict[str, dict[str, str | int]] = {
+    model: dict(zip(TABLE_1_PROPERTIES, values, strict=True))
+    for model, values in {
+        "linear-regression": ("Karlić et al. 2010", 0, 0, "none", 0, 1, 1, 0, 1),
+        "svm": ("Cheng et al. 2011", 0, 1, "each bin by itself", 0, 1, 1, 1, 0),
+        "random-forest": ("Dong et al. 2012", 0, 1, "the best bin", 0, 1, 0, 0, 0),
+        "rules": ("Ho et al. 2015", 0, 1, "none", 0, 1, 0, 1, 0),
+        "deepchrome": ("Singh et al. 2016", 1, 1, "learned", 1, 1, 1, 1, 0),
+        "lstm-alpha-beta": ("Singh et al. 2017", 1, 1, "learned", 1, 1, 1, 1, 1),
+    }.items()
 }
 
 #: Table 2: test AUC over 56 cell types; ``better`` is the number of them above DeepChrome's.

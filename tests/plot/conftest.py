@@ -4,95 +4,37 @@ from __future__ import annotations
 
 import itertools
 
-import numpy as np
-import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 from chromviz.plot.style import figure_style
-from chromviz.vocabulary import MARKS, Window
-
-NAN = float("nan")
-
-
-def _profile(mark, peak, scale):
-    window = Window()
-    centre = (window.bin_start + 50) / 1000
-    mean = scale * (1 + peak * np.exp(-((centre - 0.4) ** 2)))
-    columns = {"mark": mark, "bin_start": window.bin_start, "bin_width": window.bin_width}
-    return pd.DataFrame({**columns, "mean": mean, "ci_low": 0.9 * mean, "ci_high": 1.1 * mean})
-
-
-def _profiles(peaks):
-    parts = [_profile(mark, peak, 0.008) for mark, peak in zip(MARKS, peaks, strict=True)]
-    return pd.concat(parts, ignore_index=True)
+from tests.plot import drawings
 
 
 @pytest.fixture
 def profile_table():
-    return _profiles((0.0, 0.2, 0.4, 1.5, 0.1))
+    return drawings.profiles()
 
 
 @pytest.fixture
-def figure2a_table(profile_table):
-    parts = [
-        profile_table.assign(state="ON", n_genes=3214),
-        _profiles((0.6, 0.0, 0.0, 0.1, 0.5)).assign(state="OFF", n_genes=3387),
-    ]
-    source = {"cell": "E116", "model": "lstm-alpha-beta", "method": "alpha", "simulated": 1}
-    return pd.concat(parts, ignore_index=True).assign(**source)
+def figure2a_table():
+    return drawings.figure2a_table()
 
 
 @pytest.fixture
-def figure2b_table(profile_table):
-    coverage = _profile("H3K27ac", 4.0, 3.0).assign(
-        role="coverage", n_genes=9105, unit="reads per 100 bp bin", model="", method=""
-    )
-    weight = profile_table.assign(
-        role="weight", n_genes=3214, unit="", model="lstm-alpha-beta", method="alpha"
-    )
-    parts = pd.concat([coverage, weight], ignore_index=True)
-    return parts.assign(cell="E116", simulated=1)
+def figure2b_table():
+    return drawings.figure2b_table()
 
 
 @pytest.fixture
 def beta_table():
-    cells = {
-        "E003": ((0.41, 0.12, 0.14, 0.21, 0.12), 0.034, 0, "test"),
-        "E116": ((0.08, 0.21, 0.17, 0.46, 0.08), 0.947, 1, "train"),
-        "E123": ((0.35, 0.10, 0.20, 0.22, 0.13), NAN, -1, "none"),
-    }
-    rows = [
-        {"cell": cell, "mark": mark, "weight": weight, "probability": p, "label": y, "split": split}
-        for cell, (weights, p, y, split) in cells.items()
-        for mark, weight in zip(MARKS, weights, strict=True)
-    ]
-    return pd.DataFrame(rows).assign(
-        gene="ENSG00000196092", symbol="PAX5", expression=1.0, simulated=1
-    )
+    return drawings.beta_table()
 
 
 @pytest.fixture
 def agreement_table():
-    rows = [
-        # A control between the methods: the order of groups is the printer's work.
-        ("", "raw_signal", 0.953, 0.941, 0.962, NAN, ""),
-        ("lstm-alpha-beta", "alpha", 0.912, 0.881, 0.934, 0.9027, ""),
-        ("deepchrome", "saliency", -0.131, -0.29, 0.06, 0.2238, ""),
-        ("deepchrome", "saliency_absolute", 0.62, NAN, NAN, NAN, "3 genes left out"),
-        ("", "uniform", NAN, NAN, NAN, NAN, "r is undefined: the weights do not vary"),
-    ]
-    names = ["model", "method", "estimate", "ci_low", "ci_high", "paper", "note"]
-    return pd.DataFrame(rows, columns=names).assign(
-        cell="E123",
-        mark="H3K4me3",
-        track="H3K27ac",
-        n_genes=[NAN, 3102.0, 3102.0, 3102.0, 3102.0],
-        n_reference_genes=9012,
-        simulated=1,
-        gene_set="test genes predicted ON",
-    )
+    return drawings.agreement_table()
 
 
 def _visible_texts(fig):

@@ -4,25 +4,11 @@ import pytest
 from chromviz.errors import ChromvizError
 from chromviz.plot.curves import draw_learning_curve, plot_learning_curve
 from chromviz.plot.style import says_simulated
+from tests.plot.drawings import curve_table
 
 
 def table(seeds=2, simulated=1):
-    rows = [
-        {
-            "cell": "E123",
-            "model": "lstm",
-            "seed": seed,
-            "epoch": epoch,
-            "train_loss": 0.7 / epoch,
-            "valid_loss": 0.8 / epoch,
-            "valid_auc": 0.6 + epoch / 20,
-            "kept": int(epoch == 2 + seed),
-            "simulated": simulated,
-        }
-        for seed in range(seeds)
-        for epoch in range(1, 5)
-    ]
-    return pd.DataFrame(rows)
+    return curve_table(seeds=seeds, simulated=simulated)
 
 
 def test_lines_are_the_numbers_of_the_table():

@@ -11,6 +11,7 @@ from chromviz import schema
 from chromviz.errors import ChromvizError
 from chromviz.models.training import Settings
 from chromviz.recipes.compare import Comparison, compare
+from chromviz.recipes.paper import rebuild
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 
@@ -18,7 +19,11 @@ NETWORKS = ("lstm-alpha", "lstm-alpha-beta", "deepchrome")
 FILES = [
     *(f"figure2{panel}.{form}" for panel in "abc" for form in ("csv", "pdf", "png")),
     *(f"table3.{form}" for form in ("csv", "md", "tex")),
-    *(f"gain.{form}" for form in ("csv", "pdf", "png")),
+    *(
+        f"{figure}.{form}"
+        for figure in ("gain", "methods", "genes", "learning")
+        for form in ("csv", "pdf", "png")
+    ),
     "agreement.csv",
     "manifest.json",
     "report.html",
@@ -122,6 +127,46 @@ def test_the_figures_csvs_are_what_they_show(finished):
     beta = pd.read_csv(out / "figure2c.csv")
     assert beta["cell"].unique().tolist() == ["E003", "E123"]
     assert beta.groupby("cell")["weight"].sum().to_numpy() == pytest.approx([1, 1], abs=1e-5)
+
+
+def test_genes_are_sorted_by_expression(finished):
+    table = pd.read_csv(finished.folder / "out" / "genes.csv")
+    dataset = finished.result.dataset
+    test = np.flatnonzero(dataset["split"].values == "test")
+    order = test[np.argsort(-dataset["expression"].values[test], kind="stable")]
+    signal = table[table["layer"] == "signal"]
+    assert len(signal) == len(test)  # few enough for a row each
+    np.testing.assert_allclose(signal["expression"], dataset["expression"].values[order])
+    bins = [str(start) for start in dataset["bin_start"].values]
+    expected = dataset["signal"].values[order, 3]
+    np.testing.assert_allclose(signal[bins], expected, rtol=1e-3)
+    coverage = table[table["layer"] == "coverage"].set_index("row")
+    gap = order.tolist().index(7) if 7 in order else None
+    assert (coverage["n_known"] == 0).sum() == (gap is not None)
+
+
+def test_learning_curves_are_the_models(finished):
+    table = pd.read_csv(finished.folder / "out" / "learning.csv")
+    assert set(table["model"]) == set(NETWORKS)
+    assert table.groupby("model")["epoch"].max().eq(2).all()
+
+
+def test_the_papers_figure_and_table_are_rebuilt_from_the_folder(folder):
+    out = folder / "out"
+    written = rebuild("figure2", [out], folder / "paper")
+    assert [path.name for path in written] == [
+        *(f"figure2{panel}.csv" for panel in "abc"), "figure2.pdf", "figure2.png"
+    ]  # fmt: skip
+    for panel in "abc":
+        name = f"figure2{panel}.csv"
+        assert (folder / "paper" / name).read_bytes() == (out / name).read_bytes()
+    first = {path: path.read_bytes() for path in written}
+    rebuild("figure2", [out], folder / "paper")
+    assert {path: path.read_bytes() for path in written} == first
+    rebuild("table3", [out], folder / "paper")
+    for form in ("csv", "md", "tex"):
+        mine, theirs = (one / f"table3.{form}" for one in (folder / "paper", out))
+        assert mine.read_bytes() == theirs.read_bytes()
 
 
 def test_where_pax5_is_not_the_most_expressed_test_gene_is_shown(finished):

@@ -14,6 +14,7 @@ from chromviz.errors import ChromvizError
 from chromviz.models.inference import logits
 from chromviz.models.training import train
 from chromviz.progress import Reporter
+from chromviz.recipes.paper import rebuild
 from chromviz.recipes.suite import suite
 from chromviz.recipes.trained import cache_folder
 from chromviz.schema import save_dataset, select_marks
@@ -56,6 +57,16 @@ def test_tables_are_what_the_units_say(data, tmp_path):
     difference = by_cell.loc["svm"] - by_cell.loc["deepchrome"]
     assert over["difference"]["svm"] == pytest.approx(difference.mean())
     assert len(found.paired) == 2 + 2 * 3 * 2
+    for name, words in (("table2", "Table 2"), ("tableS3", "Table S3")):
+        written = rebuild(name, [tmp_path / "out"], tmp_path / "paper")
+        assert [path.name for path in written] == [
+            f"{name}.{form}" for form in ("csv", "md", "tex")
+        ]
+        for path in written:
+            assert path.read_text() == (tmp_path / "out" / path.name.lower()).read_text()
+        assert words in written[1].read_text()
+    with pytest.raises(ChromvizError, match=r"is incomplete: it has no tables1\.csv"):
+        rebuild("tableS1", [tmp_path / "out"], tmp_path / "paper")
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"suite.csv", "paired.csv", "table2.md", "tables3.tex", "suite_auc.png"} <= names
     assert {"calibration.pdf", "manifest.json"} <= names

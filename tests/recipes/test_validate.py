@@ -50,6 +50,13 @@ def test_everything_is_in_one_table(folder, found, tmp_path):
     assert len(written) == len(table)
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"verdicts.md", "verdicts.tex", "verdicts.csv", "gain.pdf", "verdicts.png"} <= names
+    assert {"deletion.pdf", "consensus_matrix.png"} <= names
+    assert "planted_truth.png" not in names
+    curves = pd.read_csv(tmp_path / "out" / "deletion.csv")
+    assert set(curves["model"]) == models
+    assert {"alpha", "occlusion", "random"} <= set(curves["method"])
+    whole = curves[(curves["way"] == "deletion") & (curves["share"] == 0)]
+    assert whole.groupby("model")["mean"].nunique().eq(1).all()  # nothing is taken away yet
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert set(manifest["models"]) == models | controls
     again = validate(
@@ -136,6 +143,7 @@ def test_the_verdicts_are_right_where_the_cause_is_known(tmp_path):
         method_names=["integrated_gradients"], tests=["truth", "faithfulness", "sanity"],
         n_bootstrap=200, n_null=50, n_genes=60, seeds=1,
     )  # fmt: skip
+    assert pd.read_csv(tmp_path / "out" / "planted_truth.csv")["statistic"].nunique() == 8
     verdict = found.verdicts.set_index("model")
     learnt = verdict.loc["lstm-alpha-beta"]
     assert learnt["predicts"] == learnt["finds_causes"] == learnt["faithful"] == 1

@@ -6,7 +6,7 @@ import pytest
 from chromviz.report.explorer import Part, explore
 from chromviz.report.layers import Packed, unpack
 from chromviz.schema import build_attribution
-from chromviz.validate.genes import WARNINGS
+from chromviz.validate.caution import WARNINGS
 from tests.conftest import make_dataset
 
 

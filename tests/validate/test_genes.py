@@ -1,64 +1,93 @@
-"""Warnings and neighbours, by hand."""
+"""Genes by expression, against what a person would do by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from chromviz.validate.genes import WARNINGS, gene_warnings, neighbours
-from chromviz.vocabulary import Window
+from chromviz.errors import ChromvizError
+from chromviz.extract import extract
+from chromviz.validate.faithfulness import curve_means
+from chromviz.validate.genes import genes_by_expression
 from tests.conftest import make_dataset
 
 
-def test_neighbours_are_those_in_the_window_nearest_first():
-    dataset = make_dataset(8, window=Window(1000, 100)).copy(deep=True)
-    # Genes 0 to 3 on one chromosome, 4 with the same place on another.
-    dataset["tss"][:5] = [10_000, 10_999, 9_000, 11_000, 10_001]
-    dataset = dataset.assign_coords(chrom=("gene", ["chr1"] * 4 + ["chr2"] * 4))
-    near = neighbours(dataset, np.array([0, 4]))
-    # The window is [9000, 11000): its first base is in, the base behind its last is not.
-    assert [(one.gene, one.offset) for one in near[0]] == [("G001", 999), ("G002", -1000)]
-    assert near[1] == []
+@pytest.fixture
+def dataset():
+    return make_dataset(60)
 
 
-def test_neighbours_run_along_the_gene_where_bins_do():
-    dataset = make_dataset(8, window=Window(1000, 100)).copy(deep=True)
-    dataset["tss"][:2] = [10_000, 10_300]
-    dataset = dataset.assign_coords(strand=("gene", ["-"] + ["+"] * 7))
-    for orientation, offset in (("genome", 300), ("strand", -300)):
-        turned = dataset.assign_attrs(orientation=orientation)
-        assert [one.offset for one in neighbours(turned, np.array([0]))[0]] == [offset]
+def layer(table, name):
+    return table[table["layer"] == name].set_index("row")
 
 
-def test_each_warning_holds_where_it_should():
-    dataset = make_dataset(12).copy(deep=True).assign_attrs(label_threshold=5.0)
-    dataset["expression"][:5] = [4.5, 5.5, 5.51, np.nan, 0.0]
-    dataset["label"][5] = -1
-    p = np.array([0.9, 0.61, 0.4, np.nan, 0.39, 0.5, 0.1, 0.9, 0.5, 0.6, 0.2, 0.8])
-    found = gene_warnings(dataset, np.arange(12), probability=p)
-    assert list(found) == list(WARNINGS)
-
-    def those(name):
-        return np.flatnonzero(found[name]).tolist()
-
-    # Labels are 0, 1, 0, 1 …; a probability of just 0.5 is a prediction of OFF.
-    assert those("misclassified") == [0]
-    assert those("near_half") == [2, 5, 8, 9]
-    assert those("near_threshold") == [0, 1]
-    assert those("missing_bins") == [3, 4, 7]
-    assert those("unlabelled") == [5]
-    assert those("neighbour") == []
-    assert those("incomplete") == []
-    assert set(those("trained_on")) == {0, 1, 2, 6, 7, 8, 9}
-
-
-def test_a_model_from_elsewhere_was_not_trained_on_these():
-    dataset = make_dataset(12)
-    p = np.full(12, 0.9)
-    elsewhere = gene_warnings(dataset, np.arange(12), probability=p, trained_here=False)
-    assert not elsewhere["trained_on"].any()
-    assert not gene_warnings(dataset, np.arange(12))["trained_on"].any()
+def test_rows_are_means_of_neighbours_in_the_order(dataset):
+    raw = extract("raw_signal", None, dataset)
+    test = np.flatnonzero(dataset["split"].values == "test")
+    order = test[np.argsort(-dataset["expression"].values[test], kind="stable")]
+    table = genes_by_expression(raw, dataset, rows=7)
+    assert len(table) == 3 * 7
+    signal = layer(table, "signal")
+    assert signal["n_genes"].sum() == len(test)
+    assert signal["n_genes"].max() - signal["n_genes"].min() <= 1
+    bins = [str(start) for start in dataset["bin_start"].values]
+    stop = np.cumsum(signal["n_genes"])
+    for row, (start, end) in enumerate(zip([0, *stop[:-1]], stop, strict=True)):
+        genes = order[start:end]
+        expected = dataset["signal"].values[genes, 3].mean(axis=0)
+        np.testing.assert_allclose(signal.loc[row, bins].astype(float), expected, rtol=1e-3)
+        assert signal["expression"][row] == pytest.approx(
+            dataset["expression"].values[genes].mean()
+        )
+        assert signal["on"][row] == (dataset["label"].values[genes] == 1).mean()
+    assert signal["expression"].is_monotonic_decreasing
+    # The raw signal is its own explanation.
+    pd.testing.assert_frame_equal(layer(table, "weight")[bins], signal[bins])
 
 
-@pytest.mark.parametrize("flagged", [None, np.array([True, False, True])])
-def test_incomplete_is_what_the_method_says(flagged):
-    found = gene_warnings(make_dataset(12), np.arange(3), flagged=flagged)
-    assert found["incomplete"].tolist() == ([False] * 3 if flagged is None else flagged.tolist())
+def test_a_gap_is_not_zero_and_a_gene_without_expression_is_counted(dataset):
+    test = np.flatnonzero(dataset["split"].values == "test")
+    coverage = dataset["coverage"].values.copy()
+    coverage[0, test[0], 2] = np.nan
+    expression = dataset["expression"].values.copy()
+    expression[test[0]], expression[test[1]] = 1e6, np.nan
+    changed = dataset.assign(
+        coverage=(dataset["coverage"].dims, coverage), expression=("gene", expression)
+    )
+    table = genes_by_expression(extract("raw_signal", None, changed), changed)
+    assert (table["n_unsorted"] == 1).all()
+    assert layer(table, "signal")["n_genes"].sum() == len(test) - 1
+    first = layer(table, "coverage").loc[0]
+    assert first["n_known"] == 0
+    assert first[[str(start) for start in dataset["bin_start"].values]].isna().all()
+    nothing = changed.assign(expression=("gene", np.full(60, np.nan)))
+    with pytest.raises(ChromvizError, match="no gene of E123 has an expression"):
+        genes_by_expression(extract("raw_signal", None, nothing), nothing)
+
+
+def test_curves_are_averaged_as_probabilities_of_the_predicted_state():
+    curves = pd.DataFrame(
+        {
+            "gene": ["a", "b", "a", "b"],
+            "way": "deletion",
+            "share": [0.0, 0.0, 0.5, 0.5],
+            "logit": [2.0, -1.0, 0.0, 1.0],
+            "whole": [2.0, -1.0, 2.0, -1.0],
+            "empty": 0.0,
+        }
+    )
+    table = curve_means(curves).set_index("share")
+
+    def on(logit):
+        return 1 / (1 + np.exp(-logit))
+
+    # The second gene is predicted OFF: its probability is that of OFF.
+    pair = np.array([on(2.0), on(1.0)])
+    assert table["mean"][0.0] == pytest.approx(pair.mean())
+    assert table["mean"][0.5] == pytest.approx((0.5 + on(-1.0)) / 2)
+    # Student's t with one degree of freedom, 12.706, times the standard error.
+    half = 12.7062 * pair.std(ddof=1) / np.sqrt(2)
+    assert table["ci_high"][0.0] - table["mean"][0.0] == pytest.approx(half, rel=1e-4)
+    assert (table["n"] == 2).all()
+    alone = curve_means(curves[curves["gene"] == "a"])
+    assert alone["ci_low"].isna().all()
+    assert alone["mean"].tolist() == pytest.approx([on(2.0), 0.5])

@@ -1,0 +1,149 @@
+"""How far methods agree about the same genes: a matrix of every two, for each model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
+
+from chromviz.errors import ChromvizError
+from chromviz.plot.labels import method_label, model_label
+from chromviz.plot.style import (
+    GREY,
+    WIDTH_1_COLUMN,
+    WIDTH_2_COLUMNS,
+    axes_for,
+    figure_style,
+    head_figure,
+    is_simulated,
+    mark_simulated,
+    only_value,
+    require_columns,
+)
+from chromviz.vocabulary import cell_label
+
+CONSENSUS_COLUMNS = ("model", "one", "other", "statistic", "estimate")
+#: Below the diagonal, and above it.
+_BELOW, _ABOVE = "spearman", "top_overlap"
+_COLOURS = LinearSegmentedColormap.from_list("agreement", ["#D55E00", "white", "#0072B2"])
+_PALE = LinearSegmentedColormap.from_list("pale", _COLOURS(np.linspace(0.1, 0.9, 256)))
+_NORM = Normalize(-1, 1)
+
+
+def plot_consensus(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw how alike every two methods of one model rank the bins of a gene.
+
+    Parameters
+    ----------
+    table
+        One row a pair and statistic: ``model``, ``one`` and ``other`` (methods), ``statistic``
+        (``spearman``, the rank correlation; ``top_overlap``, the share of the top 5 % of bins
+        that is the top of both), ``estimate`` (the mean over genes; NaN, drawn grey, where
+        undefined). With a column ``simulated`` that is 1 in any row, the plot says so.
+    ax
+        Where to draw; new Axes of one column's width if None.
+
+    Returns
+    -------
+    Axes
+        Spearman's correlation below the diagonal, the overlap above it, in one scale from -1 to
+        1, each number printed.
+
+    Raises
+    ------
+    ChromvizError
+        If a column is missing, the table is empty or of several models, or has a pair twice.
+    """
+    require_columns(table, CONSENSUS_COLUMNS, "the matrix of methods")
+    only_value(table, "model", "the matrix of methods")
+    twice = table.duplicated(["one", "other", "statistic"])
+    if twice.any():
+        row = table[twice].iloc[0]
+        raise ChromvizError(
+            f"the matrix of methods needs each pair once; {row['one']} and {row['other']} come "
+            f"more than once with {row['statistic']}: select one cell type first"
+        )
+    methods = list(dict.fromkeys([*table["one"], *table["other"]]))
+    size = len(methods)
+    values = np.full((size, size), np.nan)
+    for _, row in table.iterrows():
+        first, second = sorted((methods.index(row["one"]), methods.index(row["other"])))
+        if row["statistic"] == _BELOW:
+            values[second, first] = row["estimate"]
+        elif row["statistic"] == _ABOVE:
+            values[first, second] = row["estimate"]
+    with axes_for(ax, WIDTH_1_COLUMN, WIDTH_1_COLUMN) as axes:
+        colours = _PALE.with_extremes(bad="#eeeeee")
+        shown = np.ma.masked_invalid(values)
+        axes.imshow(shown, cmap=colours, norm=_NORM, aspect="auto", interpolation="nearest")
+        for (down, across), value in np.ndenumerate(values):
+            if not np.isnan(value):
+                words = f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+                axes.text(across, down, words, ha="center", va="center", fontsize="small")
+        names = [method_label(method) for method in methods]
+        axes.set_xticks(range(size), names, rotation=90)
+        axes.set_yticks(range(size), names)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        axes.set_xticks(np.arange(size - 1) + 0.5, minor=True)
+        axes.set_yticks(np.arange(size - 1) + 0.5, minor=True)
+        axes.grid(which="minor", color="white", linewidth=1)
+        axes.tick_params(which="minor", length=0)
+        if is_simulated(table):
+            mark_simulated(axes)
+        return axes
+
+
+def draw_consensus(table: pd.DataFrame) -> Figure:
+    """Draw the matrix of each model in a panel of its own.
+
+    Parameters
+    ----------
+    table
+        As for :func:`plot_consensus`, of any number of models, with ``cell``, ``n`` (genes) and
+        ``simulated``.
+
+    Returns
+    -------
+    Figure
+        One column wide for one model, else two columns with two panels a row.
+
+    Raises
+    ------
+    ChromvizError
+        If a column is missing, or the table mixes cell types.
+    """
+    what = "the figure of methods"
+    require_columns(table, (*CONSENSUS_COLUMNS, "cell", "n", "simulated"), what)
+    cell = cell_label(str(only_value(table, "cell", what)))
+    models = list(dict.fromkeys(table["model"]))
+    wide = min(2, len(models))
+    deep = -(-len(models) // wide)
+    genes = sorted({int(count) for count in table["n"].dropna()})
+    counted = f"{genes[0]:,}" if len(genes) == 1 else f"{genes[0]:,} to {genes[-1]:,}"
+    heading = [
+        f"{cell}: how far methods agree" if wide > 1 else cell,
+        f"Weights without sign, means over {counted} test genes. Below the diagonal: "
+        "Spearman's ρ; above: shared part of the top 5% of bins",
+    ]
+    bare = table.drop(columns="simulated")
+    with figure_style():
+        width = WIDTH_2_COLUMNS if wide > 1 else WIDTH_1_COLUMN
+        fig = Figure(figsize=(width, 0.7 + 2.75 * deep))
+        panels = fig.subplots(deep, wide, squeeze=False)
+        for place, axes in enumerate(panels.flat):
+            if place >= len(models):
+                axes.set_axis_off()
+                continue
+            plot_consensus(bare[bare["model"] == models[place]], axes)
+            axes.set_title(model_label(str(models[place])))
+        scale = ScalarMappable(_NORM, _PALE)
+        bar = fig.colorbar(scale, ax=panels, location="right", shrink=0.5, aspect=25, pad=0.02)
+        bar.set_label("Agreement", color=GREY)
+        bar.outline.set_visible(False)
+        bar.set_ticks([-1, -0.5, 0, 0.5, 1])
+        head_figure(fig, heading, simulated=is_simulated(table))
+        return fig

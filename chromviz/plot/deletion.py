@@ -1,0 +1,182 @@
+"""Deletion and insertion curves: what a prediction does while bins are taken away or put in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from chromviz.errors import ChromvizError
+from chromviz.plot.labels import CONTROLS, METHOD_LABELS, method_label, model_label
+from chromviz.plot.style import (
+    GREY,
+    WIDTH_1_COLUMN,
+    WIDTH_2_COLUMNS,
+    axes_for,
+    figure_style,
+    head_figure,
+    is_simulated,
+    mark_simulated,
+    only_value,
+    require_columns,
+)
+from chromviz.vocabulary import cell_label
+
+CURVE_COLUMNS = ("model", "method", "way", "share", "mean", "ci_low", "ci_high", "n")
+_WAYS = {"deletion": "taken away", "insertion": "put in"}
+_DASHES = {"raw_signal": "-", "tss_distance": (0, (5, 1.5)), "uniform": (0, (1, 1))}
+
+
+def plot_deletion(
+    table: pd.DataFrame,
+    way: str = "deletion",
+    ax: Axes | None = None,
+    *,
+    methods: Iterable[str] | None = None,
+) -> Axes:
+    """Draw the mean probability of the predicted state over the share of bins changed.
+
+    Parameters
+    ----------
+    table
+        One row a method, way and share, of one model: ``model, method``; ``way`` (``deletion``,
+        the heaviest bins are taken away, or ``insertion``, they are put into the reference);
+        ``share`` of the bins (0 to 1); ``mean`` over genes of the probability of the state that
+        is predicted for the whole gene, with its 95 % interval ``ci_low, ci_high``; ``n`` genes.
+        With a column ``simulated`` that is 1 in any row, the plot says so.
+    way
+        ``deletion`` or ``insertion``.
+    ax
+        Where to draw; new Axes of one column's width if None.
+    methods
+        All methods of a figure of several panels, in which each keeps its colour; the table's if
+        None.
+
+    Returns
+    -------
+    Axes
+        A line a method, coloured, with its interval shaded; controls in grey and black.
+
+    Raises
+    ------
+    ChromvizError
+        If a column is missing, the table is of several models, or has no such way.
+    """
+    require_columns(table, CURVE_COLUMNS, "a deletion curve")
+    only_value(table, "model", "a deletion curve")
+    part = table[table["way"] == way]
+    if part.empty:
+        found = ", ".join(dict.fromkeys(table["way"]))
+        raise ChromvizError(f"a deletion curve needs rows of {way!r}; its table has {found}")
+    with axes_for(ax, WIDTH_1_COLUMN, 2.4) as axes:
+        looks = _looks(table["method"] if methods is None else methods)
+        for method, rows in part.groupby("method", sort=False):
+            ordered = rows.sort_values("share")
+            colour, dashes, order = looks[str(method)]
+            axes.fill_between(
+                100 * ordered["share"], ordered["ci_low"], ordered["ci_high"],
+                color=colour, alpha=0.12, linewidth=0, zorder=order - 1,
+            )  # fmt: skip
+            axes.plot(
+                100 * ordered["share"],
+                ordered["mean"],
+                color=colour,
+                linestyle=dashes,
+                label=_label(str(method)),
+                gid=str(method),
+                zorder=order,
+            )
+        axes.set_xscale("symlog", linthresh=1, linscale=0.4)
+        ticks = [0, 1, 5, 20, 100]
+        axes.set_xticks(ticks, [f"{tick}" for tick in ticks])
+        axes.minorticks_off()
+        axes.set_xlim(0, 100)
+        axes.set(xlabel=f"Bins {_WAYS.get(way, way)} (%)", ylabel="Probability of predicted state")
+        if is_simulated(table):
+            mark_simulated(axes)
+        return axes
+
+
+def draw_deletion(table: pd.DataFrame) -> Figure:
+    """Draw deletion above insertion, a column for each model.
+
+    Parameters
+    ----------
+    table
+        As for :func:`plot_deletion`, of one cell type and any number of models, with ``cell``
+        and ``simulated``.
+
+    Returns
+    -------
+    Figure
+        Two columns (180 mm) wide at most.
+
+    Raises
+    ------
+    ChromvizError
+        If a column is missing, or the table mixes cell types.
+    """
+    what = "the figure of deletion"
+    require_columns(table, (*CURVE_COLUMNS, "cell", "simulated"), what)
+    cell = cell_label(str(only_value(table, "cell", what)))
+    models = list(dict.fromkeys(table["model"]))
+    width = min(WIDTH_2_COLUMNS, max(WIDTH_1_COLUMN, WIDTH_2_COLUMNS * len(models) / 3))
+    genes = sorted({int(count) for count in table["n"]})
+    counted = f"{genes[0]:,}" if len(genes) == 1 else f"{genes[0]:,} to {genes[-1]:,}"
+    heading = [
+        cell,
+        f"The heaviest bins taken away and put in; means over {counted} test genes, 95% intervals",
+    ]
+    bare = table.drop(columns="simulated")
+    with figure_style():
+        fig = Figure(figsize=(width, 4.4))
+        panels = fig.subplots(2, len(models), sharex=True, sharey=True, squeeze=False)
+        for row, way in zip(panels, _WAYS, strict=True):
+            for axes, model in zip(row, models, strict=True):
+                part = bare[bare["model"] == model]
+                plot_deletion(part, way, axes, methods=table["method"])
+                if way == next(iter(_WAYS)):
+                    axes.set_title(model_label(str(model)))
+                if model != models[0]:
+                    axes.set_ylabel("")
+        named: dict[str, Artist] = {}
+        for axes in panels.flat:
+            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+                named.setdefault(str(label), handle)
+        order = {_label(method): place for place, method in enumerate(_looks(table["method"]))}
+        labels = sorted(named, key=lambda label: order[label])
+        columns = 4 if width > WIDTH_1_COLUMN * 1.5 else 2
+        fig.legend(
+            [named[label] for label in labels], labels, loc="outside lower center", ncols=columns
+        )
+        head_figure(fig, heading, simulated=is_simulated(table))
+        return fig
+
+
+def _looks(methods: Iterable[str]) -> dict[str, tuple[str, Any, int]]:
+    """Return each method's colour, dashes and place in the pile; the order of rows says nothing."""
+    known = list(METHOD_LABELS)
+    names = sorted(
+        set(methods), key=lambda name: (known.index(name) if name in known else len(known), name)
+    )
+    colours = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
+    looks: dict[str, tuple[str, Any, int]] = {}
+    for name in names:
+        if name in CONTROLS:
+            colour = "black" if name == "random" else GREY
+            looks[name] = (colour, _DASHES.get(name, (0, (3, 1, 1, 1))), 3)
+            continue
+        place = sum(order == 4 for _, _, order in looks.values())
+        # Further rounds through the colours are told apart by their dashes.
+        dashes = ("-", (0, (4, 1)), (0, (1, 1)))[place // len(colours) % 3]
+        looks[name] = (colours[place % len(colours)], dashes, 4)
+    return looks
+
+
+def _label(method: str) -> str:
+    return f"{'control: ' if method in CONTROLS else ''}{method_label(method)}"

@@ -1,0 +1,194 @@
+"""The paper's figures and tables, each rebuilt from finished result folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from chromviz import provenance
+from chromviz.errors import ChromvizError, UnknownNameError
+from chromviz.extract import methods
+from chromviz.models import find_model
+from chromviz.plot.figure2 import draw_figure2
+from chromviz.plot.grid import to_latex, to_markdown
+from chromviz.plot.style import save_figure
+from chromviz.plot.suite import latex, markdown
+from chromviz.plot.table1 import table1_grid
+from chromviz.plot.tables import table3_latex, table3_markdown
+from chromviz.recipes.figures import file_metadata
+from chromviz.recipes.finished import Results, open_all, read_table
+from chromviz.validate.published import TABLE_1
+
+
+@dataclass(frozen=True)
+class Item:
+    """A figure or table of the paper.
+
+    Parameters
+    ----------
+    what
+        One line for people.
+    command
+        The command whose result folder it is made from; empty if it needs none.
+    make
+        Writes its files into a folder, and returns their paths.
+    several
+        Whether several result folders may go into it.
+    """
+
+    what: str
+    command: str
+    make: Callable[[Sequence[Results], Path], list[Path]]
+    several: bool = False
+
+
+def rebuild(name: str, results: Sequence[Path], out: Path) -> list[Path]:
+    """Make one figure or table of the paper again.
+
+    Parameters
+    ----------
+    name
+        One of :data:`ITEMS`.
+    results
+        The result folders that it is made from.
+    out
+        Where to write it.
+
+    Returns
+    -------
+    list of Path
+        The files: PDF and PNG of a figure, with a CSV for each panel; CSV, Markdown and LaTeX of
+        a table. The same results give the same files.
+
+    Raises
+    ------
+    ChromvizError
+        If the name is unknown, a result folder is missing, incomplete, of another command or of
+        another version of chromviz, or `out` cannot be written to.
+    """
+    if name not in ITEMS:
+        raise UnknownNameError("figure or table", name, ITEMS)
+    item = ITEMS[name]
+    if not item.command and results:
+        raise ChromvizError(f"{name} is made from no result folder; leave {results[0]} out")
+    if item.command and not results:
+        raise ChromvizError(f"{name} is made from a result folder of 'chromviz {item.command}'")
+    if len(results) > 1 and not item.several:
+        raise ChromvizError(f"{name} is made from one result folder, not from {len(results)}")
+    found = open_all(results, item.command)
+    with provenance.output_folder(out):
+        return item.make(found, out)
+
+
+def table1() -> pd.DataFrame:
+    """Return Table 1: what each study's model can do, and what chromviz can ask of its own.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a model: ``model``; the paper's judgement in ``study, unified, non_linear, bins,
+        neighbouring_bins, whole_region, prediction, interactions, interpretable`` (1 or 0;
+        section 3); and, as chromviz builds the model, from its registry: ``own`` (the
+        explanations that come with the model, comma-separated), ``gradient`` (1 where its output
+        has one) and ``n_methods``, how many of the methods of explanation can serve it.
+    """
+    rows = []
+    for name, published in TABLE_1.items():
+        gives = find_model(name).gives
+        serving = [
+            method
+            for method in methods().values()
+            if not (method.is_control or method.refusal(name, gives))
+        ]
+        rows.append(
+            {
+                "model": name,
+                **published,
+                "own": ",".join(one for one in gives if one not in ("gradient", "output")),
+                "gradient": int("gradient" in gives),
+                "n_methods": len(serving),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _figure2(found: Sequence[Results], out: Path) -> list[Path]:
+    (results,) = found
+    csv = {f"figure2{panel}.csv": results.text(f"figure2{panel}.csv") for panel in "abc"}
+    fig = draw_figure2(*(results.table(name) for name in csv))
+    simulated = any(results.table(name)["simulated"].any() for name in csv)
+    metadata = file_metadata(
+        "Figure 2 of Attend and Predict", results.subject, results.seed, "".join(csv.values()),
+        simulated=simulated,
+    )  # fmt: skip
+    return [*_texts(out, csv), *save_figure(fig, out / "figure2", metadata=metadata)]
+
+
+def _table1(_: Sequence[Results], out: Path) -> list[Path]:
+    table = table1()
+    grid = table1_grid(table)
+    texts = {
+        "table1.csv": table.to_csv(index=False, lineterminator="\n"),
+        "table1.md": to_markdown(grid),
+        "table1.tex": to_latex(grid),
+    }
+    return _texts(out, texts)
+
+
+def _table3(found: Sequence[Results], out: Path) -> list[Path]:
+    # As text, so that the numbers stay as they are written.
+    parts = [one.text("table3.csv").partition("\n") for one in found]
+    if len({header for header, _, _ in parts}) > 1:
+        raise ChromvizError(
+            f"the tables of {', '.join(str(one.path) for one in found)} have different columns; "
+            "make them with one version of chromviz"
+        )
+    csv = "".join([parts[0][0], "\n", *(rows for _, _, rows in parts)])
+    table = read_table(csv)
+    texts = {
+        "table3.csv": csv,
+        "table3.md": table3_markdown(table),
+        "table3.tex": table3_latex(table),
+    }
+    return _texts(out, texts)
+
+
+def _suite_table(name: str) -> Callable[[Sequence[Results], Path], list[Path]]:
+    """Return what writes one of the tables of a suite."""
+
+    def make(found: Sequence[Results], out: Path) -> list[Path]:
+        (results,) = found
+        file = f"table{name}.csv"
+        table = results.table(file)
+        stem = f"table{name.upper()}"
+        texts = {
+            f"{stem}.csv": results.text(file),
+            f"{stem}.md": markdown(name, table),
+            f"{stem}.tex": latex(name, table),
+        }
+        return _texts(out, texts)
+
+    return make
+
+
+def _texts(out: Path, texts: dict[str, str]) -> list[Path]:
+    for name, text in texts.items():
+        provenance.write_text(out / name, text)
+    return [out / name for name in texts]
+
+
+#: The paper's figures of results and its tables. Figures 1, S1 and S2 are schemes of the networks.
+ITEMS: dict[str, Item] = {
+    "figure2": Item("Figure 2: α by mark, H3K27ac beside it, β of one gene", "compare", _figure2),
+    "table1": Item("Table 1: what the models of earlier studies can do", "", _table1),
+    "table2": Item("Table 2: test AUC of the networks", "suite", _suite_table("2")),
+    "table3": Item(
+        "Table 3: agreement with H3K27ac, of any cell types", "compare", _table3, several=True
+    ),
+    "tableS1": Item("Table S1: AUC on one mark at a time", "suite", _suite_table("s1")),
+    "tableS2": Item("Table S2: F1 of DeepChrome and AttentiveChrome", "suite", _suite_table("s2")),
+    "tableS3": Item("Table S3: AUC of older models beside networks", "suite", _suite_table("s3")),
+}

@@ -1,0 +1,137 @@
+"""What a reader must know of single genes before believing what is shown of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+#: How near to 0.5 a probability, and to the label's threshold an expression (as a share of it),
+#: is called near.
+NEAR_PROBABILITY = 0.1
+NEAR_THRESHOLD = 0.1
+
+#: Warnings by their names, in the order of their bits on the page.
+WARNINGS: dict[str, str] = {
+    "misclassified": "the model predicts the other state than the label says",
+    "near_half": f"the model is unsure: its probability is within {NEAR_PROBABILITY} of 0.5",
+    "near_threshold": (
+        f"the label is unsure: the expression is within {100 * NEAR_THRESHOLD:.0f} % of the "
+        "threshold between ON and OFF"
+    ),
+    "missing_bins": "bins of the signal or of a reference track hold no data",
+    "neighbour": "another gene's TSS lies inside the window",
+    "trained_on": "the model's training used this gene",
+    "unlabelled": "the expression is not known, so neither is the state",
+    "incomplete": "weights of a method do not add up to the difference in logit",
+}
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """Another gene's TSS inside a window.
+
+    Parameters
+    ----------
+    gene, symbol, strand
+        Which gene.
+    tss
+        0-based base on the chromosome.
+    offset
+        Bases from the window's own TSS, in the direction in which its bins run.
+    """
+
+    gene: str
+    symbol: str
+    strand: str
+    tss: int
+    offset: int
+
+
+def neighbours(dataset: xr.Dataset, rows: np.ndarray) -> list[list[Neighbour]]:
+    """Return the other genes whose TSS lies in each gene's window, the nearest first.
+
+    Parameters
+    ----------
+    dataset
+        The cell type, with all annotated genes.
+    rows
+        Places of the genes asked for.
+    """
+    chrom, strand = dataset["chrom"].values.astype(str), dataset["strand"].values
+    tss = dataset["tss"].values.astype(np.int64)
+    starts = dataset["bin_start"].values
+    low, high = int(starts[0]), int(starts[-1]) + int(dataset.attrs["bin_width"])
+    along = dataset.attrs["orientation"] == "strand"
+    order = np.lexsort((tss, chrom))
+    places = {
+        name: order[np.searchsorted(chrom[order], name) :][: int((chrom == name).sum())]
+        for name in np.unique(chrom)
+    }
+    found = []
+    for row in rows:
+        mine = places[chrom[row]]
+        turned = along and strand[row] == "-"
+        reach = max(-low, high)
+        first, last = np.searchsorted(tss[mine], [tss[row] - reach, tss[row] + reach + 1])
+        near = []
+        for other in mine[first:last]:
+            offset = int(tss[other] - tss[row]) * (-1 if turned else 1)
+            if other != row and low <= offset < high:
+                gene, symbol = (str(dataset[name].values[other]) for name in ("gene", "symbol"))
+                near.append(Neighbour(gene, symbol, str(strand[other]), int(tss[other]), offset))
+        found.append(sorted(near, key=lambda one: (abs(one.offset), one.gene)))
+    return found
+
+
+def gene_warnings(
+    dataset: xr.Dataset,
+    rows: np.ndarray,
+    *,
+    probability: np.ndarray | None = None,
+    flagged: np.ndarray | None = None,
+    trained_here: bool = True,
+    beside: list[list[Neighbour]] | None = None,
+) -> Mapping[str, np.ndarray]:
+    """Return which genes each warning holds for.
+
+    Parameters
+    ----------
+    dataset
+        The cell type.
+    rows
+        Places of the genes asked for.
+    probability
+        (row,) of ON by the model, NaN where it cannot read the gene; None without a model.
+    flagged
+        (row,) whether weights do not add up; None where no method says so.
+    trained_here
+        Whether the model was trained on this dataset, so that its split says what it has seen.
+    beside
+        As :func:`neighbours` gives them, where they are known already.
+
+    Returns
+    -------
+    Mapping
+        bool (row,) by the name of each of :data:`WARNINGS`.
+    """
+    label = dataset["label"].values[rows]
+    expression = dataset["expression"].values[rows].astype(float)
+    threshold = float(dataset.attrs["label_threshold"])
+    p = np.full(len(rows), np.nan) if probability is None else np.asarray(probability, float)
+    beside = neighbours(dataset, rows) if beside is None else beside
+    gaps = np.isnan(dataset["signal"].values[rows]).any(axis=(1, 2))
+    gaps |= np.isnan(dataset["coverage"].values[:, rows]).any(axis=(0, 2))
+    seen = np.isin(dataset["split"].values[rows], ("train", "valid"))
+    return {
+        "misclassified": np.isfinite(p) & (label >= 0) & ((p > 0.5) != (label == 1)),
+        "near_half": np.abs(p - 0.5) <= NEAR_PROBABILITY,
+        "near_threshold": np.abs(expression - threshold) <= NEAR_THRESHOLD * abs(threshold),
+        "missing_bins": gaps,
+        "neighbour": np.array([bool(near) for near in beside], dtype=bool),
+        "trained_on": seen & (probability is not None) & trained_here,
+        "unlabelled": label < 0,
+        "incomplete": np.zeros(len(rows), bool) if flagged is None else np.asarray(flagged, bool),
+    }

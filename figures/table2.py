@@ -1,0 +1,9 @@
+"""Rebuild Table 2 from the result folder of ``chromviz suite``.
+
+python figures/table2.py results/suite --out results/figures
+"""
+
+from chromviz.cli.paper import rebuild
+
+if __name__ == "__main__":
+    raise SystemExit(rebuild("table2"))
