@@ -28,6 +28,7 @@ from chromviz.validate.resample import (
     means,
     partial,
     ranks,
+    sums,
 )
 from chromviz.validate.tidy import adjust, interval, p_above, p_of_zero, tidy
 from chromviz.vocabulary import REFERENCE_TRACK
@@ -362,10 +363,11 @@ def _within_draws(weight: np.ndarray, coverage: np.ndarray, counts: np.ndarray) 
     bins = x.shape[1]
     total = counts.sum(axis=1, keepdims=True, dtype=np.float64)
     # One product over genes for all sums: it is by far the largest part of the work.
-    sums = (counts @ np.column_stack([x, y, *products]).astype(np.float32)).astype(np.float64)
+    columns = np.column_stack([x, y, *products]).astype(np.float32)
+    summed = sums(counts, columns).astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean_x, mean_y = sums[:, :bins] / total, sums[:, bins : 2 * bins] / total
-        xy, xx, yy = sums[:, 2 * bins :].T
+        mean_x, mean_y = summed[:, :bins] / total, summed[:, bins : 2 * bins] / total
+        xy, xx, yy = summed[:, 2 * bins :].T
         xy = xy - (total * mean_x * mean_y).sum(axis=1)
         xx = xx - (total * mean_x**2).sum(axis=1)
         yy = yy - (total * mean_y**2).sum(axis=1)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from chromviz.validate.resample import draw_genes
+from chromviz.validate.resample import draw_genes, sums
 from chromviz.validate.tidy import interval, p_of_zero
 
 #: Shares of the bins that comprehensiveness and sufficiency are means over (DeYoung et al. 2020).
@@ -192,7 +192,7 @@ def mean_rows(
 
 
 def _mean_draws(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    return np.asarray((counts @ values) / counts.sum(axis=1))
+    return np.asarray(sums(counts, values) / counts.sum(axis=1))
 
 
 def _sigmoid(logit: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ import xarray as xr
 
 from chromviz.errors import ChromvizError
 from chromviz.schema import dataset_hash, require_made_from
-from chromviz.validate.resample import draw_genes
+from chromviz.validate.resample import draw_genes, sums
 from chromviz.validate.tidy import interval, p_of_zero, tidy
 
 #: What is measured of each gene.
@@ -192,7 +192,7 @@ def _summary(
         return {"n": 0, "note": "undefined in every gene"}
     drawn = counts[:, known]
     with np.errstate(invalid="ignore", divide="ignore"):
-        draws = (drawn @ values[known]) / drawn.sum(axis=1)
+        draws = sums(drawn, values[known]) / drawn.sum(axis=1)
     low, high = interval(draws)
     found = {
         "estimate": float(values[known].mean()),

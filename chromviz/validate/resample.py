@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 #: Below so many chromosomes an interval over them says nothing.
 FEWEST_CHROMOSOMES = 5
 
 #: A control explains all of a profile where what is left is below this share of its variance.
 _NOTHING_LEFT = 1e-9
+
+# Draws that one thread sums up at a time.
+_BLOCK, _THREADS = 256, os.cpu_count() or 1
 
 
 def draw_genes(n_genes: int, rows: np.ndarray, n: int, seed: int) -> np.ndarray:
@@ -37,6 +45,27 @@ def draw_chromosomes(chrom: np.ndarray, rows: np.ndarray, n: int, seed: int) -> 
     return counts
 
 
+def sums(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return ``counts @ values``: for each draw the sums over its genes.
+
+    BLAS shares a product out to as many threads as the process happens to have then, and rounds
+    otherwise with each number of them. Here each block of draws is one thread's, always the same
+    block, so that the same draws give the same bits.
+    """
+    blocks = [counts[at : at + _BLOCK] for at in range(0, len(counts), _BLOCK)]
+    if len(blocks) < 2:
+        with _libraries().limit(limits=1, user_api="blas"):
+            return np.asarray(counts @ values)
+    with _libraries().limit(limits=1, user_api="blas"), ThreadPoolExecutor(_THREADS) as pool:
+        return np.concatenate(list(pool.map(lambda block: block @ values, blocks)))
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Return what sets the threads of BLAS; to look for its libraries takes milliseconds."""
+    return ThreadpoolController()
+
+
 def means(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Return the mean profile under each draw.
 
@@ -49,7 +78,7 @@ def means(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """
     # In the counts' precision: another would first copy all of them.
     with np.errstate(invalid="ignore", divide="ignore"):
-        found: np.ndarray = (counts @ values.astype(counts.dtype, copy=False)) / counts.sum(
+        found: np.ndarray = sums(counts, values.astype(counts.dtype, copy=False)) / counts.sum(
             axis=1, keepdims=True
         )
     return found

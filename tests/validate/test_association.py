@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.linear_model import LinearRegression
+from threadpoolctl import threadpool_limits
 
 from chromviz.errors import ChromvizError
 from chromviz.schema import build_attribution
@@ -333,3 +334,17 @@ def test_p_counts_what_was_observed():
 def test_an_unknown_column_is_no_row():
     with pytest.raises(KeyError, match="estimat"):
         tidy([{"estimat": 1}])
+
+
+@pytest.mark.parametrize("n", [1, 256, 1000])
+def test_sums_over_draws_are_the_same_bits_in_any_number_of_threads(n):
+    rng = np.random.default_rng(0)
+    counts = rng.integers(0, 4, (n, 791)).astype(np.float32)
+    values = rng.random((791, 203), dtype=np.float32)
+    found = []
+    for threads in (1, 2, 3):
+        with threadpool_limits(threads, user_api="blas"):
+            found.append(resample.sums(counts, values))
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+    np.testing.assert_allclose(found[0], counts.astype(float) @ values, rtol=1e-5)
