@@ -232,6 +232,7 @@ def _draw_track(axes: Axes, part: pd.DataFrame, model: str, top: float) -> None:
         )
     if drawn.empty:
         say_empty(axes, "no coverage here")
+        axes.set_yticks([])
     axes.axvline(0, color="black", linewidth=0.5, linestyle=(0, (2, 2)))
     signal = part.loc[part["kind"] == "signal", "bin_start"]
     axes.set_xlim(
@@ -310,7 +311,7 @@ def _say_error(axes: Axes, part: pd.DataFrame, method: str, model: str) -> None:
 
 
 def _short(value: float) -> str:
-    return "0" if value == 0 else f"{value:.2g}".replace("-", "\N{MINUS SIGN}")
+    return "0" if value == 0 else f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
 
 
 def _draw_bars(

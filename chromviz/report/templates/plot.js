@@ -215,6 +215,21 @@ class Picture {
       type: "rect", xref: "x domain", yref: "paper", x0: 0, x1: 1, y0: this.spans[name][0],
       y1: this.spans[name][1], layer: "below", line: { width: 0 }, fillcolor: colours.none,
     }));
+    const [first] = this.lines.coverage;
+    const [low3, high3] = this.spans.coverage;
+    if (first) {
+      let start = -1;
+      for (let at = 0; at <= this.bins; at++) {
+        const gap = at < this.bins && Number.isNaN(first[at]);
+        if (gap && start < 0) start = at;
+        if (gap || start < 0) continue;
+        behind.push({
+          type: "rect", xref: "x", yref: "paper", x0: this.edges[start], x1: this.edges[at],
+          y0: low3, y1: high3, layer: "below", line: { width: 0 }, fillcolor: colours.none,
+        });
+        start = -1;
+      }
+    }
     return [...behind, rule(0, colours.rule, "dot"), ...near, box];
   }
 
