@@ -14,13 +14,21 @@ RESULTS ?= results
 FIGURES ?= $(RESULTS)/figures
 FROM = $(if $(DATA),--data $(DATA))
 
-.PHONY: compare test check figures clean
+.PHONY: compare test igv tutorial check figures clean
 
 compare: $(VENV)/installed
 	$(BIN)/chromviz compare --cell $(CELL) --out results/$(CELL)
 
 test: $(VENV)/tested
 	$(BIN)/pytest
+
+# igv.js, in which a test opens exported sessions; without it that test is skipped.
+igv: $(VENV)/tested
+	$(BIN)/python -m tests.browser.igv
+
+# Runs docs/tutorial.ipynb and compares it with what is stored in it; STORE=1 stores anew.
+tutorial: $(VENV)/tested
+	$(BIN)/python docs/run_tutorial.py $(if $(STORE),--store)
 
 # Style, types and the direction of imports.
 check: $(VENV)/tested

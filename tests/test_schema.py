@@ -89,6 +89,29 @@ def test_the_hash_follows_values_and_not_time(dataset):
     assert schema.dataset_hash(changed) != schema.dataset_hash(dataset)
 
 
+def test_variables_say_what_they_are_and_old_files_without_that_load(dataset, tmp_path):
+    lacking = [name for name, one in dataset.variables.items() if "long_name" not in one.attrs]
+    assert lacking == []
+    assert dataset["signal"].attrs["units"] == "counts"
+    assert dataset["tss"].attrs["units"] == dataset["bin_start"].attrs["units"] == "bp"
+    assert "units" not in dataset["coverage"].attrs  # nobody said
+    schema.save_dataset(dataset, tmp_path / "new.nc")
+    assert schema.load_dataset(tmp_path / "new.nc")["signal"].attrs == dataset["signal"].attrs
+    with xr.open_dataset(tmp_path / "new.nc") as alone:
+        assert alone["tss"].attrs == dataset["tss"].attrs
+    old = dataset.copy(deep=True)
+    for one in old.variables.values():
+        one.attrs.clear()
+    schema.save_dataset(old, tmp_path / "old.nc")
+    loaded = schema.load_dataset(tmp_path / "old.nc")
+    assert not loaded["signal"].attrs
+    assert schema.dataset_hash(loaded) == schema.dataset_hash(dataset)
+    weight = schema.build_attribution(
+        np.zeros((60, 10)), ("gene", "bin"), dataset, method="m", parameters={}, signed=True
+    )
+    assert all("long_name" in one.attrs for one in weight.variables.values())
+
+
 def test_nothing_is_dropped_and_reasons_are_counted(dataset):
     counts = schema.gene_counts(dataset)
     assert counts == {

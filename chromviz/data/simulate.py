@@ -181,6 +181,7 @@ def simulate(cell: str, *, n_genes: int = 2400, seed: int = 0) -> xr.Dataset:
         coverage_unit="reads per base (simulated)",
     )
     dataset["decoy"] = (("gene", "mark", "bin"), decoy)
+    schema.name_variables(dataset, "genome")
     schema.check_dataset(dataset)
     return dataset
 

@@ -9,13 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from captum.attr import (
-    Deconvolution,
-    DeepLift,
-    GuidedBackprop,
-    InputXGradient,
-    Saliency,
-)
 from torch import nn
 
 from chromviz.errors import ChromvizError
@@ -28,6 +21,13 @@ from chromviz.extract.collect import (
     notes_on,
     one_reference,
     spread_of,
+)
+from chromviz.extract.engine import (
+    Deconvolution,
+    DeepLift,
+    GuidedBackprop,
+    InputXGradient,
+    Saliency,
 )
 from chromviz.extract.reference import references
 from chromviz.extract.run import Found

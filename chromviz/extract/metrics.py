@@ -8,11 +8,11 @@ from typing import cast
 import numpy as np
 import torch
 import xarray as xr
-from captum.metrics import infidelity, sensitivity_max
 from torch import nn
 
 from chromviz.errors import ChromvizError
 from chromviz.extract.collect import spread_of
+from chromviz.extract.engine import infidelity, sensitivity_max
 from chromviz.extract.registry import find_method
 from chromviz.extract.run import job_for
 from chromviz.models.checkpoint import TrainedModel

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from captum.attr import Saliency
 
 from chromviz.extract.collect import amount, count, module_of, one_reference
+from chromviz.extract.engine import Saliency
 from chromviz.extract.run import Found
 from chromviz.models.inference import one_a_gene, over_batches
 

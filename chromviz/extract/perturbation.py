@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from captum.attr import FeatureAblation, Occlusion
 
 from chromviz.extract.collect import collect, count, module_of, one_reference
+from chromviz.extract.engine import FeatureAblation, Occlusion
 from chromviz.extract.run import Found
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from chromviz import provenance
 from chromviz.errors import ChromvizError, first_line
 from chromviz.models import ModelSpec, find_model
 from chromviz.models.ensemble import build_like
-from chromviz.vocabulary import same_unit
+from chromviz.schema.summary import SIMULATED, Summarised, Summary
+from chromviz.vocabulary import cell_label, same_unit
 
 #: Raised whenever a change to training changes its results, so that older models are not reused.
 RECIPE_VERSION = 3
@@ -75,12 +76,32 @@ class Card:
     members: list[dict[str, Any]] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class TrainedModel:
+@dataclass(frozen=True, repr=False)
+class TrainedModel(Summarised):
     """A module with its card."""
 
     module: nn.Module
     card: Card
+
+    def summary(self) -> Summary:
+        """Return what the model is, in a few lines."""
+        card, metrics = self.card, self.card.metrics
+        auc = metrics.get("test_auc")
+        epoch = metrics.get("best_epoch")
+        members = f"{len(card.members)}, from seed {card.seed}" if card.members else ""
+        rows = (
+            ("input", f"{len(card.marks)} marks × {card.n_bins} bins of {card.bin_width} bp"),
+            ("marks", ", ".join(card.marks)),
+            ("genes", ", ".join(f"{count:,} {name}" for name, count in card.genes.items())),
+            ("test AUC", "" if auc is None else f"{auc:.3f}"),
+            ("best epoch", "" if epoch is None else f"{epoch:.0f}"),
+            ("members", members),
+            ("seed", "" if members or card.seed is None else str(card.seed)),
+            ("simulated", SIMULATED if card.simulated else ""),
+            ("sha256", card.weights_hash[:12]),
+        )
+        trained_on = f" trained on {cell_label(card.cell)}" if card.cell else ""
+        return Summary(f"{card.name}{trained_on}", rows)
 
 
 def weights_hash(module: nn.Module) -> str:

@@ -15,6 +15,7 @@ from chromviz.plot.style import (
     GREY,
     WIDTH_1_COLUMN,
     WIDTH_2_COLUMNS,
+    ShownFigure,
     axes_for,
     figure_style,
     head_figure,
@@ -132,7 +133,7 @@ def draw_consensus(table: pd.DataFrame) -> Figure:
     bare = table.drop(columns="simulated")
     with figure_style():
         width = WIDTH_2_COLUMNS if wide > 1 else WIDTH_1_COLUMN
-        fig = Figure(figsize=(width, 0.7 + 2.75 * deep))
+        fig = ShownFigure(figsize=(width, 0.7 + 2.75 * deep))
         panels = fig.subplots(deep, wide, squeeze=False)
         for place, axes in enumerate(panels.flat):
             if place >= len(models):

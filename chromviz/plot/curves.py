@@ -17,6 +17,7 @@ from chromviz.plot.style import (
     GREY,
     WIDTH_1_COLUMN,
     WIDTH_2_COLUMNS,
+    ShownFigure,
     axes_for,
     figure_style,
     head_figure,
@@ -121,7 +122,7 @@ def draw_learning_curve(table: pd.DataFrame) -> Figure:
     if seeds > 1:
         heading.append(f"{seeds} seeds, a colour each")
     with figure_style():
-        fig = Figure(figsize=(WIDTH_1_COLUMN, 3.4))
+        fig = ShownFigure(figsize=(WIDTH_1_COLUMN, 3.4))
         top, bottom = fig.subplots(2, 1, sharex=True)
         panels = table.drop(columns="simulated")
         plot_learning_curve(panels, top, what="loss")
@@ -158,7 +159,7 @@ def draw_learning_curves(table: pd.DataFrame) -> Figure:
     width = min(WIDTH_2_COLUMNS, max(WIDTH_1_COLUMN, WIDTH_2_COLUMNS * len(models) / 3))
     bare = table.drop(columns="simulated")
     with figure_style():
-        fig = Figure(figsize=(width, 3.4))
+        fig = ShownFigure(figsize=(width, 3.4))
         panels = fig.subplots(2, len(models), sharex=True, sharey="row", squeeze=False)
         for (top, bottom), model in zip(panels.T, models, strict=True):
             part = bare[bare["model"] == model]

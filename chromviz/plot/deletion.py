@@ -17,6 +17,7 @@ from chromviz.plot.style import (
     GREY,
     WIDTH_1_COLUMN,
     WIDTH_2_COLUMNS,
+    ShownFigure,
     axes_for,
     figure_style,
     head_figure,
@@ -134,7 +135,7 @@ def draw_deletion(table: pd.DataFrame) -> Figure:
     ]
     bare = table.drop(columns="simulated")
     with figure_style():
-        fig = Figure(figsize=(width, 4.4))
+        fig = ShownFigure(figsize=(width, 4.4))
         panels = fig.subplots(2, len(models), sharex=True, sharey=True, squeeze=False)
         for row, way in zip(panels, _WAYS, strict=True):
             for axes, model in zip(row, models, strict=True):

@@ -18,6 +18,7 @@ from chromviz.plot.profiles import (
 )
 from chromviz.plot.style import (
     WIDTH_2_COLUMNS,
+    ShownFigure,
     figure_style,
     head_figure,
     is_simulated,
@@ -69,7 +70,7 @@ def draw_figure2(states: pd.DataFrame, coverage: pd.DataFrame, beta: pd.DataFram
         )
     tables = (states, coverage, beta)
     with figure_style():
-        fig = Figure(figsize=(WIDTH_2_COLUMNS, _HEIGHT))
+        fig = ShownFigure(figsize=(WIDTH_2_COLUMNS, _HEIGHT))
         # Laid out apart: the long headers of panel c would push a and b down.
         left, right = np.asarray(fig.subfigures(1, 2, width_ratios=(1.6, 1)), dtype=object)
         grid = left.add_gridspec(2, 2)

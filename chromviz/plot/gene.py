@@ -16,6 +16,7 @@ from chromviz.plot.style import (
     MARK_COLOURS,
     WIDTH_1_COLUMN,
     WIDTH_2_COLUMNS,
+    ShownFigure,
     axes_for,
     figure_style,
     head_figure,
@@ -174,7 +175,7 @@ def draw_audit(table: pd.DataFrame, model: str) -> Figure:
     row = max(_MARK * marks, 0.3)
     heights = [_TRACK, *[row] * (1 + len(over_bins)), *[row * 1.15] * len(over_marks)]
     with figure_style():
-        fig = Figure(figsize=(WIDTH_2_COLUMNS, sum(heights) * 1.16 + _AROUND))
+        fig = ShownFigure(figsize=(WIDTH_2_COLUMNS, sum(heights) * 1.16 + _AROUND))
         grid = fig.subplots(
             len(heights),
             len(cells) + 1,

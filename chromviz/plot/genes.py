@@ -16,6 +16,7 @@ from chromviz.plot.style import (
     GREY,
     WIDTH_1_COLUMN,
     WIDTH_2_COLUMNS,
+    ShownFigure,
     axes_for,
     figure_style,
     head_figure,
@@ -191,7 +192,7 @@ def draw_genes(table: pd.DataFrame) -> Figure:
     ]
     bare = table.assign(simulated=0)
     with figure_style():
-        fig = Figure(figsize=(WIDTH_2_COLUMNS, 3.9))
+        fig = ShownFigure(figsize=(WIDTH_2_COLUMNS, 3.9))
         panels = fig.subplots(1, 4, width_ratios=(0.4, 1, 1, 1))
         plot_expression(bare, panels[0])
         for axes, layer in zip(panels[1:], _LAYERS, strict=True):

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from chromviz.errors import ChromvizError
 from chromviz.plot.style import (
     WIDTH_1_COLUMN,
+    ShownFigure,
     axes_for,
     figure_style,
     is_simulated,
@@ -131,7 +132,7 @@ def draw_figure2c(table: pd.DataFrame) -> Figure:
     """
     require_columns(table, BETA_COLUMNS, "Figure 2c")
     with figure_style():
-        fig = Figure(figsize=(_width(table), _HEIGHT))
+        fig = ShownFigure(figsize=(_width(table), _HEIGHT))
         plot_beta(table, fig.subplots())
         return fig
 

@@ -17,6 +17,7 @@ from chromviz.plot.labels import method_label, model_label
 from chromviz.plot.style import (
     GREY,
     WIDTH_1_COLUMN,
+    ShownFigure,
     axes_for,
     figure_style,
     head_figure,
@@ -129,7 +130,7 @@ def draw_figure2a(table: pd.DataFrame) -> Figure:
     """
     heading = figure2a_heading(table)
     with figure_style():
-        fig = Figure(figsize=(WIDTH_1_COLUMN, 3.7))
+        fig = ShownFigure(figsize=(WIDTH_1_COLUMN, 3.7))
         top, bottom = fig.subplots(2, 1, sharex=True, sharey=True)
         fill_figure2a(top, bottom, table)
         head_figure(fig, heading, simulated=is_simulated(table))
@@ -188,7 +189,7 @@ def draw_figure2b(table: pd.DataFrame) -> Figure:
     """
     heading = figure2b_heading(table)
     with figure_style():
-        fig = Figure(figsize=(WIDTH_1_COLUMN, 3.7))
+        fig = ShownFigure(figsize=(WIDTH_1_COLUMN, 3.7))
         top, bottom = fig.subplots(2, 1, sharex=True, height_ratios=(1, 1.25))
         fill_figure2b(top, bottom, table)
         fig.align_ylabels([top, bottom])

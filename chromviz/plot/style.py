@@ -53,6 +53,31 @@ SIMULATED_NOTE = "Simulated data"
 # The keys that the PDF standard knows; anything else is written among its keywords.
 _PDF_KEYS = ("Title", "Author", "Subject", "Keywords", "Creator")
 _FORMATS = ("pdf", "png", "svg")
+# Of pictures in notebooks.
+_SCREEN_DPI = 150
+
+
+class ShownFigure(Figure):
+    """A figure that a notebook shows where a cell ends with it.
+
+    Notebooks show what is registered with pyplot, and nothing here is.
+    """
+
+    def _repr_png_(self) -> bytes:
+        """Return the picture as files have it, at half their resolution."""
+        buffer = io.BytesIO()
+        with figure_style():
+            self.savefig(buffer, format="png", dpi=_SCREEN_DPI, metadata={"Software": None})
+        return buffer.getvalue()
+
+
+class ShownAxes(Axes):
+    """Axes of a figure of their own: a notebook shows the figure where a cell ends with them."""
+
+    def _repr_png_(self) -> bytes | None:
+        """Return the figure's picture, None where the Axes were put into another kind of figure."""
+        figure = self.get_figure(root=True)
+        return figure._repr_png_() if isinstance(figure, ShownFigure) else None
 
 
 @contextmanager
@@ -84,7 +109,7 @@ def axes_for(ax: Axes | None, width: float, height: float) -> Iterator[Axes]:
         yield ax
         return
     with figure_style():
-        yield Figure(figsize=(width, height)).subplots()
+        yield ShownFigure(figsize=(width, height)).subplots(subplot_kw={"axes_class": ShownAxes})
 
 
 def mark_colour(mark: str) -> str:

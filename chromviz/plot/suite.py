@@ -15,6 +15,7 @@ from chromviz.plot.labels import model_label
 from chromviz.plot.style import (
     GREY,
     WIDTH_1_COLUMN,
+    ShownFigure,
     axes_for,
     figure_style,
     head_figure,
@@ -184,7 +185,7 @@ def draw_suite(table: pd.DataFrame) -> Figure:
     with figure_style():
         named = len(mpl.rcParams["axes.prop_cycle"])
         below = 0.22 * -(-cells // 2) if cells <= named else 0
-        fig = Figure(figsize=(WIDTH_1_COLUMN, 1.3 + 0.22 * models + below))
+        fig = ShownFigure(figsize=(WIDTH_1_COLUMN, 1.3 + 0.22 * models + below))
         axes = fig.subplots()
         plot_suite(table.drop(columns="simulated"), axes)
         head_figure(fig, ["Test AUC by model"], simulated=is_simulated(table))
@@ -245,7 +246,7 @@ def draw_calibration(table: pd.DataFrame) -> Figure:
     wide = min(3, len(models))
     deep = -(-len(models) // wide)
     with figure_style():
-        fig = Figure(figsize=(WIDTH_1_COLUMN, 0.9 + 1.15 * deep))
+        fig = ShownFigure(figsize=(WIDTH_1_COLUMN, 0.9 + 1.15 * deep))
         panels = fig.subplots(deep, wide, sharex=True, sharey=True, squeeze=False)
         for place, axes in enumerate(panels.flat):
             if place >= len(models):

@@ -14,6 +14,7 @@ from chromviz.plot.style import (
     MARK_COLOURS,
     WIDTH_1_COLUMN,
     WIDTH_2_COLUMNS,
+    ShownFigure,
     axes_for,
     figure_style,
     head_figure,
@@ -132,7 +133,7 @@ def draw_truth(table: pd.DataFrame) -> Figure:
     bare = table.drop(columns="simulated")
     done = {_split(str(model))[1] for model in table["model"]}
     with figure_style():
-        fig = Figure(figsize=(WIDTH_2_COLUMNS, 1.4 + 0.17 * len(rows)))
+        fig = ShownFigure(figsize=(WIDTH_2_COLUMNS, 1.4 + 0.17 * len(rows)))
         panels = fig.subplots(1, len(_STATISTICS), sharey=True)
         for axes, statistic in zip(panels, _STATISTICS, strict=True):
             plot_truth(bare, statistic, axes)

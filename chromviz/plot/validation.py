@@ -14,6 +14,7 @@ from chromviz.plot.style import (
     GREY,
     MARK_COLOURS,
     WIDTH_2_COLUMNS,
+    ShownFigure,
     axes_for,
     figure_style,
     head_figure,
@@ -158,7 +159,7 @@ def draw_validation(table: pd.DataFrame) -> Figure:
     rows = int((table["statistic"] == "gain").sum())
     bare = table.drop(columns="simulated")
     with figure_style():
-        fig = Figure(figsize=(WIDTH_2_COLUMNS, 1.1 + 0.14 * rows), layout="constrained")
+        fig = ShownFigure(figsize=(WIDTH_2_COLUMNS, 1.1 + 0.14 * rows), layout="constrained")
         left, right = fig.subplots(1, 2, sharey=True)
         plot_gain(bare, "pearson", left)
         plot_gain(bare, "gain", right)
@@ -228,7 +229,9 @@ def plot_verdicts(verdicts: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def draw_verdicts(verdicts: pd.DataFrame) -> Figure:
     """Draw what follows as a figure; parameters as for :func:`plot_verdicts`."""
     with figure_style():
-        fig = Figure(figsize=(WIDTH_2_COLUMNS, 1.2 + 0.14 * len(verdicts)), layout="constrained")
+        fig = ShownFigure(
+            figsize=(WIDTH_2_COLUMNS, 1.2 + 0.14 * len(verdicts)), layout="constrained"
+        )
         plot_verdicts(verdicts.drop(columns="simulated"), fig.subplots())
         cell = cell_label(str(verdicts["cell"].iloc[0]))
         titles = [f"{cell}: what follows for each explanation"]

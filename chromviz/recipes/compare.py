@@ -28,7 +28,7 @@ from chromviz.progress import SILENT, Reporter
 from chromviz.recipes.attributions import explained, plan
 from chromviz.recipes.choice import MODELS, Choice, choose_models
 from chromviz.recipes.figures import write_curves, write_figure, write_gain, write_genes
-from chromviz.recipes.folder import ResultFolder
+from chromviz.recipes.folder import ResultFolder, of_result
 from chromviz.recipes.gene import (
     BETA_MODEL,
     PAPER_GENE,
@@ -38,7 +38,7 @@ from chromviz.recipes.gene import (
 )
 from chromviz.recipes.report import write_report
 from chromviz.recipes.trained import Job, train_missing, trained
-from chromviz.schema import dataset_hash, find_gene, gene_counts
+from chromviz.schema import Summarised, Summary, dataset_hash, find_gene, gene_counts
 from chromviz.validate import coverage_profile, table3, weight_profiles
 from chromviz.validate.agreement import reference_genes
 from chromviz.validate.association import association
@@ -66,8 +66,8 @@ _FIGURE2B = (
 )
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Summarised):
     """What a comparison found.
 
     Parameters
@@ -94,6 +94,16 @@ class Comparison:
     models: list[TrainedModel]
     made: list[str]
     kept: list[str]
+
+    def summary(self) -> Summary:
+        """Return what was compared, in a few lines."""
+        rows = (
+            ("models", ", ".join(model.card.name for model in self.models)),
+            ("table", f"{len(self.table)} rows of Table 3"),
+            ("agreement", f"{len(self.agreement)} rows"),
+            *of_result(self, self.dataset.attrs["simulated"]),
+        )
+        return Summary(f"Comparison on {cell_label(str(self.dataset.attrs['cell']))}", rows)
 
 
 def compare(

@@ -19,16 +19,16 @@ from chromviz.extract.run import extract
 from chromviz.models import find_model
 from chromviz.models.inference import find_device
 from chromviz.progress import SILENT, Reporter
-from chromviz.recipes.folder import ResultFolder
+from chromviz.recipes.folder import ResultFolder, of_result
 from chromviz.recipes.gene import BETA_MODEL
 from chromviz.recipes.trained import Job, train_missing, trained
-from chromviz.schema import dataset_hash, require_alike, usable
+from chromviz.schema import Summarised, Summary, dataset_hash, require_alike, usable
 from chromviz.validate.differential import active_share, changes, recovery
 from chromviz.vocabulary import PAPER_CELLS, resolve_cell
 
 
-@dataclass(frozen=True)
-class Differential:
+@dataclass(frozen=True, repr=False)
+class Differential(Summarised):
     """What changes between cell types.
 
     Parameters
@@ -48,6 +48,15 @@ class Differential:
     recovery: pd.DataFrame
     made: list[str]
     kept: list[str]
+
+    def summary(self) -> Summary:
+        """Return what was found, in a few lines."""
+        rows = (
+            ("table", f"{len(self.table)} rows"),
+            ("recovery", f"{len(self.recovery)} rows"),
+            *of_result(self, any(one["simulated"].any() for one in (self.table, self.recovery))),
+        )
+        return Summary("Genes that change state", rows)
 
 
 def differential(

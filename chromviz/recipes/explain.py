@@ -21,11 +21,13 @@ from chromviz.progress import SILENT, Reporter
 from chromviz.provenance import ensure_folder
 from chromviz.recipes.choice import choose_models
 from chromviz.recipes.trained import trained
-from chromviz.schema import find_gene, save_attribution
+from chromviz.schema import Summarised, Summary, find_gene, save_attribution
+from chromviz.schema.summary import SIMULATED
+from chromviz.vocabulary import cell_label
 
 
-@dataclass(frozen=True)
-class Explanation:
+@dataclass(frozen=True, repr=False)
+class Explanation(Summarised):
     """What explaining one model gave.
 
     Parameters
@@ -44,6 +46,16 @@ class Explanation:
     model: TrainedModel | None
     files: dict[str, Path]
     notes: list[str]
+
+    def summary(self) -> Summary:
+        """Return what was explained, in a few lines."""
+        rows = (
+            ("model", self.model.card.name if self.model else "none: controls"),
+            *((method, str(path)) for method, path in self.files.items()),
+            *(("note", note) for note in self.notes),
+            ("simulated", SIMULATED if self.dataset.attrs["simulated"] else ""),
+        )
+        return Summary(f"Explanation of {cell_label(str(self.dataset.attrs['cell']))}", rows)
 
 
 def explain(

@@ -345,12 +345,8 @@ class _Writer:
         """Write the IGV session."""
         if self._shown:
             path = self.folder.path / "session.xml"
-            made_from = [genome, locus, [[t.file, t.name, t.colour] for t in self._shown]]
-            self._once(
-                path.name,
-                made_from,
-                lambda: tracks.write_session(path, self._shown, genome, locus),
-            )
+            text = tracks.session_xml(self._shown, genome, locus)
+            self._once(path.name, text, lambda: provenance.write_text(path, text))
 
     def _of(self, name: str, rows: np.ndarray) -> np.ndarray:
         return np.asarray(self.dataset[name].values[rows])

@@ -11,14 +11,35 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from chromviz import provenance
 from chromviz.errors import ChromvizError
+from chromviz.schema.summary import SIMULATED
 
 MANIFEST = "manifest.json"
 #: What a manifest says that it is.
 SCHEMA = "chromviz-results"
+
+
+class Result(Protocol):
+    """What a recipe returns: its folder, and the steps done now and found done."""
+
+    @property
+    def folder(self) -> Path: ...  # noqa: D102
+    @property
+    def made(self) -> list[str]: ...  # noqa: D102
+    @property
+    def kept(self) -> list[str]: ...  # noqa: D102
+
+
+def of_result(result: Result, simulated: Any) -> tuple[tuple[str, str], ...]:
+    """Return the rows that the summaries of all results end with."""
+    return (
+        ("folder", str(result.folder)),
+        ("steps", f"{len(result.made)} made, {len(result.kept)} kept"),
+        ("simulated", SIMULATED if simulated else ""),
+    )
 
 
 class ResultFolder:

@@ -20,9 +20,9 @@ from chromviz.models.inference import find_device, logits, probabilities
 from chromviz.plot.suite import TABLES, draw_calibration, draw_suite, latex, markdown
 from chromviz.progress import SILENT, Reporter
 from chromviz.recipes.figures import write_figure
-from chromviz.recipes.folder import ResultFolder
+from chromviz.recipes.folder import ResultFolder, of_result
 from chromviz.recipes.trained import Job, train_missing, trained
-from chromviz.schema import dataset_hash, select_marks, usable
+from chromviz.schema import Summarised, Summary, dataset_hash, select_marks, usable
 from chromviz.validate.classification import reliability, scores
 from chromviz.validate.paired import over_cells, paired_auc
 from chromviz.validate.published import deepchrome_auc
@@ -44,8 +44,8 @@ ONE_MARK_MODEL = "lstm-alpha-beta"
 ALL_MARKS = "all"
 
 
-@dataclass(frozen=True)
-class Suite:
+@dataclass(frozen=True, repr=False)
+class Suite(Summarised):
     """What a suite found.
 
     Parameters
@@ -68,6 +68,17 @@ class Suite:
     paired: pd.DataFrame
     made: list[str]
     kept: list[str]
+
+    def summary(self) -> Summary:
+        """Return what was measured, in a few lines."""
+        cells = list(dict.fromkeys(map(str, self.units["cell"])))
+        rows = (
+            ("units", f"{len(self.units)} trained models of {len(cells)} cell types"),
+            ("tables", ", ".join(self.tables)),
+            ("paired", f"{len(self.paired)} rows"),
+            *of_result(self, self.units["simulated"].max()),
+        )
+        return Summary("Suite of models", rows)
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,10 @@ from chromviz.recipes.attributions import explained, plan
 from chromviz.recipes.choice import MODELS, Choice, choose_models
 from chromviz.recipes.figures import write_figure, write_gain, write_panels
 from chromviz.recipes.finished import read_table
-from chromviz.recipes.folder import ResultFolder
+from chromviz.recipes.folder import ResultFolder, of_result
 from chromviz.recipes.report import write_report
 from chromviz.recipes.trained import Job, train_missing, trained
-from chromviz.schema import dataset_hash, gene_counts
+from chromviz.schema import Summarised, Summary, dataset_hash, gene_counts
 from chromviz.validate.agreement import reference_genes
 from chromviz.validate.tidy import adjust, read_tidy
 from chromviz.validate.verdict import verdicts
@@ -49,8 +49,8 @@ METHODS = (
 TESTS = ("agreement", "truth", "faithfulness", "sanity", "stability", "consensus")
 
 
-@dataclass(frozen=True)
-class Validation:
+@dataclass(frozen=True, repr=False)
+class Validation(Summarised):
     """What a validation found.
 
     Parameters
@@ -73,6 +73,15 @@ class Validation:
     verdicts: pd.DataFrame
     made: list[str]
     kept: list[str]
+
+    def summary(self) -> Summary:
+        """Return what was validated, in a few lines."""
+        rows = (
+            ("table", f"{len(self.table)} rows"),
+            ("verdicts", f"{len(self.verdicts)} rows"),
+            *of_result(self, self.dataset.attrs["simulated"]),
+        )
+        return Summary(f"Validation on {cell_label(str(self.dataset.attrs['cell']))}", rows)
 
 
 def validate(

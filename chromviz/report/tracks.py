@@ -221,8 +221,12 @@ class SessionTrack:
     colour: str
 
 
-def write_session(path: Path, tracks: Sequence[SessionTrack], genome: str, locus: str) -> None:
-    """Write an IGV session that opens tracks lying beside it, whole or not at all."""
+def session_xml(tracks: Sequence[SessionTrack], genome: str, locus: str) -> str:
+    """Return an IGV session of tracks that lie beside it.
+
+    IGV and igv.js open it. Paths are relative: IGV takes them from the session's place, igv.js from
+    that of the page that shows it.
+    """
     lines = ['<?xml version="1.0" encoding="UTF-8" standalone="no"?>']
     lines.append(f'<Session genome={quoteattr(genome)} locus={quoteattr(locus)} version="8">')
     lines.append("  <Resources>")
@@ -230,12 +234,12 @@ def write_session(path: Path, tracks: Sequence[SessionTrack], genome: str, locus
     lines += ["  </Resources>", '  <Panel name="DataPanel">']
     for one in tracks:
         colour = ",".join(map(str, rgb(one.colour)))
+        # altColor is that of values below zero; without one igv.js asks for "rgb(null)".
         lines.append(
             f"    <Track id={quoteattr(one.file)} name={quoteattr(one.name)} "
-            f'color="{colour}" height="40" autoScale="true"/>'
+            f'color="{colour}" altColor="{colour}" height="40" autoScale="true"/>'
         )
-    lines += ["  </Panel>", "</Session>", ""]
-    provenance.write_text(path, "\n".join(lines))
+    return "\n".join([*lines, "  </Panel>", "</Session>", ""])
 
 
 def rgb(colour: str) -> tuple[int, int, int]:

@@ -38,22 +38,28 @@ from chromviz.schema.dataset import (
     usable,
 )
 from chromviz.schema.genes import find_gene
+from chromviz.schema.names import name_variables
+from chromviz.schema.summary import Summarised, Summary, describe
 
 __all__ = [
     "ATTRIBUTION",
     "DATASET",
     "SCHEMA_VERSION",
     "WEIGHT_DIMS",
+    "Summarised",
+    "Summary",
     "build_attribution",
     "build_dataset",
     "check_attribution",
     "check_dataset",
     "dataset_hash",
+    "describe",
     "find_gene",
     "gene_counts",
     "is_dataset",
     "load_attribution",
     "load_dataset",
+    "name_variables",
     "reasons",
     "require_alike",
     "require_made_from",

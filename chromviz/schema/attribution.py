@@ -15,6 +15,7 @@ from chromviz.errors import ChromvizError, SchemaError
 from chromviz.schema import files
 from chromviz.schema.checks import SCHEMA_VERSION, check_header, refuse_rows
 from chromviz.schema.dataset import dataset_hash
+from chromviz.schema.names import name_variables
 
 ATTRIBUTION = "chromviz-attribution"
 #: Dimensions that a weight may have.
@@ -129,6 +130,7 @@ def build_attribution(
             f"rule 'weights fit their dimensions': {weight.shape} for {dims} ({error})"
         ) from None
     check_attribution(attribution)
+    name_variables(attribution, str(dataset.attrs["orientation"]))
     return attribution
 
 

@@ -22,6 +22,7 @@ from chromviz.schema.checks import (
     check_variables,
     refuse_rows,
 )
+from chromviz.schema.names import name_variables
 from chromviz.vocabulary import SPLITS, Window, cell_label
 
 DATASET = "chromviz-dataset"
@@ -177,6 +178,7 @@ def build_dataset(
         },
     )
     check_dataset(dataset)
+    name_variables(dataset, orientation)
     return dataset
 
 

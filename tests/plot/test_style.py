@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -7,11 +8,13 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
 from chromviz.errors import ChromvizError
 from chromviz.plot import style
+from chromviz.plot.profiles import draw_figure2a, plot_profiles
 from chromviz.vocabulary import MARKS, REFERENCE_TRACK
 
 RECORD = {"Title": "Figure 2a", "Keywords": "α map", "seed": "7"}
@@ -158,3 +161,20 @@ def test_a_failed_drawing_leaves_the_old_file(tmp_path, monkeypatch):
         style.save_figure(fig, stem, metadata={})
     assert stem.with_suffix(".pdf").read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_notebook_shows_axes_and_figures_without_pyplot(profile_table, figure2a_table):
+    axes = plot_profiles(profile_table, ylabel="mean α")
+    before = dict(mpl.rcParams)
+    for shown in (axes, axes.figure, draw_figure2a(figure2a_table)):
+        png = shown._repr_png_()
+        width, height = Image.open(io.BytesIO(png)).size
+        figure = getattr(shown, "figure", shown)
+        assert (width, height) == tuple((150 * figure.get_size_inches()).astype(int))
+        assert png == shown._repr_png_()
+    assert dict(mpl.rcParams) == before
+    assert type(plot_profiles(profile_table, Figure().subplots(), ylabel="")) is Axes
+
+
+def test_axes_that_moved_to_another_figure_show_nothing():
+    assert Figure().add_subplot(axes_class=style.ShownAxes)._repr_png_() is None

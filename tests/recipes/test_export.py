@@ -27,12 +27,10 @@ def make(n_genes=60, **changes):
     return data
 
 
-@pytest.fixture
-def place(tmp_path):
+def fill(folder, data):
     """A dataset, and a result folder with α-like weights of its test genes and a control."""
-    data = make()
-    save_dataset(data, tmp_path / "data" / "E123.nc")
-    (tmp_path / "sizes").write_text("chr1\t400000\n")
+    save_dataset(data, folder / "data" / "E123.nc")
+    (folder / "sizes").write_text("chr1\t400000\n")
     rows = np.flatnonzero(data["split"].values == "test")
     weight = np.random.default_rng(0).normal(size=(len(rows), 5, 20)).astype(np.float32)
     one = build_attribution(
@@ -40,10 +38,15 @@ def place(tmp_path):
         genes=rows, probability=np.full(len(rows), 0.7), model="deepchrome", model_hash="x",
         seed=0, device="cpu",
     )  # fmt: skip
-    folder = tmp_path / "results" / "attributions"
-    save_attribution(one, folder / "deepchrome.saliency.nc")
-    save_attribution(extract("raw_signal", None, data), folder / "control.raw_signal.nc")
-    return tmp_path
+    attributions = folder / "results" / "attributions"
+    save_attribution(one, attributions / "deepchrome.saliency.nc")
+    save_attribution(extract("raw_signal", None, data), attributions / "control.raw_signal.nc")
+    return folder
+
+
+@pytest.fixture
+def place(tmp_path):
+    return fill(tmp_path, make())
 
 
 def run(place, **more):
@@ -101,6 +104,43 @@ def test_missing_coverage_has_no_entry(place):
             got = file.values("chr1", int(at) - 1000, int(at) + 1000, numpy=True)
             np.testing.assert_array_equal(got, np.repeat(values, 100))
     assert not any("control" in name for name in found.files)
+
+
+def test_every_bigwig_passes_the_rules_of_genome_browsers(tmp_path):
+    # Windows of 2,000 bases every 700, the first and the last over the chromosome's ends.
+    tss = 300 + 700 * np.arange(60)
+    tss[[0, 5]] = tss[[5, 0]]  # gene 5 is one of those exported
+    fill(tmp_path, make(tss=tss))
+    (tmp_path / "sizes").write_text(f"chr1\t{tss.max() + 1}\nchr2\t9000\n")
+    found = run(tmp_path, formats=["bigwig"])
+    tracks_of_it = [found.folder / name for name in found.files if name.endswith(".bw")]
+    assert len(tracks_of_it) == 5 + 1 + 5
+    for path in tracks_of_it:
+        with pyBigWig.open(str(path)) as file:
+            assert set(file.chroms()) == {"chr1"}
+            start, end, value = map(np.array, zip(*file.intervals("chr1"), strict=True))
+            assert start[0] == 0
+            assert (start < end).all()
+            assert (start[1:] >= end[:-1]).all()
+            assert end[-1] == file.chroms("chr1") == tss.max() + 1
+            assert np.isfinite(value).all()
+            assert file.header()["nLevels"] > 0
+        other = pybigtools.open(str(path))
+        assert other.info()["zoomLevels"] > 0
+        assert list(other.records("chr1")) == list(zip(start, end, value, strict=True))
+
+
+def test_parquet_holds_the_weights_of_the_attribution(place):
+    found = run(place, formats=["parquet"])
+    assert found.files == ["deepchrome.saliency.parquet"]
+    table = pd.read_parquet(found.folder / found.files[0])
+    one = load_attribution(place / "results" / "attributions" / "deepchrome.saliency.nc")
+    assert table["weight"].dtype == np.float32
+    whole = table.set_index(["gene", "mark", "bin_start"])["weight"].to_xarray()
+    weight = one.set_index(bin="bin_start")["weight"].rename(bin="bin_start")
+    for dim in weight.dims:
+        whole = whole.sel({dim: weight[dim].values})
+    np.testing.assert_array_equal(whole.values, weight.values)
 
 
 def test_a_session_names_files_that_are_there_in_the_marks_colours(place):
