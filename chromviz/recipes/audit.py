@@ -26,11 +26,11 @@ from chromviz.progress import SILENT, Reporter
 from chromviz.recipes.attributions import explained
 from chromviz.recipes.choice import Choice, choose_models
 from chromviz.recipes.figures import write_figure
-from chromviz.recipes.folder import ResultFolder
+from chromviz.recipes.folder import ResultFolder, of_result
 from chromviz.recipes.gene import BETA_MODEL, gene_rows, reason_of, write_figure2c
 from chromviz.recipes.report import write_report
 from chromviz.recipes.trained import Job, train_missing, trained
-from chromviz.schema import dataset_hash, find_gene, require_alike
+from chromviz.schema import Summarised, Summary, dataset_hash, find_gene, require_alike
 from chromviz.validate.caution import WARNINGS, gene_warnings, neighbours
 from chromviz.vocabulary import PAPER_CELLS, cell_label, resolve_cell
 
@@ -67,8 +67,8 @@ class CellAudit:
     refused: Mapping[tuple[str, str], str]
 
 
-@dataclass(frozen=True)
-class Audit:
+@dataclass(frozen=True, repr=False)
+class Audit(Summarised):
     """What an audit found.
 
     Parameters
@@ -92,6 +92,22 @@ class Audit:
     cells: list[CellAudit]
     made: list[str]
     kept: list[str]
+
+    def summary(self) -> Summary:
+        """Return what was audited, in a few lines."""
+        cells = self.record["cells"]
+        models = dict.fromkeys(model["model"] for cell in cells for model in cell["models"])
+        rows = (
+            ("cell types", ", ".join(f"{cell['label']}: {cell['state']}" for cell in cells)),
+            ("models", ", ".join(models)),
+            (
+                "warnings",
+                f"{sum(len(cell['warnings']) for cell in cells)} of the data, "
+                f"{sum(len(one['warnings']) for cell in cells for one in cell['models'])} of models",
+            ),
+            *of_result(self, self.record["simulated"]),
+        )
+        return Summary(f"Audit of {self.record['symbol'] or self.record['gene']}", rows)
 
 
 def audit(
