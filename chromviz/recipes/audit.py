@@ -97,14 +97,12 @@ class Audit(Summarised):
         """Return what was audited, in a few lines."""
         cells = self.record["cells"]
         models = dict.fromkeys(model["model"] for cell in cells for model in cell["models"])
+        of_data = sum(len(cell["warnings"]) for cell in cells)
+        of_models = sum(len(one["warnings"]) for cell in cells for one in cell["models"])
         rows = (
             ("cell types", ", ".join(f"{cell['label']}: {cell['state']}" for cell in cells)),
             ("models", ", ".join(models)),
-            (
-                "warnings",
-                f"{sum(len(cell['warnings']) for cell in cells)} of the data, "
-                f"{sum(len(one['warnings']) for cell in cells for one in cell['models'])} of models",
-            ),
+            ("warnings", f"{of_data} of the data, {of_models} of models"),
             *of_result(self, self.record["simulated"]),
         )
         return Summary(f"Audit of {self.record['symbol'] or self.record['gene']}", rows)

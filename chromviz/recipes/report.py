@@ -113,6 +113,12 @@ def _cells(found: Results) -> list[str]:
             return [str(cell) for cell in found.record["cells"]]
         return [str(found.record["dataset"]["cell"])]
     except (KeyError, TypeError):
+        several = found.subject.partition(" ")[2].split(", ")
+        if len(several) > 1:
+            raise ChromvizError(
+                f"{found.path} sums up {len(several)} cell types, each of which has a folder and a "
+                f"page of its own there; name one, {found.path / several[0]}"
+            ) from None
         raise ChromvizError(
             f"{found.path / 'manifest.json'} does not say which cell type it is of; make the "
             "results again"
