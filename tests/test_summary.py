@@ -108,5 +108,5 @@ def test_models_and_results_show_a_few_lines_and_not_all_they_hold():
         assert "<note>" not in html
         assert len(html) < 2_000
     assert f"{model.card.metrics['test_auc']:.3f}" in repr(model)
-    assert "1 made, 2 kept" in repr(shown["Suite of models"])
+    assert str(folder) in repr(shown["Suite of models"])
     assert "simulated" in repr(shown["Suite of models"])

@@ -23,21 +23,16 @@ SCHEMA = "chromviz-results"
 
 
 class Result(Protocol):
-    """What a recipe returns: its folder, and the steps done now and found done."""
+    """What a recipe returns: it has its folder."""
 
     @property
     def folder(self) -> Path: ...  # noqa: D102
-    @property
-    def made(self) -> list[str]: ...  # noqa: D102
-    @property
-    def kept(self) -> list[str]: ...  # noqa: D102
 
 
 def of_result(result: Result, simulated: Any) -> tuple[tuple[str, str], ...]:
     """Return the rows that the summaries of all results end with."""
     return (
         ("folder", str(result.folder)),
-        ("steps", f"{len(result.made)} made, {len(result.kept)} kept"),
         ("simulated", SIMULATED if simulated else ""),
     )
 
