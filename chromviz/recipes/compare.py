@@ -216,7 +216,8 @@ def compare(
     )
 
     write_figure(folder, "methods", f"Agreement with {REFERENCE_TRACK}", table, draw_table3)
-    write_curves(folder, fitted.values())
+    # Curves of models from files may be of other data, which this figure is not about.
+    write_curves(folder, [one for one in fitted.values() if one.card.dataset_hash == data_hash])
 
     def alpha_of(name: str) -> xr.Dataset:
         kept = found.get(("alpha", name))
