@@ -18,6 +18,10 @@ class SchemaError(ChromvizError):
     """A dataset or an attribution breaks a rule of its format; the message names the rule."""
 
 
+class CannotServeError(ChromvizError):
+    """A method finds that it has nothing to say on this model or these data; the others may."""
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of another library's error, or its kind if it says nothing."""
     return next(iter(str(error).splitlines()), type(error).__name__)

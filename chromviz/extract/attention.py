@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy.special import xlogy
 
-from chromviz.errors import ChromvizError
+from chromviz.errors import CannotServeError, ChromvizError
 from chromviz.extract.run import Found
 from chromviz.models.inference import one_a_gene, over_batches
 
@@ -68,7 +68,7 @@ def attention_entropy(job: Job) -> Found:
     found = _collect(job, "alpha", (("gene", "mark", "bin"),))
     n_bins = found.weight.shape[-1]
     if n_bins < 2:
-        raise ChromvizError("attention over one bin has no entropy; use more bins")
+        raise CannotServeError("attention over one bin has no entropy; use more bins")
     entropy = -xlogy(found.weight, found.weight).sum(-1) / np.log(n_bins)
     return Found(entropy.clip(0, 1), found.logit)
 

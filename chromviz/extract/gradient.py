@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from chromviz.errors import ChromvizError
+from chromviz.errors import CannotServeError
 from chromviz.extract.collect import (
     amount,
     collect,
@@ -146,7 +146,7 @@ def _with_relu(job: Job) -> nn.Module:
     """Return the model, refusing one in which the method would be the plain gradient."""
     module = module_of(job)
     if not any(isinstance(part, nn.ReLU) for part in module.modules()):
-        raise ChromvizError(
+        raise CannotServeError(
             f"the method {job.method!r} changes the gradient at ReLU layers, and "
             f"{type(module).__name__} has none: it would be its saliency; use saliency"
         )

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from chromviz import provenance
-from chromviz.errors import ChromvizError, UnknownNameError
+from chromviz.errors import CannotServeError, ChromvizError, UnknownNameError
 from chromviz.schema import usable
 
 #: References by name; any other text is the path of a ``.npy`` file.
@@ -84,14 +84,14 @@ def _named(dataset: xr.Dataset, wanted: str | os.PathLike[str]) -> np.ndarray:
     rows = np.flatnonzero((dataset["split"].values == "train") & usable(dataset))
     cell = dataset.attrs["cell"]
     if not len(rows):
-        raise ChromvizError(f"{cell} has no training genes to take the reference {name} from")
+        raise CannotServeError(f"{cell} has no training genes to take the reference {name} from")
     signal = dataset["signal"].values
     if name == "mean":
         mean: np.ndarray = signal[rows].mean(axis=0, dtype=np.float64)
         return mean
     expression = dataset["expression"].values[rows]
     if not np.isfinite(expression).any():
-        raise ChromvizError(
+        raise CannotServeError(
             f"{cell} has no expression to find lowly expressed genes by; use --reference zero or "
             "mean"
         )

@@ -8,63 +8,29 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
 from chromviz import provenance
 from chromviz.data.store import list_cells, open_cell
-from chromviz.errors import ChromvizError
+from chromviz.errors import CannotServeError, ChromvizError
 from chromviz.extract import Method, find_method, methods
 from chromviz.extract.run import serves
 from chromviz.models import slug
 from chromviz.models.checkpoint import TrainedModel
-from chromviz.models.inference import find_device
-from chromviz.models.training import takes_steps
+from chromviz.models.inference import find_device, logits, probabilities
 from chromviz.plot.gene import draw_audit
 from chromviz.progress import SILENT, Reporter
 from chromviz.recipes.attributions import explained
-from chromviz.recipes.choice import Choice, choose_models
+from chromviz.recipes.audit_record import CellAudit, audit_record, audit_table
+from chromviz.recipes.choice import Choice, choose_models, fitted_models, jobs_for
 from chromviz.recipes.figures import write_figure
 from chromviz.recipes.folder import ResultFolder, of_result
 from chromviz.recipes.gene import BETA_MODEL, gene_rows, reason_of, write_figure2c
 from chromviz.recipes.report import write_report
-from chromviz.recipes.trained import Job, train_missing, trained
+from chromviz.recipes.trained import train_missing
 from chromviz.schema import Summarised, Summary, dataset_hash, find_gene, require_alike
-from chromviz.validate.caution import WARNINGS, gene_warnings, neighbours
 from chromviz.vocabulary import PAPER_CELLS, cell_label, resolve_cell
-
-#: What ``audit.json`` says it is.
-AUDIT = "chromviz-audit"
-AUDIT_VERSION = 1
-COLUMNS = (
-    *("gene", "symbol", "cell", "kind", "name", "model", "method", "signed"),
-    *("bin_start", "value", "simulated", "missing"),
-)
-_STATES = {1: "ON", 0: "OFF", -1: "unknown"}
-
-
-@dataclass(frozen=True)
-class CellAudit:
-    """One gene in one cell type.
-
-    Parameters
-    ----------
-    dataset, position
-        The cell type, and the gene's place in it.
-    models
-        The trained models by name; empty where they cannot read the gene.
-    found
-        The gene's attributions by model and method.
-    refused
-        Why a method gave none, by model and method.
-    """
-
-    dataset: xr.Dataset
-    position: int
-    models: Mapping[str, TrainedModel]
-    found: Mapping[tuple[str, str], xr.Dataset]
-    refused: Mapping[tuple[str, str], str]
 
 
 @dataclass(frozen=True, repr=False)
@@ -179,22 +145,27 @@ def audit(
             f"models cannot read {gene} in {', '.join(map(cell_label, names))} ({reason}); "
             "choose another gene or prepare tracks that cover it"
         )
-    folder = ResultFolder(out or Path("results") / f"audit-{slug(gene)}", f"audit {gene}")
-    folder["seed"] = seed
-    folder["simulated"] = max(int(dataset.attrs["simulated"]) for dataset in opened)
-    folder["cells"] = names
-    _train(chosen, opened, readable, seed, members, device, reporter)
+    place = out or Path("results") / f"audit-{slug(gene)}"
     parts = []
-    for dataset, at, models_here, fine in zip(opened, positions, chosen, readable, strict=True):
-        fitted = _fitted(models_here, dataset, seed, members, device, reporter) if fine else {}
-        parts.append(_explain(folder, dataset, at, fitted, wanted, seed, device, reporter))
+    with provenance.output_folder(place):
+        folder = ResultFolder(place, f"audit {gene}")
+        folder["seed"] = seed
+        folder["simulated"] = max(int(dataset.attrs["simulated"]) for dataset in opened)
+        folder["cells"] = names
+        _train(chosen, opened, readable, seed, members, device, reporter)
+        for dataset, at, here, fine in zip(opened, positions, chosen, readable, strict=True):
+            fitted = fitted_models(here, dataset, seed, members, device, reporter) if fine else {}
+            parts.append(_explain(folder, dataset, at, fitted, wanted, seed, device, reporter))
+        if not any(part.found for part in parts):
+            # Each had its reason, which only the model's layers or the data could give.
+            raise ChromvizError(next(why for part in parts for why in part.refused.values()))
     folder["models"] = {
         f"{name} in {part.dataset.attrs['cell']}": {**asdict(model.card), "curve": None}
         for part in parts
         for name, model in part.models.items()
     }
     table = _beta(folder, chosen[0], parts, seed, members, device, reporter)
-    record = _record(parts, seed)
+    record = audit_record(parts, seed)
     _write(folder, record, parts)
     write_report(folder, [part.dataset for part in parts])
     folder.finish()
@@ -226,36 +197,13 @@ def _train(
     reporter: Reporter,
 ) -> None:
     jobs = [
-        Job(one.name, dataset, seed, members=members if takes_steps(one.spec, dataset) else 1)
+        job
         for dataset, models_here, fine in zip(opened, chosen, readable, strict=True)
-        for one in models_here
-        if fine and not one.model
+        for job in (jobs_for(models_here, dataset, seed, members) if fine else ())
     ]
     train_missing(jobs, device=device, reporter=reporter)
     for note in dict.fromkeys(one.note for here in chosen for one in here if one.note):
         reporter.say(note)
-
-
-def _fitted(
-    chosen: Sequence[Choice],
-    dataset: xr.Dataset,
-    seed: int,
-    members: int,
-    device: str,
-    reporter: Reporter,
-) -> dict[str, TrainedModel]:
-    return {
-        one.name: one.model
-        or trained(
-            one.name,
-            dataset,
-            seed=seed,
-            members=members if takes_steps(one.spec, dataset) else 1,
-            device=device,
-            reporter=reporter,
-        )[0]
-        for one in chosen
-    }
 
 
 def _explain(
@@ -285,11 +233,30 @@ def _explain(
                 folder, method.name, model, dataset, data_hash, seed, device, SILENT,
                 genes=[position], file=file,
             )  # fmt: skip
-        except ChromvizError as error:
-            # A method can find out only on the model's layers that it has nothing to say.
+        except CannotServeError as error:
             refused[name, method.name] = str(error)
         reporter.progress(f"explaining {cell}", done, len(pairs), method.name)
-    return CellAudit(dataset, position, fitted, found, refused)
+    predicted = {
+        name: _probability(
+            model, [one for (of, _), one in found.items() if of == name], dataset, position, device
+        )
+        for name, model in fitted.items()
+    }
+    return CellAudit(dataset, position, fitted, predicted, found, refused)
+
+
+def _probability(
+    model: TrainedModel,
+    found: Sequence[xr.Dataset],
+    dataset: xr.Dataset,
+    position: int,
+    device: str,
+) -> float:
+    """Return a model's probability of ON, as its attributions have it; run it if it has none."""
+    for one in found:
+        return float(one["probability"].values[0])
+    signal = dataset["signal"].values[[position]]
+    return float(probabilities(logits(model.module, signal, device=device))[0])
 
 
 def _beta(
@@ -323,112 +290,6 @@ def _beta(
     return table
 
 
-def _record(parts: Sequence[CellAudit], seed: int) -> dict[str, Any]:
-    """Return all that is known of the gene, as JSON takes it."""
-    first = parts[0].dataset.isel(gene=parts[0].position)
-    return {
-        "schema": AUDIT,
-        "schema_version": AUDIT_VERSION,
-        "gene": str(first["gene"].values),
-        "symbol": str(first["symbol"].values),
-        "simulated": bool(max(int(part.dataset.attrs["simulated"]) for part in parts)),
-        "seed": seed,
-        "cells": [_cell_record(part) for part in parts],
-    }
-
-
-def _cell_record(part: CellAudit) -> dict[str, Any]:
-    dataset, position = part.dataset, part.position
-    one = dataset.isel(gene=position)
-    rows = np.array([position])
-    near = neighbours(dataset, rows)
-    general = gene_warnings(dataset, rows, beside=near)
-    return {
-        "cell": str(dataset.attrs["cell"]),
-        "label": cell_label(str(dataset.attrs["cell"])),
-        "dataset_sha256": dataset_hash(dataset),
-        "assembly": str(dataset.attrs["assembly"]),
-        "chrom": str(one["chrom"].values),
-        "tss": int(one["tss"]),
-        "strand": str(one["strand"].values),
-        "state": _STATES[int(one["label"])],
-        "expression": _number(float(one["expression"])),
-        "threshold": _number(float(dataset.attrs["label_threshold"])),
-        "split": str(one["split"].values),
-        "unreadable": reason_of(dataset, position),
-        "missing_policy": str(dataset.attrs["missing"]),
-        "orientation": str(dataset.attrs["orientation"]),
-        "bin_width": int(dataset.attrs["bin_width"]),
-        "bin_start": [int(at) for at in dataset["bin_start"].values],
-        "signal_unit": str(dataset.attrs["signal_unit"]),
-        "signal": _by_name(dataset["mark"].values, dataset["signal"].values[position]),
-        "coverage_unit": str(dataset.attrs.get("coverage_unit", "")),
-        "coverage": _by_name(dataset["track"].values, dataset["coverage"].values[:, position]),
-        "neighbours": [asdict(item) for item in near[0]],
-        "warnings": _named(general),
-        "models": [_model_record(part, name, near) for name in part.models],
-    }
-
-
-def _model_record(part: CellAudit, name: str, near: list[Any]) -> dict[str, Any]:
-    mine = {method: one for (model, method), one in part.found.items() if model == name}
-    p = next((float(one["probability"].values[0]) for one in mine.values()), np.nan)
-    card = part.models[name].card
-    flagged = any(bool(one["flagged"].values[0]) for one in mine.values() if "flagged" in one)
-    rows = np.array([part.position])
-    here = card.dataset_hash == dataset_hash(part.dataset)
-    own = gene_warnings(
-        part.dataset,
-        rows,
-        probability=np.array([p]),
-        flagged=np.array([flagged]),
-        trained_here=here,
-        beside=near,
-    )
-    general = _named(gene_warnings(part.dataset, rows, beside=near))
-    return {
-        "model": name,
-        "sha256": card.weights_hash,
-        "probability": _number(p),
-        "prediction": "" if np.isnan(p) else "ON" if p > 0.5 else "OFF",
-        "warnings": [item for item in _named(own) if item not in general],
-        "methods": [_method_record(method, one) for method, one in mine.items()],
-        "refused": {method: why for (model, method), why in part.refused.items() if model == name},
-    }
-
-
-def _method_record(method: str, one: xr.Dataset) -> dict[str, Any]:
-    weight = one["weight"].values[0]
-    names = one["mark"].values if "mark" in one.coords else [""]
-    record: dict[str, Any] = {
-        "method": method,
-        "parameters": one.attrs["parameters"],
-        "signed": bool(one.attrs["signed"]),
-        "weight": _by_name(names, weight.reshape(len(names), -1)),
-    }
-    if "delta" in one:
-        record["completeness_error"] = _number(float(one["delta"].values[0]))
-        record["difference"] = _number(float(one["difference"].values[0]))
-        record["flagged"] = bool(one["flagged"].values[0])
-    return record
-
-
-def _by_name(names: Any, values: np.ndarray) -> dict[str, list[float | None]]:
-    return {
-        str(name): [_number(float(value)) for value in row]
-        for name, row in zip(names, values, strict=True)
-    }
-
-
-def _number(value: float) -> float | None:
-    """Return a number as JSON has it: NaN is null there."""
-    return None if np.isnan(value) else value
-
-
-def _named(found: Mapping[str, np.ndarray]) -> list[dict[str, str]]:
-    return [{"code": code, "text": WARNINGS[code]} for code, holds in found.items() if holds[0]]
-
-
 def _write(folder: ResultFolder, record: Mapping[str, Any], parts: Sequence[CellAudit]) -> None:
     """Write the record as JSON and as a tidy table, and a figure for each model."""
     path = folder.path
@@ -440,7 +301,7 @@ def _write(folder: ResultFolder, record: Mapping[str, Any], parts: Sequence[Cell
         ["audit.json"],
         lambda: provenance.write_json(path / "audit.json", content),
     )
-    table = pd.DataFrame(_rows(record, parts), columns=list(COLUMNS))
+    table = audit_table(record)
     csv = table.to_csv(index=False, lineterminator="\n")
     folder.once("audit", csv, ["audit.csv"], lambda: provenance.write_text(path / "audit.csv", csv))
     symbol = record["symbol"] or record["gene"]
@@ -453,63 +314,3 @@ def _write(folder: ResultFolder, record: Mapping[str, Any], parts: Sequence[Cell
             shown,
             partial(draw_audit, model=name),
         )
-
-
-def _rows(record: Mapping[str, Any], parts: Sequence[CellAudit]) -> list[dict[str, Any]]:
-    """Return the record as rows: a number each, and what it is of."""
-    rows: list[dict[str, Any]] = []
-    for cell, part in zip(record["cells"], parts, strict=True):
-        blank = {
-            **dict.fromkeys(COLUMNS, ""),
-            "gene": record["gene"],
-            "symbol": record["symbol"],
-            "cell": cell["cell"],
-            "simulated": int(part.dataset.attrs["simulated"]),
-            "missing": cell["missing_policy"],
-            "bin_start": None,
-            "value": None,
-        }
-        label = int(part.dataset["label"].values[part.position])
-        found = [
-            {"kind": "label", "value": None if label < 0 else label},
-            {"kind": "expression", "value": cell["expression"]},
-            {"kind": "threshold", "value": cell["threshold"]},
-            {"kind": "split", "name": cell["split"]},
-        ]
-        found += [
-            {"kind": "neighbour", "name": one["symbol"] or one["gene"], "bin_start": one["offset"]}
-            for one in cell["neighbours"]
-        ]
-        for kind in ("signal", "coverage"):
-            found += _values(cell[kind], cell["bin_start"], kind=kind)
-        for model in cell["models"]:
-            found += _model_rows(model, cell["bin_start"])
-        rows += [blank | one for one in found]
-    return rows
-
-
-def _model_rows(model: Mapping[str, Any], starts: Sequence[int]) -> list[dict[str, Any]]:
-    name = model["model"]
-    rows: list[dict[str, Any]] = [
-        {"kind": "probability", "value": model["probability"], "model": name}
-    ]
-    for method in model["methods"]:
-        of = {"model": name, "method": method["method"], "signed": int(method["signed"])}
-        if "completeness_error" in method:
-            error = {"kind": "completeness_error", "value": method["completeness_error"]}
-            rows.append({**of, **error})
-        rows += _values(method["weight"], starts, kind="weight", **of)
-    return rows
-
-
-def _values(
-    named: Mapping[str, Sequence[float | None]], starts: Sequence[int], **of: Any
-) -> list[dict[str, Any]]:
-    """Return a row a number; those of marks alone have no bin."""
-    return [
-        {**of, "name": name, "bin_start": start, "value": value}
-        for name, values in named.items()
-        for start, value in zip(
-            starts if len(values) == len(starts) else [None], values, strict=True
-        )
-    ]

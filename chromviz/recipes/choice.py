@@ -13,6 +13,9 @@ import xarray as xr
 from chromviz.errors import ChromvizError
 from chromviz.models import ModelSpec, find_model
 from chromviz.models.checkpoint import TrainedModel, check_input, load_model
+from chromviz.models.training import takes_steps
+from chromviz.progress import Reporter
+from chromviz.recipes.trained import Job, trained
 from chromviz.schema import dataset_hash
 
 _SUFFIXES = (".safetensors", ".json")
@@ -126,3 +129,43 @@ def _told_apart(chosen: Sequence[Choice]) -> list[Choice]:
             one = replace(one, name=name, model=model)
         found.append(one)
     return found
+
+
+def jobs_for(chosen: Sequence[Choice], dataset: xr.Dataset, seed: int, members: int) -> list[Job]:
+    """Return what is to be trained: the models that come from no file.
+
+    Parameters
+    ----------
+    chosen, dataset
+        The models, and what to train them on.
+    seed, members
+        The seed, and how many from it on make an ensemble; models that a seed does not change
+        are one each.
+    """
+    return [
+        Job(one.name, dataset, seed, members=members if takes_steps(one.spec, dataset) else 1)
+        for one in chosen
+        if not one.model
+    ]
+
+
+def fitted_models(
+    chosen: Sequence[Choice],
+    dataset: xr.Dataset,
+    seed: int,
+    members: int,
+    device: str,
+    reporter: Reporter,
+) -> dict[str, TrainedModel]:
+    """Return the models by name: from their files, or trained, see :func:`jobs_for`."""
+    found = {one.name: one.model for one in chosen if one.model}
+    for job in jobs_for(chosen, dataset, seed, members):
+        found[job.name] = trained(
+            job.name,
+            dataset,
+            seed=seed,
+            members=job.members,
+            device=device,
+            reporter=reporter,
+        )[0]
+    return {one.name: found[one.name] for one in chosen}

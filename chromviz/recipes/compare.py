@@ -20,13 +20,12 @@ from chromviz.models import slug
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.fitted import Fitted
 from chromviz.models.inference import find_device
-from chromviz.models.training import takes_steps
 from chromviz.plot.agreement import draw_table3
 from chromviz.plot.profiles import draw_figure2a, draw_figure2b
 from chromviz.plot.tables import table3_latex, table3_markdown
 from chromviz.progress import SILENT, Reporter
 from chromviz.recipes.attributions import explained, plan
-from chromviz.recipes.choice import MODELS, Choice, choose_models
+from chromviz.recipes.choice import MODELS, Choice, choose_models, fitted_models, jobs_for
 from chromviz.recipes.figures import write_curves, write_figure, write_gain, write_genes
 from chromviz.recipes.folder import ResultFolder, of_result
 from chromviz.recipes.gene import (
@@ -37,7 +36,7 @@ from chromviz.recipes.gene import (
     write_figure2c,
 )
 from chromviz.recipes.report import write_report
-from chromviz.recipes.trained import Job, train_missing, trained
+from chromviz.recipes.trained import Job, train_missing
 from chromviz.schema import Summarised, Summary, dataset_hash, find_gene, gene_counts
 from chromviz.validate import coverage_profile, table3, weight_profiles
 from chromviz.validate.agreement import reference_genes
@@ -302,29 +301,13 @@ def _fit(
     Those of Figure 2c's other cell types are put into the cache: they take longest, and side by
     side the last one should be short.
     """
-    number = {one.name: members if takes_steps(one.spec, dataset) else 1 for one in chosen}
-    jobs = {
-        one.name: Job(one.name, dataset, seed, members=number[one.name])
-        for one in chosen
-        if not one.model
-    }
+    jobs = jobs_for(chosen, dataset, seed, members)
     first = [Job(beta_model, other, seed, members=members) for other in others]
-    train_missing([*first, *jobs.values()], device=device, reporter=reporter)
+    train_missing([*first, *jobs], device=device, reporter=reporter)
     for one in chosen:
         if one.note:
             reporter.say(one.note)
-    return {
-        one.name: one.model
-        or trained(
-            one.name,
-            dataset,
-            seed=seed,
-            members=number[one.name],
-            device=device,
-            reporter=reporter,
-        )[0]
-        for one in chosen
-    }
+    return fitted_models(chosen, dataset, seed, members, device, reporter)
 
 
 def _by_default(method: str, one: Choice) -> bool:

@@ -94,15 +94,15 @@ def read_table(text: str) -> pd.DataFrame:
     )
 
 
-def open_results(path: Path, command: str) -> Results:
+def open_results(path: Path, *commands: str) -> Results:
     """Open a result folder.
 
     Parameters
     ----------
     path
         The folder.
-    command
-        What must have made it: ``compare``, ``suite`` or ``validate``.
+    *commands
+        What must have made it, one of these: ``compare``, ``suite``, ``validate`` or ``audit``.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def open_results(path: Path, command: str) -> Results:
         If there is no such folder, it has no manifest, another command or another version of
         chromviz made it.
     """
-    again = _again(command, path)
+    again = _again(commands[0], path)
     if not path.is_dir():
         raise ChromvizError(f"no result folder {path}; {again}")
     file = path / MANIFEST
@@ -129,10 +129,10 @@ def open_results(path: Path, command: str) -> Results:
         seed = int(record["seed"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise ChromvizError(f"{file} is not a manifest of finished results; {again}") from None
-    if subject.partition(" ")[0] != command:
+    if subject.partition(" ")[0] not in commands:
         raise ChromvizError(
-            f"{path} holds the results of 'chromviz {subject}'; those of 'chromviz {command}' are "
-            "needed"
+            f"{path} holds the results of 'chromviz {subject}'; those of 'chromviz "
+            f"{' or '.join(commands)}' are needed"
         )
     own = provenance.versions()["chromviz"]
     if version != own:
@@ -145,9 +145,10 @@ def open_results(path: Path, command: str) -> Results:
 
 def _again(subject: str, path: Path) -> str:
     """Return what to do about a folder that will not do."""
-    command, _, cells = subject.partition(" ")
-    cell = f" --cell {cells.replace(', ', ',')}" if cells else ""
-    return f"run 'chromviz {command}{cell} --out {path}'"
+    command, _, of = subject.partition(" ")
+    # An audit is of a gene, the others are of cell types.
+    named = f" {of}" if command == "audit" else f" --cell {of.replace(', ', ',')}"
+    return f"run 'chromviz {command}{named if of else ''} --out {path}'"
 
 
 def open_all(paths: Sequence[Path], command: str) -> list[Results]:

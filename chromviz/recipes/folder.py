@@ -129,16 +129,11 @@ class ResultFolder:
             provenance.remove_leftovers(self.path / file)
         self.save()
 
-    def steps(self) -> dict[str, Any]:
-        """Return the record of the steps that this run did, or found done."""
+    def record(self) -> dict[str, Any]:
+        """Return the manifest with the steps that this run did or found done, and no others."""
         steps: dict[str, Any] = self._record.get("steps", {})
-        return {name: steps[name] for name in (*self.kept, *self.made)}
-
-    def files(self) -> dict[str, str]:
-        """Return the files of these steps, and their hashes."""
-        return {
-            file: digest for step in self.steps().values() for file, digest in step["files"].items()
-        }
+        done = {*self.kept, *self.made}
+        return {**self._record, "steps": {name: one for name, one in steps.items() if name in done}}
 
     def save(self) -> None:
         """Write the manifest."""

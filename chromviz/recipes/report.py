@@ -65,7 +65,7 @@ def report(results: Path, *, data: Path | None = None, out: Path | None = None) 
         If the folder is incomplete, changed, of another command or another version, or was made
         from other datasets.
     """
-    found = open_results(results, _command(results))
+    found = open_results(results, *COMMANDS)
     datasets = [_dataset(found, data, cell) for cell in _cells(found)]
     path = out or results / REPORT
     write_page(path, _page(found, datasets))
@@ -82,29 +82,11 @@ def write_report(folder: ResultFolder, datasets: Sequence[xr.Dataset]) -> None:
     datasets
         What its results were made from.
     """
-    folder.save()
-    found = open_results(folder.path, folder.subject.partition(" ")[0])
-    current = folder.files()
-    key = [sorted(current.items()), [dataset_hash(one) for one in datasets]]
-    found = Results(found.path, found.subject, found.seed, found.record | {"steps": folder.steps()})
+    found = Results(folder.path, folder.subject, int(folder["seed"]), folder.record())
+    key = [sorted(found.files.items()), [dataset_hash(one) for one in datasets]]
     folder.once(
         "report", key, [REPORT], lambda: write_page(folder.path / REPORT, _page(found, datasets))
     )
-
-
-def _command(path: Path) -> str:
-    """Return the command that made a folder, as far as its manifest says; it is checked later."""
-    try:
-        subject = json.loads((path / "manifest.json").read_text("utf-8"))["subject"]
-        command = str(subject).partition(" ")[0]
-    except (OSError, ValueError, KeyError, TypeError):
-        return COMMANDS[0]
-    if command not in COMMANDS:
-        raise ChromvizError(
-            f"{path} holds the results of 'chromviz {command}', which have no page; those of "
-            f"{', '.join(COMMANDS)} have"
-        )
-    return command
 
 
 def _cells(found: Results) -> list[str]:
@@ -142,6 +124,7 @@ def _page(found: Results, datasets: Sequence[xr.Dataset]) -> Page:
     command, _, subject = found.subject.partition(" ")
     title, lead = _heading(command, subject, datasets)
     sentences, grids = _summary(found, command)
+    attributions = [load_attribution(found.file(name)) for name in found.files if _is_netcdf(name)]
     return Page(
         title=title,
         lead=lead,
@@ -149,10 +132,10 @@ def _page(found: Results, datasets: Sequence[xr.Dataset]) -> Page:
         sentences=sentences,
         grids=grids,
         figures=pictures,
-        settings=[_models_grid(found), _methods_grid(found)],
+        settings=[_models_grid(found), _methods_grid(attributions)],
         provenance=_provenance(found, datasets),
         files=sorted((name, digest) for name, digest in found.files.items() if name != REPORT),
-        explorer=_explorer(found, datasets, room(pictures)),
+        explorer=_explorer(found, datasets, attributions, room(pictures)),
     )
 
 
@@ -214,34 +197,36 @@ def _pictures(found: Results) -> list[Picture]:
 def _smaller(image: Image.Image, content: bytes) -> bytes:
     """Return a figure as a PNG of 256 colours, which nobody tells apart, where that is smaller."""
     buffer = io.BytesIO()
-    image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+    image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(buffer, "PNG")
     return min(buffer.getvalue(), content, key=len)
 
 
-def _explorer(found: Results, datasets: Sequence[xr.Dataset], space: int) -> Explorer | None:
+def _is_netcdf(name: str) -> bool:
+    return name.endswith(".nc")
+
+
+def _explorer(
+    found: Results, datasets: Sequence[xr.Dataset], attributions: Sequence[xr.Dataset], space: int
+) -> Explorer | None:
     """Return the genes that the folder's attributions explain, None if there are none."""
     require_alike(datasets)
     hashes = [dataset_hash(one) for one in datasets]
     mine: list[list[xr.Dataset]] = [[] for _ in datasets]
-    for name in sorted(found.files, key=lambda name: name.startswith("gene/")):
-        if not name.endswith(".nc"):
-            continue
-        one = load_attribution(found.file(name))
+    for one in attributions:
         # Controls and networks that learnt nothing stand in the tables.
         if "gene" not in one["weight"].dims or not _is_trained(str(one.attrs["model"])):
             continue
         at = hashes.index(one.attrs["dataset_hash"]) if one.attrs["dataset_hash"] in hashes else 0
         require_made_from(one, str(datasets[at].attrs["cell"]), hashes[at])
         mine[at].append(one)
-    parts = []
-    for dataset, digest, attributions in zip(datasets, hashes, mine, strict=True):
-        cards = found.record.get("models", {}).values()
-        here = {str(card["name"]): card["dataset_hash"] == digest for card in cards}
-        for card in cards:
-            here[str(card["name"])] |= card["dataset_hash"] == digest
-        parts.append(Part(dataset, attributions, _asked(found, dataset), here))
-    if not any(len(part.attributions) for part in parts):
+    if not any(mine):
         return None
+    cards = found.record.get("models", {}).values()
+    parts = []
+    for dataset, digest, own in zip(datasets, hashes, mine, strict=True):
+        trained = {str(card["name"]) for card in cards if card["dataset_hash"] == digest}
+        here = {str(card["name"]): card["name"] in trained for card in cards}
+        parts.append(Part(dataset, own, _asked(found, dataset), here))
     return explore(parts, space)
 
 
@@ -283,13 +268,11 @@ def _models_grid(found: Results) -> Grid:
     )
 
 
-def _methods_grid(found: Results) -> Grid:
-    """Return the methods whose attributions the folder holds, as chromviz describes them."""
+def _methods_grid(attributions: Sequence[xr.Dataset]) -> Grid:
+    """Return the methods of attributions, as chromviz describes them."""
     used: dict[str, set[str]] = {}
-    for name in found.files:
-        if name.endswith(".nc"):
-            attrs = load_attribution(found.file(name)).attrs
-            used.setdefault(str(attrs["method"]), set()).add(str(attrs["parameters"]))
+    for one in attributions:
+        used.setdefault(str(one.attrs["method"]), set()).add(str(one.attrs["parameters"]))
     known = methods()
     rows = [
         [

@@ -28,7 +28,7 @@ LEVELS = (
 # seventh digit of its numbers.
 _EXACT = 5_000_000
 # Genes on which sizes are estimated, and the share by which the estimate may be short.
-_SAMPLE, _SLACK = 300, 1.01
+_SAMPLE, _SLACK = 100, 1.01
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,8 @@ def _planes(values: np.ndarray) -> bytes:
 
 def _deflate(raw: bytes) -> str:
     # Numbers with noise in them: codes of their frequencies help more than repeats.
-    squeeze = zlib.compressobj(9, wbits=-15, strategy=zlib.Z_FILTERED)
+    # Level 9 takes six times as long, for 2 % less.
+    squeeze = zlib.compressobj(6, wbits=-15, strategy=zlib.Z_FILTERED)
     return base64.b64encode(squeeze.compress(raw) + squeeze.flush()).decode("ascii")
 
 

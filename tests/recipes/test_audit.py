@@ -161,3 +161,27 @@ def test_windows_that_differ_are_refused(folder):
     with pytest.raises(ChromvizError, match="have different windows"):
         run(folder, out="bad")
     assert not (folder / "bad").exists()
+
+
+def test_methods_that_find_nothing_to_say_are_one_error_and_no_folder(folder):
+    with pytest.raises(ChromvizError, match="ReLU layers, and LSTMAlphaBeta has none"):
+        run(folder, out="bad", models=["lstm-alpha-beta"], method_names=["guided_backprop"])
+    assert not (folder / "bad").exists()
+
+
+def test_a_model_that_no_method_explains_still_predicts(folder):
+    models = ["lstm-alpha-beta", "logistic-regression"]
+    found = run(folder, out="p", models=models, method_names=["beta"])
+    explained, other = found.record["cells"][0]["models"]
+    assert other["methods"] == []
+    assert 0 < other["probability"] < 1
+    assert other["probability"] != explained["probability"]
+
+
+def test_what_cannot_be_written_is_no_refusal(folder, monkeypatch):
+    def full(*_):
+        raise ChromvizError("cannot write: no room")
+
+    monkeypatch.setattr("chromviz.recipes.attributions.save_attribution", full)
+    with pytest.raises(ChromvizError, match="no room"):
+        run(folder, out="full", **ONE)

@@ -137,7 +137,7 @@ def breakage(what):
         "version": (
             manifest(lambda one: one.update(chromviz_version="0.0.9")), r"chromviz 0\.0\.9, and",
         ),
-        "suite": (manifest(lambda one: one.update(subject="suite")), "suite', which have no page"),
+        "suite": (manifest(lambda one: one.update(subject="suite")), "or audit' are needed"),
         "data": (other_data, "was made from another dataset of K562"),
     }[what]  # fmt: skip
 

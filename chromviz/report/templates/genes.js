@@ -48,8 +48,6 @@ class Genes {
     if (key === "gene") return this.name(row).toLowerCase();
     if (key === "p") return this.probability(row);
     if (key === "warnings") return this.warnings(row).length;
-    if (key === "cell") return this.columns.cell[row];
-    if (key === "place") return null;
     return this.columns[key][row];
   }
 

@@ -26,10 +26,6 @@ class Layer {
     this.bytes = null;
   }
 
-  get ready() {
-    return this.absoluteOf >= 0 ? this.all[this.absoluteOf].ready : this.bytes !== null;
-  }
-
   async open() {
     if (this.absoluteOf >= 0) return this.all[this.absoluteOf].open();
     if (this.bytes === null) {
@@ -37,7 +33,7 @@ class Layer {
       this.bytes = await inflate(holder.textContent.trim(), "deflate-raw");
       holder.textContent = "";
     }
-    return undefined;
+    return null;
   }
 
   // One gene's values, an array of bins for each mark; NaN where there is none.

@@ -186,7 +186,6 @@ class Picture {
       text: plain(text), xref: "paper", yref: "paper", x: below ? 0 : 1, y: span[1],
       xanchor: below ? "left" : "right", yanchor: "bottom", showarrow: false, font: { size: 10.5, color: colours.ink },
     });
-    layout.xaxis.position = undefined;
   }
 
   title(row) {
