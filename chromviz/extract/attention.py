@@ -62,11 +62,18 @@ def attention_entropy(job: Job) -> Found:
 
     Raises
     ------
+    CannotServeError
+        If α does not separate marks, or there is one bin only.
     ChromvizError
-        As for :func:`alpha`; if α does not separate marks, or there is one bin only.
+        As for :func:`alpha`.
     """
-    found = _collect(job, "alpha", (("gene", "mark", "bin"),))
+    found = alpha(job)
     n_bins = found.weight.shape[-1]
+    if found.dims == ("gene", "bin"):
+        raise CannotServeError(
+            f"the method 'attention_entropy' is a mark's, and {type(job.module).__name__} attends "
+            "to the bins of all marks at once; use a model that separates them (lstm-alpha)"
+        )
     if n_bins < 2:
         raise CannotServeError("attention over one bin has no entropy; use more bins")
     entropy = -xlogy(found.weight, found.weight).sum(-1) / np.log(n_bins)

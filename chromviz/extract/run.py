@@ -15,7 +15,7 @@ from chromviz.errors import ChromvizError
 from chromviz.extract.registry import Method, find_method
 from chromviz.models import models
 from chromviz.models.checkpoint import TrainedModel, check_input, weights_hash
-from chromviz.models.inference import BATCH_SIZE, probabilities, session
+from chromviz.models.inference import batch_for, probabilities, session
 from chromviz.progress import Progress, silent
 from chromviz.schema import build_attribution, usable
 from chromviz.vocabulary import SPLITS
@@ -106,7 +106,7 @@ def extract(
     dataset: xr.Dataset,
     *,
     genes: str | Sequence[int] | np.ndarray = "test",
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     device: str = "cpu",
     seed: int = 0,
     progress: Progress = silent,
@@ -128,7 +128,7 @@ def extract(
         ``train``, ``valid`` or ``test``, ``all`` for every gene that models can use, or
         positions in the dataset.
     batch_size
-        Genes in one pass; the result does not depend on it.
+        Genes in one pass; the result does not depend on it. If None, what suits the device.
     device
         Where to compute.
     seed
@@ -204,7 +204,7 @@ def job_for(
     rows: np.ndarray,
     *,
     parameters: Mapping[str, Any] | None = None,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     device: str = "cpu",
     seed: int = 0,
     progress: Progress = silent,
@@ -237,7 +237,7 @@ def job_for(
         marks=dataset["mark"].values,
         bin_centre=dataset["bin_start"].values + int(dataset.attrs["bin_width"]) / 2,
         parameters=method.parameters if parameters is None else parameters,
-        batch_size=batch_size,
+        batch_size=batch_for(device) if batch_size is None else batch_size,
         seed=seed,
         device=torch.device(device),
         progress=progress,

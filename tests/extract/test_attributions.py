@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from chromviz.errors import ChromvizError
+from chromviz.errors import CannotServeError, ChromvizError
 from chromviz.extract import extract, find_method
 from chromviz.extract.reference import references
 from chromviz.models import find_model
@@ -305,7 +305,7 @@ def test_alpha_beta_and_entropy_by_hand(data, fitted):
     np.testing.assert_allclose(both.sum(("mark", "bin")), 1, atol=1e-5)
     entropy = extract("attention_entropy", model, data)["weight"]
     np.testing.assert_allclose(entropy, -(alpha * np.log(alpha)).sum(2) / np.log(20), atol=1e-5)
-    with pytest.raises(ChromvizError, match="alpha has the shape"):
+    with pytest.raises(CannotServeError, match="all marks at once; use a model that separates"):
         extract("attention_entropy", fitted["lstm-attn"], data)
 
 

@@ -205,6 +205,32 @@ def test_a_session_leaves_no_trace_also_after_an_error():
         assert grad is None or torch.equal(parameter.grad, grad)
 
 
+def test_a_session_rounds_no_convolution_to_ten_bits():
+    cudnn = torch.backends.cudnn
+    with cudnn.flags(enabled=cudnn.enabled, allow_tf32=True):
+        with session(torch.nn.Identity()):
+            assert not cudnn.allow_tf32
+        assert cudnn.allow_tf32
+
+
+@pytest.mark.skipif(not hasattr(torch.backends.cudnn, "conv"), reason="torch before 2.9")
+def test_a_session_leaves_a_precision_that_is_set_for_each_operator():
+    conv = torch.backends.cudnn.conv
+    before = conv.fp32_precision
+    conv.fp32_precision = "ieee"
+    try:
+        with session(torch.nn.Identity()):
+            assert conv.fp32_precision == "ieee"
+        assert conv.fp32_precision == "ieee"
+    finally:
+        conv.fp32_precision = before
+
+
+def test_too_little_memory_on_a_device_is_one_error():
+    with pytest.raises(ChromvizError, match="does not suffice"), session(torch.nn.Identity()):
+        raise torch.OutOfMemoryError
+
+
 def test_unknown_device():
     with pytest.raises(ChromvizError, match="device 'quantum' is not available"):
         logits(torch.nn.Identity(), np.zeros((1, 5, 10), np.float32), device="quantum")

@@ -1,0 +1,103 @@
+"""What a GPU gives is what the CPU gives. Skipped where there is none."""
+
+import numpy as np
+import pytest
+import torch
+
+from chromviz.errors import CannotServeError, ChromvizError
+from chromviz.extract import extract, methods
+from chromviz.extract.run import serves
+from chromviz.models import models
+from chromviz.models.inference import logits, session
+from chromviz.models.training import Settings, takes_steps, train
+from chromviz.vocabulary import Window
+from tests.conftest import make_dataset
+
+SMALL = make_dataset(window=Window(1000, 100))
+NETWORKS = [name for name, spec in models().items() if takes_steps(spec, SMALL)]
+METHODS = [name for name, method in methods().items() if not method.is_control]
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+
+
+@pytest.fixture(scope="module")
+def data():
+    return SMALL
+
+
+@pytest.fixture(scope="module")
+def fitted(data):
+    return {name: train(name, data, settings=Settings(max_epochs=3)) for name in NETWORKS}
+
+
+def flags():
+    """Return torch's global settings of how a GPU computes."""
+    backends = torch.backends
+    return backends.cudnn.enabled, backends.cudnn.allow_tf32, backends.cuda.matmul.allow_tf32
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_logits_are_the_cpu_s(data, fitted, name):
+    module, signal = fitted[name].module, data["signal"].fillna(0).values
+    before = flags()
+    there = logits(module, signal, device="cuda")
+    np.testing.assert_allclose(there, logits(module, signal), rtol=1e-5, atol=1e-5)
+    assert flags() == before
+    assert {tensor.device.type for tensor in module.state_dict().values()} == {"cpu"}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_explanations_are_the_cpu_s(data, fitted, name, method):
+    if reason := serves(methods()[method], fitted[name]):
+        pytest.skip(reason)
+    before = flags()
+    fewer = {"steps": 100} if method == "class_optimization" else {}
+    try:
+        here = extract(method, fitted[name], data, **fewer)
+    except CannotServeError as reason:
+        pytest.skip(str(reason))
+    there = extract(method, fitted[name], data, device="cuda", **fewer)
+    assert there.attrs["device"] == "cuda"
+    if method == "class_optimization":
+        # RMSprop's first steps follow a slope's sign, however flat it is: inputs drift apart where
+        # the model does not mind.
+        r = np.corrcoef(there["weight"].values.ravel(), here["weight"].values.ravel())[0, 1]
+        assert r > 0.99
+        reached = [found.attrs["probability_reached"] for found in (here, there)]
+        assert abs(np.diff(reached)) < 1e-3
+        return
+    scale = float(np.abs(here["weight"]).max())
+    np.testing.assert_allclose(there["weight"], here["weight"], atol=1e-4 * scale)
+    for values in ("probability", "completeness_delta"):
+        if values in here:
+            np.testing.assert_allclose(there[values], here[values], atol=1e-4)
+    assert flags() == before
+
+
+def test_batches_do_not_matter(data, fitted):
+    """On a GPU more genes go into a pass."""
+    for name in NETWORKS:
+        few, many = (
+            extract("saliency", fitted[name], data, device="cuda", batch_size=size)["weight"]
+            for size in (3, None)
+        )
+        np.testing.assert_allclose(few, many, atol=1e-5 * float(np.abs(many).max()))
+
+
+def test_too_little_memory_is_one_error(fitted):
+    module = fitted["lstm-alpha"].module
+    with (
+        pytest.raises(ChromvizError, match="memory of the device 'cuda' does not suffice"),
+        session(module, "cuda"),
+    ):
+        torch.empty(2**50, dtype=torch.uint8, device="cuda")
+    assert next(module.parameters()).device.type == "cpu"
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_training_takes_place_there_and_ends_here(data, name):
+    model = train(name, data, settings=Settings(max_epochs=3), device="cuda")
+    assert model.card.device.startswith("cuda")
+    assert {tensor.device.type for tensor in model.module.state_dict().values()} == {"cpu"}
+    assert 0.5 < model.card.metrics["test_auc"] <= 1
