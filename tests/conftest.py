@@ -32,6 +32,21 @@ def own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("CHROMVIZ_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_workers():
+    """No test starts worker processes unless it asks for them: the suite runs in two itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOKY_MAX_CPU_COUNT", "1")
+        yield
+
+
+@pytest.fixture
+def workers(monkeypatch):
+    """Two worker processes, on any number of cores."""
+    monkeypatch.delenv("LOKY_MAX_CPU_COUNT")
+    monkeypatch.setattr("joblib.cpu_count", lambda: 2)
+
+
 @pytest.fixture
 def real_data():
     """The folder of real data, where it is."""

@@ -117,7 +117,6 @@ def test_profiles_by_mark_are_refused(data, fitted):
 
 def test_compare_draws_the_model_that_separates_marks(tmp_path, monkeypatch):
     monkeypatch.setattr("chromviz.models.ModelSpec.settings", lambda spec: Settings(max_epochs=2))
-    monkeypatch.setattr("joblib.cpu_count", lambda: 1)
     monkeypatch.setenv("CHROMVIZ_CACHE", str(tmp_path / "cache"))
     dataset = make_dataset(60, window=Window(1000, 100))
     schema.save_dataset(dataset, tmp_path / "data" / "E123.nc")

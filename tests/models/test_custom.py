@@ -114,10 +114,9 @@ def test_trying_it_leaves_no_trace(module):
     assert built.training
 
 
-def test_workers_find_it(module, monkeypatch):
+def test_workers_find_it(module, workers):
     name = f"{module(NET)}:Net"
     jobs = [Job(name, make_dataset(), seed, QUICK) for seed in (0, 1)]
-    monkeypatch.setattr("joblib.cpu_count", lambda: 2)
     train_missing(jobs)
     assert len(list(cache_folder().glob("*.safetensors"))) == 2
 

@@ -32,7 +32,6 @@ def finished(tmp_path_factory):
 
 def _quicken(patch, cache):
     patch.setattr("chromviz.models.ModelSpec.settings", lambda spec: Settings(max_epochs=2))
-    patch.setattr("joblib.cpu_count", lambda: 1)
     patch.setenv("CHROMVIZ_CACHE", str(cache))
 
 

@@ -62,9 +62,8 @@ def test_compare_takes_files_beside_names(files):
 
 
 def test_ensembles_in_compare_and_audit(files, monkeypatch):
-    # Two epochs, in this process: what the members learn does not matter here.
+    # Two epochs: what the members learn does not matter here.
     monkeypatch.setattr("chromviz.models.ModelSpec.settings", lambda spec: QUICK)
-    monkeypatch.setattr("joblib.cpu_count", lambda: 1)
     found = compare(
         *("K562",),
         data=files / "data",

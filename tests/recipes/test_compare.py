@@ -32,13 +32,12 @@ FILES = [
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, finished):
-    """Two epochs, in this process, and the models that the finished run trained."""
+    """Two epochs, and the models that the finished run trained."""
     _quicken(monkeypatch, finished.cache)
 
 
 def _quicken(monkeypatch, cache):
     monkeypatch.setattr("chromviz.models.ModelSpec.settings", lambda spec: Settings(max_epochs=2))
-    monkeypatch.setattr("joblib.cpu_count", lambda: 1)
     monkeypatch.setenv("CHROMVIZ_CACHE", str(cache))
 
 

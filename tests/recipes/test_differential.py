@@ -17,7 +17,6 @@ from tests.conftest import make_dataset
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr("chromviz.models.ModelSpec.settings", lambda spec: Settings(max_epochs=2))
-    monkeypatch.setattr("joblib.cpu_count", lambda: 1)
 
 
 @pytest.fixture

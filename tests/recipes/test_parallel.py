@@ -6,12 +6,11 @@ from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 
 
-def test_workers_fill_the_cache_with_the_same_models(monkeypatch, tmp_path):
+def test_workers_fill_the_cache_with_the_same_models(workers, monkeypatch, tmp_path):
     dataset = make_dataset(60, window=Window(1000, 100))
     lines, steps = [], []
     reporter = Reporter(lambda *step: steps.append(step), lines.append)
     jobs = [Job("lstm-alpha", dataset), Job("deepchrome", dataset)]
-    monkeypatch.setattr("joblib.cpu_count", lambda: 2)
     train_missing(jobs, reporter=reporter)
     assert len(list(cache_folder().glob("*.safetensors"))) == 2
     assert sorted(line.split()[0] for line in lines) == ["deepchrome", "lstm-alpha"]

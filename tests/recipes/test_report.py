@@ -25,7 +25,6 @@ def finished(tmp_path_factory):
     schema.save_dataset(dataset, folder / "data" / "E123.nc")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("chromviz.models.ModelSpec.settings", lambda spec: Settings(max_epochs=2))
-        patch.setattr("joblib.cpu_count", lambda: 1)
         patch.setenv("CHROMVIZ_CACHE", str(cache))
         compare(
             *("K562", ),

@@ -114,7 +114,7 @@ def test_a_second_run_does_nothing_and_another_seed_only_what_is_new(data, tmp_p
     pd.testing.assert_frame_equal(again, first.units)
 
 
-def test_a_killed_suite_goes_on(data, tmp_path):
+def test_a_killed_suite_goes_on(workers, data, tmp_path):
     command = [
         *(sys.executable, "-m", "chromviz", "suite", "--data", str(data), "--quiet"),
         *("--models", "linear-regression,logistic-regression,svm,rules", "--tables", "2,s3"),
