@@ -17,7 +17,7 @@ FROM = $(if $(DATA),--data $(DATA))
 .PHONY: compare test igv tutorial check figures clean
 
 compare: $(VENV)/installed
-	$(BIN)/chromviz compare --cell $(CELL) --out results/$(CELL)
+	$(BIN)/chromviz compare --cell $(CELL)
 
 test: $(VENV)/tested
 	$(BIN)/pytest

@@ -27,7 +27,7 @@ from chromviz.progress import SILENT, Reporter
 from chromviz.recipes.attributions import explained, plan
 from chromviz.recipes.choice import MODELS, Choice, choose_models, fitted_models, jobs_for
 from chromviz.recipes.figures import write_curves, write_figure, write_gain, write_genes
-from chromviz.recipes.folder import ResultFolder, of_result
+from chromviz.recipes.folder import ResultFolder, default_folder, of_result
 from chromviz.recipes.gene import (
     BETA_MODEL,
     PAPER_GENE,
@@ -177,7 +177,7 @@ def compare(
             f"compares; prepare it with --signal {PROMOTER_MARK}=FILE"
         )
     asked = None if gene is None else _readable(dataset, gene)
-    folder = ResultFolder(out or Path("results") / label, f"compare {label}")
+    folder = ResultFolder(out or default_folder(label), f"compare {label}")
     position, others = None, {}
     beta_model = _beta_model(chosen)
     if beta_model:

@@ -20,6 +20,7 @@ from chromviz.models.training import takes_steps
 from chromviz.progress import SILENT, Reporter
 from chromviz.provenance import ensure_folder
 from chromviz.recipes.choice import choose_models
+from chromviz.recipes.folder import default_folder
 from chromviz.recipes.trained import trained
 from chromviz.schema import Summarised, Summary, find_gene, save_attribution
 from chromviz.schema.summary import SIMULATED
@@ -113,7 +114,7 @@ def explain(
     if where not in ("train", "valid", "test", "all"):
         chosen = [find_gene(dataset, name) for name in where.split(",") if name.strip()]
     label = str(dataset.attrs["cell"])
-    folder = out or Path("results") / label / "attributions"
+    folder = out or default_folder(label) / "attributions"
     ensure_folder(folder)
     fitted = choice.model
     if fitted is None and not all(method.is_control for method in methods):

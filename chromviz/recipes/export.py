@@ -18,7 +18,7 @@ from chromviz.models import slug
 from chromviz.plot.labels import method_label, model_label
 from chromviz.plot.style import GREY, mark_colour
 from chromviz.progress import SILENT, Reporter
-from chromviz.recipes.folder import ResultFolder
+from chromviz.recipes.folder import ResultFolder, default_folder
 from chromviz.report import tracks
 from chromviz.report.terminal import SIMULATED
 from chromviz.schema import dataset_hash, load_attribution, require_made_from
@@ -101,7 +101,7 @@ def export(
         raise ChromvizError(f"--top must be at least 1, not {top}")
     dataset = open_cell(data, cell)
     label = str(dataset.attrs["cell"])
-    place = results or Path("results") / label
+    place = results or default_folder(label)
     found = _attributions(place, dataset, method_names)
     assembly = find_assembly(str(dataset.attrs["assembly"]), chrom_sizes)
     rows = np.unique(np.concatenate([at for _, at in found.values()]))

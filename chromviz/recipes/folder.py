@@ -16,10 +16,16 @@ from typing import Any, Protocol
 from chromviz import provenance
 from chromviz.errors import ChromvizError
 from chromviz.schema.summary import SIMULATED
+from chromviz.vocabulary import COMMON_NAMES
 
 MANIFEST = "manifest.json"
 #: What a manifest says that it is.
 SCHEMA = "chromviz-results"
+
+
+def default_folder(cell: str) -> Path:
+    """Return where the results of a cell type go if nobody says: ``results/K562`` for E123."""
+    return Path("results") / COMMON_NAMES.get(cell, cell)
 
 
 class Result(Protocol):

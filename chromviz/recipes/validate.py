@@ -29,7 +29,7 @@ from chromviz.recipes.attributions import explained, plan
 from chromviz.recipes.choice import MODELS, Choice, choose_models
 from chromviz.recipes.figures import write_figure, write_gain, write_panels
 from chromviz.recipes.finished import read_table
-from chromviz.recipes.folder import ResultFolder, of_result
+from chromviz.recipes.folder import ResultFolder, default_folder, of_result
 from chromviz.recipes.report import write_report
 from chromviz.recipes.trained import Job, train_missing, trained
 from chromviz.schema import Summarised, Summary, dataset_hash, gene_counts
@@ -148,7 +148,7 @@ def validate(
     if "truth" not in dataset:
         wanted = [name for name in wanted if name != "truth"]
     label = str(dataset.attrs["cell"])
-    folder = ResultFolder(out or Path("results") / label / "validation", f"validate {label}")
+    folder = ResultFolder(out or default_folder(label) / "validation", f"validate {label}")
     folder["seed"], folder["seeds"], folder["tests"] = seed, seeds, wanted
     folder["simulated"] = int(dataset.attrs["simulated"])
     data_hash = dataset_hash(dataset)

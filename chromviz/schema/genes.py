@@ -56,7 +56,10 @@ def find_gene(dataset: xr.Dataset, name: str) -> int:
         return _at_locus(dataset, name.strip(), *place.groups())
     known = [str(symbol) for symbol in dataset["symbol"].values if symbol]
     known += [str(gene) for gene in dataset["gene"].values]
-    raise UnknownNameError("gene", name, known, f"Looked in {dataset.attrs['cell']}.")
+    hint = f"Looked in {dataset.attrs['cell']}."
+    if ":" in name:
+        hint += " A locus is written chr9:37034476, or chr9:37030000-37040000."
+    raise UnknownNameError("gene", name, known, hint)
 
 
 def _at_locus(dataset: xr.Dataset, name: str, chrom: str, start: str, end: str | None) -> int:

@@ -141,6 +141,7 @@ def test_a_gene_without_signal_in_one_cell(folder):
         ({"gene": "SIM9"}, "did you mean SYM"),
         ({"gene": "chr1:1"}, "no TSS of .* near chr1:1; the nearest is that of G000"),
         ({"gene": "chr9:5"}, "unknown chromosome 'chr9'"),
+        ({"gene": "chr1:abc"}, "unknown gene .*A locus is written chr9:37034476, or"),
         ({"gene": "chr1:1-30,000"}, "holds the TSS of 4 genes; name one: G000"),
         ({"cells": ()}, "no cell type to audit"),
         ({"models": []}, "no model to audit with"),

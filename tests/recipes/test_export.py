@@ -1,6 +1,7 @@
 """Tracks and tables: read back, the numbers are those of the attribution."""
 
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -237,3 +238,11 @@ def test_other_data_short_chromosomes_and_empty_folders_are_refused(place):
         run(place)
     with pytest.raises(ChromvizError, match="holds no attribution; run compare"):
         run(place, results=place / "nothing")
+
+
+def test_without_a_folder_it_looks_where_compare_writes(place, monkeypatch):
+    monkeypatch.chdir(place)
+    (place / "results").rename(place / "K562")
+    (place / "results").mkdir()
+    (place / "K562").rename(place / "results" / "K562")
+    assert run(place, results=None).folder == Path("results/K562/tracks")

@@ -1,9 +1,10 @@
 import json
+from pathlib import Path
 
 import pytest
 
 from chromviz.errors import ChromvizError
-from chromviz.recipes.folder import ResultFolder
+from chromviz.recipes.folder import ResultFolder, default_folder
 
 
 def step(folder, made_from="a", text="hello"):
@@ -86,3 +87,9 @@ def test_a_manifest_cannot_make_it_delete_outside(tmp_path):
     path.write_text(json.dumps(record))
     ResultFolder(tmp_path / "results", "compare X").finish()
     assert outside.read_text() == "precious"
+
+
+def test_without_a_folder_results_go_where_the_cell_type_is_named():
+    assert default_folder("E123") == Path("results/K562")
+    assert default_folder("E071") == Path("results/E071")
+    assert default_folder("mine") == Path("results/mine")
