@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from playwright.sync_api import expect
 
 from chromviz.plot.tables import table3_grid
 from chromviz.report.explorer import Part, explore
@@ -342,15 +343,22 @@ def test_dark_colours_and_print(opened):
     def background():
         return opened.evaluate("() => getComputedStyle(document.body).backgroundColor")
 
+    def plot():
+        opened.evaluate("() => window.chromviz.drawn")
+        return opened.evaluate("() => document.getElementById('plot').layout.paper_bgcolor")
+
     assert background() == "rgb(255, 255, 255)"
     opened.locator("#theme").click()
     assert background() == "rgb(16, 21, 28)"
-    opened.evaluate("() => window.chromviz.drawn")
-    paper = opened.evaluate("() => document.getElementById('plot').layout.paper_bgcolor")
-    assert paper == "#10151c"
+    assert plot() == "#10151c"
     opened.emulate_media(media="print")
     assert not opened.locator("#filters").is_visible()
     assert opened.locator("#plot").is_visible()
+    assert background() == "rgb(255, 255, 255)"
+    opened.evaluate("() => window.dispatchEvent(new Event('beforeprint'))")
+    assert plot() == "#ffffff"
+    opened.evaluate("() => window.dispatchEvent(new Event('afterprint'))")
+    assert plot() == "#10151c"
 
 
 @pytest.mark.parametrize("page", [(390, 844)], indirect=True)
@@ -362,7 +370,12 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(opened):
 def test_a_gene_can_be_linked_to(page, made):
     page.goto(f"{made[0].as_uri()}#gene=PAX5")
     drawn(page)
-    assert page.locator("#gene-name").inner_text() == "PAX5 (G250)"
+    name = page.locator("#gene-name")
+    assert name.inner_text() == "PAX5 (G250)"
+    page.evaluate("() => { location.hash = '#gene=g008'; }")
+    expect(name).to_have_text("SYM8 (G008)")
+    page.evaluate("() => { location.hash = '#gene=100%'; }")  # no gene, and no error
+    expect(name).to_have_text("SYM8 (G008)")
 
 
 def test_the_page_forbids_itself_the_network(browser, made, tmp_path):

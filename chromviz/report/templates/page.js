@@ -52,12 +52,20 @@ class Page {
     this.fillControls();
     this.listen();
     this.refresh();
-    const asked = decodeURIComponent(location.hash.replace(/^#gene=/, ""));
-    const first = location.hash.startsWith("#gene=") ? this.find(asked) : -1;
-    this.choose(first >= 0 ? first : this.genes.shown[0] ?? 0);
+    const asked = this.asked();
+    this.choose(asked >= 0 ? asked : this.genes.shown[0] ?? 0);
   }
 
-  find(name) {
+  // The gene that the page's address names (#gene=PAX5), or -1.
+  asked() {
+    const found = /^#gene=(.+)$/.exec(location.hash);
+    if (!found) return -1;
+    let name = found[1];
+    try {
+      name = decodeURIComponent(name);
+    } catch (error) {
+      if (!(error instanceof URIError)) throw error;  // else a name with a bare "%"
+    }
     const wanted = name.toLowerCase();
     return this.genes.names.findIndex((names) => names.split("\n").includes(wanted));
   }
@@ -366,14 +374,27 @@ class Page {
     });
     $("rows").addEventListener("keydown", (event) => this.walk(event, turn));
     $("plot").addEventListener("keydown", (event) => this.steer(event));
-    $("theme").addEventListener("click", () => {
-      setTheme(theme() === "dark" ? "light" : "dark");
+    const colours = (name) => {
+      if (name === theme()) return;
+      setTheme(name);
       this.draw();
-    });
+    };
+    $("theme").addEventListener("click", () => colours(theme() === "dark" ? "light" : "dark"));
     $("gene-csv").addEventListener("click", () => this.drawn.then(() => save(this.fileName("csv"), csv(this.geneRows()), "text/csv")));
     $("table-csv").addEventListener("click", () => save("genes.csv", csv(this.tableRows()), "text/csv"));
     $("svg").addEventListener("click", () => this.image("svg"));
     $("png").addEventListener("click", () => this.image("png"));
+    window.addEventListener("hashchange", () => {
+      const asked = this.asked();
+      if (asked >= 0) this.choose(asked);
+    });
+    // Paper is light.
+    let before = theme();
+    window.addEventListener("beforeprint", () => {
+      before = theme();
+      colours("light");
+    });
+    window.addEventListener("afterprint", () => colours(before));
     let waiting = 0;
     window.addEventListener("resize", () => {
       clearTimeout(waiting);
