@@ -51,6 +51,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Train models, explain them, and hold the explanations against H3K27ac (Table 3, Figure 2)."""
+    from chromviz.plot.validation import verdict_sentences
     from chromviz.recipes.compare import compare as run
     from chromviz.recipes.trained import describe
     from chromviz.report.terminal import counts_line, table3_page
@@ -82,7 +83,7 @@ def compare(
     if not as_json:
         trained = {model.card.name for model in found.models}
         judged = verdicts(found.agreement)
-        lines = list(judged.loc[judged["model"].isin(trained), "sentence"])
+        lines = verdict_sentences(judged[judged["model"].isin(trained)])
         lines += [counts_line(found.dataset), *map(describe, found.models)]
         lines.append(f"{len(found.made)} steps done, {len(found.kept)} found done")
         lines.append(f"results in {found.folder}")

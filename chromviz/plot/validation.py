@@ -84,10 +84,21 @@ def verdict_grid(verdicts: pd.DataFrame, table: pd.DataFrame) -> Grid:
     )
 
 
+def verdict_sentences(verdicts: pd.DataFrame) -> list[str]:
+    """Return what follows for each explanation, models and methods named as people name them."""
+    return [
+        f"{method_label(method)} of {model_label(model)}"
+        + sentence.removeprefix(f"{method} of {model}")
+        for method, model, sentence in zip(
+            verdicts["method"], verdicts["model"], verdicts["sentence"], strict=True
+        )
+    ]
+
+
 def verdict_markdown(verdicts: pd.DataFrame, table: pd.DataFrame) -> str:
     """Write what follows as Markdown: the table, and a sentence a method."""
     text = to_markdown(verdict_grid(verdicts, table))
-    return text + "\n" + "".join(f"- {sentence}\n" for sentence in verdicts["sentence"])
+    return text + "\n" + "".join(f"- {sentence}\n" for sentence in verdict_sentences(verdicts))
 
 
 def verdict_latex(verdicts: pd.DataFrame, table: pd.DataFrame) -> str:

@@ -19,7 +19,7 @@ from chromviz.extract import methods
 from chromviz.plot.grid import Grid
 from chromviz.plot.labels import method_label, model_label
 from chromviz.plot.tables import table3_grid
-from chromviz.plot.validation import verdict_grid
+from chromviz.plot.validation import verdict_grid, verdict_sentences
 from chromviz.recipes.finished import Results, open_results
 from chromviz.recipes.folder import ResultFolder
 from chromviz.report.audit import audit_grid, audit_notes
@@ -162,7 +162,7 @@ def _summary(found: Results, command: str) -> tuple[list[str], list[Grid]]:
     table = read_tidy(found.file(file))
     judged = verdicts(table).assign(simulated=int(table["simulated"].max()))
     trained = judged[~judged["model"].str.contains("(", regex=False)]
-    sentences = list(trained["sentence"])
+    sentences = verdict_sentences(trained)
     if command == "validate":
         return sentences, [grid for grid in [verdict_grid(judged, table)] if grid.groups]
     # A comparison asks two questions of six: it cannot say what passes.

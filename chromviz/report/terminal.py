@@ -13,7 +13,7 @@ from rich.text import Text
 from chromviz.plot.labels import CONTROLS, method_label, model_label
 from chromviz.plot.suite import suite_grid
 from chromviz.plot.tables import is_zero_filled
-from chromviz.plot.validation import verdict_grid
+from chromviz.plot.validation import verdict_grid, verdict_sentences
 from chromviz.report.audit import audit_grid, audit_notes
 from chromviz.schema import gene_counts
 from chromviz.vocabulary import ZERO_FILLED, cell_label, mark_label
@@ -99,7 +99,7 @@ def verdict_page(verdicts: pd.DataFrame, table: pd.DataFrame) -> RenderableType:
         plain_table(title, grid.header, rows) for title, rows in grid.groups
     ]
     parts.append(Text(f"  {grid.caption}"))
-    parts += [Text(f"  {sentence}") for sentence in verdicts["sentence"]]
+    parts += [Text(f"  {sentence}") for sentence in verdict_sentences(verdicts)]
     if simulated:
         parts.insert(0, Text(SIMULATED, style="bold"))
     return Group(*parts)

@@ -134,7 +134,7 @@ def test_it_is_written_for_people():
     text = verdict_markdown(found, rows)
     assert "Simulated data" in text
     assert "| α map | 0.900 [0.850, 0.950] | 0.100 [0.050, 0.150] | yes |" in text
-    assert "- alpha of m: " in text
+    assert "- α map of m: " in text
     assert r"\begin{tabular}" in verdict_latex(found, rows)
     axes = plot_gain(rows)
     assert axes.get_xlabel() == "Gain in r over the raw signal"
