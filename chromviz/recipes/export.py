@@ -119,7 +119,7 @@ def export(
         _export_one(writer, name, attribution, at, layout, top)
         reporter.progress("export", done, len(found))
     writer.session(str(dataset.attrs["assembly"]) or "unknown", _locus(dataset, rows))
-    notes = []
+    notes = writer.notes
     if whole.hidden:
         notes.append(
             f"{len(whole.hidden)} genes have the TSS of another, which the tracks show: "
@@ -226,14 +226,18 @@ class _Writer:
     ) -> None:
         self.folder, self.dataset, self.formats, self.note = folder, dataset, formats, note
         self.files: list[str] = []
+        self.notes: list[str] = []
         self._shown: list[tracks.SessionTrack] = []
 
     def track(
         self, name: str, title: str, colour: str, layout: tracks.Layout, values: np.ndarray
     ) -> None:
-        """Write one track in the forms asked for."""
-        title = f"{title} (simulated)" if self.note else title
+        """Write one track in the forms asked for; of one without any value, a note."""
         rows = tracks.entries(layout, values)
+        if rows.empty:
+            self.notes.append(f"no track of {title}: no bin of these genes has a value")
+            return
+        title = f"{title} (simulated)" if self.note else title
         numbers = {name: rows[name].to_numpy() for name in ("start", "end", "value")}
         chroms = rows["chrom"].value_counts(sort=False).to_dict()
         made_from = [provenance.hash_arrays(numbers), chroms, title, self.note]

@@ -94,6 +94,17 @@ def test_read_back_the_numbers_are_those_of_the_attribution(place):
     assert best[4].max() == 1000
 
 
+def test_a_track_without_any_value_is_left_out_and_said(tmp_path):
+    """Real H3K27ac may cover other genes than those that models can use."""
+    data = make()
+    data["coverage"][:] = np.nan
+    found = run(fill(tmp_path, data))
+    assert found.notes == ["no track of H3K27ac coverage: no bin of these genes has a value"]
+    assert not list(found.folder.glob("coverage*"))
+    assert "signal.H3K4me3.bw" in found.files
+    assert "coverage" not in (found.folder / "session.xml").read_text()
+
+
 def test_missing_coverage_has_no_entry(place):
     data = make()
     found = run(place)
