@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chromviz.plot.grid import Grid
-from chromviz.plot.labels import model_label
+from chromviz.plot.labels import method_label, model_label
 from chromviz.vocabulary import ZERO_FILLED
 
 _MOST_NEAR = 5
@@ -58,7 +58,9 @@ def audit_notes(record: Mapping[str, Any]) -> list[str]:
     for cell in record["cells"]:
         for model in cell["models"]:
             where = f"{cell['label']}, {model_label(model['model'])}"
-            flagged = [one["method"] for one in model["methods"] if one.get("flagged")]
+            flagged = [
+                method_label(one["method"]) for one in model["methods"] if one.get("flagged")
+            ]
             for item in model["warnings"]:
                 named = f" ({', '.join(flagged)})" if item["code"] == "incomplete" else ""
                 notes.append(f"{where}: {item['text']}{named}")

@@ -144,6 +144,17 @@ def test_search_for_pax5_shows_pax5(opened):
     assert names(opened) == []
 
 
+def test_a_track_without_data_has_no_scale(opened):
+    def scale(gene):
+        opened.locator("#search").fill(gene)
+        opened.evaluate("() => window.chromviz.drawn")
+        return opened.evaluate("() => document.getElementById('plot').layout.yaxis3.showticklabels")
+
+    assert scale("G008")
+    assert not scale("G007")
+    assert "H3K27ac coverage no data" in opened.locator("#readout").inner_text()
+
+
 @pytest.mark.parametrize(
     ("gene", "bin_", "mark"), [("G250", 0, 3), ("G008", 12, 4), ("G044", 19, 0)]
 )

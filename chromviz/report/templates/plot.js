@@ -142,6 +142,7 @@ class Picture {
       yaxis2: axis(spans.signal, this.layers.signal.names, ""),
       yaxis3: {
         domain: spans.coverage, anchor: "x", fixedrange: true, rangemode: "tozero", nticks: 3,
+        showticklabels: this.lines.coverage.flat().some((value) => !Number.isNaN(value)),
         showgrid: false, zeroline: false, tickfont: { size: 9 },
       },
       shapes: this.shapes(row, colours), annotations: [],
