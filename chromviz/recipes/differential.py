@@ -18,7 +18,9 @@ from chromviz.extract import find_method
 from chromviz.extract.run import extract
 from chromviz.models import find_model
 from chromviz.models.inference import find_device
+from chromviz.plot.changes import draw_changes
 from chromviz.progress import SILENT, Reporter
+from chromviz.recipes.figures import write_figure
 from chromviz.recipes.folder import ResultFolder, of_result
 from chromviz.recipes.gene import BETA_MODEL
 from chromviz.recipes.trained import Job, train_missing, trained
@@ -89,7 +91,8 @@ def differential(
     Returns
     -------
     Differential
-        The folder holds ``differential.csv``, ``recovery.csv`` and ``manifest.json``.
+        The folder holds ``differential.csv``, ``.pdf`` and ``.png`` (no figure where no gene
+        changes), ``recovery.csv`` and ``manifest.json``.
 
     Raises
     ------
@@ -136,8 +139,11 @@ def differential(
     found_again = recovery(*values, marks, n_bootstrap=n_bootstrap, seed=seed).assign(**common)
     folder["simulated"], folder["seed"], folder["seeds"] = simulated, seed, seeds
     folder["datasets"] = {name: dataset_hash(one) for name, one in zip(labels, opened, strict=True)}
-    for file, one in (("differential.csv", table), ("recovery.csv", found_again)):
-        _write(folder, file, one)
+    if len(table):
+        write_figure(folder, "differential", "Genes that change state", table, draw_changes)
+    else:
+        _write(folder, "differential.csv", table)
+    _write(folder, "recovery.csv", found_again)
     folder.finish()
     return Differential(folder.path, table, found_again, folder.made, folder.kept)
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from chromviz.plot.agreement import draw_table3
+from chromviz.plot.changes import draw_changes
 from chromviz.plot.consensus import draw_consensus
 from chromviz.plot.curves import draw_learning_curve, draw_learning_curves
 from chromviz.plot.deletion import draw_deletion
@@ -249,6 +250,31 @@ def verdict_table():
 
 
 #: Each drawing that a recipe writes, by the name of its stored picture.
+def change_table(n=24):
+    """Changes of genes between two cell types, the first with no interval."""
+    rng = np.random.default_rng(9)
+    beta = rng.normal(0, 0.1, (n, 5))
+    beta -= beta.mean(axis=1, keepdims=True)
+    shift = beta[:, 1:4].sum(axis=1)
+    order = np.argsort(-np.abs(shift), kind="stable")
+    beta, shift = beta[order], shift[order]
+    half = np.r_[NAN, rng.uniform(0.02, 0.3, n - 1)]
+    table = pd.DataFrame(
+        {
+            "gene": [f"ENSG{place:011d}" for place in range(n)],
+            "symbol": ["PAX5", "", *(f"GENE{place}" for place in range(2, n))][:n],
+            "on_cell": "E116",
+            "off_cell": np.where(np.arange(n) % 2, "E003", "E123"),
+            "shift": shift,
+            "ci_low": shift - half,
+            "ci_high": shift + half,
+        }
+    )
+    for column, mark in enumerate(MARKS):
+        table[f"beta_{mark}"] = beta[:, column]
+    return table.assign(model="lstm-alpha-beta", seeds=3, simulated=1)
+
+
 DRAWINGS = {
     "figure2": lambda: draw_figure2(figure2a_table(), figure2b_table(), beta_table()),
     "figure2a": lambda: draw_figure2a(figure2a_table()),
@@ -265,6 +291,7 @@ DRAWINGS = {
     "suite_auc": lambda: draw_suite(suite_table()),
     "calibration": lambda: draw_calibration(calibration_table()),
     "gain": lambda: draw_validation(gain_table()),
+    "changes": lambda: draw_changes(change_table()),
     "verdicts": lambda: draw_verdicts(verdict_table()),
 }
 

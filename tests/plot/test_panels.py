@@ -6,6 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from chromviz.errors import ChromvizError
+from chromviz.plot.changes import draw_changes, plot_beta_changes, plot_shifts
 from chromviz.plot.consensus import draw_consensus, plot_consensus
 from chromviz.plot.curves import draw_learning_curves
 from chromviz.plot.deletion import draw_deletion, plot_deletion
@@ -13,6 +14,7 @@ from chromviz.plot.figure2 import draw_figure2
 from chromviz.plot.genes import draw_genes, plot_expression, plot_genes
 from chromviz.plot.style import WIDTH_1_COLUMN, WIDTH_2_COLUMNS, says_simulated
 from chromviz.plot.truth import draw_truth, plot_truth
+from chromviz.vocabulary import MARKS
 from tests.plot import drawings
 
 
@@ -124,6 +126,32 @@ def test_deletion_curves_are_the_numbers_and_keep_their_colours():
     assert both[1].items() <= both[0].items()
     with pytest.raises(ChromvizError, match="needs rows of 'removal'"):
         plot_deletion(table, "removal")
+
+
+def test_changes_are_the_numbers_and_their_colour_the_way_they_go(assert_legible, texts_of):
+    table = drawings.change_table(6)
+    ax = plot_shifts(table)
+    points = [line for line in ax.lines if line.get_gid() == "shift"]
+    assert [line.get_xdata()[0] for line in points] == table["shift"].tolist()
+    assert [line.get_ydata()[0] for line in points] == list(range(6))
+    ways = {line.get_color(): np.sign(line.get_xdata()[0]) for line in points}
+    assert sorted(ways.values()) == [-1, 1]  # a colour each
+    ends = [list(line.get_xdata()) for line in ax.lines if line.get_gid() == "interval"]
+    assert ends == table.loc[1:, ["ci_low", "ci_high"]].to_numpy().tolist()  # the first has none
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels[:2] == ["PAX5: GM12878, not K562", "ENSG00000000001: GM12878, not H1-hESC"]
+    heat = plot_beta_changes(table)
+    np.testing.assert_array_equal(
+        heat.images[0].get_array(), table[[f"beta_{mark}" for mark in MARKS]]
+    )
+    words = texts_of(draw_changes(drawings.change_table()))
+    assert any("20 of 24 changes, where β moves most" in text for text in words)
+    for n in (1, 2, 20):
+        assert_legible(draw_changes(drawings.change_table(n)))
+    with pytest.raises(ChromvizError, match="no gene changes state"):
+        draw_changes(table[:0])
+    with pytest.raises(ChromvizError, match="needs a column beta_MARK"):
+        plot_beta_changes(table.filter(regex="^(?!beta_)"))
 
 
 def test_any_number_of_models_is_legible(assert_legible):

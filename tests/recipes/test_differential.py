@@ -44,6 +44,17 @@ def test_changes_are_of_genes_for_testing(data, tmp_path):
     assert set(manifest["datasets"]) == {"E123", "E003"}
     again = differential(["K562", "E003"], data=data, out=tmp_path / "out", seeds=2, n_bootstrap=20)
     assert again.made == []
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"differential.pdf", "differential.png"} <= names
+
+
+def test_where_nothing_changes_there_is_no_figure(tmp_path):
+    for cell in ("E003", "E123"):
+        save_dataset(make_dataset(60, cell=cell, window=Window(1000, 100)), tmp_path / f"{cell}.nc")
+    found = differential(data=tmp_path, out=tmp_path / "out", cells=["K562", "E003"], seeds=1)
+    assert found.table.empty
+    assert (tmp_path / "out" / "differential.csv").is_file()
+    assert not (tmp_path / "out" / "differential.pdf").exists()
 
 
 def test_cell_types_that_cannot_be_compared_are_refused(data, tmp_path):

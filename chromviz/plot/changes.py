@@ -1,0 +1,199 @@
+"""Genes that change state between cell types: how far β moves, and on which marks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from chromviz.errors import ChromvizError
+from chromviz.plot.labels import model_label
+from chromviz.plot.style import (
+    GREY,
+    MARK_COLOURS,
+    WIDTH_1_AND_A_HALF_COLUMNS,
+    WIDTH_1_COLUMN,
+    WIDTH_2_COLUMNS,
+    ShownFigure,
+    axes_for,
+    figure_style,
+    head_figure,
+    is_simulated,
+    mark_simulated,
+    only_value,
+    require_columns,
+)
+from chromviz.vocabulary import COMMON_NAMES, mark_label
+
+CHANGE_COLUMNS = ("gene", "symbol", "on_cell", "off_cell", "shift", "ci_low", "ci_high")
+#: Changes that :func:`draw_changes` shows, at most.
+MOST_SHOWN = 20
+
+_BETA = "beta_"
+_AS_EXPECTED, _OTHERWISE = MARK_COLOURS["H3K27ac"], MARK_COLOURS["H3K4me3"]
+_COLOURS = LinearSegmentedColormap.from_list("change", [_OTHERWISE, "white", _AS_EXPECTED])
+_PALE = LinearSegmentedColormap.from_list("pale", _COLOURS(np.linspace(0.1, 0.9, 256)))
+# Inches a row.
+_ROW = 0.165
+
+
+def plot_shifts(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw how much more of β lies on marks that do not repress where a gene is ON, by gene.
+
+    Parameters
+    ----------
+    table
+        One row a gene and pair of cell types, drawn from the top: ``gene`` (id), ``symbol``,
+        ``on_cell``, ``off_cell`` (EIDs), ``shift`` (of that share, ON less OFF), and its
+        interval ``ci_low``, ``ci_high`` (NaN: a point alone). With a column ``simulated`` that is
+        1 in any row, the plot says so.
+    ax
+        Where to draw; new Axes 120 mm wide if None.
+
+    Returns
+    -------
+    Axes
+        Above 0 a gene's β moves as the paper expects.
+
+    Raises
+    ------
+    ChromvizError
+        If a column is missing or the table is empty.
+    """
+    _check(table, "the plot of genes that change state")
+    with axes_for(ax, WIDTH_1_AND_A_HALF_COLUMNS, 0.9 + _ROW * len(table)) as axes:
+        for place, (_, row) in enumerate(table.iterrows()):
+            colour = _AS_EXPECTED if row["shift"] > 0 else _OTHERWISE
+            if pd.notna(row["ci_low"]) and pd.notna(row["ci_high"]):
+                ends = [row["ci_low"], row["ci_high"]]
+                axes.plot(ends, [place, place], color=colour, linewidth=1, gid="interval")
+            axes.plot(row["shift"], place, "o", color=colour, gid="shift")
+        axes.axvline(0, color=GREY, linewidth=0.5, zorder=0, gid="zero")
+        axes.set_ylim(len(table) - 0.4, -0.6)
+        axes.set_yticks(range(len(table)), [_row_label(row) for _, row in table.iterrows()])
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.set_xlabel("β moves to marks that do not repress")
+        if is_simulated(table):
+            mark_simulated(axes)
+        return axes
+
+
+def plot_beta_changes(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw how β changes on each mark, ON less OFF, as a heatmap: changes by marks.
+
+    Parameters
+    ----------
+    table
+        As for :func:`plot_shifts`, with a column ``beta_{mark}`` a mark.
+    ax
+        Where to draw; new Axes of one column's width if None.
+
+    Returns
+    -------
+    Axes
+        With the changes printed. The scale is even to both sides of 0.
+
+    Raises
+    ------
+    ChromvizError
+        If a column is missing, the table is empty, or no column is of β.
+    """
+    what = "the heatmap of changes in β"
+    _check(table, what)
+    marks = _marks(table, what)
+    values = table[[_BETA + mark for mark in marks]].to_numpy(float)
+    with axes_for(ax, WIDTH_1_COLUMN, 0.9 + _ROW * len(table)) as axes:
+        axes.imshow(values, cmap=_PALE, norm=_scale(values), aspect="auto", interpolation="nearest")
+        for (down, across), value in np.ndenumerate(values):
+            words = f"{value:+z.2f}".replace("-", "\N{MINUS SIGN}")
+            axes.text(across, down, words, ha="center", va="center", fontsize="small")
+        axes.set_xticks(range(len(marks)), [mark_label(mark).replace(" ", "\n") for mark in marks])
+        axes.set_yticks(range(len(table)), [_row_label(row) for _, row in table.iterrows()])
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        if is_simulated(table):
+            mark_simulated(axes)
+        return axes
+
+
+def draw_changes(table: pd.DataFrame) -> Figure:
+    """Draw the genes whose β moves most: intervals at the left, each mark's change at the right.
+
+    Parameters
+    ----------
+    table
+        As for :func:`plot_beta_changes`, with ``model``, ``seeds`` (trainings a cell type) and
+        ``simulated``; the first :data:`MOST_SHOWN` rows are drawn.
+
+    Returns
+    -------
+    Figure
+        Two columns (180 mm) wide.
+
+    Raises
+    ------
+    ChromvizError
+        If a column is missing or the table is empty.
+    """
+    what = "the figure of genes that change state"
+    _check(table, what)
+    require_columns(table, ("model", "seeds", "simulated"), what)
+    seeds = int(only_value(table, "seeds", what))
+    shown = table.head(MOST_SHOWN).drop(columns="simulated")
+    few = f"{len(shown)} of {len(table):,} changes, where β moves most"
+    heading = [
+        "Genes that change state",
+        f"{model_label(str(only_value(table, 'model', what)))}; "
+        + (few if len(shown) < len(table) else f"{len(table)} change{'s' if len(table) > 1 else ''}")
+        + "; ON in the cell type named first. "
+        + (f"Means and 95% intervals over {seeds} trainings" if seeds > 1 else "One training"),
+    ]
+    with figure_style():
+        fig = ShownFigure(figsize=(WIDTH_2_COLUMNS, 1.6 + _ROW * len(shown)))
+        left, right = fig.subplots(1, 2, width_ratios=(2, 3))
+        plot_shifts(shown, left)
+        plot_beta_changes(shown, right)
+        right.set_yticks([])
+        right.set_ylim(left.get_ylim())
+        values = shown[[_BETA + mark for mark in _marks(table, what)]].to_numpy(float)
+        scale = ScalarMappable(_scale(values), _PALE)
+        bar = fig.colorbar(scale, ax=right, location="bottom", shrink=0.6, aspect=30, pad=0.02)
+        bar.set_label("β where ON less where OFF")
+        bar.outline.set_visible(False)
+        named = (("as the paper expects", _AS_EXPECTED), ("the other way", _OTHERWISE))
+        handles = [
+            Line2D([], [], color=colour, marker="o", linewidth=1, label=label)
+            for label, colour in named
+        ]
+        fig.legend(handles=handles, loc="outside lower left", ncols=2)
+        head_figure(fig, heading, simulated=is_simulated(table))
+        return fig
+
+
+def _check(table: pd.DataFrame, what: str) -> None:
+    require_columns(table, CHANGE_COLUMNS, what)
+    if table.empty:
+        raise ChromvizError(f"{what} has nothing to draw: no gene changes state")
+
+
+def _marks(table: pd.DataFrame, what: str) -> list[str]:
+    marks = [str(name).removeprefix(_BETA) for name in table if str(name).startswith(_BETA)]
+    if not marks:
+        raise ChromvizError(f"{what} needs a column {_BETA}MARK for each mark")
+    return marks
+
+
+def _scale(values: np.ndarray) -> Normalize:
+    most = float(np.nanmax(np.abs(values), initial=0)) or 1.0
+    return Normalize(-most, most)
+
+
+def _row_label(row: pd.Series) -> str:
+    on, off = (COMMON_NAMES.get(row[name], row[name]) for name in ("on_cell", "off_cell"))
+    name = row["symbol"] if isinstance(row["symbol"], str) and row["symbol"] else row["gene"]
+    return f"{name}: {on}, not {off}"
