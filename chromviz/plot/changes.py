@@ -145,13 +145,14 @@ def draw_changes(table: pd.DataFrame) -> Figure:
     require_columns(table, ("model", "seeds", "simulated"), what)
     seeds = int(only_value(table, "seeds", what))
     shown = table.head(MOST_SHOWN).drop(columns="simulated")
-    few = f"{len(shown)} of {len(table):,} changes, where β moves most"
+    what_is_shown = f"{len(table)} change{'s' if len(table) > 1 else ''}"
+    if len(shown) < len(table):
+        what_is_shown = f"{len(shown)} of {len(table):,} changes, where β moves most"
+    model = model_label(str(only_value(table, "model", what)))
+    over = f"Means and 95% intervals over {seeds} trainings" if seeds > 1 else "One training"
     heading = [
         "Genes that change state",
-        f"{model_label(str(only_value(table, 'model', what)))}; "
-        + (few if len(shown) < len(table) else f"{len(table)} change{'s' if len(table) > 1 else ''}")
-        + "; ON in the cell type named first. "
-        + (f"Means and 95% intervals over {seeds} trainings" if seeds > 1 else "One training"),
+        f"{model}; {what_is_shown}; ON in the cell type named first. {over}",
     ]
     with figure_style():
         fig = ShownFigure(figsize=(WIDTH_2_COLUMNS, 1.6 + _ROW * len(shown)))
