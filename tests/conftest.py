@@ -1,5 +1,6 @@
 """Small datasets that tests share."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from hypothesis import settings
+from PIL import Image
 
 from chromviz.schema import build_dataset, reasons
 from chromviz.vocabulary import MARKS, Window
@@ -51,6 +53,14 @@ def workers(monkeypatch):
     """Two worker processes, on any number of cores."""
     monkeypatch.delenv("LOKY_MAX_CPU_COUNT")
     monkeypatch.setattr("joblib.cpu_count", lambda: 2)
+
+
+@pytest.fixture
+def blank_figures(monkeypatch):
+    """Figures as files without a drawing, for tests of other things: most of a run is drawing."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "png")
+    monkeypatch.setattr("chromviz.plot.style.render_figure", lambda *_: buffer.getvalue())
 
 
 @pytest.fixture

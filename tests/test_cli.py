@@ -151,7 +151,7 @@ def test_data_that_is_none(run, folder):
     assert not (folder / "results").exists()
 
 
-def test_compare_prints_the_table_and_json_for_programs(run, folder):
+def test_compare_prints_the_table_and_json_for_programs(run, folder, blank_figures):
     common = ("compare", "--cell", "K562", "--data", "data", "--models", "deepchrome")
     page = run(*common, "--out", "out", cwd=folder)
     assert page.returncode == 0, page.stderr
@@ -301,7 +301,7 @@ def test_prepare_check_writes_nothing(run, tmp_path):
     refused(run(*arguments, cwd=tmp_path), "--out", "--check")
 
 
-def test_zeros_in_place_of_gaps_show_in_every_table(run, tmp_path):
+def test_zeros_in_place_of_gaps_show_in_every_table(run, tmp_path, blank_figures):
     arguments = make_inputs(tmp_path)
     done = run(*arguments, "--missing", "zero", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -115,7 +115,7 @@ def test_profiles_by_mark_are_refused(data, fitted):
         weight_profiles(extract("alpha", fitted["lstm-attn"], data))
 
 
-def test_compare_draws_the_model_that_separates_marks(tmp_path, monkeypatch):
+def test_compare_draws_the_model_that_separates_marks(tmp_path, monkeypatch, blank_figures):
     monkeypatch.setattr("chromviz.models.ModelSpec.settings", lambda spec: Settings(max_epochs=2))
     monkeypatch.setenv("CHROMVIZ_CACHE", str(tmp_path / "cache"))
     dataset = make_dataset(60, window=Window(1000, 100))

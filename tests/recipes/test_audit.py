@@ -109,7 +109,7 @@ def test_a_second_run_finds_all_done(folder):
     assert (folder / "audit" / "audit.json").read_bytes() == before
 
 
-def test_by_id_or_locus_it_is_the_same_gene(finished, folder):
+def test_by_id_or_locus_it_is_the_same_gene(finished, folder, blank_figures):
     expected = finished[2].record
     for name in ("g009.2", "chr1:55,001", "1:55,000-55,010"):
         found = run(folder, gene=name, out=f"by-{len(name)}", **ONE)
@@ -117,7 +117,7 @@ def test_by_id_or_locus_it_is_the_same_gene(finished, folder):
         pd.testing.assert_frame_equal(found.table, finished[2].table)
 
 
-def test_a_gene_without_signal_in_one_cell(folder):
+def test_a_gene_without_signal_in_one_cell(folder, blank_figures):
     dataset = make_dataset(60, seed=1, cell="E003", window=Window(3000, 500)).copy(deep=True)
     dataset["signal"][9, 0, 0] = np.nan
     dataset["reason"][9], dataset["split"][9] = "no complete signal of H3K27me3", "none"
@@ -169,7 +169,7 @@ def test_methods_that_find_nothing_to_say_are_one_error_and_no_folder(folder):
     assert not (folder / "bad").exists()
 
 
-def test_a_model_that_no_method_explains_still_predicts(folder):
+def test_a_model_that_no_method_explains_still_predicts(folder, blank_figures):
     models = ["lstm-alpha-beta", "logistic-regression"]
     found = run(folder, out="p", models=models, method_names=["beta"])
     explained, other = found.record["cells"][0]["models"]

@@ -40,7 +40,7 @@ def test_names_aliases_and_files_and_no_two_alike(files):
     assert "was trained on E116" in found[2].note
 
 
-def test_compare_takes_files_beside_names(files):
+def test_compare_takes_files_beside_names(files, blank_figures):
     found = compare(
         "K562",
         data=files / "data",
@@ -61,7 +61,7 @@ def test_compare_takes_files_beside_names(files):
     assert again.made == []
 
 
-def test_ensembles_in_compare_and_audit(files, monkeypatch):
+def test_ensembles_in_compare_and_audit(files, monkeypatch, blank_figures):
     # Two epochs: what the members learn does not matter here.
     monkeypatch.setattr("chromviz.models.ModelSpec.settings", lambda spec: QUICK)
     found = compare(

@@ -175,7 +175,7 @@ def test_where_pax5_is_not_the_most_expressed_test_gene_is_shown(finished):
     assert pd.read_csv(finished.folder / "out" / "figure2c.csv")["gene"].unique().tolist() == [best]
 
 
-def test_new_data_makes_new_results(folder):
+def test_new_data_makes_new_results(folder, blank_figures):
     path = folder / "data" / "E123.nc"
     schema.save_dataset(make_dataset(60, seed=5, window=Window(1000, 100)), path)
     second = run(folder, models=["lstm-alpha"], method_names=["alpha"])
@@ -191,7 +191,7 @@ def test_the_manifest_says_what_was_done(finished):
     assert {"command", "versions", "created", "dataset"} <= set(record)
 
 
-def test_models_and_methods_can_be_chosen(folder):
+def test_models_and_methods_can_be_chosen(folder, blank_figures):
     shutil.rmtree(folder / "out")
     table = run(folder, models=["deepchrome"], method_names=["saliency"]).table
     assert table["method"].tolist() == [

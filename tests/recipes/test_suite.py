@@ -73,7 +73,7 @@ def test_tables_are_what_the_units_say(data, tmp_path):
     assert "paper" in (tmp_path / "out" / "table2.md").read_text()
 
 
-def test_one_mark_at_a_time(data, tmp_path):
+def test_one_mark_at_a_time(data, tmp_path, blank_figures):
     found = suite(
         ["E123"], data=data, models=["lstm-alpha-beta"], reference="lstm-alpha-beta",
         tables=["s1"], out=tmp_path / "out", n_bootstrap=0,
@@ -100,7 +100,7 @@ def test_a_table_that_nobody_fills_is_left_out_and_said(data, tmp_path):
     assert "no Table S2: none of its models is among those asked for" in lines
 
 
-def test_a_second_run_does_nothing_and_another_seed_only_what_is_new(data, tmp_path):
+def test_a_second_run_does_nothing_and_another_seed_only_what_is_new(data, tmp_path, blank_figures):
     options = {"data": data, "models": QUICK, "tables": ["2"], "out": tmp_path / "out"}
     options["cells"] = ["E116"]
     first = suite(**options, n_bootstrap=20)
@@ -114,7 +114,7 @@ def test_a_second_run_does_nothing_and_another_seed_only_what_is_new(data, tmp_p
     pd.testing.assert_frame_equal(again, first.units)
 
 
-def test_a_killed_suite_goes_on(data, tmp_path):
+def test_a_killed_suite_goes_on(data, tmp_path, blank_figures):
     """Killed with its workers; finished, and done anew, in this process."""
     options = {
         "models": ["linear-regression", "logistic-regression", "svm", "rules"],
@@ -164,7 +164,7 @@ def test_wrong_input_is_one_line_before_any_training(data, tmp_path, options, wo
     assert not cache_folder().exists() or not list(cache_folder().iterdir())
 
 
-def test_one_state_among_test_genes_is_undefined_and_said(tmp_path):
+def test_one_state_among_test_genes_is_undefined_and_said(tmp_path, blank_figures):
     one = make_dataset(90, window=WINDOW)
     on = (one["split"].values == "test") & (one["label"].values == 1)
     one["split"].values[on] = "train"

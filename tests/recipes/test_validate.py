@@ -67,7 +67,7 @@ def test_everything_is_in_one_table(folder, found, tmp_path):
     pd.testing.assert_frame_equal(again.table, table)
 
 
-def test_p_is_adjusted_over_cell_types(folder, tmp_path):
+def test_p_is_adjusted_over_cell_types(folder, tmp_path, blank_figures):
     save_dataset(make_dataset(240, window=Window(1000, 100)), tmp_path / "data" / "E123.nc")
     other = make_dataset(240, seed=1, cell="E003", window=Window(1000, 100))
     save_dataset(other, tmp_path / "data" / "E003.nc")
@@ -124,7 +124,7 @@ def test_data_without_the_track_is_refused(tmp_path):
         validate("K562", data=tmp_path, out=tmp_path / "out")
 
 
-def test_the_verdicts_are_right_where_the_cause_is_known(tmp_path):
+def test_the_verdicts_are_right_where_the_cause_is_known(tmp_path, blank_figures):
     """One mark decides, the others carry signal without cause: a model that learnt it passes."""
     dataset = make_dataset(360, window=Window(1000, 100))
     signal = dataset["signal"].values.copy()
