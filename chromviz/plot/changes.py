@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -15,6 +15,7 @@ from chromviz.plot.labels import model_label
 from chromviz.plot.style import (
     GREY,
     MARK_COLOURS,
+    PALE_DIVERGING,
     WIDTH_1_AND_A_HALF_COLUMNS,
     WIDTH_1_COLUMN,
     WIDTH_2_COLUMNS,
@@ -35,8 +36,6 @@ MOST_SHOWN = 20
 
 _BETA = "beta_"
 _AS_EXPECTED, _OTHERWISE = MARK_COLOURS["H3K27ac"], MARK_COLOURS["H3K4me3"]
-_COLOURS = LinearSegmentedColormap.from_list("change", [_OTHERWISE, "white", _AS_EXPECTED])
-_PALE = LinearSegmentedColormap.from_list("pale", _COLOURS(np.linspace(0.1, 0.9, 256)))
 # Inches a row.
 _ROW = 0.165
 
@@ -108,7 +107,9 @@ def plot_beta_changes(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     marks = _marks(table, what)
     values = table[[_BETA + mark for mark in marks]].to_numpy(float)
     with axes_for(ax, WIDTH_1_COLUMN, 0.9 + _ROW * len(table)) as axes:
-        axes.imshow(values, cmap=_PALE, norm=_scale(values), aspect="auto", interpolation="nearest")
+        axes.imshow(
+            values, cmap=PALE_DIVERGING, norm=_scale(values), aspect="auto", interpolation="nearest"
+        )
         for (down, across), value in np.ndenumerate(values):
             words = f"{value:+z.2f}".replace("-", "\N{MINUS SIGN}")
             axes.text(across, down, words, ha="center", va="center", fontsize="small")
@@ -162,7 +163,7 @@ def draw_changes(table: pd.DataFrame) -> Figure:
         right.set_yticks([])
         right.set_ylim(left.get_ylim())
         values = shown[[_BETA + mark for mark in _marks(table, what)]].to_numpy(float)
-        scale = ScalarMappable(_scale(values), _PALE)
+        scale = ScalarMappable(_scale(values), PALE_DIVERGING)
         bar = fig.colorbar(scale, ax=right, location="bottom", shrink=0.6, aspect=30, pad=0.02)
         bar.set_label("β where ON less where OFF")
         bar.outline.set_visible(False)

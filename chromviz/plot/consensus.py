@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from chromviz.errors import ChromvizError
 from chromviz.plot.labels import method_label, model_label
 from chromviz.plot.style import (
     GREY,
+    PALE_DIVERGING,
     WIDTH_1_COLUMN,
     WIDTH_2_COLUMNS,
     ShownFigure,
@@ -29,8 +30,6 @@ from chromviz.vocabulary import cell_label
 CONSENSUS_COLUMNS = ("model", "one", "other", "statistic", "estimate")
 #: Below the diagonal, and above it.
 _BELOW, _ABOVE = "spearman", "top_overlap"
-_COLOURS = LinearSegmentedColormap.from_list("agreement", ["#D55E00", "white", "#0072B2"])
-_PALE = LinearSegmentedColormap.from_list("pale", _COLOURS(np.linspace(0.1, 0.9, 256)))
 _NORM = Normalize(-1, 1)
 
 
@@ -77,7 +76,7 @@ def plot_consensus(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         elif row["statistic"] == _ABOVE:
             values[first, second] = row["estimate"]
     with axes_for(ax, WIDTH_1_COLUMN, WIDTH_1_COLUMN) as axes:
-        colours = _PALE.with_extremes(bad="#eeeeee")
+        colours = PALE_DIVERGING.with_extremes(bad="#eeeeee")
         shown = np.ma.masked_invalid(values)
         axes.imshow(shown, cmap=colours, norm=_NORM, aspect="auto", interpolation="nearest")
         for (down, across), value in np.ndenumerate(values):
@@ -141,7 +140,7 @@ def draw_consensus(table: pd.DataFrame) -> Figure:
                 continue
             plot_consensus(bare[bare["model"] == models[place]], axes)
             axes.set_title(model_label(str(models[place])))
-        scale = ScalarMappable(_NORM, _PALE)
+        scale = ScalarMappable(_NORM, PALE_DIVERGING)
         bar = fig.colorbar(scale, ax=panels, location="right", shrink=0.5, aspect=25, pad=0.02)
         bar.set_label("Agreement", color=GREY)
         bar.outline.set_visible(False)

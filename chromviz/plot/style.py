@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -45,6 +47,10 @@ MARK_COLOURS: dict[str, str] = {
 # For other marks: Paul Tol's "muted" scheme, colour-blind safe too, less those that are near to
 # the colours above.
 _OTHER_COLOURS = ("#332288", "#117733", "#882255", "#999933", "#AA4499", "#000000", "#CC6677")
+
+_DIVERGING = LinearSegmentedColormap.from_list("diverging", ["#D55E00", "white", "#0072B2"])
+#: From below zero to above it, no darker than black print can be read on.
+PALE_DIVERGING = LinearSegmentedColormap.from_list("pale", _DIVERGING(np.linspace(0.1, 0.9, 256)))
 
 #: Colour of everything that is not data: baselines, rules, notes.
 GREY = "#777777"

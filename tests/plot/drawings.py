@@ -249,7 +249,6 @@ def verdict_table():
     return pd.DataFrame(rows).assign(cell="E123", simulated=1)
 
 
-#: Each drawing that a recipe writes, by the name of its stored picture.
 def change_table(n=24):
     """Changes of genes between two cell types, the first with no interval."""
     rng = np.random.default_rng(9)
@@ -275,6 +274,7 @@ def change_table(n=24):
     return table.assign(model="lstm-alpha-beta", seeds=3, simulated=1)
 
 
+#: Each drawing that a recipe writes, by the name of its stored picture.
 DRAWINGS = {
     "figure2": lambda: draw_figure2(figure2a_table(), figure2b_table(), beta_table()),
     "figure2a": lambda: draw_figure2a(figure2a_table()),
