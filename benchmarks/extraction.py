@@ -28,11 +28,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 from training import Released  # the stand-in
 
 from chromviz.data.simulate import simulate
-from chromviz.extract import extract
+from chromviz.extractors import extract
 from chromviz.models import find_model
 from chromviz.models.layers import InputTransform
 from chromviz.models.training import train
-from chromviz.validate.association import association
+from chromviz.validation.association import association
 
 #: What the plain loop does, on so many genes; integrated gradients with captum's default steps.
 BATCH = 64
@@ -70,8 +70,8 @@ def attributions(dataset: xr.Dataset, model: object) -> list[xr.Dataset]:
     """Return what is validated: four methods and four controls, of all test genes."""
     ours = ("alpha", "alpha_beta", "saliency", "input_x_gradient")
     controls = ("raw_signal", "tss_distance", "uniform", "random")
-    found = [extract(name, model, dataset) for name in ours]  # type: ignore[arg-type]
-    return found + [extract(name, None, dataset) for name in controls]
+    found = [extract(name, dataset, model) for name in ours]  # type: ignore[arg-type]
+    return found + [extract(name, dataset, None) for name in controls]
 
 
 def main() -> None:
@@ -89,11 +89,11 @@ def main() -> None:
     plain = Plain(transform).eval()  # type: ignore[arg-type]
     print(f"SIMULATED DATA, {len(test):,} test genes, {torch.get_num_threads()} threads")
     rows: list[tuple[str, float, float]] = []
-    extract("saliency", model, dataset, genes=few[:64])  # compiles the loops, if it must
+    extract("saliency", dataset, model, genes=few[:64])  # compiles the loops, if it must
     rows.append(
         (
             f"saliency, {len(test):,} genes",
-            seconds(lambda: extract("saliency", model, dataset)),
+            seconds(lambda: extract("saliency", dataset, model)),
             seconds(lambda: plain_loop(captum.attr.Saliency(plain), signal[test])),
         )
     )
@@ -101,7 +101,7 @@ def main() -> None:
     missed: dict[str, np.ndarray] = {}
 
     def integrate() -> None:
-        found["ig"] = extract("integrated_gradients", model, dataset, genes=few)
+        found["ig"] = extract("integrated_gradients", dataset, model, genes=few)
 
     ours = seconds(integrate)
     options = {"n_steps": 50, "internal_batch_size": BATCH}
@@ -121,7 +121,7 @@ def main() -> None:
     rows.append(
         (
             f"ablation of marks, {len(test):,} genes",
-            seconds(lambda: extract("feature_ablation", model, dataset)),
+            seconds(lambda: extract("feature_ablation", dataset, model)),
             seconds(
                 lambda: plain_loop(
                     captum.attr.FeatureAblation(plain), signal[test], feature_mask=mask
@@ -132,7 +132,7 @@ def main() -> None:
     rows.append(
         (
             f"SmoothGrad of 16, {len(few):,} genes",
-            seconds(lambda: extract("smoothgrad", model, dataset, genes=few)),
+            seconds(lambda: extract("smoothgrad", dataset, model, genes=few)),
             seconds(
                 lambda: plain_loop(
                     captum.attr.NoiseTunnel(captum.attr.Saliency(plain)),

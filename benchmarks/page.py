@@ -22,10 +22,10 @@ import numpy as np
 from playwright.sync_api import sync_playwright
 
 from chromviz.data.simulate import simulate
-from chromviz.extract import extract
+from chromviz.extractors import extract
 from chromviz.models.training import Settings, train
-from chromviz.report.explorer import Part, explore
-from chromviz.report.page import Page, room, write_page
+from chromviz.reporting.explorer import Part, explore
+from chromviz.reporting.page import Page, room, write_page
 
 METHODS = {
     "lstm-alpha": ("alpha", "saliency", "saliency_absolute"),
@@ -60,7 +60,7 @@ def main() -> None:
     attributions = []
     for name, methods in METHODS.items():
         model = train(name, dataset, settings=Settings(max_epochs=2), seed=0)
-        attributions += [extract(method, model, dataset) for method in methods]
+        attributions += [extract(method, dataset, model) for method in methods]
     started = time.perf_counter()
     explorer = explore([Part(dataset, attributions)], room([]))
     page = Page("benchmark", [], True, [], [], [], [], [], [], explorer)

@@ -13,7 +13,7 @@ import torch
 
 from chromviz import schema
 from chromviz.cli import main
-from chromviz.data.archives.catalog import remote_files
+from chromviz.data.archives.addresses import remote_files
 from chromviz.models.checkpoint import load_model
 from chromviz.vocabulary import MARKS, Window
 from tests.conftest import make_dataset

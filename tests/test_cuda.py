@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from chromviz.errors import CannotServeError, ChromvizError
-from chromviz.extract import extract, methods
-from chromviz.extract.run import serves
+from chromviz.extractors import extract, methods
+from chromviz.extractors.run import serves
 from chromviz.models import models
 from chromviz.models.inference import logits, session
 from chromviz.models.training import Settings, takes_steps, train
@@ -54,10 +54,10 @@ def test_explanations_are_the_cpu_s(data, fitted, name, method):
     before = flags()
     fewer = {"steps": 100} if method == "class_optimization" else {}
     try:
-        here = extract(method, fitted[name], data, **fewer)
+        here = extract(method, data, fitted[name], **fewer)
     except CannotServeError as reason:
         pytest.skip(str(reason))
-    there = extract(method, fitted[name], data, device="cuda", **fewer)
+    there = extract(method, data, fitted[name], device="cuda", **fewer)
     assert there.attrs["device"] == "cuda"
     if method == "class_optimization":
         # RMSprop's first steps follow a slope's sign, however flat it is: inputs drift apart where
@@ -79,7 +79,7 @@ def test_batches_do_not_matter(data, fitted):
     """On a GPU more genes go into a pass."""
     for name in NETWORKS:
         few, many = (
-            extract("saliency", fitted[name], data, device="cuda", batch_size=size)["weight"]
+            extract("saliency", data, fitted[name], device="cuda", batch_size=size)["weight"]
             for size in (3, None)
         )
         np.testing.assert_allclose(few, many, atol=1e-5 * float(np.abs(many).max()))

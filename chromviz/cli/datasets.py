@@ -159,7 +159,7 @@ def prepare(
     from chromviz.data.prepare import prepare as run
     from chromviz.data.signal.reads import ReadRule
     from chromviz.data.splits import SplitRule
-    from chromviz.report.terminal import counts_line
+    from chromviz.reporting.terminal import counts_line
     from chromviz.vocabulary import Window, resolve_cell
 
     if (signal is None) == (matrices is None):
@@ -252,10 +252,10 @@ def fetch(
     as_json: Json = False,
 ) -> None:
     """Bring published data, and make the datasets of the paper's Table 3 of it."""
-    from chromviz.data.archives.catalog import KINDS
-    from chromviz.recipes.fetch import plan
-    from chromviz.recipes.published import TABLE3_KINDS, all_cells, fetch_datasets
-    from chromviz.report.terminal import counts_line, plain_table
+    from chromviz.data.archives.addresses import KINDS
+    from chromviz.data.archives.fetch import plan
+    from chromviz.data.archives.published import TABLE3_KINDS, all_cells, fetch_datasets
+    from chromviz.reporting.terminal import counts_line, plain_table
 
     wanted = all_cells() if cells.strip().lower() == "all" else names(cells)
     chosen = names(kinds) or list(TABLE3_KINDS)
@@ -320,9 +320,9 @@ def fetch(
 @app.command()
 def cells(data: Data = None, as_json: Json = False) -> None:
     """List the cell types: what is at hand of each, and what can be fetched."""
-    from chromviz.data.archives.catalog import KINDS
-    from chromviz.recipes.published import list_epigenomes
-    from chromviz.report.terminal import SIMULATED, plain_table
+    from chromviz.data.archives.addresses import KINDS
+    from chromviz.data.archives.published import list_epigenomes
+    from chromviz.reporting.terminal import SIMULATED, plain_table
 
     rows = list_epigenomes(data)
     columns = ["cell", "common name", "epigenome", "anatomy", "at hand", "can be fetched"]

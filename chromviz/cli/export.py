@@ -35,7 +35,7 @@ def export(
 ) -> None:
     """Write attributions, signal and coverage as tracks for a genome browser, and as tables."""
     from chromviz.recipes.export import export as run
-    from chromviz.report.terminal import SIMULATED
+    from chromviz.reporting.terminal import SIMULATED
 
     with Live(quiet) as live:
         found = run(

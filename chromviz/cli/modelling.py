@@ -72,10 +72,10 @@ def train(
     from chromviz.data.store import open_cell
     from chromviz.models import find_model
     from chromviz.models.inference import find_device
+    from chromviz.models.store import describe, trained
     from chromviz.models.training import takes_steps
     from chromviz.recipes.learning import write_model
-    from chromviz.recipes.trained import describe, trained
-    from chromviz.report.terminal import SIMULATED, counts_line
+    from chromviz.reporting.terminal import SIMULATED, counts_line
 
     spec = find_model(model)
     wanted = names(cells) or ([cell] if cell else [])
@@ -151,7 +151,7 @@ def _leave_one_out(
     from chromviz import provenance
     from chromviz.models import find_model
     from chromviz.recipes.learning import leave_each_out, write_model
-    from chromviz.report.terminal import left_out_page
+    from chromviz.reporting.terminal import left_out_page
 
     with Live(quiet) as live:
         table, models = leave_each_out(
@@ -181,7 +181,7 @@ def list_models(context: typer.Context, as_json: Json = False) -> None:
     if context.invoked_subcommand is not None:
         return
     from chromviz.models import models
-    from chromviz.report.terminal import plain_table
+    from chromviz.reporting.terminal import plain_table
 
     columns = ["model", "label", "attention", "source"]
     rows = [
@@ -211,7 +211,7 @@ def import_weights(
 
     from chromviz import provenance
     from chromviz.models.checkpoint import save_model
-    from chromviz.recipes.trained import describe, import_released
+    from chromviz.models.store import describe, import_released
 
     with provenance.output_folder(out), Live(quiet) as live:
         model = import_released(cell, file, out, base_url=base_url, reporter=live.reporter)

@@ -51,11 +51,11 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Train models, explain them, and hold the explanations against H3K27ac (Table 3, Figure 2)."""
-    from chromviz.plot.validation import verdict_sentences
+    from chromviz.models.store import describe
     from chromviz.recipes.compare import compare as run
-    from chromviz.recipes.trained import describe
-    from chromviz.report.terminal import counts_line, table3_page
-    from chromviz.validate.verdict import verdicts
+    from chromviz.reporting.terminal import counts_line, table3_page
+    from chromviz.reporting.verdicts import verdict_sentences
+    from chromviz.validation.verdict import verdicts
 
     with Live(quiet) as live:
         found = run(
@@ -119,7 +119,7 @@ def validate(
     """Test explanations: against the signal, against chance, against the model, against truth."""
     from chromviz.recipes.validate import validate as run
     from chromviz.recipes.validate import validate_cells
-    from chromviz.report.terminal import counts_line, verdict_page
+    from chromviz.reporting.terminal import counts_line, verdict_page
 
     cells = names(cell)
     with Live(quiet) as live:
@@ -199,7 +199,7 @@ def audit(
     if not gene:
         raise ChromvizError("no gene to audit; name one, or ask for --differential")
     from chromviz.recipes.audit import audit as run
-    from chromviz.report.terminal import audit_page
+    from chromviz.reporting.terminal import audit_page
 
     with Live(quiet) as live:
         found = run(
@@ -233,7 +233,7 @@ def _differential(
     as_json: bool,
 ) -> None:
     from chromviz.recipes.differential import differential as run
-    from chromviz.report.terminal import differential_page
+    from chromviz.reporting.terminal import differential_page
 
     if gene:
         raise ChromvizError(f"--differential ranks all genes; leave {gene} out, or the option")
@@ -270,7 +270,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write a result folder as one HTML page that needs no network, with every gene to explore."""
-    from chromviz.recipes.report import report as run
+    from chromviz.reporting.results_page import report as run
 
     path = run(results, data=data, out=out)
     size = path.stat().st_size
@@ -302,9 +302,9 @@ def extract(
     as_json: Json = False,
 ) -> None:
     """Explain one model on one cell type, and write the weights of each method as NetCDF."""
+    from chromviz.models.store import describe
     from chromviz.recipes.explain import explain
-    from chromviz.recipes.trained import describe
-    from chromviz.report.terminal import SIMULATED
+    from chromviz.reporting.terminal import SIMULATED
 
     with Live(quiet) as live:
         found = explain(
@@ -335,8 +335,8 @@ def extract(
 @app.command(name="methods")
 def list_methods(as_json: Json = False) -> None:
     """List the methods of explanation and the controls."""
-    from chromviz.extract import methods
-    from chromviz.report.terminal import plain_table
+    from chromviz.extractors import methods
+    from chromviz.reporting.terminal import plain_table
 
     columns = ["method", "needs", "gives", "signed", "description"]
     rows = [

@@ -34,7 +34,7 @@ def suite(
     """Train and test models on cell types: Tables 2, S1, S2 and S3, and paired comparisons."""
     from chromviz.recipes.suite import MODELS
     from chromviz.recipes.suite import suite as run
-    from chromviz.report.terminal import paired_page, suite_page
+    from chromviz.reporting.terminal import paired_page, suite_page
 
     with Live(quiet) as live:
         found = run(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import safetensors.numpy
 import safetensors.torch
 import xarray as xr
@@ -244,3 +245,30 @@ def _weights(stem: Path) -> Path:
 
 def _card(stem: Path) -> Path:
     return stem.with_name(f"{stem.name}.json")
+
+
+def curve_table(model: TrainedModel) -> pd.DataFrame:
+    """Return a model's learning curve, of an ensemble its members'.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a seed and epoch: ``cell, model, seed, epoch, train_loss, valid_loss, valid_auc,
+        kept, simulated``; no row for a model that was fitted in one go.
+    """
+    card = model.card
+    runs = card.members or [{"seed": card.seed, "metrics": card.metrics, "curve": card.curve}]
+    rows = [
+        {
+            "cell": card.cell,
+            "model": card.name,
+            "seed": run["seed"],
+            **row,
+            "epoch": int(row["epoch"]),
+            "kept": int(row["epoch"] == run["metrics"]["best_epoch"]),
+            "simulated": card.simulated,
+        }
+        for run in runs
+        for row in run["curve"]
+    ]
+    return pd.DataFrame(rows)

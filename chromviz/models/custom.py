@@ -70,7 +70,7 @@ def import_model(reference: str) -> ModelSpec:
     )
     if isinstance(factory, ModelSpec):
         build = partial(_build, factory.build, reference)
-        return replace(factory, name=reference, build=build, version=version, aliases=())
+        return replace(factory, name=reference, factory=build, version=version, aliases=())
     if not callable(factory):
         raise ChromvizError(
             f"{reference} is a {type(factory).__name__}; a model is named by a class or function "
@@ -80,7 +80,7 @@ def import_model(reference: str) -> ModelSpec:
     return ModelSpec(
         name=reference,
         label=name,
-        build=build,
+        factory=build,
         attends=_attends(build),
         source=f"{Path(module.__file__ or '').name}, the user's own",
         version=version,

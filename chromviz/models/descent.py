@@ -18,7 +18,7 @@ from torch import nn
 from chromviz.errors import ChromvizError
 from chromviz.models.fitted import Genes
 from chromviz.models.inference import BATCH_SIZE
-from chromviz.models.settings import Settings
+from chromviz.settings import Settings
 
 #: Called after each epoch with the epoch's record (epoch, train_loss, valid_loss, valid_auc).
 OnEpoch = Callable[[dict[str, float]], None]

@@ -20,9 +20,9 @@ from chromviz.models.descent import OnEpoch, descend
 from chromviz.models.ensemble import join
 from chromviz.models.fitted import Fitted, Genes
 from chromviz.models.inference import find_device, logits
-from chromviz.models.settings import Settings
 from chromviz.models.threads import one_thread
 from chromviz.schema import dataset_hash, usable
+from chromviz.settings import Settings
 
 __all__ = ["OnEpoch", "Settings", "combine", "takes_steps", "train"]
 

@@ -11,17 +11,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from chromviz.plot.labels import CONTROLS, method_label, model_label
+from chromviz.catalog import is_control, method_label, model_label
+from chromviz.errors import ChromvizError
 from chromviz.plot.style import (
     GREY,
     MARK_COLOURS,
     WIDTH_1_AND_A_HALF_COLUMNS,
     axes_for,
+    format_number,
     is_simulated,
     mark_simulated,
     only_value,
+    require_columns,
 )
-from chromviz.plot.tables import check_table3, format_r
 from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK, cell_label
 
 _METHOD_COLOUR = MARK_COLOURS[REFERENCE_TRACK]
@@ -32,6 +34,24 @@ _PAPER_OFFSET = 0.28
 _GAP = 1.0
 
 
+TABLE3_COLUMNS = (
+    "cell",
+    "model",
+    "method",
+    "mark",
+    "track",
+    "estimate",
+    "ci_low",
+    "ci_high",
+    "n_genes",
+    "n_reference_genes",
+    "paper",
+    "simulated",
+    "gene_set",
+    "note",
+)
+
+
 def plot_table3(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw each method's r with its interval, the controls below, the paper's values beside.
 
@@ -39,7 +59,7 @@ def plot_table3(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ----------
     table
         The rows of ``table3.csv`` of one cell type, mark and track: see
-        :func:`chromviz.plot.tables.table3_markdown`. A row whose ``estimate`` is NaN is written
+        chromviz.reporting.tables. A row whose ``estimate`` is NaN is written
         "undefined"; one whose interval is NaN has a point alone.
     ax
         Where to draw; new Axes 120 mm wide if None.
@@ -58,10 +78,10 @@ def plot_table3(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     what = "the plot of Table 3"
     check_table3(table, what)
     cell, mark, track = (str(only_value(table, name, what)) for name in ("cell", "mark", "track"))
-    control = table["method"].isin(CONTROLS)
+    control = table["method"].map(is_control)
     rows = table.iloc[np.argsort(control.to_numpy(), kind="stable")]
     places = [
-        float(place) + (_GAP if row["method"] in CONTROLS and (~control).any() else 0.0)
+        float(place) + (_GAP if is_control(row["method"]) and (~control).any() else 0.0)
         for place, (_, row) in enumerate(rows.iterrows())
     ]
     line = 0.27 if _has_gene_sets(table) else 0.19  # inches a row, of two lines or one
@@ -109,7 +129,7 @@ def draw_table3(table: pd.DataFrame) -> Figure:
 
 
 def _draw_row(axes: Axes, place: float, row: pd.Series) -> None:
-    colour = _CONTROL_COLOUR if row["method"] in CONTROLS else _METHOD_COLOUR
+    colour = _CONTROL_COLOUR if is_control(row["method"]) else _METHOD_COLOUR
     if pd.notna(row["ci_low"]) and pd.notna(row["ci_high"]):
         interval = [row["ci_low"], row["ci_high"]]
         axes.plot(interval, [place, place], color=colour, linewidth=1, gid="interval")
@@ -193,3 +213,31 @@ def _row_label(row: pd.Series, table: pd.DataFrame) -> str:
 
 def _has_gene_sets(table: pd.DataFrame) -> bool:
     return table["gene_set"].nunique() > 1
+
+
+def check_table3(table: pd.DataFrame, what: str) -> None:
+    """Check that a table has the columns of Table 3 and at least one row.
+
+    Raises
+    ------
+    ChromvizError
+        Naming the columns that are missing.
+    """
+    require_columns(table, TABLE3_COLUMNS, what)
+    if table.empty:
+        raise ChromvizError(f"{what} needs at least one row; its table is empty")
+
+
+def is_zero_filled(table: pd.DataFrame) -> bool:
+    """Return whether any row rests on data whose gaps were set to zero (column ``missing``)."""
+    return "missing" in table.columns and bool((table["missing"] == "zero").any())
+
+
+def format_r(row: pd.Series) -> str:
+    """Return ``0.853 [0.812, 0.886]``: r with its interval, or ``undefined``."""
+    if pd.isna(row["estimate"]):
+        return "undefined"
+    text = format_number(row["estimate"], 3)
+    if pd.isna(row["ci_low"]) or pd.isna(row["ci_high"]):
+        return text
+    return f"{text} [{format_number(row['ci_low'], 3)}, {format_number(row['ci_high'], 3)}]"

@@ -10,8 +10,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from chromviz.catalog import model_label
 from chromviz.errors import ChromvizError
-from chromviz.plot.labels import model_label
 from chromviz.plot.style import (
     GREY,
     MARK_COLOURS,

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from chromviz.catalog import model_label
 from chromviz.errors import ChromvizError
-from chromviz.plot.labels import model_label
 from chromviz.plot.style import (
     GREY,
     WIDTH_1_COLUMN,

@@ -11,8 +11,9 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from chromviz import catalog
+from chromviz.catalog import is_control, method_label, model_label
 from chromviz.errors import ChromvizError
-from chromviz.plot.labels import CONTROLS, METHOD_LABELS, method_label, model_label
 from chromviz.plot.style import (
     GREY,
     WIDTH_1_COLUMN,
@@ -161,14 +162,14 @@ def draw_deletion(table: pd.DataFrame) -> Figure:
 
 def _looks(methods: Iterable[str]) -> dict[str, tuple[str, Any, int]]:
     """Return each method's colour, dashes and place in the pile; the order of rows says nothing."""
-    known = list(METHOD_LABELS)
+    known = list(catalog.methods())
     names = sorted(
         set(methods), key=lambda name: (known.index(name) if name in known else len(known), name)
     )
     colours = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
     looks: dict[str, tuple[str, Any, int]] = {}
     for name in names:
-        if name in CONTROLS:
+        if is_control(name):
             colour = "black" if name == "random" else GREY
             looks[name] = (colour, _DASHES.get(name, (0, (3, 1, 1, 1))), 3)
             continue
@@ -180,4 +181,4 @@ def _looks(methods: Iterable[str]) -> dict[str, tuple[str, Any, int]]:
 
 
 def _label(method: str) -> str:
-    return f"{'control: ' if method in CONTROLS else ''}{method_label(method)}"
+    return f"{'control: ' if is_control(method) else ''}{method_label(method)}"

@@ -9,9 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 
+from chromviz.catalog import method_label, model_label
 from chromviz.errors import ChromvizError
-from chromviz.plot.grid import format_number
-from chromviz.plot.labels import method_label, model_label
 from chromviz.plot.style import (
     MARK_COLOURS,
     WIDTH_1_COLUMN,
@@ -19,6 +18,7 @@ from chromviz.plot.style import (
     ShownFigure,
     axes_for,
     figure_style,
+    format_number,
     head_figure,
     is_simulated,
     mark_colour,

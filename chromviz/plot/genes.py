@@ -9,8 +9,8 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, TwoS
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from chromviz.catalog import method_label, model_label
 from chromviz.errors import ChromvizError
-from chromviz.plot.labels import method_label, model_label
 from chromviz.plot.profiles import draw_window
 from chromviz.plot.style import (
     GREY,
@@ -45,7 +45,7 @@ def plot_genes(table: pd.DataFrame, layer: str, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     table
-        As :func:`chromviz.validate.genes.genes_by_expression` gives it. With a column
+        As :func:`chromviz.validation.genes.genes_by_expression` gives it. With a column
         ``simulated`` that is 1 in any row, the plot says so.
     layer
         ``signal``, ``weight`` or ``coverage``.

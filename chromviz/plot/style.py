@@ -52,6 +52,8 @@ _DIVERGING = LinearSegmentedColormap.from_list("diverging", ["#D55E00", "white",
 #: From below zero to above it, no darker than black print can be read on.
 PALE_DIVERGING = LinearSegmentedColormap.from_list("pale", _DIVERGING(np.linspace(0.1, 0.9, 256)))
 
+_MINUS = "\N{MINUS SIGN}"
+
 #: Colour of everything that is not data: baselines, rules, notes.
 GREY = "#777777"
 #: What every figure of simulated data says.
@@ -306,3 +308,10 @@ def _file_metadata(kind: str, record: Mapping[str, str]) -> dict[str, Any]:
         known["Description"] = known.pop("Subject")
     creator = "; ".join(known.pop(key) for key in ("Author", "Creator") if key in known)
     return known | {"Creator": creator, "Date": None}
+
+
+def format_number(value: float, decimals: int) -> str:
+    """Return a number with a true minus sign, and none before a zero."""
+    # "-0.000" would claim a sign that the digits do not show.
+    text = f"{value:.{decimals}f}"
+    return text.replace("-", "" if float(text) == 0 else _MINUS)

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from chromviz.catalog import is_control, method_label, model_label
 from chromviz.errors import ChromvizError
-from chromviz.plot.labels import CONTROLS, method_label, model_label
 from chromviz.plot.style import (
     GREY,
     MARK_COLOURS,
@@ -172,5 +172,5 @@ def _rows(table: pd.DataFrame) -> list[tuple[str, str]]:
 
 def _label(model: str, method: str) -> str:
     if not model:
-        return f"{'control: ' if method in CONTROLS else ''}{method_label(method)}"
+        return f"{'control: ' if is_control(method) else ''}{method_label(method)}"
     return f"{method_label(method)}, {model_label(model)}"

@@ -7,9 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from chromviz.catalog import is_control, method_label, model_label
 from chromviz.errors import ChromvizError
-from chromviz.plot.grid import Grid, format_number, to_latex, to_markdown
-from chromviz.plot.labels import CONTROLS, method_label, model_label
 from chromviz.plot.style import (
     GREY,
     MARK_COLOURS,
@@ -22,10 +21,10 @@ from chromviz.plot.style import (
     mark_simulated,
     require_columns,
 )
-from chromviz.plot.tables import is_zero_filled
-from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK, ZERO_FILLED, cell_label, mark_label
+from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK, cell_label, mark_label
 
-_ANSWERS = {
+#: Questions that a verdict answers, by column.
+ANSWERS = {
     "predicts": "model predicts",
     "agrees": "agrees",
     "beyond_signal": "beyond signal",
@@ -34,76 +33,8 @@ _ANSWERS = {
     "depends_on_model": "depends on model",
     "passes": "passes",
 }
-_WORDS = {1: "yes", 0: "no"}
-
-
-def verdict_grid(verdicts: pd.DataFrame, table: pd.DataFrame) -> Grid:
-    """Return what follows for each model and method as a table of text.
-
-    Parameters
-    ----------
-    verdicts
-        As :func:`chromviz.validate.verdict.verdicts` gives them, with a column ``simulated``.
-    table
-        The tidy table that they follow from.
-    """
-    header = ["Method", "r", "gain over signal", *_ANSWERS.values()]
-    groups: list[tuple[str, list[list[str]]]] = []
-    profile = table[(table["test"] == "profile") & (table["mark"] == PROMOTER_MARK)]
-    by = profile.set_index(["cell", "model", "method", "statistic"]).sort_index()
-    several = verdicts["cell"].nunique() > 1
-    for (cell, model), part in verdicts.groupby(["cell", "model"], sort=False):
-        rows = []
-        for _, row in part.iterrows():
-            key = (str(cell), str(model), str(row["method"]))
-            rows.append(
-                [
-                    method_label(str(row["method"])),
-                    _number(by, (*key, "pearson")),
-                    _number(by, (*key, "gain")),
-                    *(_WORDS.get(row[name], "–") for name in _ANSWERS),
-                ]
-            )
-        where = f"{cell_label(str(cell))}: " if several else ""
-        groups.append((where + model_label(str(model)), rows))
-    cells = ", ".join(cell_label(str(cell)) for cell in dict.fromkeys(table["cell"]))
-    zero = f" {ZERO_FILLED}" if is_zero_filled(table) else ""
-    return Grid(
-        title="Validation",
-        caption=(
-            f"{cells}: r of the mean weights on {mark_label(PROMOTER_MARK)} with "
-            f"{mark_label(REFERENCE_TRACK)}, its gain over the raw signal of the same genes, 95 % "
-            "intervals over genes, and what follows. A dash: not asked, or it cannot be said."
-            f"{zero}"
-        ),
-        label="validation",
-        header=header,
-        groups=groups,
-        numbers=range(1, 3),
-        simulated=is_simulated(verdicts),
-    )
-
-
-def verdict_sentences(verdicts: pd.DataFrame) -> list[str]:
-    """Return what follows for each explanation, models and methods named as people name them."""
-    return [
-        f"{method_label(method)} of {model_label(model)}"
-        + sentence.removeprefix(f"{method} of {model}")
-        for method, model, sentence in zip(
-            verdicts["method"], verdicts["model"], verdicts["sentence"], strict=True
-        )
-    ]
-
-
-def verdict_markdown(verdicts: pd.DataFrame, table: pd.DataFrame) -> str:
-    """Write what follows as Markdown: the table, and a sentence a method."""
-    text = to_markdown(verdict_grid(verdicts, table))
-    return text + "\n" + "".join(f"- {sentence}\n" for sentence in verdict_sentences(verdicts))
-
-
-def verdict_latex(verdicts: pd.DataFrame, table: pd.DataFrame) -> str:
-    """Write what follows as LaTeX."""
-    return to_latex(verdict_grid(verdicts, table))
+#: How an answer reads.
+WORDS = {1: "yes", 0: "no"}
 
 
 def plot_gain(table: pd.DataFrame, statistic: str = "gain", ax: Axes | None = None) -> Axes:
@@ -136,7 +67,7 @@ def plot_gain(table: pd.DataFrame, statistic: str = "gain", ax: Axes | None = No
         raise ChromvizError(f"the figure of a validation needs rows of {statistic}; there is none")
     with axes_for(ax, WIDTH_2_COLUMNS / 2, 0.8 + 0.15 * len(part)) as axes:
         for place, (_, row) in enumerate(part.iterrows()):
-            control = row["method"] in CONTROLS
+            control = is_control(row["method"])
             colour = "#333333" if control else MARK_COLOURS[REFERENCE_TRACK]
             if pd.notna(row["ci_low"]):
                 axes.plot([row["ci_low"], row["ci_high"]], [place, place], color=colour, lw=1)
@@ -190,7 +121,7 @@ def plot_verdicts(verdicts: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     verdicts
-        As :func:`chromviz.validate.verdict.verdicts` gives them. With a column ``simulated`` that
+        As :func:`chromviz.validation.verdict.verdicts` gives them. With a column ``simulated`` that
         is 1 in any row, the plot says so.
     ax
         Where to draw; new Axes if None.
@@ -205,13 +136,13 @@ def plot_verdicts(verdicts: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ChromvizError
         If a column is missing.
     """
-    require_columns(verdicts, ("model", "method", *_ANSWERS), "the figure of verdicts")
+    require_columns(verdicts, ("model", "method", *ANSWERS), "the figure of verdicts")
     with axes_for(ax, WIDTH_2_COLUMNS, 0.9 + 0.15 * len(verdicts)) as axes:
         for value, marker, colour in ((1, "o", "#0072B2"), (0, "x", "#D55E00")):
             places = [
                 (column, row)
                 for row, (_, answers) in enumerate(verdicts.iterrows())
-                for column, name in enumerate(_ANSWERS)
+                for column, name in enumerate(ANSWERS)
                 if pd.notna(answers[name]) and int(answers[name]) == value
             ]
             axes.scatter(
@@ -221,16 +152,16 @@ def plot_verdicts(verdicts: pd.DataFrame, ax: Axes | None = None) -> Axes:
                 color=colour,
                 s=14,
                 linewidths=1,
-                label=_WORDS[value],
+                label=WORDS[value],
             )
-        axes.set_xticks(range(len(_ANSWERS)), list(_ANSWERS.values()))
+        axes.set_xticks(range(len(ANSWERS)), list(ANSWERS.values()))
         axes.set_yticks(range(len(verdicts)), [_label(row) for _, row in verdicts.iterrows()])
-        axes.set_xlim(-0.5, len(_ANSWERS) - 0.5)
+        axes.set_xlim(-0.5, len(ANSWERS) - 0.5)
         axes.set_ylim(len(verdicts) - 0.5, -0.5)
         axes.tick_params(length=0)
         axes.xaxis.tick_top()
         axes.grid(axis="y", color=GREY, alpha=0.2, linewidth=0.5)
-        axes.axvline(len(_ANSWERS) - 1.5, color=GREY, linewidth=0.5)
+        axes.axvline(len(ANSWERS) - 1.5, color=GREY, linewidth=0.5)
         axes.legend(loc="upper left", bbox_to_anchor=(0, 0), ncols=2, frameon=False)
         if is_simulated(verdicts):
             mark_simulated(axes)
@@ -255,15 +186,3 @@ def _label(row: pd.Series) -> str:
     if not row["model"]:
         return f"control: {method}"
     return f"{method}, {model_label(str(row['model']))}"
-
-
-def _number(by: pd.DataFrame, key: tuple[str, ...]) -> str:
-    if key not in by.index:
-        return "–"
-    found = by.loc[[key]].iloc[0]
-    if pd.isna(found["estimate"]):
-        return "undefined"
-    text = format_number(found["estimate"], 3)
-    if pd.isna(found["ci_low"]):
-        return text
-    return f"{text} [{format_number(found['ci_low'], 3)}, {format_number(found['ci_high'], 3)}]"

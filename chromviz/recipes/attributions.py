@@ -8,13 +8,13 @@ from typing import Any
 import xarray as xr
 
 from chromviz.errors import ChromvizError
-from chromviz.extract import find_method, methods
-from chromviz.extract.run import extract
+from chromviz.extractors import find_method, methods
+from chromviz.extractors.run import extract
 from chromviz.models import slug
 from chromviz.models.checkpoint import TrainedModel
+from chromviz.models.choice import Choice
 from chromviz.progress import Reporter
-from chromviz.recipes.choice import Choice
-from chromviz.recipes.folder import ResultFolder
+from chromviz.results.folder import ResultFolder
 from chromviz.schema import load_attribution, save_attribution
 
 
@@ -83,7 +83,7 @@ def explained(
     folder
         Where it is kept, as ``attributions/{model}.{method}.nc``.
     method, model, dataset, seed, device
-        As for :func:`chromviz.extract.extract`.
+        As for :func:`chromviz.extractors.extract`.
     data_hash, reporter
         The dataset's hash; told how it goes.
     genes
@@ -108,8 +108,8 @@ def explained(
     def make() -> None:
         attribution = extract(
             method,
-            model,
             dataset,
+            model,
             genes="test" if genes is None else list(genes),
             seed=seed,
             device=device,

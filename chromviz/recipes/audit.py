@@ -14,22 +14,23 @@ import xarray as xr
 from chromviz import provenance
 from chromviz.data.store import list_cells, open_cell
 from chromviz.errors import CannotServeError, ChromvizError
-from chromviz.extract import Method, find_method, methods
-from chromviz.extract.run import serves
+from chromviz.extractors import Method, find_method, methods
+from chromviz.extractors.run import serves
 from chromviz.models import slug
 from chromviz.models.checkpoint import TrainedModel
+from chromviz.models.choice import Choice, choose_models, fitted_models, jobs_for
 from chromviz.models.inference import find_device, logits, probabilities
+from chromviz.models.store import train_missing
 from chromviz.plot.gene import draw_audit
 from chromviz.progress import SILENT, Reporter
 from chromviz.recipes.attributions import explained
-from chromviz.recipes.audit_record import CellAudit, audit_record, audit_table
-from chromviz.recipes.choice import Choice, choose_models, fitted_models, jobs_for
-from chromviz.recipes.figures import write_figure
-from chromviz.recipes.folder import ResultFolder, of_result
-from chromviz.recipes.gene import BETA_MODEL, gene_rows, reason_of, write_figure2c
-from chromviz.recipes.report import write_report
-from chromviz.recipes.trained import train_missing
+from chromviz.recipes.gene import BETA_MODEL, gene_rows, write_figure2c
+from chromviz.reporting.figures import write_figure
+from chromviz.reporting.gene_record import CellAudit, audit_record, audit_table
+from chromviz.reporting.results_page import write_report
+from chromviz.results.folder import ResultFolder, of_result
 from chromviz.schema import Summarised, Summary, dataset_hash, find_gene, require_alike
+from chromviz.schema.genes import reason_of
 from chromviz.vocabulary import PAPER_CELLS, cell_label, resolve_cell
 
 
@@ -101,11 +102,11 @@ def audit(
     out
         The result folder; ``results/audit-{gene}`` if not given.
     models
-        Architectures, users' own, or files, see :func:`chromviz.recipes.choice.choose_models`.
+        Architectures, users' own, or files, see :func:`chromviz.models.choice.choose_models`.
     method_names
         Methods; every one that explains genes and can serve a model if None.
     seed, members, device
-        As for :func:`chromviz.recipes.trained.trained`.
+        As for :func:`chromviz.models.store.trained`.
     reporter
         Told how it goes.
 

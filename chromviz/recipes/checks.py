@@ -12,22 +12,22 @@ import pandas as pd
 import xarray as xr
 
 from chromviz.errors import ChromvizError
-from chromviz.extract import find_method
-from chromviz.extract.faithfulness import attention_moves, perturbation_curves
-from chromviz.extract.metrics import infidelity_and_sensitivity
-from chromviz.extract.run import extract
-from chromviz.extract.sanity import WAYS, randomised
+from chromviz.extractors import find_method
+from chromviz.extractors.faithfulness import attention_moves, perturbation_curves
+from chromviz.extractors.metrics import infidelity_and_sensitivity
+from chromviz.extractors.run import extract
+from chromviz.extractors.sanity import WAYS, randomised
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.inference import logits
 from chromviz.progress import Reporter
 from chromviz.schema import usable
-from chromviz.validate.association import association
-from chromviz.validate.consensus import agreement_by_gene, consensus
-from chromviz.validate.faithfulness import curve_means, curve_scores, faithfulness_rows, mean_rows
-from chromviz.validate.paired import weighted_auc
-from chromviz.validate.planted import planted
-from chromviz.validate.resample import draw_genes
-from chromviz.validate.tidy import interval, tidy
+from chromviz.validation.association import association
+from chromviz.validation.consensus import agreement_by_gene, consensus
+from chromviz.validation.faithfulness import curve_means, curve_scores, faithfulness_rows, mean_rows
+from chromviz.validation.paired import weighted_auc
+from chromviz.validation.planted import planted
+from chromviz.validation.resample import draw_genes
+from chromviz.validation.tidy import interval, tidy
 
 #: Noise under which stability is looked at, as a share of each mark's standard deviation.
 NOISE = 0.1
@@ -94,7 +94,7 @@ def prediction(bench: Bench, models: Mapping[str, TrainedModel]) -> pd.DataFrame
 
 
 def agreement(bench: Bench, attributions: Sequence[xr.Dataset]) -> pd.DataFrame:
-    """Hold weights against the track: see :func:`chromviz.validate.association.association`."""
+    """Hold weights against the track: see :func:`chromviz.validation.association.association`."""
     return association(
         attributions,
         bench.dataset,
@@ -105,7 +105,7 @@ def agreement(bench: Bench, attributions: Sequence[xr.Dataset]) -> pd.DataFrame:
 
 
 def truth(bench: Bench, attributions: Sequence[xr.Dataset]) -> pd.DataFrame:
-    """Score weights against the planted truth: see :func:`chromviz.validate.planted.planted`."""
+    """Score weights against the planted truth: see :func:`chromviz.validation.planted.planted`."""
     return planted(attributions, bench.dataset, n_bootstrap=bench.n_bootstrap, seed=bench.seed)
 
 
@@ -123,7 +123,7 @@ def faithfulness(
         Tidy.
     curves : pandas.DataFrame
         What the predictions do while bins go and come, a row a method, way and share: ``cell,
-        model, method``, the columns of :func:`chromviz.validate.faithfulness.curve_means`,
+        model, method``, the columns of :func:`chromviz.validation.faithfulness.curve_means`,
         ``simulated``.
     """
     rows: list[dict[str, Any]] = []
@@ -290,5 +290,5 @@ def _weights(
 ) -> np.ndarray:
     """Return weights of some genes, flat (gene, mark and bin)."""
     data = bench.dataset if dataset is None else dataset
-    found = extract(method, model, data, genes=genes, device=bench.device, seed=bench.seed)
+    found = extract(method, data, model, genes=genes, device=bench.device, seed=bench.seed)
     return np.asarray(found["weight"].values.reshape(len(genes), -1))

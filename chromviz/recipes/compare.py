@@ -14,34 +14,34 @@ import xarray as xr
 from chromviz import provenance
 from chromviz.data.store import list_cells, open_cell
 from chromviz.errors import ChromvizError
-from chromviz.extract import find_method
-from chromviz.extract.sanity import untrained
+from chromviz.extractors import find_method
+from chromviz.extractors.sanity import untrained
 from chromviz.models import slug
 from chromviz.models.checkpoint import TrainedModel
+from chromviz.models.choice import MODELS, Choice, choose_models, fitted_models, jobs_for
 from chromviz.models.fitted import Fitted
 from chromviz.models.inference import find_device
+from chromviz.models.store import Job, train_missing
 from chromviz.plot.agreement import draw_table3
 from chromviz.plot.profiles import draw_figure2a, draw_figure2b
-from chromviz.plot.tables import table3_latex, table3_markdown
 from chromviz.progress import SILENT, Reporter
 from chromviz.recipes.attributions import explained, plan
-from chromviz.recipes.choice import MODELS, Choice, choose_models, fitted_models, jobs_for
-from chromviz.recipes.figures import write_curves, write_figure, write_gain, write_genes
-from chromviz.recipes.folder import ResultFolder, default_folder, of_result
 from chromviz.recipes.gene import (
     BETA_MODEL,
     PAPER_GENE,
     gene_rows,
-    reason_of,
     write_figure2c,
 )
-from chromviz.recipes.report import write_report
-from chromviz.recipes.trained import Job, train_missing
+from chromviz.reporting.figures import write_curves, write_figure, write_gain, write_genes
+from chromviz.reporting.results_page import write_report
+from chromviz.reporting.tables import table3_latex, table3_markdown
+from chromviz.results.folder import ResultFolder, default_folder, of_result
 from chromviz.schema import Summarised, Summary, dataset_hash, find_gene, gene_counts
-from chromviz.validate import coverage_profile, table3, weight_profiles
-from chromviz.validate.agreement import reference_genes
-from chromviz.validate.association import association
-from chromviz.validate.tidy import read_tidy
+from chromviz.schema.genes import reason_of
+from chromviz.validation import coverage_profile, table3, weight_profiles
+from chromviz.validation.agreement import reference_genes
+from chromviz.validation.association import association
+from chromviz.validation.tidy import read_tidy
 from chromviz.vocabulary import (
     PAPER_CELLS,
     PROMOTER_MARK,
@@ -76,10 +76,10 @@ class Comparison(Summarised):
     dataset
         The cell type.
     table
-        Table 3, see :func:`chromviz.validate.table3`.
+        Table 3, see :func:`chromviz.validation.table3`.
     agreement
         What stands behind it, on H3K4me3, and for the networks before training, see
-        :func:`chromviz.validate.association.association`.
+        :func:`chromviz.validation.association.association`.
     models
         The trained models.
     made, kept
@@ -130,7 +130,7 @@ def compare(
     out
         The result folder; ``results/{cell}`` if not given.
     models
-        Architectures, users' own, or files, see :func:`chromviz.recipes.choice.choose_models`.
+        Architectures, users' own, or files, see :func:`chromviz.models.choice.choose_models`.
     method_names
         Methods; by default those of the paper, each on the models it can serve. Controls are
         always there.

@@ -14,18 +14,18 @@ import xarray as xr
 from chromviz import provenance
 from chromviz.data.store import list_cells, open_cell
 from chromviz.errors import ChromvizError
-from chromviz.extract import find_method
-from chromviz.extract.run import extract
+from chromviz.extractors import find_method
+from chromviz.extractors.run import extract
 from chromviz.models import find_model
 from chromviz.models.inference import find_device
+from chromviz.models.store import Job, train_missing, trained
 from chromviz.plot.changes import draw_changes
 from chromviz.progress import SILENT, Reporter
-from chromviz.recipes.figures import write_figure
-from chromviz.recipes.folder import ResultFolder, of_result
 from chromviz.recipes.gene import BETA_MODEL
-from chromviz.recipes.trained import Job, train_missing, trained
+from chromviz.reporting.figures import write_figure
+from chromviz.results.folder import ResultFolder, of_result
 from chromviz.schema import Summarised, Summary, dataset_hash, require_alike, usable
-from chromviz.validate.differential import active_share, changes, recovery
+from chromviz.validation.differential import active_share, changes, recovery
 from chromviz.vocabulary import PAPER_CELLS, resolve_cell
 
 
@@ -38,9 +38,9 @@ class Differential(Summarised):
     folder
         The result folder.
     table
-        See :func:`chromviz.validate.differential.changes`.
+        See :func:`chromviz.validation.differential.changes`.
     recovery
-        See :func:`chromviz.validate.differential.recovery`.
+        See :func:`chromviz.validation.differential.recovery`.
     made, kept
         Steps done now, and steps found done.
     """
@@ -125,7 +125,7 @@ def differential(
         found = []
         for number in numbers:
             fitted, _ = trained(spec.name, dataset, seed=number, device=device, reporter=reporter)
-            found.append(extract("beta", fitted, dataset, genes=at, device=device, seed=number))
+            found.append(extract("beta", dataset, fitted, genes=at, device=device, seed=number))
         probability.append([one["probability"].values for one in found])
         beta.append([one["weight"].values for one in found])
     labels = [str(dataset.attrs["cell"]) for dataset in opened]

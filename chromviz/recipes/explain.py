@@ -11,17 +11,17 @@ import xarray as xr
 
 from chromviz.data.store import open_cell
 from chromviz.errors import ChromvizError, UnknownNameError
-from chromviz.extract import Method, find_method
-from chromviz.extract.run import extract
+from chromviz.extractors import Method, find_method
+from chromviz.extractors.run import extract
 from chromviz.models import slug
 from chromviz.models.checkpoint import TrainedModel
+from chromviz.models.choice import choose_models
 from chromviz.models.inference import find_device
+from chromviz.models.store import trained
 from chromviz.models.training import takes_steps
 from chromviz.progress import SILENT, Reporter
 from chromviz.provenance import ensure_folder
-from chromviz.recipes.choice import choose_models
-from chromviz.recipes.folder import default_folder
-from chromviz.recipes.trained import trained
+from chromviz.results.folder import default_folder
 from chromviz.schema import Summarised, Summary, find_gene, save_attribution
 from chromviz.schema.summary import SIMULATED
 from chromviz.vocabulary import cell_label
@@ -83,7 +83,7 @@ def explain(
         Methods, at least one.
     model
         An architecture, a user's own or a file, see
-        :func:`chromviz.recipes.choice.choose_models`; trained if it comes from no file.
+        :func:`chromviz.models.choice.choose_models`; trained if it comes from no file.
     out
         Folder of the files, ``{cell}.{model}.{method}.nc``; ``results/{cell}/attributions`` if
         not given.
@@ -128,8 +128,8 @@ def explain(
     for method in methods:
         attribution = extract(
             method.name,
-            fitted,
             dataset,
+            fitted,
             genes=chosen,
             device=device,
             seed=seed,

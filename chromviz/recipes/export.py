@@ -11,16 +11,16 @@ import pandas as pd
 import xarray as xr
 
 from chromviz import provenance
+from chromviz.catalog import method_label, model_label
 from chromviz.data.signal.chromosomes import find_assembly
 from chromviz.data.store import open_cell
 from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.models import slug
-from chromviz.plot.labels import method_label, model_label
 from chromviz.plot.style import GREY, mark_colour
 from chromviz.progress import SILENT, Reporter
-from chromviz.recipes.folder import ResultFolder, default_folder
-from chromviz.report import tracks
-from chromviz.report.terminal import SIMULATED
+from chromviz.reporting import tracks
+from chromviz.reporting.terminal import SIMULATED
+from chromviz.results.folder import ResultFolder, default_folder
 from chromviz.schema import dataset_hash, load_attribution, require_made_from
 from chromviz.vocabulary import PROMOTER_MARK
 

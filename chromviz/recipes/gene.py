@@ -6,25 +6,19 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from chromviz.extract.run import extract
+from chromviz.extractors.run import extract
+from chromviz.models.store import trained
 from chromviz.plot.heatmap import draw_figure2c
 from chromviz.progress import SILENT, Reporter
-from chromviz.recipes.figures import write_figure
-from chromviz.recipes.folder import ResultFolder
-from chromviz.recipes.trained import trained
+from chromviz.reporting.figures import write_figure
+from chromviz.results.folder import ResultFolder
+from chromviz.schema.genes import reason_of
 
 #: The model that attends over marks.
 BETA_MODEL = "lstm-alpha-beta"
 
 #: The gene of the paper's Figure 2c.
 PAPER_GENE = "PAX5"
-
-
-def reason_of(dataset: xr.Dataset, position: int) -> str:
-    """Return why a model cannot read a gene; a gene without a label can be read."""
-    if np.isnan(dataset["signal"].values[position]).any():
-        return str(dataset["reason"].values[position])
-    return ""
 
 
 def gene_rows(
@@ -48,7 +42,7 @@ def gene_rows(
     model_name
         The architecture.
     seed, members, device, reporter
-        As for :func:`chromviz.recipes.trained.trained`.
+        As for :func:`chromviz.models.store.trained`.
 
     Returns
     -------
@@ -64,7 +58,7 @@ def gene_rows(
         model, _ = trained(
             model_name, dataset, seed=seed, members=members, device=device, reporter=reporter
         )
-        beta = extract("beta", model, dataset, genes=[position], device=device, seed=seed)
+        beta = extract("beta", dataset, model, genes=[position], device=device, seed=seed)
         weight = beta["weight"].values[0].astype(np.float64)
         probability = float(beta["probability"].values[0])
     one = dataset.isel(gene=position)

@@ -11,39 +11,12 @@ import xarray as xr
 
 from chromviz import provenance
 from chromviz.data.pool import leave_one_out
-from chromviz.models.checkpoint import TrainedModel, save_model
+from chromviz.models.checkpoint import TrainedModel, curve_table, save_model
+from chromviz.models.store import Job, train_missing, trained
 from chromviz.models.training import Settings
 from chromviz.plot.curves import draw_learning_curve
 from chromviz.plot.style import save_figure
 from chromviz.progress import SILENT, Reporter
-from chromviz.recipes.trained import Job, train_missing, trained
-
-
-def curve_table(model: TrainedModel) -> pd.DataFrame:
-    """Return a model's learning curve, of an ensemble its members'.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row a seed and epoch: ``cell, model, seed, epoch, train_loss, valid_loss, valid_auc,
-        kept, simulated``; no row for a model that was fitted in one go.
-    """
-    card = model.card
-    runs = card.members or [{"seed": card.seed, "metrics": card.metrics, "curve": card.curve}]
-    rows = [
-        {
-            "cell": card.cell,
-            "model": card.name,
-            "seed": run["seed"],
-            **row,
-            "epoch": int(row["epoch"]),
-            "kept": int(row["epoch"] == run["metrics"]["best_epoch"]),
-            "simulated": card.simulated,
-        }
-        for run in runs
-        for row in run["curve"]
-    ]
-    return pd.DataFrame(rows)
 
 
 def write_model(model: TrainedModel, stem: Path) -> list[str]:
@@ -92,7 +65,7 @@ def leave_each_out(
     datasets
         At least two cell types, see :func:`chromviz.data.pool.leave_one_out`.
     settings, seed, members, device, reporter
-        As for :func:`chromviz.recipes.trained.trained`.
+        As for :func:`chromviz.models.store.trained`.
 
     Returns
     -------

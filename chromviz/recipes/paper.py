@@ -10,17 +10,17 @@ import pandas as pd
 
 from chromviz import provenance
 from chromviz.errors import ChromvizError, UnknownNameError
-from chromviz.extract import methods
+from chromviz.extractors import methods
 from chromviz.models import find_model
 from chromviz.plot.figure2 import draw_figure2
-from chromviz.plot.grid import to_latex, to_markdown
 from chromviz.plot.style import save_figure
-from chromviz.plot.suite import latex, markdown
-from chromviz.plot.table1 import table1_grid
-from chromviz.plot.tables import table3_latex, table3_markdown
-from chromviz.recipes.figures import file_metadata
-from chromviz.recipes.finished import Results, open_all, read_table
-from chromviz.validate.published import TABLE_1
+from chromviz.reporting.figures import file_metadata
+from chromviz.reporting.grid import to_latex, to_markdown
+from chromviz.reporting.suite_tables import latex, markdown
+from chromviz.reporting.table1 import table1_grid
+from chromviz.reporting.tables import table3_latex, table3_markdown
+from chromviz.results.reading import Results, open_all, read_table
+from chromviz.validation.published import TABLE_1
 
 
 @dataclass(frozen=True)

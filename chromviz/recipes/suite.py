@@ -17,16 +17,17 @@ from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.models import find_model, slug
 from chromviz.models.checkpoint import training_key
 from chromviz.models.inference import find_device, logits, probabilities
-from chromviz.plot.suite import TABLES, draw_calibration, draw_suite, latex, markdown
+from chromviz.models.store import Job, train_missing, trained
+from chromviz.plot.suite import draw_calibration, draw_suite
 from chromviz.progress import SILENT, Reporter
-from chromviz.recipes.figures import write_figure
-from chromviz.recipes.folder import ResultFolder, of_result
-from chromviz.recipes.trained import Job, train_missing, trained
+from chromviz.reporting.figures import write_figure
+from chromviz.reporting.suite_tables import TABLES, latex, markdown
+from chromviz.results.folder import ResultFolder, of_result
 from chromviz.schema import Summarised, Summary, dataset_hash, select_marks, usable
-from chromviz.validate.classification import reliability, scores
-from chromviz.validate.paired import over_cells, paired_auc
-from chromviz.validate.published import deepchrome_auc
-from chromviz.validate.suite import shows, summarise
+from chromviz.validation.classification import reliability, scores
+from chromviz.validation.paired import over_cells, paired_auc
+from chromviz.validation.published import deepchrome_auc
+from chromviz.validation.suite import shows, summarise
 from chromviz.vocabulary import resolve_cell
 
 #: The networks of Table 2, in the paper's order, and the older models.

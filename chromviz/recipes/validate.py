@@ -16,26 +16,27 @@ from chromviz import provenance
 from chromviz.data.labels import permute_labels
 from chromviz.data.store import open_cell
 from chromviz.errors import ChromvizError, UnknownNameError
-from chromviz.extract.sanity import untrained
+from chromviz.extractors.sanity import untrained
 from chromviz.models import slug
 from chromviz.models.checkpoint import TrainedModel
+from chromviz.models.choice import MODELS, Choice, choose_models
 from chromviz.models.fitted import Fitted
 from chromviz.models.inference import find_device
+from chromviz.models.store import Job, train_missing, trained
 from chromviz.models.training import takes_steps
-from chromviz.plot.validation import draw_verdicts, verdict_latex, verdict_markdown
+from chromviz.plot.validation import draw_verdicts
 from chromviz.progress import SILENT, Reporter
 from chromviz.recipes import checks
 from chromviz.recipes.attributions import explained, plan
-from chromviz.recipes.choice import MODELS, Choice, choose_models
-from chromviz.recipes.figures import write_figure, write_gain, write_panels
-from chromviz.recipes.finished import read_table
-from chromviz.recipes.folder import ResultFolder, default_folder, of_result
-from chromviz.recipes.report import write_report
-from chromviz.recipes.trained import Job, train_missing, trained
+from chromviz.reporting.figures import write_figure, write_gain, write_panels
+from chromviz.reporting.results_page import write_report
+from chromviz.reporting.verdicts import verdict_latex, verdict_markdown
+from chromviz.results.folder import ResultFolder, default_folder, of_result
+from chromviz.results.reading import read_table
 from chromviz.schema import Summarised, Summary, dataset_hash, gene_counts
-from chromviz.validate.agreement import reference_genes
-from chromviz.validate.tidy import adjust, read_tidy
-from chromviz.validate.verdict import verdicts
+from chromviz.validation.agreement import reference_genes
+from chromviz.validation.tidy import adjust, read_tidy
+from chromviz.validation.verdict import verdicts
 from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK, cell_label
 
 #: Methods by default, each on the models that it can serve. Integrated gradients are not among
@@ -60,9 +61,9 @@ class Validation(Summarised):
     dataset
         The cell type.
     table
-        The tidy table, see :data:`chromviz.validate.tidy.COLUMNS`.
+        The tidy table, see :data:`chromviz.validation.tidy.COLUMNS`.
     verdicts
-        What follows, see :func:`chromviz.validate.verdict.verdicts`.
+        What follows, see :func:`chromviz.validation.verdict.verdicts`.
     made, kept
         Steps done now, and steps found done.
     """

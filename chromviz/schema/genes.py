@@ -105,3 +105,10 @@ def _ids(dataset: xr.Dataset, rows: list[int], *, symbols: bool = True) -> str:
         gene, symbol = str(dataset["gene"].values[row]), str(dataset["symbol"].values[row])
         named.append(f"{gene} ({symbol})" if symbols and symbol else gene)
     return ", ".join(named) + (" …" if len(rows) > _MOST_NAMED else "")
+
+
+def reason_of(dataset: xr.Dataset, position: int) -> str:
+    """Return why a model cannot read a gene; a gene without a label can be read."""
+    if np.isnan(dataset["signal"].values[position]).any():
+        return str(dataset["reason"].values[position])
+    return ""

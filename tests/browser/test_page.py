@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from playwright.sync_api import expect
 
-from chromviz.plot.tables import table3_grid
-from chromviz.report.explorer import Part, explore
-from chromviz.report.page import Page, Picture, write_page
+from chromviz.reporting.explorer import Part, explore
+from chromviz.reporting.page import Page, Picture, write_page
+from chromviz.reporting.tables import table3_grid
 from chromviz.schema import build_attribution, load_attribution, save_attribution
 from chromviz.vocabulary import Window
 from tests.browser.conftest import watched

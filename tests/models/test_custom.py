@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from chromviz.errors import ChromvizError
-from chromviz.extract import extract
+from chromviz.extractors import extract
 from chromviz.models import ModelSpec, find_model, models
 from chromviz.models.checkpoint import load_model, save_model, training_key
 from chromviz.models.inference import logits
+from chromviz.models.store import Job, cache_folder, train_missing, trained
 from chromviz.models.training import Settings, train
-from chromviz.recipes.trained import Job, cache_folder, train_missing, trained
 from tests.conftest import make_dataset
 
 NET = """
@@ -69,10 +69,10 @@ def test_a_class_trains_is_kept_and_explained(module):
     again, _ = trained(name, data, settings=QUICK)
     signal = data["signal"].values[5:]
     np.testing.assert_array_equal(logits(again.module, signal), logits(model.module, signal))
-    saliency = extract("saliency", model, data)
+    saliency = extract("saliency", data, model)
     assert saliency.attrs["model"] == name
     with pytest.raises(ChromvizError, match=r"needs attention, and .*:Net has none"):
-        extract("alpha", model, data)
+        extract("alpha", data, model)
 
 
 def test_attention_is_found_by_trying(module):
@@ -81,7 +81,7 @@ def test_attention_is_found_by_trying(module):
     assert spec.attends == ("alpha",)
     assert find_model(f"{name}:Net").attends == ()
     data = make_dataset()
-    alpha = extract("alpha", train(f"{name}:Attending", data, settings=QUICK), data)
+    alpha = extract("alpha", data, train(f"{name}:Attending", data, settings=QUICK))
     assert alpha["weight"].dims == ("gene", "bin")
 
 

@@ -3,12 +3,12 @@ import pytest
 import torch
 
 from chromviz.errors import ChromvizError
-from chromviz.extract import extract
+from chromviz.extractors import extract
 from chromviz.models.checkpoint import load_model, save_model
 from chromviz.models.ensemble import join
 from chromviz.models.inference import logits
+from chromviz.models.store import cache_folder, trained
 from chromviz.models.training import Settings, combine, train
-from chromviz.recipes.trained import cache_folder, trained
 from tests.conftest import make_dataset
 
 QUICK = Settings(max_epochs=2)
@@ -26,8 +26,8 @@ def test_its_logit_and_attention_are_the_members_means(members):
     expected = np.mean([logits(one.module, signal) for one in members], axis=0)
     np.testing.assert_allclose(logits(whole.module, signal), expected, atol=1e-7)
     for method, axis in (("alpha", "bin"), ("beta", "mark"), ("saliency", None)):
-        found = extract(method, whole, data)["weight"]
-        parts = [extract(method, one, data)["weight"].values for one in members]
+        found = extract(method, data, whole)["weight"]
+        parts = [extract(method, data, one)["weight"].values for one in members]
         np.testing.assert_allclose(found.values, np.mean(parts, axis=0), atol=1e-6)
         if axis:
             np.testing.assert_allclose(found.sum(axis).values, 1, atol=1e-5)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from chromviz.errors import ChromvizError
-from chromviz.extract.run import extract
+from chromviz.extractors.run import extract
 from chromviz.models import find_model
 from chromviz.models.checkpoint import load_model, save_model
 from chromviz.models.foreign import import_attentivechrome
@@ -374,9 +374,9 @@ def test_an_imported_model_is_explained_like_any_other(file):
     state = released().state_dict()
     model = imported(saved(state, file), n_bins=dataset.sizes["bin"])
     for method in ("alpha", "beta", "saliency"):
-        found = extract(method, model, dataset)
+        found = extract(method, dataset, model)
         assert found.attrs["model"] == "attentivechrome-released"
         assert found.attrs["model_hash"] == model.card.weights_hash
     other = imported(saved(state, file), n_bins=dataset.sizes["bin"] + 1)
     with pytest.raises(ChromvizError, match="bins of 100 bp"):
-        extract("alpha", other, dataset)
+        extract("alpha", dataset, other)

@@ -24,7 +24,7 @@ from chromviz.plot.style import figure_style
 from chromviz.plot.suite import draw_calibration, draw_suite
 from chromviz.plot.truth import draw_truth
 from chromviz.plot.validation import draw_validation, draw_verdicts
-from chromviz.validate.verdict import QUESTIONS
+from chromviz.validation.verdict import QUESTIONS
 from chromviz.vocabulary import MARKS, Window
 
 BASELINE = Path(__file__).parent / "baseline"

@@ -7,13 +7,11 @@ from chromviz.plot.style import says_simulated
 from chromviz.plot.suite import (
     draw_calibration,
     draw_suite,
-    latex,
-    markdown,
     plot_calibration,
     plot_suite,
-    suite_grid,
 )
-from chromviz.validate.suite import summarise
+from chromviz.reporting.suite_tables import latex, markdown, suite_grid
+from chromviz.validation.suite import summarise
 
 
 def units(simulated=1, missing="nan"):

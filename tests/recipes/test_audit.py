@@ -7,7 +7,7 @@ import pytest
 
 from chromviz import schema
 from chromviz.errors import ChromvizError
-from chromviz.extract import methods
+from chromviz.extractors import methods
 from chromviz.models.training import Settings
 from chromviz.recipes.audit import audit
 from chromviz.vocabulary import MARKS, Window

@@ -10,9 +10,9 @@ import pyBigWig
 import pytest
 
 from chromviz.errors import ChromvizError
-from chromviz.extract import extract
+from chromviz.extractors import extract
 from chromviz.recipes.export import export
-from chromviz.report import tracks
+from chromviz.reporting import tracks
 from chromviz.schema import build_attribution, load_attribution, save_attribution, save_dataset
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
@@ -41,7 +41,7 @@ def fill(folder, data):
     )  # fmt: skip
     attributions = folder / "results" / "attributions"
     save_attribution(one, attributions / "deepchrome.saliency.nc")
-    save_attribution(extract("raw_signal", None, data), attributions / "control.raw_signal.nc")
+    save_attribution(extract("raw_signal", data, None), attributions / "control.raw_signal.nc")
     return folder
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chromviz.models.checkpoint import load_model
+from chromviz.models.checkpoint import curve_table, load_model
 from chromviz.models.training import Settings, combine, train
-from chromviz.recipes.learning import curve_table, leave_each_out, write_model
+from chromviz.recipes.learning import leave_each_out, write_model
 from chromviz.schema import usable
 from tests.conftest import make_dataset
 

@@ -10,12 +10,12 @@ import pytest
 
 from chromviz.cli import paper
 from chromviz.errors import ChromvizError
-from chromviz.extract import find_method
+from chromviz.extractors import find_method
 from chromviz.models import find_model
-from chromviz.recipes.finished import open_results, read_table
-from chromviz.recipes.folder import ResultFolder
 from chromviz.recipes.paper import ITEMS, rebuild, table1
-from chromviz.validate.published import TABLE_1_PROPERTIES
+from chromviz.results.folder import ResultFolder
+from chromviz.results.reading import open_results, read_table
+from chromviz.validation.published import TABLE_1_PROPERTIES
 from tests.plot.drawings import agreement_table, beta_table, figure2a_table, figure2b_table
 
 SCRIPTS = Path(__file__).parents[2] / "figures"

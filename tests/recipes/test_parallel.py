@@ -1,7 +1,7 @@
 """Training in worker processes gives what training here does."""
 
+from chromviz.models.store import Job, cache_folder, train_missing, trained
 from chromviz.progress import Reporter
-from chromviz.recipes.trained import Job, cache_folder, train_missing, trained
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 

@@ -12,11 +12,11 @@ from sklearn.metrics import roc_auc_score
 
 from chromviz.errors import ChromvizError
 from chromviz.models.inference import logits
+from chromviz.models.store import cache_folder
 from chromviz.models.training import train
 from chromviz.progress import Reporter
 from chromviz.recipes.paper import rebuild
 from chromviz.recipes.suite import suite
-from chromviz.recipes.trained import cache_folder
 from chromviz.schema import save_dataset, select_marks
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset

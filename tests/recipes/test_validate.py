@@ -9,10 +9,10 @@ from scipy import stats
 
 from chromviz.data.labels import permute_labels
 from chromviz.errors import ChromvizError
-from chromviz.recipes.trained import cache_folder
+from chromviz.models.store import cache_folder
 from chromviz.recipes.validate import validate, validate_cells
 from chromviz.schema import save_dataset
-from chromviz.validate.tidy import COLUMNS
+from chromviz.validation.tidy import COLUMNS
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 

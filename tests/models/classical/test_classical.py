@@ -13,7 +13,7 @@ from sklearn.svm import SVC
 from wittgenstein import RIPPER
 
 from chromviz.errors import ChromvizError
-from chromviz.extract import extract
+from chromviz.extractors import extract
 from chromviz.models import find_model
 from chromviz.models.checkpoint import load_model, save_model
 from chromviz.models.classical.rules import _alone
@@ -190,18 +190,18 @@ def test_coefficients_are_gradients_by_arcsinh(name):
 
 def test_extract_gives_them_in_the_attribution_format():
     dataset = make_dataset(120, window=Window(1000, 100))
-    found = extract("coefficients", train("logistic-regression", dataset), dataset)
+    found = extract("coefficients", dataset, train("logistic-regression", dataset))
     assert found["weight"].dims == ("mark", "bin")
     assert found.attrs["signed"] == 1
-    rules = extract("importances", train("rules", dataset), dataset)
+    rules = extract("importances", dataset, train("rules", dataset))
     assert "H3K4me3 above" in rules.attrs["rules"]
-    saliency = extract("saliency", train("svm", dataset), dataset)
+    saliency = extract("saliency", dataset, train("svm", dataset))
     assert np.abs(saliency["weight"].values).max() > 0
     forest = train("random-forest", dataset)
     with pytest.raises(ChromvizError, match="needs a gradient, and random-forest has none"):
-        extract("saliency", forest, dataset)
+        extract("saliency", dataset, forest)
     with pytest.raises(ChromvizError, match="needs a model with coefficients of its own"):
-        extract("coefficients", forest, dataset)
+        extract("coefficients", dataset, forest)
 
 
 @pytest.mark.parametrize("damage", ["missing", "flat", "text"])

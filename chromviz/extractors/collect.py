@@ -1,0 +1,162 @@
+"""What methods that go through the genes batch by batch have in common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, cast
+from zlib import crc32
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import nn
+
+from chromviz.errors import ChromvizError
+from chromviz.extractors.job import Found
+from chromviz.extractors.reference import reference_hash, references
+from chromviz.models.inference import logits_of, over_batches
+from chromviz.schema import usable
+
+if TYPE_CHECKING:
+    from chromviz.extractors.job import Job
+
+#: Given a batch that asks for gradients and its rows, returns its weights and, if the method
+#: counts from references, those (reference, mark, bin).
+Explain = Callable[[torch.Tensor, slice], tuple[torch.Tensor, torch.Tensor | None]]
+
+
+def collect(
+    job: Job,
+    explain: Explain,
+    *,
+    rows_a_gene: int = 1,
+    side_by_side: bool = True,
+    dims: tuple[str, ...] | None = None,
+    notes: Mapping[str, str | float] | None = None,
+) -> Found:
+    """Explain a job's genes batch by batch; keep weights, logits and completeness errors.
+
+    Where a method counts from references, its weights should add up to the logit less the mean
+    logit of the references; the completeness error is what they add up to less that.
+
+    Parameters
+    ----------
+    job
+        What to explain.
+    explain
+        Explains one batch.
+    rows_a_gene
+        Rows that a gene takes in one pass; so many fewer genes go into a batch.
+    side_by_side
+        Whether batches may be done side by side: not where the method changes the model.
+    dims, notes
+        As for :class:`~chromviz.extractors.run.Found`.
+    """
+    module = module_of(job)
+    base: dict[str, np.ndarray] = {}
+
+    def run(batch: torch.Tensor, rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        output = logits_of(module, batch)
+        found, references = explain(batch.requires_grad_(), rows)
+        if references is not None and not base:
+            base["logit"] = logits_of(module, references)
+        return found.detach().cpu().numpy(), output
+
+    weight = np.empty(0, np.float32)
+    logit = np.empty(len(job.signal), np.float32)
+    # cuDNN has no backward pass for a recurrent layer in evaluation mode.
+    with torch.backends.cudnn.flags(enabled=False):
+        for rows, (found, output) in over_batches(
+            run,
+            job.signal,
+            module,
+            job.device,
+            job.batch_size if job.batch_size < 1 else max(job.batch_size // rows_a_gene, 1),
+            side_by_side=side_by_side,
+            what=job.method,
+            progress=job.progress,
+        ):
+            if not rows.start:
+                weight = np.empty((len(logit), *found.shape[1:]), np.float32)
+            weight[rows], logit[rows] = found, output
+    if not base:
+        return Found(weight, logit, notes=notes, dims=dims)
+    difference = logit.astype(np.float64) - base["logit"].mean(dtype=np.float64)
+    total = weight.reshape(len(weight), -1).sum(axis=1, dtype=np.float64)
+    return Found(weight, logit, total - difference, notes, dims, difference)
+
+
+def module_of(job: Job) -> nn.Module:
+    """Return the model of a job that has one."""
+    return cast("nn.Module", job.module)
+
+
+def one_reference(job: Job) -> tuple[torch.Tensor, dict[str, str | float]]:
+    """Return the job's one reference (1, mark, bin) on its device, and what to note of it."""
+    found = references(job.dataset, job.parameters["reference"])
+    return torch.from_numpy(found).to(job.device), notes_on(found)
+
+
+def notes_on(reference: np.ndarray) -> dict[str, str | float]:
+    """Return what an attribution records of its reference, besides the name."""
+    return {"reference_sha256": reference_hash(reference), "references": len(reference)}
+
+
+def count(job: Job, name: str, most: int | None = None, *, least: int = 1) -> int:
+    """Return a parameter that counts something.
+
+    Raises
+    ------
+    ChromvizError
+        If it is no whole number, or out of its range.
+    """
+    value = job.parameters[name]
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):
+        upto = "" if most is None else f" to {most}"
+        raise ChromvizError(
+            f"{job.method}'s {name} must be a whole number from {least}{upto}, not {value!r}"
+        )
+    return int(value)
+
+
+def amount(job: Job, name: str, *, or_zero: bool = False) -> float:
+    """Return a parameter that says how much of something.
+
+    Raises
+    ------
+    ChromvizError
+        If it is no number, or not above 0 (nor 0, where that is allowed).
+    """
+    value = job.parameters[name]
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (number and 0 <= value < math.inf and (value or or_zero)):
+        what = "0 or a number above it" if or_zero else "a number above 0"
+        raise ChromvizError(f"{job.method}'s {name} must be {what}, not {value!r}")
+    return float(value)
+
+
+def spread_of(dataset: xr.Dataset) -> np.ndarray:
+    """Return each mark's standard deviation over the training genes, float32 (mark, 1).
+
+    Raises
+    ------
+    ChromvizError
+        If there are none.
+    """
+    rows = np.flatnonzero((dataset["split"].values == "train") & usable(dataset))
+    if not len(rows):
+        raise ChromvizError(
+            f"{dataset.attrs['cell']} has no training genes, whose spread decides the noise"
+        )
+    spread = dataset["signal"].values[rows].std(axis=(0, 2), dtype=np.float64)
+    return np.asarray(spread[:, None], np.float32)
+
+
+def gene_generator(seed: int, gene: str) -> np.random.Generator:
+    """Return what a gene draws from: the seed and its own id decide it, and nothing else.
+
+    So its weights do not depend on which other genes are asked for, or in what order.
+    """
+    return np.random.default_rng([seed, crc32(str(gene).encode())])

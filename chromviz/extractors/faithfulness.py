@@ -1,0 +1,299 @@
+"""What a model's prediction does when the bins that an explanation names are taken away.
+
+Agreement with a track says whether weights lie where biology is; faithfulness whether they lie
+where the *model* looks. Nothing here needs a track or the truth, only the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+from torch import nn
+
+from chromviz.errors import ChromvizError
+from chromviz.extractors.collect import gene_generator
+from chromviz.extractors.reference import references
+from chromviz.models.checkpoint import TrainedModel
+from chromviz.models.inference import logits_of, over_batches, probabilities, session
+from chromviz.models.layers import SoftAttention
+from chromviz.progress import Progress, silent
+from chromviz.schema import dataset_hash, require_made_from
+
+#: Shares of a gene's bins that are taken away or put in.
+SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+
+
+def perturbation_curves(
+    attribution: xr.Dataset,
+    model: TrainedModel,
+    dataset: xr.Dataset,
+    *,
+    genes: Sequence[int] | np.ndarray | None = None,
+    reference: Any = "zero",
+    shares: Sequence[float] = SHARES,
+    by: str = "bins",
+    device: str = "cpu",
+    progress: Progress = silent,
+) -> pd.DataFrame:
+    """Take away a gene's bins in the order of their weights, and put them in; watch the logit.
+
+    Deletion replaces the heaviest by the reference, a share at a time; insertion starts from the
+    reference and puts them in. Signed weights are ordered by their value for genes predicted ON
+    and against it for those predicted OFF, so that what supports the prediction comes first;
+    weights without a sign by their size.
+
+    Parameters
+    ----------
+    attribution
+        Weights of `dataset`'s genes, of any method or control; without bins or marks each weight
+        stands for all of them, those of a class for every gene.
+    model
+        Whose prediction is watched.
+    dataset
+        What was explained.
+    genes
+        Positions in `dataset`; all that are explained if None (of a class: the test genes).
+    reference
+        What a bin is replaced by, see :func:`chromviz.extractors.reference.references`.
+    shares
+        Shares of the bins, from 0 to 1, rising.
+    by
+        ``bins``, or ``marks``: then a mark is taken whole, by its bins' mean weight.
+    device, progress
+        Where to compute, and whom to tell.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a gene, way and share: ``gene, way`` (``deletion``, ``insertion``), ``share,
+        logit``, and ``whole``, ``empty``: the logits of the gene and of the reference.
+
+    Raises
+    ------
+    ChromvizError
+        If the attribution belongs to another dataset or lacks a gene, or `shares` or `by` mean
+        nothing.
+    """
+    shares = list(shares)
+    if shares != sorted(shares) or not shares or not 0 <= shares[0] <= shares[-1] <= 1:
+        raise ChromvizError(f"the shares must rise from 0 to 1, not {shares}")
+    if by not in ("bins", "marks"):
+        raise ChromvizError(f"bins or marks can be taken away, not {by!r}")
+    rows = _genes(attribution, dataset, genes)
+    base = references(dataset, reference)
+    signal = dataset["signal"].values[rows]
+    module = model.module
+    with session(module, device) as target:
+        whole = _logits(module, signal, target)
+        empty = float(logits_of(module, torch.from_numpy(base).to(target))[0])
+        place = order_of(attribution, dataset, rows, whole > 0, by)
+        size = place.max() + 1
+        parts = []
+        steps = [(way, share) for way in ("deletion", "insertion") for share in shares]
+        for done, (way, share) in enumerate(steps, 1):
+            first = place < round(share * size)
+            kept = ~first if way == "deletion" else first
+            logit = _logits(module, np.where(kept, signal, base), target)
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "gene": dataset["gene"].values[rows],
+                        "way": way,
+                        "share": share,
+                        "logit": logit,
+                        "whole": whole,
+                        "empty": empty,
+                    }
+                )
+            )
+            progress(f"{by} of {attribution.attrs['method']}", done, len(steps))
+    return pd.concat(parts, ignore_index=True)
+
+
+def order_of(
+    attribution: xr.Dataset,
+    dataset: xr.Dataset,
+    rows: np.ndarray,
+    predicted_on: np.ndarray,
+    by: str = "bins",
+) -> np.ndarray:
+    """Return each bin's place in the order in which it is taken away (gene, mark, bin), from 0.
+
+    Equal weights come in an order that each gene draws from its id: an order by position would
+    follow the TSS.
+    """
+    shape = (len(rows), dataset.sizes["mark"], dataset.sizes["bin"])
+    weight = attribution["weight"]
+    values = weight.values.astype(np.float64)
+    if "gene" in weight.dims:
+        index = pd.Index(attribution["gene"].values)
+        values = values[index.get_indexer(dataset["gene"].values[rows])]
+    else:
+        values = values[None]
+    if "mark" not in weight.dims:
+        values = values[:, None]
+    if "bin" not in weight.dims:
+        values = values[..., None]
+    signed = bool(attribution.attrs["signed"])
+    if by == "marks":
+        values = values.mean(axis=2, keepdims=True)
+    values = np.broadcast_to(values, (*shape[:2], 1 if by == "marks" else shape[2]))
+    support = np.where(predicted_on, 1, -1)[:, None, None] * values if signed else np.abs(values)
+    flat = support.reshape(len(rows), -1)
+    tie = np.stack(
+        [gene_generator(0, gene).random(flat.shape[1]) for gene in dataset["gene"].values[rows]]
+    )
+    order = np.lexsort((tie, -flat), axis=1)
+    place = np.empty_like(order)
+    np.put_along_axis(place, order, np.broadcast_to(np.arange(flat.shape[1]), flat.shape), 1)
+    return np.asarray(np.broadcast_to(place.reshape(support.shape), shape))
+
+
+@contextmanager
+def altered_attention(module: nn.Module, how: str, seed: int = 0) -> Iterator[None]:
+    """Let a model attend by other weights over bins than its own; undone on leaving.
+
+    Parameters
+    ----------
+    module
+        A network of ours that attends to bins.
+    how
+        ``uniform``, the same weight for every bin; or ``permuted``, its own weights at other bins:
+        one permutation for all genes, from the seed.
+    seed
+        Of the permutation.
+
+    Raises
+    ------
+    ChromvizError
+        If the module has no attention over bins that can be altered, or `how` means nothing.
+    """
+    if how not in ("uniform", "permuted"):
+        raise ChromvizError(f"attention can be made uniform or permuted, not {how!r}")
+    layer = _bin_attention(module)
+
+    def hook(part: nn.Module, given: Any, found: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        states, (_, weights) = given[0], found
+        if how == "uniform":
+            weights = torch.full_like(weights, 1 / len(weights))
+        else:
+            order = np.random.default_rng(seed).permutation(len(weights))
+            weights = weights[torch.from_numpy(order).to(weights.device)]
+        by_direction = torch.stack([weights, weights.flip(0)][: states.shape[1]], 1)
+        summed = (by_direction.unsqueeze(3) * states).sum(0)
+        return summed.transpose(0, 1).flatten(1, 2), weights
+
+    handle = layer.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def attention_moves(
+    model: TrainedModel,
+    dataset: xr.Dataset,
+    genes: np.ndarray,
+    *,
+    n_permutations: int = 10,
+    seed: int = 0,
+    device: str = "cpu",
+) -> pd.DataFrame:
+    """Return how far predictions move when a model attends to other bins than it would.
+
+    Where they hardly move, α says little about the prediction (Jain and Wallace 2019; Serrano and
+    Smith 2019).
+
+    Parameters
+    ----------
+    model
+        A network of ours that attends to bins.
+    dataset, genes
+        Positions of the genes in the dataset.
+    n_permutations, seed
+        Permutations of the bins, and their seed.
+    device
+        Where to compute.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a gene and way: ``gene, way`` (``uniform``, ``permuted``), ``probability``, ``moved``
+        (the mean absolute change in probability), ``flipped`` (the share of draws in which the
+        call changes).
+
+    Raises
+    ------
+    ChromvizError
+        As for :func:`altered_attention`.
+    """
+    signal = dataset["signal"].values[genes]
+    parts = []
+    with session(model.module, device) as target:
+        before = probabilities(_logits(model.module, signal, target))
+        for way, draws in (("uniform", 1), ("permuted", n_permutations)):
+            moved, flipped = np.zeros(len(genes)), np.zeros(len(genes))
+            for draw in range(draws):
+                with altered_attention(model.module, way, seed + draw):
+                    after = probabilities(_logits(model.module, signal, target))
+                moved += np.abs(after - before) / draws
+                flipped += ((after > 0.5) != (before > 0.5)) / draws
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "gene": dataset["gene"].values[genes],
+                        "way": way,
+                        "probability": before,
+                        "moved": moved,
+                        "flipped": flipped,
+                    }
+                )
+            )
+    return pd.concat(parts, ignore_index=True)
+
+
+def _bin_attention(module: nn.Module) -> SoftAttention:
+    """Return a network's layer of attention over bins."""
+    for holder, name in ((module, "bin_attention"), (getattr(module, "bins", None), "attention")):
+        layer = getattr(holder, name, None)
+        if isinstance(layer, SoftAttention):
+            return layer
+    raise ChromvizError(
+        f"{type(module).__name__} has no attention over bins that can be altered; it takes a "
+        "network with a chromviz.models.layers.SoftAttention named bin_attention"
+    )
+
+
+def _genes(
+    attribution: xr.Dataset, dataset: xr.Dataset, genes: Sequence[int] | np.ndarray | None
+) -> np.ndarray:
+    cell = str(dataset.attrs["cell"])
+    what = require_made_from(attribution, cell, dataset_hash(dataset))
+    if "gene" not in attribution["weight"].dims:
+        test = np.flatnonzero(dataset["split"].values == "test")
+        return test if genes is None else np.asarray(genes)
+    explained = pd.Index(dataset["gene"].values).get_indexer(attribution["gene"].values)
+    if genes is None:
+        return np.asarray(explained)
+    lacking = np.setdiff1d(genes, explained)
+    if len(lacking):
+        raise ChromvizError(
+            f"the attribution {what} lacks the gene {dataset['gene'].values[lacking[0]]}; extract "
+            "it for all genes that are looked at"
+        )
+    return np.asarray(genes)
+
+
+def _logits(module: nn.Module, signal: np.ndarray, device: torch.device) -> np.ndarray:
+    """Return logits of a module that is on its device already."""
+    found = np.empty(len(signal), np.float32)
+    run = lambda batch, rows: logits_of(module, batch)  # noqa: E731
+    for rows, values in over_batches(run, signal, module, device):
+        found[rows] = values
+    return found

@@ -1,0 +1,171 @@
+"""Gradients of the logit by the signal and what is made of them, through captum."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from chromviz.errors import CannotServeError
+from chromviz.extractors.collect import (
+    amount,
+    collect,
+    count,
+    gene_generator,
+    module_of,
+    notes_on,
+    one_reference,
+    spread_of,
+)
+from chromviz.extractors.engine import (
+    Deconvolution,
+    DeepLift,
+    GuidedBackprop,
+    InputXGradient,
+    Saliency,
+)
+from chromviz.extractors.job import Found
+from chromviz.extractors.reference import references
+from chromviz.models.layers import InputTransform
+
+if TYPE_CHECKING:
+    from chromviz.extractors.job import Job
+
+
+def saliency(job: Job) -> Found:
+    """Return the gradient of the logit of ON by each bin of the signal (gene, mark, bin).
+
+    The parameter ``absolute`` drops the sign. captum does so unless told otherwise, as the
+    saliency map was first defined (Simonyan et al. 2013); the paper does not say which it used.
+    """
+    method, absolute = Saliency(module_of(job)), job.parameters["absolute"]
+    return collect(job, lambda batch, rows: (method.attribute(batch, abs=absolute), None))
+
+
+def input_x_gradient(job: Job) -> Found:
+    """Return the signal times the gradient (Shrikumar et al. 2016)."""
+    method = InputXGradient(module_of(job))
+    return collect(job, lambda batch, rows: (method.attribute(batch), None))
+
+
+def smoothgrad(job: Job) -> Found:
+    """Return the mean gradient over noisy copies of each gene (Smilkov et al. 2017).
+
+    Noise is Gaussian, its standard deviation ``noise`` times the mark's own over the training
+    genes. A gene draws its ``samples`` copies from the seed and its id, so that they depend on
+    nothing else; captum's NoiseTunnel draws from torch's generator and one size for all marks.
+    """
+    module, samples = module_of(job), count(job, "samples")
+    method = Saliency(module)
+    size = torch.from_numpy(amount(job, "noise", or_zero=True) * spread_of(job.dataset)).to(
+        job.device
+    )
+
+    def explain(batch: torch.Tensor, rows: slice) -> tuple[torch.Tensor, None]:
+        noise = _draw(job, rows, (samples, *batch.shape[1:]), normal=True)
+        copies = (batch.unsqueeze(1) + noise * size).flatten(0, 1).detach().requires_grad_()
+        gradient = method.attribute(copies, abs=False)
+        return gradient.view(-1, samples, *batch.shape[1:]).mean(1), None
+
+    return collect(job, explain, rows_a_gene=samples)
+
+
+def gradient_shap(job: Job) -> Found:
+    """Return expected gradients: from several references, at random points on the way.
+
+    The mean over ``samples`` of (x - r) · gradient at r + u (x - r), r one of the references and u
+    from U(0, 1) (Lundberg and Lee 2017; Erion et al. 2021); captum's GradientShap without its
+    additional noise. A gene draws from the seed and its id. The completeness error is counted from
+    the mean logit of the references; it falls with the samples.
+    """
+    module, samples = module_of(job), count(job, "samples")
+    method = Saliency(module)
+    several = references(job.dataset, job.parameters["reference"], several=True)
+    pool = torch.from_numpy(several).to(job.device)
+
+    def explain(batch: torch.Tensor, rows: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        drawn = _draw(job, rows, (samples, 2), normal=False)
+        which = (drawn[..., 0] * len(pool)).long().clamp(max=len(pool) - 1)
+        far = batch.detach().unsqueeze(1) - pool[which]
+        points = pool[which] + drawn[..., 1, None, None] * far
+        gradient = method.attribute(points.flatten(0, 1).requires_grad_(), abs=False)
+        return (gradient.view_as(far) * far).mean(1), pool
+
+    return collect(job, explain, rows_a_gene=samples, notes=notes_on(several))
+
+
+def deep_lift(job: Job) -> Found:
+    """Return DeepLIFT's contributions against the reference, by its rescale rule.
+
+    (Shrikumar et al. 2017.) captum follows the rule through layers of ReLU, sigmoid and tanh;
+    through an :class:`~chromviz.models.layers.InputTransform`, which takes each bin by itself, a
+    bin's contribution is that of its transformed signal. captum's rule for max-pooling does not
+    add up exactly, and it does not see into a recurrence or an attention, where it falls back to
+    the gradient: the completeness error says how much is missing, and genes over the threshold
+    are flagged.
+    """
+    module, (base, notes) = module_of(job), one_reference(job)
+    method, transform = DeepLift(module), getattr(module, "transform", None)
+
+    def explain(batch: torch.Tensor, rows: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        inputs, others = batch, base.expand_as(batch)
+        if not isinstance(transform, InputTransform):
+            return method.attribute(inputs, others), base
+        with torch.no_grad():
+            inputs, others = transform(inputs), transform(others)
+        handle = transform.register_forward_hook(lambda part, given, found: given[0])
+        try:
+            return method.attribute(inputs.requires_grad_(), others), base
+        finally:
+            handle.remove()
+
+    with _hooks():
+        return collect(job, explain, side_by_side=False, notes=notes)
+
+
+def guided_backprop(job: Job) -> Found:
+    """Return gradients whose negative parts are dropped at each ReLU (Springenberg et al. 2014)."""
+    method = GuidedBackprop(_with_relu(job))
+    with _hooks():
+        return collect(job, lambda batch, rows: (method.attribute(batch), None), side_by_side=False)
+
+
+def deconvolution(job: Job) -> Found:
+    """Return gradients that pass each ReLU by their own sign (Zeiler and Fergus 2014)."""
+    method = Deconvolution(_with_relu(job))
+    with _hooks():
+        return collect(job, lambda batch, rows: (method.attribute(batch), None), side_by_side=False)
+
+
+def _with_relu(job: Job) -> nn.Module:
+    """Return the model, refusing one in which the method would be the plain gradient."""
+    module = module_of(job)
+    if not any(isinstance(part, nn.ReLU) for part in module.modules()):
+        raise CannotServeError(
+            f"the method {job.method!r} changes the gradient at ReLU layers, and "
+            f"{type(module).__name__} has none: it would be its saliency; use saliency"
+        )
+    return module
+
+
+def _draw(job: Job, rows: slice, shape: tuple[int, ...], *, normal: bool) -> torch.Tensor:
+    """Return what each gene of a batch draws, from N(0, 1) or U(0, 1), float32 (gene, *shape)."""
+    drawn = np.empty((rows.stop - rows.start, *shape), np.float32)
+    for row, gene in enumerate(job.genes[rows]):
+        generator = gene_generator(job.seed, gene)
+        draw = generator.standard_normal if normal else generator.random
+        drawn[row] = draw(shape, dtype=np.float32)
+    return torch.from_numpy(drawn).to(job.device)
+
+
+@contextmanager
+def _hooks() -> Iterator[None]:
+    """Let captum put hooks into the model, which it says at each call and takes away after it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Setting (forward, )?backward hooks", UserWarning)
+        yield

@@ -1,0 +1,122 @@
+"""Infidelity and sensitivity of an explanation, by captum's metrics (Yeh et al. 2019)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import nn
+
+from chromviz.catalog import find_method
+from chromviz.errors import ChromvizError
+from chromviz.extractors.collect import spread_of
+from chromviz.extractors.engine import infidelity, sensitivity_max
+from chromviz.extractors.run import job_for
+from chromviz.models.checkpoint import TrainedModel
+from chromviz.models.inference import session
+
+#: Standard deviation of the noise, as a share of each mark's own over the training genes.
+NOISE = 0.1
+
+
+def infidelity_and_sensitivity(
+    method: str,
+    model: TrainedModel,
+    dataset: xr.Dataset,
+    *,
+    genes: np.ndarray,
+    samples: int = 10,
+    seed: int = 0,
+    device: str = "cpu",
+) -> dict[str, np.ndarray]:
+    """Return captum's two metrics for each gene (gene,); lower is better for both.
+
+    Parameters
+    ----------
+    method
+        One that gives weights over (gene, mark, bin).
+    model
+        What it explains.
+    dataset, genes
+        Positions of the genes in the dataset.
+    samples, seed
+        Noisy copies of each gene, and the seed of their noise: Gaussian, a tenth of each mark's
+        standard deviation over the training genes.
+    device
+        Where to compute.
+
+    Returns
+    -------
+    dict
+        ``infidelity``: the mean square of the noise times the weights less what the noise does to
+        the logit, divided by the mean square of the latter, so that 0 is perfect and 1 is what
+        weights of 0 have. Only of methods whose weights are changes of the logit per unit of
+        signal: saliency and SmoothGrad; others have NaN. ``sensitivity``: the largest change of the
+        weights between a gene and its noisy copies, as a share of the weights' norm.
+
+    Raises
+    ------
+    ChromvizError
+        If the method gives other weights.
+    """
+    chosen = find_method(method)
+    if chosen.dims != ("gene", "mark", "bin"):
+        raise ChromvizError(
+            f"the metrics need a weight for each mark and bin of a gene; {method} gives "
+            f"({', '.join(chosen.dims)})"
+        )
+    job = job_for(chosen, dataset, model, genes, seed=seed, device=device)
+    module = cast("nn.Module", job.module)
+    size = torch.from_numpy(NOISE * spread_of(dataset)).to(job.device)
+    run = chosen.function()
+
+    def explain(given: torch.Tensor | tuple[torch.Tensor, ...]) -> torch.Tensor:
+        inputs = _first(given)
+        copies = len(inputs) // len(job.genes)
+        names = np.repeat(job.genes, copies)
+        found = run(replace(job, signal=inputs.detach().cpu().numpy(), genes=names))
+        return torch.from_numpy(found.weight).to(job.device)
+
+    def noise(inputs: torch.Tensor) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        drawn = torch.randn(inputs.shape, generator=generator).to(job.device)
+        return drawn * size
+
+    with session(module, device):
+        signal = torch.from_numpy(job.signal).to(job.device)
+        weights = explain(signal)
+        sensitivity = sensitivity_max(
+            lambda given: (explain(given),),  # of a bare tensor captum takes the rows apart
+            signal,
+            perturb_func=lambda inputs, *rest: _first(inputs) + noise(_first(inputs)),
+            n_perturb_samples=samples,
+        )
+        unfaithful = torch.full((len(signal),), float("nan"))
+        if method in _SLOPES:
+
+            def perturb(inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+                drawn = noise(inputs)
+                return drawn, inputs - drawn
+
+            arguments = {"n_perturb_samples": samples, "perturb_func": perturb}
+            with torch.no_grad():
+                error, nothing = (
+                    infidelity(module, inputs=signal, attributions=weight, **arguments)
+                    for weight in (weights, torch.zeros_like(weights))
+                )
+            unfaithful = torch.where(nothing > 0, error / nothing, float("nan"))
+    return {
+        "infidelity": np.asarray(unfaithful.cpu().numpy(), np.float64),
+        "sensitivity": np.asarray(sensitivity.cpu().numpy(), np.float64),
+    }
+
+
+#: Methods whose weight times a change of the signal should be the change of the logit.
+_SLOPES = ("saliency", "smoothgrad")
+
+
+def _first(inputs: torch.Tensor | tuple[torch.Tensor, ...]) -> torch.Tensor:
+    return inputs[0] if isinstance(inputs, tuple) else inputs

@@ -1,0 +1,109 @@
+"""What the logit loses when a part of the signal is replaced by the reference."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from math import factorial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from chromviz.extractors.collect import collect, count, module_of, one_reference
+from chromviz.extractors.engine import FeatureAblation, Occlusion
+from chromviz.extractors.job import Found
+
+if TYPE_CHECKING:
+    from chromviz.extractors.job import Job
+
+#: Up to so many marks all coalitions are tried: 2 to this number.
+_ALL_COALITIONS = 8
+
+
+def occlusion(job: Job) -> Found:
+    """Return what the logit loses without each window of bins of each mark (gene, mark, bin).
+
+    Windows of ``window`` bins, one every ``stride``; a bin in several gets their mean (Zeiler and
+    Fergus 2014).
+    """
+    window = count(job, "window", job.signal.shape[2])
+    stride = count(job, "stride", window)
+    method, (base, notes) = Occlusion(module_of(job)), one_reference(job)
+
+    def explain(batch: torch.Tensor, rows: slice) -> tuple[torch.Tensor, None]:
+        with torch.no_grad():
+            found = method.attribute(batch, (1, window), (1, stride), base)
+        return found, None
+
+    return collect(job, explain, notes=notes)
+
+
+def feature_ablation(job: Job) -> Found:
+    """Return what the logit loses without each mark (gene, mark)."""
+    method, (base, notes) = FeatureAblation(module_of(job)), one_reference(job)
+    n_marks = job.signal.shape[1]
+    mask = torch.arange(n_marks, device=job.device)[None, :, None]
+
+    def explain(batch: torch.Tensor, rows: slice) -> tuple[torch.Tensor, None]:
+        with torch.no_grad():
+            found = method.attribute(batch, base, feature_mask=mask)
+        return found[:, :, 0], None  # the same for all bins of a mark
+
+    return collect(job, explain, notes=notes)
+
+
+def shapley_sampling(job: Job) -> Found:
+    """Return each mark's Shapley value in the logit (gene, mark): its mean worth in coalitions.
+
+    A mark in the coalition has its signal, one outside the reference. Up to 8 marks all coalitions
+    are tried, and the values are exact; with more, the mean is over ``samples`` orders of the
+    marks, the same for all genes (Castro et al. 2009). The values add up to the difference in
+    logit either way.
+    """
+    module, (base, notes) = module_of(job), one_reference(job)
+    n_marks = job.signal.shape[1]
+    exact = n_marks <= _ALL_COALITIONS
+    rng = np.random.default_rng(job.seed)
+    samples = count(job, "samples")
+    orders = [] if exact else [rng.permutation(n_marks) for _ in range(samples)]
+    worth = _exact_worth(n_marks) if exact else _sampled_worth(n_marks, orders)
+
+    def explain(batch: torch.Tensor, rows: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        found = batch.new_zeros(len(batch), n_marks, dtype=torch.float64)
+        with torch.no_grad():
+            for present, share in worth.items():
+                inside = torch.zeros(n_marks, 1, dtype=torch.bool, device=job.device)
+                inside[list(present)] = True
+                value = module(torch.where(inside, batch, base)).double()
+                found += value[:, None] * torch.from_numpy(share).to(job.device)
+        return found, base
+
+    return collect(job, explain, notes={**notes, "orders": "all" if exact else str(len(orders))})
+
+
+def _exact_worth(n_marks: int) -> dict[frozenset[int], np.ndarray]:
+    """Return how the value of each coalition counts for each mark, (mark,)."""
+    worth = {}
+    for size in range(n_marks + 1):
+        for members in combinations(range(n_marks), size):
+            share = np.empty(n_marks)
+            for mark in range(n_marks):
+                # As the coalition with the mark, or as the one that it would join.
+                before = size - 1 if mark in members else size
+                weight = factorial(before) * factorial(n_marks - before - 1) / factorial(n_marks)
+                share[mark] = weight if mark in members else -weight
+            worth[frozenset(members)] = share
+    return worth
+
+
+def _sampled_worth(n_marks: int, orders: list[np.ndarray]) -> dict[frozenset[int], np.ndarray]:
+    """As :func:`_exact_worth`, over some orders in which the marks may come."""
+    worth: dict[frozenset[int], np.ndarray] = {}
+    for order in orders:
+        present: frozenset[int] = frozenset()
+        for mark in map(int, order):
+            after = present | {mark}
+            worth.setdefault(present, np.zeros(n_marks))[mark] -= 1 / len(orders)
+            worth.setdefault(after, np.zeros(n_marks))[mark] += 1 / len(orders)
+            present = after
+    return worth

@@ -1,0 +1,155 @@
+"""A figure in a result folder: PDF, PNG, and a CSV of what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.figure import Figure
+
+from chromviz import provenance
+from chromviz.models.checkpoint import TrainedModel, curve_table
+from chromviz.plot.consensus import draw_consensus
+from chromviz.plot.curves import draw_learning_curves
+from chromviz.plot.deletion import draw_deletion
+from chromviz.plot.genes import draw_genes
+from chromviz.plot.style import save_figure
+from chromviz.plot.truth import draw_truth
+from chromviz.plot.validation import draw_validation
+from chromviz.results.folder import ResultFolder
+from chromviz.validation.genes import genes_by_expression
+from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK
+
+
+def write_figure(
+    folder: ResultFolder,
+    name: str,
+    title: str,
+    table: pd.DataFrame,
+    draw: Callable[[pd.DataFrame], Figure],
+) -> None:
+    """Write ``{name}.{csv,pdf,png}``, unless they are there and of the same numbers.
+
+    Parameters
+    ----------
+    folder
+        The result folder, whose seed is recorded.
+    name, title
+        The files' name, and the figure's for its metadata.
+    table
+        What the figure shows, with a column ``simulated``.
+    draw
+        Draws it.
+    """
+    csv = table.to_csv(index=False, lineterminator="\n")
+
+    def make() -> None:
+        provenance.write_text(folder.path / f"{name}.csv", csv)
+        simulated = bool(table["simulated"].any())
+        metadata = file_metadata(title, folder.subject, folder["seed"], csv, simulated=simulated)
+        save_figure(draw(table), folder.path / name, metadata=metadata)
+
+    folder.once(name, csv, [f"{name}.{form}" for form in ("csv", "pdf", "png")], make)
+
+
+def file_metadata(
+    title: str, subject: str, seed: int, csv: str, *, simulated: bool
+) -> dict[str, str]:
+    """Return what the files of a figure say about themselves.
+
+    Parameters
+    ----------
+    title
+        The figure's.
+    subject, seed
+        What the results are of, and the seed that made them.
+    csv
+        The numbers that it shows, whose hash is recorded.
+    simulated
+        Whether they are of simulated data.
+    """
+    return {
+        "Title": f"{title} (simulated data)" if simulated else title,
+        "Creator": f"chromviz {provenance.versions()['chromviz']}",
+        "Subject": f"{subject}, seed {seed}; made by: {provenance.command()}",
+        "Keywords": f"table sha256 {provenance.hash_json(csv)}",
+    }
+
+
+def write_gain(folder: ResultFolder, table: pd.DataFrame) -> None:
+    """Write the figure ``gain``: agreement of each explanation, and its gain over the raw signal.
+
+    Parameters
+    ----------
+    folder
+        The result folder.
+    table
+        A tidy table, see :data:`chromviz.validation.tidy.COLUMNS`; without agreement on H3K4me3
+        there is no figure.
+    """
+    profile = table[(table["test"] == "profile") & (table["mark"] == PROMOTER_MARK)]
+    shown = profile[profile["statistic"].isin(("pearson", "gain"))].reset_index(drop=True)
+    if len(shown):
+        write_figure(
+            folder, "gain", "Agreement, and gain over the raw signal", shown, draw_validation
+        )
+
+
+def write_panels(
+    folder: ResultFolder, table: pd.DataFrame, curves: pd.DataFrame | None = None
+) -> None:
+    """Write the figures of a validation that its tests allow: deletion, consensus, planted truth.
+
+    Parameters
+    ----------
+    folder
+        The result folder.
+    table
+        A tidy table of one cell type.
+    curves
+        Deletion and insertion curves, see :func:`chromviz.recipes.checks.faithfulness`.
+    """
+    if curves is not None:
+        title = "Predictions while the heaviest bins are taken away and put in"
+        write_figure(folder, "deletion", title, curves, draw_deletion)
+    methods = consensus_table(table)
+    if len(methods):
+        write_figure(folder, "consensus_matrix", "How far methods agree", methods, draw_consensus)
+    truth = table[table["test"] == "planted truth"].reset_index(drop=True)
+    if len(truth):
+        write_figure(folder, "planted_truth", "Planted causes found", truth, draw_truth)
+
+
+def consensus_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the tidy rows of the test ``consensus`` with its two methods apart.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``cell, model, one, other, statistic, estimate, n, note, simulated, missing``.
+    """
+    rows = table[table["test"] == "consensus"].reset_index(drop=True)
+    pairs = [str(method).partition(" | ") for method in rows["method"]]
+    columns = ["cell", "model", "one", "other", "statistic", "estimate", "n", "note"]
+    both = {"one": [pair[0] for pair in pairs], "other": [pair[2] for pair in pairs]}
+    return rows.assign(**both)[[*columns, "simulated", "missing"]]
+
+
+def write_genes(folder: ResultFolder, attribution: xr.Dataset, dataset: xr.Dataset) -> None:
+    """Write the figure ``genes``: test genes by expression; none where no expression is known."""
+    test = dataset["split"].values == "test"
+    if not np.isfinite(dataset["expression"].values[test]).any():
+        return
+    table = genes_by_expression(attribution, dataset)
+    title = f"Test genes by expression: {PROMOTER_MARK}, its weights and {REFERENCE_TRACK}"
+    write_figure(folder, "genes", title, table, draw_genes)
+
+
+def write_curves(folder: ResultFolder, models: Iterable[TrainedModel]) -> None:
+    """Write the figure ``learning``: the learning curves of the models that have one."""
+    parts = [table for table in map(curve_table, models) if len(table)]
+    if parts:
+        curves = pd.concat(parts, ignore_index=True)
+        write_figure(folder, "learning", "Learning curves", curves, draw_learning_curves)

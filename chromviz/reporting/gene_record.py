@@ -1,0 +1,219 @@
+"""All that an audit knows of one gene, as JSON and as a tidy table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from chromviz.models.checkpoint import TrainedModel
+from chromviz.schema import dataset_hash
+from chromviz.schema.genes import reason_of
+from chromviz.validation.caution import WARNINGS, gene_warnings, neighbours
+from chromviz.vocabulary import cell_label
+
+#: What ``audit.json`` says it is.
+AUDIT = "chromviz-audit"
+AUDIT_VERSION = 1
+COLUMNS = (
+    *("gene", "symbol", "cell", "kind", "name", "model", "method", "signed"),
+    *("bin_start", "value", "simulated", "missing"),
+)
+_STATES = {1: "ON", 0: "OFF", -1: "unknown"}
+
+
+@dataclass(frozen=True)
+class CellAudit:
+    """One gene in one cell type.
+
+    Parameters
+    ----------
+    dataset, position
+        The cell type, and the gene's place in it.
+    models
+        The trained models by name; empty where they cannot read the gene.
+    probability
+        Of ON, by model.
+    found
+        The gene's attributions by model and method.
+    refused
+        Why a method gave none, by model and method.
+    """
+
+    dataset: xr.Dataset
+    position: int
+    models: Mapping[str, TrainedModel]
+    probability: Mapping[str, float]
+    found: Mapping[tuple[str, str], xr.Dataset]
+    refused: Mapping[tuple[str, str], str]
+
+
+def audit_record(parts: Sequence[CellAudit], seed: int) -> dict[str, Any]:
+    """Return all that is known of the gene, as JSON takes it."""
+    first = parts[0].dataset.isel(gene=parts[0].position)
+    cells = [_cell_record(part) for part in parts]
+    return {
+        "schema": AUDIT,
+        "schema_version": AUDIT_VERSION,
+        "gene": str(first["gene"].values),
+        "symbol": str(first["symbol"].values),
+        "simulated": any(cell["simulated"] for cell in cells),
+        "seed": seed,
+        "cells": cells,
+    }
+
+
+def _cell_record(part: CellAudit) -> dict[str, Any]:
+    dataset, position = part.dataset, part.position
+    one = dataset.isel(gene=position)
+    rows = np.array([position])
+    near = neighbours(dataset, rows)
+    general = gene_warnings(dataset, rows, beside=near)
+    return {
+        "cell": str(dataset.attrs["cell"]),
+        "label": cell_label(str(dataset.attrs["cell"])),
+        "dataset_sha256": dataset_hash(dataset),
+        "assembly": str(dataset.attrs["assembly"]),
+        "chrom": str(one["chrom"].values),
+        "tss": int(one["tss"]),
+        "strand": str(one["strand"].values),
+        "state": _STATES[int(one["label"])],
+        "expression": _number(float(one["expression"])),
+        "threshold": _number(float(dataset.attrs["label_threshold"])),
+        "split": str(one["split"].values),
+        "simulated": bool(dataset.attrs["simulated"]),
+        "unreadable": reason_of(dataset, position),
+        "missing_policy": str(dataset.attrs["missing"]),
+        "orientation": str(dataset.attrs["orientation"]),
+        "bin_width": int(dataset.attrs["bin_width"]),
+        "bin_start": [int(at) for at in dataset["bin_start"].values],
+        "signal_unit": str(dataset.attrs["signal_unit"]),
+        "signal": _by_name(dataset["mark"].values, dataset["signal"].values[position]),
+        "coverage_unit": str(dataset.attrs.get("coverage_unit", "")),
+        "coverage": _by_name(dataset["track"].values, dataset["coverage"].values[:, position]),
+        "neighbours": [asdict(item) for item in near[0]],
+        "warnings": _named(general),
+        "models": [_model_record(part, name, near) for name in part.models],
+    }
+
+
+def _model_record(part: CellAudit, name: str, near: list[Any]) -> dict[str, Any]:
+    mine = {method: one for (model, method), one in part.found.items() if model == name}
+    p = part.probability[name]
+    card = part.models[name].card
+    flagged = any(bool(one["flagged"].values[0]) for one in mine.values() if "flagged" in one)
+    rows = np.array([part.position])
+    here = card.dataset_hash == dataset_hash(part.dataset)
+    own = gene_warnings(
+        part.dataset,
+        rows,
+        probability=np.array([p]),
+        flagged=np.array([flagged]),
+        trained_here=here,
+        beside=near,
+    )
+    general = _named(gene_warnings(part.dataset, rows, beside=near))
+    return {
+        "model": name,
+        "sha256": card.weights_hash,
+        "probability": _number(p),
+        "prediction": "ON" if p > 0.5 else "OFF",
+        "warnings": [item for item in _named(own) if item not in general],
+        "methods": [_method_record(method, one) for method, one in mine.items()],
+        "refused": {method: why for (model, method), why in part.refused.items() if model == name},
+    }
+
+
+def _method_record(method: str, one: xr.Dataset) -> dict[str, Any]:
+    weight = one["weight"].values[0]
+    names = one["mark"].values if "mark" in one.coords else [""]
+    record: dict[str, Any] = {
+        "method": method,
+        "parameters": one.attrs["parameters"],
+        "signed": bool(one.attrs["signed"]),
+        "weight": _by_name(names, weight.reshape(len(names), -1)),
+    }
+    if "delta" in one:
+        record["completeness_error"] = _number(float(one["delta"].values[0]))
+        record["difference"] = _number(float(one["difference"].values[0]))
+        record["flagged"] = bool(one["flagged"].values[0])
+    return record
+
+
+def _by_name(names: Any, values: np.ndarray) -> dict[str, list[float | None]]:
+    return {
+        str(name): [_number(float(value)) for value in row]
+        for name, row in zip(names, values, strict=True)
+    }
+
+
+def _number(value: float) -> float | None:
+    """Return a number as JSON has it: NaN is null there."""
+    return None if np.isnan(value) else value
+
+
+def _named(found: Mapping[str, np.ndarray]) -> list[dict[str, str]]:
+    return [{"code": code, "text": WARNINGS[code]} for code, holds in found.items() if holds[0]]
+
+
+def audit_table(record: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the record as a tidy table: a row a number, and what it is of."""
+    rows: list[dict[str, Any]] = []
+    for cell in record["cells"]:
+        blank = {
+            **dict.fromkeys(COLUMNS, ""),
+            "gene": record["gene"],
+            "symbol": record["symbol"],
+            "cell": cell["cell"],
+            "simulated": int(cell["simulated"]),
+            "missing": cell["missing_policy"],
+            "bin_start": None,
+            "value": None,
+        }
+        found = [
+            {"kind": "label", "value": {"ON": 1, "OFF": 0}.get(cell["state"])},
+            {"kind": "expression", "value": cell["expression"]},
+            {"kind": "threshold", "value": cell["threshold"]},
+            {"kind": "split", "name": cell["split"]},
+        ]
+        found += [
+            {"kind": "neighbour", "name": one["symbol"] or one["gene"], "bin_start": one["offset"]}
+            for one in cell["neighbours"]
+        ]
+        for kind in ("signal", "coverage"):
+            found += _values(cell[kind], cell["bin_start"], kind=kind)
+        for model in cell["models"]:
+            found += _model_rows(model, cell["bin_start"])
+        rows += [blank | one for one in found]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _model_rows(model: Mapping[str, Any], starts: Sequence[int]) -> list[dict[str, Any]]:
+    name = model["model"]
+    rows: list[dict[str, Any]] = [
+        {"kind": "probability", "value": model["probability"], "model": name}
+    ]
+    for method in model["methods"]:
+        of = {"model": name, "method": method["method"], "signed": int(method["signed"])}
+        if "completeness_error" in method:
+            error = {"kind": "completeness_error", "value": method["completeness_error"]}
+            rows.append({**of, **error})
+        rows += _values(method["weight"], starts, kind="weight", **of)
+    return rows
+
+
+def _values(
+    named: Mapping[str, Sequence[float | None]], starts: Sequence[int], **of: Any
+) -> list[dict[str, Any]]:
+    """Return a row a number; those of marks alone have no bin."""
+    return [
+        {**of, "name": name, "bin_start": start, "value": value}
+        for name, values in named.items()
+        for start, value in zip(
+            starts if len(values) == len(starts) else [None], values, strict=True
+        )
+    ]

@@ -1,0 +1,122 @@
+"""A table of text for people, as Markdown and as LaTeX."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from chromviz.plot.style import SIMULATED_NOTE
+from chromviz.reporting.latex import escape_latex
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What a table says, before it is written as Markdown or LaTeX.
+
+    Parameters
+    ----------
+    title, caption
+        ``Table 3``, and what it shows.
+    label
+        For LaTeX, after ``tab:``.
+    header
+        Names of the columns.
+    numbers
+        Places of the columns that align right.
+    groups
+        Title of each group of rows (empty for none) and its rows; a cell may end in what
+        :func:`mark_note` gives.
+    letters
+        Notes printed below, with the letters that the cells carry.
+    simulated
+        Whether to say that the data are simulated.
+    """
+
+    title: str
+    caption: str
+    label: str
+    header: list[str]
+    groups: list[tuple[str, list[list[str]]]]
+    numbers: Collection[int]
+    simulated: bool
+    letters: dict[str, str] = field(default_factory=dict)
+
+
+def mark_note(letters: dict[str, str], note: str) -> str:
+    """Return what a cell ends in to carry a note, which gets the next letter if it is new."""
+    place = len(letters)
+    letters.setdefault(note, chr(ord("a") + place) if place < 26 else f"a{place}")
+    return f"\0{letters[note]}"
+
+
+def to_markdown(grid: Grid) -> str:
+    """Write a table as Markdown: caption, table and notes."""
+
+    def line(cells: list[str]) -> str:
+        return f"| {' | '.join(cells)} |"
+
+    width = len(grid.header)
+    lines = [f"**{grid.title}.** {_markdown(grid.caption)}", ""]
+    if grid.simulated:
+        lines += [f"**{SIMULATED_NOTE}**", ""]
+    lines.append(line([_markdown(name) for name in grid.header]))
+    lines.append(line(["---:" if column in grid.numbers else "---" for column in range(width)]))
+    for title, rows in grid.groups:
+        if title:
+            lines.append(line([f"**{title}**", *[""] * (width - 1)]))
+        lines += [line(_noted(row, _markdown, "<sup>{}</sup>")) for row in rows]
+    for note, letter in grid.letters.items():
+        lines += ["", f"<sup>{letter}</sup> {_markdown(note)}"]
+    return "\n".join(lines) + "\n"
+
+
+def to_latex(grid: Grid) -> str:
+    r"""Write a table as a LaTeX ``table`` environment; it needs ``\usepackage{booktabs}``."""
+
+    def line(cells: list[str]) -> str:
+        return f"{' & '.join(cells)} \\\\"
+
+    width = len(grid.header)
+    caption = escape_latex(grid.caption)
+    if grid.simulated:
+        caption = rf"\textbf{{{SIMULATED_NOTE}.}} {caption}"
+    columns = "".join("r" if column in grid.numbers else "l" for column in range(width))
+    lines = [
+        r"% Needs \usepackage{booktabs}.",
+        r"\begin{table}[tbp]",
+        r"\centering",
+        rf"\caption{{{caption}}}",
+        rf"\label{{tab:{re.sub(r'[^A-Za-z0-9-]', '-', grid.label)}}}",
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        line([escape_latex(name) for name in grid.header]),
+    ]
+    for title, rows in grid.groups:
+        lines.append(r"\midrule")
+        if title:
+            lines.append(line([rf"\multicolumn{{{width}}}{{l}}{{\emph{{{title}}}}}"]))
+        lines += [line(_noted(row, escape_latex, r"\textsuperscript{{{}}}")) for row in rows]
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    if grid.letters:
+        lines += ["", r"\smallskip", r"\footnotesize\raggedright"]
+        lines += [
+            rf"\textsuperscript{{{letter}}}~{escape_latex(note)}\par"
+            for note, letter in grid.letters.items()
+        ]
+    return "\n".join([*lines, r"\end{table}"]) + "\n"
+
+
+def _noted(row: list[str], escape: Callable[[str], str], superscript: str) -> list[str]:
+    """Escape a row's cells; what follows a NUL is the letter of a note."""
+    cells = []
+    for cell in row:
+        text, _, letter = cell.partition("\0")
+        cells.append(escape(text) + (superscript.format(letter) if letter else ""))
+    return cells
+
+
+def _markdown(text: str) -> str:
+    text = re.sub(r"([\\|*`])", r"\\\1", text).replace("<", "&lt;")
+    # An underscore inside a word (H_prom) is no emphasis and reads better bare.
+    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)

@@ -1,0 +1,332 @@
+"""A result folder as one page that a colleague can open."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from PIL import Image
+
+from chromviz.catalog import method_label, model_label
+from chromviz.data.store import open_cell
+from chromviz.errors import ChromvizError
+from chromviz.extractors import methods
+from chromviz.reporting.audit import audit_grid, audit_notes
+from chromviz.reporting.explorer import Explorer, Part, explore
+from chromviz.reporting.grid import Grid
+from chromviz.reporting.page import Page, Picture, room, write_page
+from chromviz.reporting.tables import table3_grid
+from chromviz.reporting.verdicts import verdict_grid, verdict_sentences
+from chromviz.results.folder import ResultFolder
+from chromviz.results.reading import Results, open_results
+from chromviz.schema import (
+    dataset_hash,
+    find_gene,
+    gene_counts,
+    load_attribution,
+    require_alike,
+    require_made_from,
+)
+from chromviz.validation.tidy import read_tidy
+from chromviz.validation.verdict import verdicts
+from chromviz.vocabulary import REFERENCE_TRACK, cell_label
+
+REPORT = "report.html"
+#: The commands whose results have a page.
+COMMANDS = ("compare", "validate", "audit")
+
+
+def report(results: Path, *, data: Path | None = None, out: Path | None = None) -> Path:
+    """Write the page of a result folder.
+
+    Parameters
+    ----------
+    results
+        A folder that ``compare``, ``validate`` or ``audit`` has finished.
+    data
+        Where its datasets are; None for the embedded simulated dataset.
+    out
+        The page; ``report.html`` in the folder if not given.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    ChromvizError
+        If the folder is incomplete, changed, of another command or another version, or was made
+        from other datasets.
+    """
+    found = open_results(results, *COMMANDS)
+    datasets = [_dataset(found, data, cell) for cell in _cells(found)]
+    path = out or results / REPORT
+    write_page(path, _page(found, datasets))
+    return path
+
+
+def write_report(folder: ResultFolder, datasets: Sequence[xr.Dataset]) -> None:
+    """Write the page of a folder whose other steps are done, unless it is there and still valid.
+
+    Parameters
+    ----------
+    folder
+        The result folder.
+    datasets
+        What its results were made from.
+    """
+    found = Results(folder.path, folder.subject, int(folder["seed"]), folder.record())
+    key = [sorted(found.files.items()), [dataset_hash(one) for one in datasets]]
+    folder.once(
+        "report", key, [REPORT], lambda: write_page(folder.path / REPORT, _page(found, datasets))
+    )
+
+
+def _cells(found: Results) -> list[str]:
+    try:
+        if "cells" in found.record:
+            return [str(cell) for cell in found.record["cells"]]
+        return [str(found.record["dataset"]["cell"])]
+    except (KeyError, TypeError):
+        several = found.subject.partition(" ")[2].split(", ")
+        if len(several) > 1:
+            raise ChromvizError(
+                f"{found.path} sums up {len(several)} cell types, each of which has a folder and a "
+                f"page of its own there; name one, {found.path / several[0]}"
+            ) from None
+        raise ChromvizError(
+            f"{found.path / 'manifest.json'} does not say which cell type it is of; make the "
+            "results again"
+        ) from None
+
+
+def _dataset(found: Results, data: Path | None, cell: str) -> xr.Dataset:
+    dataset = open_cell(data, cell)
+    known = found.record.get("dataset", {}).get("sha256")
+    if known and known != dataset_hash(dataset):
+        where = data or "the embedded dataset"
+        raise ChromvizError(
+            f"{found.path} was made from another dataset of {cell_label(cell)} than that in "
+            f"{where}; name its folder with --data"
+        )
+    return dataset
+
+
+def _page(found: Results, datasets: Sequence[xr.Dataset]) -> Page:
+    pictures = _pictures(found)
+    command, _, subject = found.subject.partition(" ")
+    title, lead = _heading(command, subject, datasets)
+    sentences, grids = _summary(found, command)
+    attributions = [load_attribution(found.file(name)) for name in found.files if _is_netcdf(name)]
+    return Page(
+        title=title,
+        lead=lead,
+        simulated=any(int(one.attrs["simulated"]) for one in datasets),
+        sentences=sentences,
+        grids=grids,
+        figures=pictures,
+        settings=[_models_grid(found), _methods_grid(attributions)],
+        provenance=_provenance(found, datasets),
+        files=sorted((name, digest) for name, digest in found.files.items() if name != REPORT),
+        explorer=_explorer(found, datasets, attributions, room(pictures)),
+    )
+
+
+def _heading(command: str, subject: str, datasets: Sequence[xr.Dataset]) -> tuple[str, list[str]]:
+    cells = [cell_label(str(one.attrs["cell"])) for one in datasets]
+    if command == "audit":
+        title = f"{subject} across {len(cells)} cell types" if len(cells) > 1 else subject
+        return title, [f"Signal, weights and predictions in {', '.join(cells)}."]
+    counts = gene_counts(datasets[0])
+    used = f"Models use {counts['used']:,} of {counts['annotated']:,} genes."
+    what = {
+        "compare": f"explanations held against {REFERENCE_TRACK}",
+        "validate": "are the explanations to be believed?",
+    }[command]
+    return f"{cells[0]}: {what}", [used]
+
+
+def _summary(found: Results, command: str) -> tuple[list[str], list[Grid]]:
+    """Return what follows from the results, and their tables."""
+    if command == "audit":
+        record = json.loads(found.text("audit.json"))
+        return audit_notes(record), [audit_grid(record)]
+    file = {"compare": "agreement.csv", "validate": "validation.csv"}[command]
+    table = read_tidy(found.file(file))
+    judged = verdicts(table).assign(simulated=int(table["simulated"].max()))
+    trained = judged[~judged["model"].str.contains("(", regex=False)]
+    sentences = verdict_sentences(trained)
+    if command == "validate":
+        return sentences, [grid for grid in [verdict_grid(judged, table)] if grid.groups]
+    # A comparison asks two questions of six: it cannot say what passes.
+    shown = verdict_grid(trained, table)
+    return sentences, [table3_grid(found.table("table3.csv")), _asked_columns(shown)]
+
+
+def _asked_columns(grid: Grid) -> Grid:
+    """Return a table of verdicts with the questions that were asked, without a verdict."""
+    rows = [row for _, rows in grid.groups for row in rows]
+    kept = [
+        at
+        for at, name in enumerate(grid.header)
+        if name != "passes" and any(row[at] != "–" for row in rows)
+    ]
+    groups = [(title, [[row[at] for at in kept] for row in rows]) for title, rows in grid.groups]
+    return replace(grid, header=[grid.header[at] for at in kept], groups=groups)
+
+
+def _pictures(found: Results) -> list[Picture]:
+    pictures = []
+    for name in [name for name in found.files if name.endswith(".png")]:
+        content = found.file(name).read_bytes()
+        stem = name.removesuffix(".png")
+        forms = [form for form in ("pdf", "csv") if f"{stem}.{form}" in found.files]
+        with Image.open(io.BytesIO(content)) as image:
+            caption, small = str(image.info.get("Title", stem)), _smaller(image, content)
+        pictures.append(Picture(caption, ", ".join(f"{stem}.{form}" for form in forms), small))
+    return pictures
+
+
+def _smaller(image: Image.Image, content: bytes) -> bytes:
+    """Return a figure as a PNG of 256 colours, which nobody tells apart, where that is smaller."""
+    buffer = io.BytesIO()
+    image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(buffer, "PNG")
+    return min(buffer.getvalue(), content, key=len)
+
+
+def _is_netcdf(name: str) -> bool:
+    return name.endswith(".nc")
+
+
+def _explorer(
+    found: Results, datasets: Sequence[xr.Dataset], attributions: Sequence[xr.Dataset], space: int
+) -> Explorer | None:
+    """Return the genes that the folder's attributions explain, None if there are none."""
+    require_alike(datasets)
+    hashes = [dataset_hash(one) for one in datasets]
+    mine: list[list[xr.Dataset]] = [[] for _ in datasets]
+    for one in attributions:
+        # Controls and networks that learnt nothing stand in the tables.
+        if "gene" not in one["weight"].dims or not _is_trained(str(one.attrs["model"])):
+            continue
+        at = hashes.index(one.attrs["dataset_hash"]) if one.attrs["dataset_hash"] in hashes else 0
+        require_made_from(one, str(datasets[at].attrs["cell"]), hashes[at])
+        mine[at].append(one)
+    if not any(mine):
+        return None
+    cards = found.record.get("models", {}).values()
+    parts = []
+    for dataset, digest, own in zip(datasets, hashes, mine, strict=True):
+        trained = {str(card["name"]) for card in cards if card["dataset_hash"] == digest}
+        here = {str(card["name"]): card["name"] in trained for card in cards}
+        parts.append(Part(dataset, own, _asked(found, dataset), here))
+    return explore(parts, space)
+
+
+def _is_trained(model: str) -> bool:
+    return bool(model) and "(" not in model
+
+
+def _asked(found: Results, dataset: xr.Dataset) -> list[int]:
+    """Return the gene that an audit is of; it is shown also where models cannot read it."""
+    if found.subject.startswith("audit "):
+        gene = json.loads(found.text("audit.json"))["gene"]
+        return [find_gene(dataset, gene)]
+    return []
+
+
+def _models_grid(found: Results) -> Grid:
+    rows = []
+    for name, card in found.record.get("models", {}).items():
+        auc, epochs = card["metrics"].get("test_auc"), card["metrics"].get("epochs")
+        base = name.partition(" in ")[0]
+        rows.append(
+            [
+                model_label(base),
+                cell_label(str(card["cell"])),
+                str(card["seed"]),
+                "–" if epochs is None else f"{epochs:.0f}",
+                "–" if auc is None or np.isnan(auc) else f"{auc:.3f}",
+                str(card["weights_hash"])[:12],
+            ]
+        )
+    return Grid(
+        title="Models",
+        caption="What was explained. The first digits of each hash of the weights.",
+        label="models",
+        header=["Model", "Trained on", "Seed", "Epochs", "Test AUC", "Weights"],
+        numbers=[2, 3, 4],
+        groups=[("", rows)],
+        simulated=bool(found.record.get("simulated")),
+    )
+
+
+def _methods_grid(attributions: Sequence[xr.Dataset]) -> Grid:
+    """Return the methods of attributions, as chromviz describes them."""
+    used: dict[str, set[str]] = {}
+    for one in attributions:
+        used.setdefault(str(one.attrs["method"]), set()).add(str(one.attrs["parameters"]))
+    known = methods()
+    rows = [
+        [
+            method_label(name),
+            name,
+            "with its sign" if name in known and known[name].signed else "–",
+            "; ".join(_settings(text) for text in sorted(used[name])) or "–",
+            known[name].description if name in known else "–",
+        ]
+        for name in sorted(used, key=lambda name: list(known).index(name) if name in known else 99)
+    ]
+    return Grid(
+        title="Methods",
+        caption="How weights were found, and with what settings.",
+        label="methods",
+        header=["Method", "Name", "Sign", "Settings", "What it gives"],
+        numbers=(),
+        groups=[("", rows)],
+        simulated=False,
+    )
+
+
+def _settings(text: str) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in json.loads(text).items())
+
+
+def _provenance(found: Results, datasets: Sequence[xr.Dataset]) -> list[tuple[str, str]]:
+    record = found.record
+    rows = [
+        ("command", str(record.get("command", ""))),
+        ("made", str(record.get("created", ""))),
+        ("seed", str(found.seed)),
+        ("versions", ", ".join(f"{name} {one}" for name, one in record["versions"].items())),
+    ]
+    for one in datasets:
+        label = cell_label(str(one.attrs["cell"]))
+        counts = gene_counts(one)
+        left = ", ".join(
+            f"{number:,} {reason}"
+            for reason, number in counts.items()
+            if reason not in ("annotated", "used")
+        )
+        rows += [
+            ("dataset", f"{label}, {one.attrs['assembly']}, label: {one.attrs['label_rule']}"),
+            ("dataset SHA-256", dataset_hash(one)),
+            (
+                "genes",
+                f"{counts['used']:,} of {counts['annotated']:,} used"
+                + (f"; left out: {left}" if left else ""),
+            ),
+        ]
+        sources = pd.DataFrame(json.loads(str(one.attrs["sources"])))
+        if len(sources):
+            named = sources.apply(lambda row: f"{row['name']} ({str(row['sha256'])[:12]})", axis=1)
+            rows.append(("sources", ", ".join(dict.fromkeys(named))))
+    notes = record.get("notes", {})
+    return rows + [("note", str(note)) for note in (notes.values() if notes else ())]

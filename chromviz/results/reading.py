@@ -1,0 +1,170 @@
+"""Result folders that are read again: whole, untouched, and of this version, or one clear line."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from chromviz import provenance
+from chromviz.errors import ChromvizError
+from chromviz.results.folder import MANIFEST, SCHEMA
+
+#: Columns of text in the tables of a result folder: an empty one is empty, and no missing number.
+_TEXT = (
+    *("cell", "cells", "model", "method", "mark", "marks", "track", "state", "role", "unit"),
+    *("gene", "symbol", "split", "reason", "gene_set", "note", "missing", "score", "statistic"),
+    *("layer", "name", "expression_unit", "way", "one", "other"),
+)
+
+
+@dataclass(frozen=True)
+class Results:
+    """A result folder that a command has finished.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    subject
+        What it is of, for instance ``compare E123``.
+    seed
+        The seed that its manifest names.
+    record
+        The manifest.
+    """
+
+    path: Path
+    subject: str
+    seed: int
+    record: dict[str, Any]
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Names of the files that the steps wrote, and their hashes."""
+        return {
+            file: digest
+            for step in self.record["steps"].values()
+            for file, digest in step["files"].items()
+        }
+
+    def file(self, name: str) -> Path:
+        """Return where a file of the folder is.
+
+        Raises
+        ------
+        ChromvizError
+            If no step wrote it, it is gone, or it is not as it was written.
+        """
+        recorded, path = self.files, self.path / name
+        again = _again(self.subject, self.path)
+        if name not in recorded or not path.is_file():
+            raise ChromvizError(
+                f"{self.path} is incomplete: it has no {name}; {again} to its end, with the "
+                "default models and tables"
+            )
+        if provenance.hash_file(path) != recorded[name]:
+            raise ChromvizError(f"{path} is not as it was written; {again}")
+        return path
+
+    def text(self, name: str) -> str:
+        """Return a file of the folder as text; errors as for :meth:`file`."""
+        return self.file(name).read_text("utf-8")
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return a CSV of the folder; empty text is text. Errors as for :meth:`file`."""
+        return read_table(self.text(name))
+
+
+def read_table(text: str) -> pd.DataFrame:
+    """Read a CSV as chromviz writes it: empty text is text, and an empty number is NaN."""
+    header = pd.read_csv(io.StringIO(text), nrows=0).columns
+    words = [column for column in header if column in _TEXT]
+    numbers = {column: ["", "nan"] for column in header if column not in words}
+    return pd.read_csv(
+        io.StringIO(text),
+        keep_default_na=False,
+        na_values=numbers,
+        dtype=dict.fromkeys(words, str),
+    )
+
+
+def open_results(path: Path, *commands: str) -> Results:
+    """Open a result folder.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    *commands
+        What must have made it, one of these: ``compare``, ``suite``, ``validate`` or ``audit``.
+
+    Returns
+    -------
+    Results
+        What is in it; the files are checked when they are read.
+
+    Raises
+    ------
+    ChromvizError
+        If there is no such folder, it has no manifest, another command or another version of
+        chromviz made it.
+    """
+    again = _again(commands[0], path)
+    if not path.is_dir():
+        raise ChromvizError(f"no result folder {path}; {again}")
+    file = path / MANIFEST
+    if not file.is_file():
+        raise ChromvizError(f"{path} is no finished result folder: it has no {MANIFEST}; {again}")
+    try:
+        record = json.loads(file.read_text("utf-8"))
+        subject = {SCHEMA: str(record["subject"])}[record["schema"]]
+        version, steps = str(record["chromviz_version"]), dict(record["steps"])
+        files = {name: dict(step["files"]) for name, step in steps.items()}
+        seed = int(record["seed"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise ChromvizError(f"{file} is not a manifest of finished results; {again}") from None
+    if subject.partition(" ")[0] not in commands:
+        raise ChromvizError(
+            f"{path} holds the results of 'chromviz {subject}'; those of 'chromviz "
+            f"{' or '.join(commands)}' are needed"
+        )
+    own = provenance.versions()["chromviz"]
+    if version != own:
+        raise ChromvizError(
+            f"{path} was made by chromviz {version}, and this is {own}; {_again(subject, path)}"
+        )
+    steps = {name: {"files": listed} for name, listed in files.items()}
+    return Results(path, subject, seed, {**record, "steps": steps})
+
+
+def _again(subject: str, path: Path) -> str:
+    """Return what to do about a folder that will not do."""
+    command, _, of = subject.partition(" ")
+    # An audit is of a gene, the others are of cell types.
+    named = f" {of}" if command == "audit" else f" --cell {of.replace(', ', ',')}"
+    return f"run 'chromviz {command}{named if of else ''} --out {path}'"
+
+
+def open_all(paths: Sequence[Path], command: str) -> list[Results]:
+    """Open several result folders, each of another subject.
+
+    Raises
+    ------
+    ChromvizError
+        As for :func:`open_results`, or if none or the same subject twice is given.
+    """
+    found = [open_results(path, command) for path in paths]
+    seen: dict[str, Path] = {}
+    for one in found:
+        if one.subject in seen:
+            raise ChromvizError(
+                f"{seen[one.subject]} and {one.path} both hold '{one.subject}'; name one of them"
+            )
+        seen[one.subject] = one.path
+    return found

@@ -1,0 +1,265 @@
+"""Agreement between weights and a coverage track: Table 3 of the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from chromviz.errors import ChromvizError
+from chromviz.schema import dataset_hash, require_made_from
+from chromviz.validation.published import TABLE_3
+from chromviz.validation.resample import correlate, means
+from chromviz.validation.tidy import interval
+from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK
+
+#: Resampled genes in one matrix product; bounds memory, not the result.
+_DRAWS_AT_ONCE = 250
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A profile over bins as a mean over genes, or (`rows` is None) as it is."""
+
+    values: np.ndarray  # (gene, bin), or (bin,) for a class
+    rows: np.ndarray | None  # positions of the genes in the dataset
+
+    def profile(self) -> np.ndarray:
+        """Return the mean over genes (bin,)."""
+        if self.rows is None:
+            return self.values
+        mean: np.ndarray = self.values.mean(axis=0, dtype=np.float64)
+        return mean
+
+    def resampled(self, counts: np.ndarray) -> np.ndarray:
+        """Return the mean under each draw (draw, bin), for counts of genes (draw, gene)."""
+        if self.rows is None:
+            return np.broadcast_to(self.values, (len(counts), len(self.values)))
+        return means(self.values, counts[:, self.rows])
+
+
+def table3(
+    attributions: Sequence[xr.Dataset],
+    dataset: xr.Dataset,
+    *,
+    mark: str = PROMOTER_MARK,
+    track: str = REFERENCE_TRACK,
+    n_bootstrap: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Correlate each method's mean weights on a mark with the mean coverage of a track.
+
+    Weights: the mean over the test genes *predicted* ON (probability > 0.5) of the weight on the
+    mark, in each bin; for a class, its own row. Reference: the mean coverage over all genes
+    *labelled* ON that have coverage in every bin. The estimate is Pearson's r of the two over
+    bins (paper, section 5, Table 3). A control without a model has no predictions: its mean is
+    over the test genes labelled ON, and the column ``gene_set`` says so.
+
+    The interval is the 95 % percentile bootstrap over genes. A gene is drawn once for both sides
+    and for all methods, so rows of one table may be compared. It holds the trained model fixed:
+    it says nothing about another training run.
+
+    Parameters
+    ----------
+    attributions
+        What :func:`chromviz.extractors.extract` gave for the test genes of `dataset`.
+    dataset
+        The dataset that was explained, with the track.
+    mark, track
+        Which weights, and which coverage.
+    n_bootstrap
+        Number of resamples; 0 leaves the interval out.
+    seed
+        Seed of the resampling.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``cell, model, method, mark, track, estimate, ci_low, ci_high, n_genes,
+        n_reference_genes, paper, simulated, gene_set, note, missing``, a row an attribution, in
+        order.
+        ``estimate`` is NaN where r is undefined, and ``note`` says why. A weight over (gene, bin)
+        stands for `mark` as for every other, and ``note`` says that too.
+
+    Raises
+    ------
+    ChromvizError
+        If the track or mark is missing, no ON gene has coverage, or an attribution belongs to
+        another dataset or has no bins.
+    """
+    reference = _reference(dataset, track)
+    data_hash = dataset_hash(dataset)
+    sides = [_weights(attribution, dataset, data_hash, mark) for attribution in attributions]
+    intervals = _bootstrap(sides, reference, dataset.sizes["gene"], n_bootstrap, seed)
+    published = TABLE_3 if (mark, track) == (PROMOTER_MARK, REFERENCE_TRACK) else {}
+    rows = []
+    for attribution, side, (low, high) in zip(attributions, sides, intervals, strict=True):
+        model, method = str(attribution.attrs["model"]), str(attribution.attrs["method"])
+        undefined = _undefined(side)
+        note = "; ".join(filter(None, (undefined, _jointly(attribution, mark))))
+        by_class = side.rows is None
+        gene_set = "none (class)" if by_class else ("predicted ON" if model else "labelled ON")
+        rows.append(
+            {
+                "cell": dataset.attrs["cell"],
+                "model": model,
+                "method": method,
+                "mark": mark,
+                "track": track,
+                "estimate": np.nan if undefined else pearson(side.profile(), reference.profile()),
+                "ci_low": np.nan if undefined else low,
+                "ci_high": np.nan if undefined else high,
+                "n_genes": pd.NA if side.rows is None else len(side.rows),
+                "n_reference_genes": len(reference.values),
+                "paper": published.get((method, model, str(dataset.attrs["cell"])), np.nan),
+                "simulated": int(dataset.attrs["simulated"]),
+                "gene_set": gene_set,
+                "note": note,
+                "missing": str(dataset.attrs["missing"]),
+            }
+        )
+    table = pd.DataFrame(rows)
+    return table.astype({"n_genes": "Int64"}) if rows else table
+
+
+def pearson(x: np.ndarray, y: np.ndarray) -> float:
+    """Return Pearson's r over the last axis; NaN where a side does not vary."""
+    return float(correlate(x[None], y[None])[0])
+
+
+def reference_genes(dataset: xr.Dataset, track: str) -> np.ndarray:
+    """Return positions of the genes labelled ON that have coverage in every bin.
+
+    Raises
+    ------
+    ChromvizError
+        If the dataset has no such track, or no ON gene has it.
+    """
+    tracks = [str(name) for name in dataset["track"].values]
+    cell = dataset.attrs["cell"]
+    if track not in tracks:
+        raise ChromvizError(
+            f"the dataset of {cell} has no coverage of {track} (it has: "
+            f"{', '.join(tracks) or 'none'}); prepare it with --coverage {track}=FILE"
+        )
+    coverage = dataset["coverage"].values[tracks.index(track)]
+    on = dataset["label"].values == 1
+    if not on.any():
+        raise ChromvizError(
+            f"no gene of {cell} is labelled ON; look at the expression it was prepared from"
+        )
+    rows = np.flatnonzero(on & ~np.isnan(coverage).any(axis=1))
+    if not len(rows):
+        raise ChromvizError(
+            f"no ON gene of {cell} has coverage of {track} in all of its bins; "
+            "take a track that covers the genes"
+        )
+    return rows
+
+
+def _reference(dataset: xr.Dataset, track: str) -> _Side:
+    rows = reference_genes(dataset, track)
+    index = [str(name) for name in dataset["track"].values].index(track)
+    reference = _Side(dataset["coverage"].values[index, rows], rows)
+    if np.ptp(reference.profile()) == 0:
+        raise ChromvizError(
+            f"the mean coverage of {track} is the same in every bin; nothing can correlate with it"
+        )
+    return reference
+
+
+def _weights(attribution: xr.Dataset, dataset: xr.Dataset, data_hash: str, mark: str) -> _Side:
+    """Return the weights on a mark that go into the mean."""
+    rows = explained_rows(attribution, dataset, data_hash)
+    weight = attribution["weight"]
+    if "mark" in weight.dims:
+        marks = [str(name) for name in attribution["mark"].values]
+        if mark not in marks:
+            what = f"{attribution.attrs['method']} of {attribution.attrs['model'] or 'no model'}"
+            raise ChromvizError(f"the attribution {what} has no mark {mark}: {', '.join(marks)}")
+        weight = weight.isel(mark=marks.index(mark))
+    if rows is None:
+        return _Side(weight.values, None)
+    place = pd.Index(attribution["gene"].values).get_indexer(dataset["gene"].values[rows])
+    return _Side(weight.values[place], rows)
+
+
+def explained_rows(
+    attribution: xr.Dataset, dataset: xr.Dataset, data_hash: str
+) -> np.ndarray | None:
+    """Return the positions in the dataset of the genes whose weights are averaged.
+
+    Parameters
+    ----------
+    attribution, dataset
+        An attribution with bins, and what it was made from.
+    data_hash
+        The dataset's hash.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        Test genes predicted ON (probability > 0.5); of a control, which has no predictions, test
+        genes labelled ON; None for a class.
+
+    Raises
+    ------
+    ChromvizError
+        If the attribution was made from another dataset, or has no bins.
+    """
+    what = require_made_from(attribution, str(dataset.attrs["cell"]), data_hash)
+    weight = attribution["weight"]
+    if "bin" not in weight.dims:
+        raise ChromvizError(f"the attribution {what} has no bins: it cannot agree with a track")
+    if "gene" not in weight.dims:
+        return None
+    position = pd.Index(dataset["gene"].values).get_indexer(attribution["gene"].values)
+    test = dataset["split"].values[position] == "test"
+    if attribution.attrs["model"]:
+        chosen = test & (attribution["probability"].values > 0.5)
+    else:
+        chosen = test & (dataset["label"].values[position] == 1)
+    return np.asarray(position[chosen])
+
+
+def _undefined(side: _Side) -> str:
+    """Return why r is undefined for these weights, or an empty string."""
+    if side.rows is not None and not len(side.rows):
+        return "r undefined: no test gene is predicted ON"
+    if np.ptp(side.profile()) == 0:
+        return "r undefined: the weights are the same in every bin"
+    return ""
+
+
+def _jointly(attribution: xr.Dataset, mark: str) -> str:
+    """Return whose weights are those of all marks together, or an empty string."""
+    if "mark" in attribution["weight"].dims:
+        return ""
+    method, model = attribution.attrs["method"], attribution.attrs["model"]
+    whose = f"{method} of {model}" if model else method
+    return f"{whose}: weights over the bins of all marks together, not of {mark} alone"
+
+
+def _bootstrap(
+    sides: Sequence[_Side], reference: _Side, n_genes: int, n_bootstrap: int, seed: int
+) -> list[tuple[float, float]]:
+    """Return each side's 95 % interval of r, from the same draws of genes for all."""
+    involved = [side.rows for side in (*sides, reference) if side.rows is not None]
+    union = np.unique(np.concatenate(involved))
+    generator = np.random.default_rng(seed)
+    found = np.full((len(sides), n_bootstrap), np.nan)
+    counts = np.zeros((_DRAWS_AT_ONCE, n_genes), dtype=np.float32)
+    for start in range(0, n_bootstrap, _DRAWS_AT_ONCE):
+        size = min(_DRAWS_AT_ONCE, n_bootstrap - start)
+        counts[:size, union] = generator.multinomial(
+            len(union), np.full(len(union), 1 / len(union)), size=size
+        )
+        drawn = reference.resampled(counts[:size])
+        for row, side in enumerate(sides):
+            if not _undefined(side):
+                r = correlate(side.resampled(counts[:size]), drawn)
+                found[row, start : start + size] = r
+    return [interval(row) for row in found]

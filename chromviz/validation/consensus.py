@@ -1,0 +1,119 @@
+"""How far methods, seeds and noisy copies agree about the same gene."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from chromviz.errors import ChromvizError
+from chromviz.validation.resample import correlate, ranks
+
+#: Share of a gene's bins that are its top.
+TOP = 0.05
+#: How much deeper places count in the rank-biased overlap: 95 % of it is from the first 60.
+_PERSISTENCE = 0.95
+
+
+def agreement_by_gene(one: np.ndarray, other: np.ndarray) -> dict[str, np.ndarray]:
+    """Return how alike two explanations rank the bins of each gene, (gene,) each.
+
+    Parameters
+    ----------
+    one, other
+        Weights (gene, mark and bin); their sign does not count.
+
+    Returns
+    -------
+    dict
+        ``spearman``; ``top_overlap``, the share of the top 5 % that is the top of both; ``rbo``,
+        the rank-biased overlap (Webber et al. 2010) extrapolated from the top fifth, at a
+        persistence of 0.95. NaN where either is the same everywhere. Of equal weights the earlier
+        bin comes first in the last two.
+    """
+    one, other = np.abs(one), np.abs(other)
+    n = one.shape[1]
+    places = [_places(values) for values in (one, other)]
+    # A bin is shared from the depth on at which both have it.
+    both = np.maximum(*places)
+    depth = max(n // 5, 1)
+    shared = np.zeros((len(one), n))
+    rows = np.repeat(np.arange(len(one)), n)
+    np.add.at(shared, (rows, both.ravel()), 1)
+    overlap = np.cumsum(shared, axis=1)[:, :depth] / np.arange(1, depth + 1)
+    weights = (1 - _PERSISTENCE) * _PERSISTENCE ** np.arange(depth)
+    rbo = overlap @ weights + overlap[:, -1] * _PERSISTENCE**depth
+    top = max(round(n * TOP), 1)
+    flat = (np.ptp(one, axis=1) == 0) | (np.ptp(other, axis=1) == 0)
+    found = {
+        "spearman": correlate(ranks(one), ranks(other)),
+        "top_overlap": (both < top).sum(axis=1) / top,
+        "rbo": rbo,
+    }
+    return {name: np.where(flat, np.nan, values) for name, values in found.items()}
+
+
+def _places(values: np.ndarray) -> np.ndarray:
+    """Return each weight's place in its row, the largest first."""
+    order = np.argsort(-values, axis=1, kind="stable")
+    place = np.empty_like(order)
+    np.put_along_axis(place, order, np.broadcast_to(np.arange(values.shape[1]), order.shape), 1)
+    return place
+
+
+def consensus(named: Mapping[str, xr.Dataset]) -> pd.DataFrame:
+    """Compare every two of some explanations of the same genes.
+
+    Parameters
+    ----------
+    named
+        Attributions over (gene, mark, bin) by name, of the same genes of one dataset.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``one, other, statistic, estimate`` (the mean over genes), ``low, high`` (the middle 95 %
+        of the genes), ``n``, a row a pair and statistic of :func:`agreement_by_gene`.
+
+    Raises
+    ------
+    ChromvizError
+        If they are of other genes or dimensions.
+    """
+    flat: dict[str, np.ndarray] = {}
+    genes: np.ndarray | None = None
+    for name, attribution in named.items():
+        weight = attribution["weight"]
+        if weight.dims != ("gene", "mark", "bin"):
+            raise ChromvizError(
+                f"{name} has weights over ({', '.join(map(str, weight.dims))}); methods are "
+                "compared bin by bin, over (gene, mark, bin)"
+            )
+        own = attribution["gene"].values
+        genes = own if genes is None else genes
+        if not np.array_equal(own, genes):
+            raise ChromvizError(f"{name} explains other genes than the rest; extract them alike")
+        flat[name] = weight.values.reshape(len(own), -1)
+    rows: list[dict[str, Any]] = []
+    for one, other in combinations(flat, 2):
+        for statistic, values in agreement_by_gene(flat[one], flat[other]).items():
+            known = values[~np.isnan(values)]
+            low, high = np.percentile(known, (2.5, 97.5)) if len(known) else (np.nan, np.nan)
+            mean = float(known.mean()) if len(known) else np.nan
+            rows.append(
+                {
+                    "one": one,
+                    "other": other,
+                    "statistic": statistic,
+                    "estimate": mean,
+                    "low": float(low),
+                    "high": float(high),
+                    "n": len(known),
+                }
+            )
+    columns = ["one", "other", "statistic", "estimate", "low", "high", "n"]
+    return pd.DataFrame(rows, columns=columns)

@@ -1,0 +1,179 @@
+"""Genes that change state between cell types, and whether attention to marks goes along.
+
+The paper's Figure 2c shows one such gene: at PAX5, OFF in H1-hESC and K562, AttentiveChrome
+attends to repressor marks, and in GM12878, where it is ON, to promoter and gene body marks. Here
+every gene that changes state is a row, and how far β goes the expected way has an interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from sklearn.metrics import average_precision_score
+
+from chromviz.errors import ChromvizError
+from chromviz.validation.tidy import interval
+from chromviz.vocabulary import ROLES
+
+#: Roles of marks that the paper expects attention on where a gene is OFF.
+_REPRESSOR = "repressor"
+
+
+def active_share(beta: np.ndarray, marks: Sequence[str]) -> np.ndarray:
+    """Return the share of β that is not on repressor marks, (..., ) for β (..., mark).
+
+    Raises
+    ------
+    ChromvizError
+        If the marks are not of both kinds, so that no expectation follows.
+    """
+    unknown = [mark for mark in marks if mark not in ROLES]
+    if unknown:
+        raise ChromvizError(
+            f"nothing is known of the role of {unknown[0]}; known: {', '.join(ROLES)}"
+        )
+    repressor = np.array([ROLES[mark] == _REPRESSOR for mark in marks])
+    if repressor.all() or not repressor.any():
+        raise ChromvizError(
+            "it takes a repressor mark (H3K27me3, H3K9me3) and another to say where β should move; "
+            f"the marks are {', '.join(marks)}"
+        )
+    return np.asarray(beta[..., ~repressor].sum(axis=-1) / beta.sum(axis=-1))
+
+
+def changes(
+    genes: pd.DataFrame,
+    cells: Sequence[str],
+    label: np.ndarray,
+    probability: np.ndarray,
+    beta: np.ndarray,
+    marks: Sequence[str],
+) -> pd.DataFrame:
+    """Return the genes that change state, those whose β moves furthest first.
+
+    Parameters
+    ----------
+    genes
+        ``gene, symbol``, a row a gene.
+    cells
+        Names of the cell types.
+    label
+        (cell, gene), 1 ON, 0 OFF.
+    probability
+        (cell, seed, gene), of ON.
+    beta
+        (cell, seed, gene, mark).
+    marks
+        Their names.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a gene and pair of cell types that differ in its label: ``rank, gene, symbol,
+        on_cell, off_cell, probability_on, probability_off`` (means over seeds), ``called`` (1 if
+        both are on their side of 0.5), ``shift`` (share of β on marks that do not repress, in
+        the cell type where the gene is ON less the other) with ``ci_low, ci_high`` (Student's
+        95 % interval over seeds; NaN for one), ``as_expected`` (1 if the shift is above 0),
+        ``sure`` (1 if the interval is), and ``beta_{mark}``, by how much each mark's β moves.
+    """
+    share = active_share(beta, marks)
+    rows: list[dict[str, Any]] = []
+    for on, off in [(i, j) for i in range(len(cells)) for j in range(len(cells)) if i != j]:
+        for at in np.flatnonzero((label[on] == 1) & (label[off] == 0)):
+            shift = share[on, :, at] - share[off, :, at]
+            low, high = _student(shift)
+            p_on, p_off = (float(probability[cell, :, at].mean()) for cell in (on, off))
+            moved = (beta[on, :, at] - beta[off, :, at]).mean(axis=0)
+            rows.append(
+                {
+                    "gene": genes["gene"].iloc[at],
+                    "symbol": genes["symbol"].iloc[at],
+                    "on_cell": cells[on],
+                    "off_cell": cells[off],
+                    "probability_on": p_on,
+                    "probability_off": p_off,
+                    "called": int(p_on > 0.5 >= p_off),
+                    "shift": float(shift.mean()),
+                    "ci_low": low,
+                    "ci_high": high,
+                    "as_expected": int(shift.mean() > 0),
+                    "sure": int(low > 0),
+                    **{f"beta_{mark}": by for mark, by in zip(marks, moved, strict=True)},
+                }
+            )
+    columns = [
+        *("gene", "symbol", "on_cell", "off_cell", "probability_on", "probability_off", "called"),
+        *("shift", "ci_low", "ci_high", "as_expected", "sure", *(f"beta_{m}" for m in marks)),
+    ]
+    table = pd.DataFrame(rows, columns=columns)
+    table = table.sort_values("shift", key=np.abs, ascending=False, kind="stable")
+    table.insert(0, "rank", np.arange(1, len(table) + 1))
+    return table.reset_index(drop=True)
+
+
+def recovery(
+    label: np.ndarray,
+    probability: np.ndarray,
+    beta: np.ndarray,
+    marks: Sequence[str],
+    *,
+    n_bootstrap: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return how well models of each cell type alone find the genes that change state.
+
+    Parameters
+    ----------
+    label, probability, beta, marks
+        As for :func:`changes`, of all genes, whether they change or not.
+    n_bootstrap, seed
+        Resamples of genes.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``score, auprc, ci_low, ci_high, prevalence, n``: by the largest difference between cell
+        types in ``probability``, and in the ``beta`` share (each a mean over seeds). A random
+        score has the prevalence. NaN where no gene changes, or each does.
+    """
+    changed = (label != label[0]).any(axis=0)
+    found = {
+        "probability": np.ptp(probability.mean(axis=1), axis=0),
+        "beta": np.ptp(active_share(beta, marks).mean(axis=1), axis=0),
+    }
+    rng = np.random.default_rng([seed, 6])
+    drawn = rng.integers(len(changed), size=(n_bootstrap, len(changed)))
+    rows = []
+    for name, score in found.items():
+        draws = np.array([_auprc(changed[again], score[again]) for again in drawn])
+        low, high = interval(draws)
+        rows.append(
+            {
+                "score": name,
+                "auprc": _auprc(changed, score),
+                "ci_low": low,
+                "ci_high": high,
+                "prevalence": float(changed.mean()),
+                "n": len(changed),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _auprc(truth: np.ndarray, score: np.ndarray) -> float:
+    if truth.all() or not truth.any():
+        return np.nan
+    return float(average_precision_score(truth, score))
+
+
+def _student(values: np.ndarray) -> tuple[float, float]:
+    """Return Student's 95 % interval of a mean, NaN for fewer than two values."""
+    n = len(values)
+    if n < 2:
+        return np.nan, np.nan
+    half = stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)
+    return float(values.mean() - half), float(values.mean() + half)

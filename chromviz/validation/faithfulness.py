@@ -1,0 +1,199 @@
+"""From curves of deletion and insertion to scores, against a random order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+
+from chromviz.validation.resample import draw_genes, sums
+from chromviz.validation.tidy import interval, p_of_zero
+
+#: Shares of the bins that comprehensiveness and sufficiency are means over (DeYoung et al. 2020).
+ERASED = (0.01, 0.05, 0.1, 0.2, 0.5)
+
+#: The scores, and in which direction better lies.
+SCORES = {
+    "deletion": "higher",
+    "insertion": "higher",
+    "comprehensiveness": "higher",
+    "sufficiency": "lower",
+}
+
+
+def curve_scores(curves: pd.DataFrame) -> pd.DataFrame:
+    """Score each gene's curves.
+
+    Parameters
+    ----------
+    curves
+        As :func:`chromviz.extractors.faithfulness.perturbation_curves` gives them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        By gene (index), in the curves' order, with s = 1 where the gene is predicted ON and -1
+        where OFF:
+
+        ``deletion``, s · (the logit less its mean while the heaviest bins are taken away, by the
+        trapezoid rule over shares); ``insertion``, s · (that mean while they are put in less the
+        reference's logit); ``comprehensiveness``, s · (the probability less its mean without the
+        top 1, 5, 10, 20 and 50 %); ``sufficiency``, s · (the probability less its mean with these
+        alone), NaN where the shares were not among the curves'.
+    """
+    genes = list(dict.fromkeys(curves["gene"]))
+    grids = {
+        way: part.pivot(index="gene", columns="share", values="logit").loc[genes]
+        for way, part in curves.groupby("way")
+    }
+    first = curves.drop_duplicates("gene").set_index("gene").loc[genes]
+    whole, empty = first["whole"].to_numpy(np.float64), first["empty"].to_numpy(np.float64)
+    sign = np.where(whole > 0, 1.0, -1.0)
+    shares = grids["deletion"].columns.to_numpy(np.float64)
+    span = shares[-1] - shares[0]
+
+    def area(way: str) -> np.ndarray:
+        values = grids[way].to_numpy(np.float64)
+        if span == 0:
+            return np.asarray(values[:, 0])
+        return np.asarray(np.trapezoid(values, shares, axis=1) / span)
+
+    def erased(way: str) -> np.ndarray:
+        known = [share for share in ERASED if share in grids[way].columns]
+        if len(known) < len(ERASED):
+            return np.full(len(genes), np.nan)
+        probability = _sigmoid(grids[way][known].to_numpy(np.float64))
+        return np.asarray(_sigmoid(whole) - probability.mean(axis=1))
+
+    return pd.DataFrame(
+        {
+            "deletion": sign * (whole - area("deletion")),
+            "insertion": sign * (area("insertion") - empty),
+            "comprehensiveness": sign * erased("deletion"),
+            "sufficiency": sign * erased("insertion"),
+        },
+        index=pd.Index(genes, name="gene"),
+    )
+
+
+def curve_means(curves: pd.DataFrame) -> pd.DataFrame:
+    """Average curves over genes: the probability of the state that each whole gene is predicted.
+
+    Parameters
+    ----------
+    curves
+        As for :func:`curve_scores`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a way and share: ``way, share, mean, ci_low, ci_high`` (the mean's 95 % t interval
+        over genes, NaN for one gene) and ``n``.
+    """
+    sign = np.where(curves["whole"] > 0, 1.0, -1.0)
+    known = curves.assign(probability=_sigmoid(sign * curves["logit"].to_numpy(np.float64)))
+    by = known.groupby(["way", "share"], sort=False)["probability"]
+    table = by.agg(["mean", "std", "count"]).reset_index()
+    freedom = (table["count"] - 1).where(table["count"] > 1)
+    half = student.ppf(0.975, freedom) * table["std"] / np.sqrt(table["count"])
+    table = table.assign(ci_low=table["mean"] - half, ci_high=table["mean"] + half)
+    columns = ["way", "share", "mean", "ci_low", "ci_high", "count"]
+    return table[columns].rename(columns={"count": "n"})
+
+
+def faithfulness_rows(
+    scores: pd.DataFrame,
+    chance: pd.DataFrame,
+    *,
+    by: str = "bins",
+    n_bootstrap: int = 2000,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """Return rows of the tidy table: each score, and how much better it is than a random order.
+
+    Parameters
+    ----------
+    scores, chance
+        :func:`curve_scores` of a method, and of the control ``random`` on the same model and
+        genes.
+    by
+        What was taken away: ``bins`` or ``marks``.
+    n_bootstrap, seed
+        Resamples of genes, and their seed.
+    """
+    counts = draw_genes(len(scores), np.arange(len(scores)), n_bootstrap, seed)
+    rows = []
+    for name, better in SCORES.items():
+        values = scores[name].to_numpy()
+        towards = 1 if better == "higher" else -1
+        over = towards * (values - chance.loc[scores.index, name].to_numpy())
+        for statistic, each, sense in (
+            (name, values, better),
+            (f"{name}_over_random", over, "higher"),
+        ):
+            drawn = _mean_draws(each, counts)
+            low, high = interval(drawn)
+            row = {
+                "test": f"faithfulness, {by}",
+                "statistic": statistic,
+                "estimate": float(np.mean(each)),
+                "ci_low": low,
+                "ci_high": high,
+                "n": len(each),
+                "better": sense,
+            }
+            if statistic != name:
+                row |= {"null": "bootstrap", "p": p_of_zero(drawn)}
+            rows.append(row)
+    return rows
+
+
+def mean_rows(
+    values: Mapping[str, np.ndarray],
+    *,
+    test: str,
+    better: Mapping[str, str],
+    n_bootstrap: int = 2000,
+    seed: int = 0,
+    note: str = "",
+) -> list[dict[str, Any]]:
+    """Return a row of the tidy table for the mean of each statistic over genes.
+
+    Parameters
+    ----------
+    values
+        (gene,) by statistic; NaN where a gene has none.
+    test, better, note
+        Columns of the rows; `better` by statistic.
+    n_bootstrap, seed
+        Resamples of genes, and their seed.
+    """
+    rows = []
+    for name, every in values.items():
+        each = every[~np.isnan(every)]
+        row: dict[str, Any] = {
+            "test": test,
+            "statistic": name,
+            "n": len(each),
+            "better": better[name],
+            "note": note,
+        }
+        if len(each):
+            counts = draw_genes(len(each), np.arange(len(each)), n_bootstrap, seed)
+            low, high = interval(_mean_draws(each, counts))
+            row |= {"estimate": float(each.mean()), "ci_low": low, "ci_high": high}
+        else:
+            row["note"] = "undefined in every gene"
+        rows.append(row)
+    return rows
+
+
+def _mean_draws(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    return np.asarray(sums(counts, values) / counts.sum(axis=1))
+
+
+def _sigmoid(logit: np.ndarray) -> np.ndarray:
+    return np.asarray(1 / (1 + np.exp(-logit)))

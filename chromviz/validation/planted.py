@@ -1,0 +1,203 @@
+"""Whether weights find the causes that were planted, or only follow the signal.
+
+In simulated data some bins carry signal that causes expression, and some carry signal that causes
+nothing (a neighbour's promoter, say). An explanation that finds causes puts its weight on the
+first; one that follows its input puts it on both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from chromviz.errors import ChromvizError
+from chromviz.schema import dataset_hash, require_made_from
+from chromviz.validation.resample import draw_genes, sums
+from chromviz.validation.tidy import interval, p_of_zero, tidy
+
+#: What is measured of each gene.
+_STATISTICS = ("auprc", "causal_mass", "pointing", "causes_over_decoys")
+
+
+def planted(
+    attributions: Sequence[xr.Dataset],
+    dataset: xr.Dataset,
+    *,
+    n_bootstrap: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Score weights against the planted truth.
+
+    Weights are taken without their sign: a cause may raise or lower expression. Weights over
+    (gene, bin) stand for every mark, those of a class for every gene. The genes are the test genes
+    that have a cause, the same for all methods.
+
+    Parameters
+    ----------
+    attributions
+        Of the test genes of `dataset`, with bins; made from it.
+    dataset
+        With ``truth`` and ``decoy`` (gene, mark, bin).
+    n_bootstrap, seed
+        Resamples of genes, and their seed.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Tidy, test ``planted truth``, means over genes: ``auprc`` of causal bins among all bins of
+        a gene (average precision; a random ranking has the prevalence, which is its own row of
+        method ``prevalence``); ``causal_mass``, the share of the weight on causal bins;
+        ``pointing``, the share of genes whose largest weight is on one (of equal ones, the share
+        that is); ``causes_over_decoys``, the probability that a causal bin weighs more than a bin
+        with signal and no cause (0.5 for a method that cannot tell them), over genes with both.
+        ``{statistic}_over_signal`` is how much higher it is than that of the raw signal, gene by
+        gene, with a two-sided p.
+
+    Raises
+    ------
+    ChromvizError
+        If the dataset has no planted truth, no test gene has a cause, or an attribution belongs to
+        another dataset or lacks test genes.
+    """
+    if "truth" not in dataset:
+        raise ChromvizError(
+            f"{dataset.attrs['cell']} has no planted truth; only simulated data has"
+        )
+    causal_of = dataset["truth"].values != 0
+    decoys_of = (dataset["decoy"].values == 1) & ~causal_of
+    test = dataset["split"].values == "test"
+    rows = np.flatnonzero(test & causal_of.any(axis=(1, 2)))
+    if not len(rows):
+        raise ChromvizError(f"no test gene of {dataset.attrs['cell']} has a planted cause")
+    causal = causal_of[rows].reshape(len(rows), -1)
+    decoys = decoys_of[rows].reshape(len(rows), -1)
+    counts = draw_genes(len(rows), np.arange(len(rows)), n_bootstrap, seed)
+    data_hash = dataset_hash(dataset)
+    found: list[dict[str, Any]] = []
+    scores: dict[tuple[str, str], dict[str, np.ndarray]] = {}
+    for attribution in attributions:
+        size = _sizes(attribution, dataset, data_hash, rows)
+        named = {
+            "model": str(attribution.attrs["model"]),
+            "method": str(attribution.attrs["method"]),
+        }
+        scores[(named["model"], named["method"])] = score(size, causal, decoys)
+    signal = dataset["signal"].values[rows].reshape(len(rows), -1)
+    # What a method must beat: the signal's own size. (Test genes have no gaps.)
+    raw = score(np.abs(signal), causal, decoys)
+    for (model, method), own in scores.items():
+        named = {"model": model, "method": method}
+        for name in _STATISTICS:
+            found.append({**named, "statistic": name, **_summary(own[name], counts)})
+            over = {**named, "statistic": f"{name}_over_signal"}
+            if method == "raw_signal":
+                found.append({**over, "note": "the signal itself", "n": len(rows)})
+                continue
+            found.append({**over, **_summary(own[name] - raw[name], counts, against_zero=True)})
+    prevalence = causal.mean(axis=1)
+    chance = {"method": "prevalence", "note": "what a random ranking has"}
+    found.append({**chance, "statistic": "auprc", **_summary(prevalence, counts)})
+    return tidy(
+        found,
+        cell=str(dataset.attrs["cell"]),
+        test="planted truth",
+        better="higher",
+        simulated=int(dataset.attrs["simulated"]),
+        missing=str(dataset.attrs["missing"]),
+    )
+
+
+def score(size: np.ndarray, causal: np.ndarray, decoys: np.ndarray) -> dict[str, np.ndarray]:
+    """Return each gene's scores (gene,), see :func:`planted`.
+
+    Parameters
+    ----------
+    size
+        Weights without sign (gene, mark and bin).
+    causal, decoys
+        Which of them are causes, and which carry signal and cause nothing; each gene has at least
+        one cause.
+    """
+    total = size.sum(axis=1, dtype=np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mass = np.where(total > 0, (size * causal).sum(axis=1, dtype=np.float64) / total, np.nan)
+    largest = size == size.max(axis=1, keepdims=True)
+    return {
+        "auprc": average_precision(size, causal),
+        "causal_mass": mass,
+        "pointing": (largest & causal).sum(axis=1) / largest.sum(axis=1),
+        "causes_over_decoys": _over(size, causal, decoys),
+    }
+
+
+def average_precision(size: np.ndarray, causal: np.ndarray) -> np.ndarray:
+    """Return the average precision of each row (gene,); equal weights are one threshold."""
+    order = np.argsort(-size, axis=1, kind="stable")
+    ordered = np.take_along_axis(size, order, 1)
+    hits = np.take_along_axis(causal, order, 1)
+    n = size.shape[1]
+    precision = np.cumsum(hits, axis=1) / np.arange(1, n + 1)
+    # A hit counts with the precision at the last of those that weigh the same.
+    last = np.ones(ordered.shape, bool)
+    last[:, :-1] = ordered[:, :-1] != ordered[:, 1:]
+    place = np.where(last, np.arange(n), n - 1)
+    ends = np.minimum.accumulate(place[:, ::-1], axis=1)[:, ::-1]
+    at_end = np.take_along_axis(precision, ends, 1)
+    return np.asarray((at_end * hits).sum(axis=1) / hits.sum(axis=1))
+
+
+def _over(size: np.ndarray, causal: np.ndarray, decoys: np.ndarray) -> np.ndarray:
+    """Return how often a cause weighs more than a decoy, ties one half; NaN without either."""
+    found = np.full(len(size), np.nan)
+    for row in np.flatnonzero(causal.any(axis=1) & decoys.any(axis=1)):
+        ours, theirs = size[row, causal[row]], np.sort(size[row, decoys[row]])
+        below = np.searchsorted(theirs, ours, "left") + np.searchsorted(theirs, ours, "right")
+        found[row] = below.mean() / (2 * len(theirs))
+    return found
+
+
+def _sizes(
+    attribution: xr.Dataset, dataset: xr.Dataset, data_hash: str, rows: np.ndarray
+) -> np.ndarray:
+    """Return the weights of some genes without sign, float32 (gene, mark and bin)."""
+    what = require_made_from(attribution, str(dataset.attrs["cell"]), data_hash)
+    weight = attribution["weight"]
+    if "bin" not in weight.dims:
+        raise ChromvizError(f"the attribution {what} has no bins; causes lie in bins")
+    shape = (len(rows), dataset.sizes["mark"], dataset.sizes["bin"])
+    values = np.abs(weight.values)
+    if "gene" in weight.dims:
+        place = pd.Index(attribution["gene"].values).get_indexer(dataset["gene"].values[rows])
+        if (place < 0).any():
+            raise ChromvizError(
+                f"the attribution {what} lacks {int((place < 0).sum())} of the test genes; extract "
+                "it for all of them"
+            )
+        values = values[place]
+        if "mark" not in weight.dims:
+            values = values[:, None]
+    return np.ascontiguousarray(np.broadcast_to(values, shape)).reshape(len(rows), -1)
+
+
+def _summary(
+    values: np.ndarray, counts: np.ndarray, *, against_zero: bool = False
+) -> dict[str, Any]:
+    """Return the mean over genes where it is defined, with its interval and, if asked, p."""
+    known = ~np.isnan(values)
+    if not known.any():
+        return {"n": 0, "note": "undefined in every gene"}
+    drawn = counts[:, known]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        draws = sums(drawn, values[known]) / drawn.sum(axis=1)
+    low, high = interval(draws)
+    found = {
+        "estimate": float(values[known].mean()),
+        "ci_low": low,
+        "ci_high": high,
+        "n": int(known.sum()),
+    }
+    return found | ({"null": "bootstrap", "p": p_of_zero(draws)} if against_zero else {})

@@ -1,0 +1,103 @@
+"""Mean profiles over bins, with intervals: the numbers behind Figures 2a and 2b."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy import stats
+
+from chromviz.errors import ChromvizError
+from chromviz.validation.agreement import reference_genes
+from chromviz.vocabulary import REFERENCE_TRACK
+
+
+def weight_profiles(attribution: xr.Dataset) -> pd.DataFrame:
+    """Average weights over genes by mark and predicted state.
+
+    Parameters
+    ----------
+    attribution
+        Weights over (gene, mark, bin), with probabilities.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``cell, model, method, state, mark, bin_start, bin_width, mean, ci_low, ci_high,
+        n_genes, simulated, missing``. ``state`` is ON where the probability is above 0.5, else
+        OFF; a state without genes has no rows. The interval is the mean's 95 % t interval, NaN
+        for one gene.
+
+    Raises
+    ------
+    ChromvizError
+        If the attribution has other dimensions or no probabilities.
+    """
+    weight = attribution["weight"]
+    if weight.dims != ("gene", "mark", "bin") or "probability" not in attribution:
+        raise ChromvizError(
+            f"profiles by mark and predicted state need weights over (gene, mark, bin) of a model; "
+            f"{attribution.attrs['method']} has {weight.dims}"
+        )
+    predicted_on = attribution["probability"].values > 0.5
+    parts = []
+    for state, chosen in (("ON", predicted_on), ("OFF", ~predicted_on)):
+        if chosen.any():
+            for column, mark in enumerate(attribution["mark"].values):
+                part = _mean_profile(weight.values[chosen, column], attribution["bin_start"].values)
+                part.insert(0, "mark", str(mark))
+                part.insert(0, "state", state)
+                parts.append(part)
+    table = pd.concat(parts, ignore_index=True)
+    for place, name in enumerate(("cell", "model", "method")):
+        table.insert(place, name, attribution.attrs[name])
+    return table.assign(
+        simulated=int(attribution.attrs["simulated"]),
+        missing=str(attribution.attrs.get("missing", "")),
+    )
+
+
+def coverage_profile(dataset: xr.Dataset, track: str = REFERENCE_TRACK) -> pd.DataFrame:
+    """Average a track's coverage over the genes labelled ON that have it in every bin.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``cell, track, bin_start, bin_width, mean, ci_low, ci_high, n_genes, simulated,
+        missing``.
+
+    Raises
+    ------
+    ChromvizError
+        If the dataset has no such track or no such gene.
+    """
+    rows = reference_genes(dataset, track)
+    index = [str(name) for name in dataset["track"].values].index(track)
+    table = _mean_profile(dataset["coverage"].values[index, rows], dataset["bin_start"].values)
+    table.insert(0, "track", track)
+    table.insert(0, "cell", dataset.attrs["cell"])
+    return table.assign(
+        simulated=int(dataset.attrs["simulated"]), missing=str(dataset.attrs["missing"])
+    )
+
+
+def _mean_profile(values: np.ndarray, bin_start: np.ndarray) -> pd.DataFrame:
+    """Return the mean of (gene, bin) over genes in each bin with its 95 % t interval."""
+    values = values.astype(np.float64)
+    n = len(values)
+    mean = values.mean(axis=0)
+    if n > 1:
+        half = stats.t.ppf(0.975, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
+    else:
+        half = np.full_like(mean, np.nan)
+    width = bin_start[1] - bin_start[0] if len(bin_start) > 1 else np.nan
+    return pd.DataFrame(
+        {
+            "bin_start": bin_start,
+            "bin_width": width,
+            "mean": mean,
+            "ci_low": mean - half,
+            "ci_high": mean + half,
+            "n_genes": n,
+        }
+    )

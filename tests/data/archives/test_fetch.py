@@ -1,0 +1,316 @@
+"""Fetching from a mirror on loopback that is laid out as the archives are."""
+
+import hashlib
+import io
+import json
+import selectors
+import subprocess
+import sys
+import tarfile
+
+import pytest
+
+from chromviz import provenance
+from chromviz.data.archives.addresses import available, mirrored, remote_files
+from chromviz.data.archives.fetch import fetch, plan
+from chromviz.data.store import list_cells
+from chromviz.errors import ChromvizError, UnknownNameError
+from chromviz.progress import Reporter
+from tests.server import Fault, serve
+
+TAR = "/zenodo.org/record/2652278/files/data.tar.gz"
+RECORD = "/zenodo.org/api/records/2652278"
+CELLS = ("E003", "E116", "E123")
+
+
+def csv(cell, split):
+    return f"{cell} {split}\n".encode() * 10_000
+
+
+def matrices():
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=0) as tar:
+        for cell in CELLS:
+            for split in ("train", "valid", "test"):
+                info = tarfile.TarInfo(f"data/{cell}/classification/{split}.csv")
+                content = csv(cell, split)
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def tar():
+    return matrices()
+
+
+@pytest.fixture
+def server(tar):
+    md5 = hashlib.md5(tar, usedforsecurity=False).hexdigest()
+    item = {"key": "data.tar.gz", "size": len(tar), "checksum": f"md5:{md5}"}
+    files = {TAR: tar, RECORD: json.dumps({"files": [item]}).encode()}
+    kinds = ["signal", "reads", "coverage", "expression", "genes"]
+    for remote in remote_files("E003", kinds):
+        files[mirrored(remote.url, "http://x").removeprefix("http://x")] = remote.name.encode()
+    with serve(files) as archive:
+        yield archive
+
+
+@pytest.fixture
+def get(server, tmp_path):
+    def run(cells, kinds, **options):
+        options = {"attempts": 1, "pause": 0, "base_url": server.url, **options}
+        return fetch(cells, kinds, run.out, reporter=Reporter(say=run.said.append), **options)
+
+    run.out, run.said = tmp_path, []
+    return run
+
+
+def asked(server, path=TAR):
+    server.settle()
+    return [request for request in server.requests if request[1] == path and request[0] == "GET"]
+
+
+def test_matrices_become_a_folder_of_csv(get, server):
+    found = get(["H1-hESC", "K562"], ["matrices"])
+    assert found.made == ["the matrices of H1-hESC (E003)", "the matrices of K562 (E123)"]
+    assert [item.path.name for item in found.find("matrices", "E123")] == [
+        "train.csv",
+        "valid.csv",
+        "test.csv",
+    ]
+    for item in found.files:
+        split = item.path.stem
+        assert item.path.read_bytes() == csv(item.cell, split)
+        assert item.path == get.out / f"raw/deepchrome/{item.cell}/classification/{split}.csv"
+        assert item.sha256 == provenance.hash_file(item.path)
+    assert list_cells(get.out / "raw/deepchrome") == ("E003", "E123")
+    assert not (get.out / "raw/zenodo/data.tar.gz").exists()
+    assert any("--keep-archives" in line for line in found.notes)
+
+
+def test_what_is_there_is_not_fetched_again(get, server):
+    get(["E003"], ["matrices", "signal"])
+    server.settle()
+    count = len(server.requests)
+    found = get(["E003"], ["matrices", "signal"])
+    assert found.made == []
+    assert len(found.kept) == 6
+    assert len(found.files) == 8
+    server.settle()
+    assert len(server.requests) == count
+
+
+@pytest.mark.parametrize("damage", ["edited", "missing"])
+def test_a_matrix_that_was_changed_is_taken_again(get, server, damage):
+    get(["E003"], ["matrices"], keep_archives=True)
+    victim = get.out / "raw/deepchrome/E003/classification/valid.csv"
+    victim.write_bytes(b"edited") if damage == "edited" else victim.unlink()
+    found = get(["E003", "E116"], ["matrices"])
+    assert found.made == ["the matrices of H1-hESC (E003)", "the matrices of GM12878 (E116)"]
+    assert victim.read_bytes() == csv("E003", "valid")
+    assert len(asked(server)) == 1
+    assert (get.out / "raw/zenodo/data.tar.gz").exists()  # it was to be kept
+
+
+def test_an_archive_that_was_copied_by_hand_is_used_and_kept(get, server, tar):
+    place = get.out / "raw/zenodo/data.tar.gz"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(tar)
+    get(["E003"], ["matrices"])
+    assert not asked(server)
+    assert place.read_bytes() == tar
+
+
+@pytest.mark.parametrize("told", [None, b"<html>", b'{"files": []}'])
+def test_without_zenodo_s_word_the_archive_is_checked_by_itself(get, server, tar, told):
+    if told is None:
+        del server.files[RECORD]
+    else:
+        server.files[RECORD] = told
+    server.files[TAR] = tar[:-40]
+    with pytest.raises(ChromvizError, match="damaged or cut-off tar archive") as error:
+        get(["E003"], ["matrices"])
+    assert "\n" not in str(error.value)
+    assert "Zenodo did not tell the MD5 of data.tar.gz" in get.said[0]
+    assert not list(get.out.rglob("*.csv"))
+
+
+def test_without_zenodo_s_word_a_sound_archive_will_do(get, server):
+    del server.files[RECORD]
+    found = get(["E003"], ["matrices"])
+    assert len(found.files) == 3
+    assert "(it answered 404)" in found.notes[0]
+
+
+def test_an_archive_that_is_not_as_published_is_refused(get, server, tar):
+    server.files[TAR] = tar[:-1] + b"x"
+    with pytest.raises(ChromvizError, match="its MD5 is") as error:
+        get(["E003"], ["matrices"])
+    assert "\n" not in str(error.value)
+    assert not list(get.out.rglob("*.csv"))
+
+
+def test_a_cell_type_that_the_archive_lacks(get):
+    with pytest.raises(ChromvizError, match=r"it has no E004/classification/train\.csv"):
+        get(["E003", "E004"], ["matrices"])
+    assert not list(get.out.rglob("*.csv"))
+
+
+def test_files_know_where_they_came_from(get, server):
+    found = get(["E003"], ["genes", "expression", "coverage", "signal"])
+    assert len(found.files) == 8
+    (reads,) = found.find("coverage", "E003")
+    assert reads.mark == "H3K27ac"
+    assert reads.path == get.out / "raw/roadmap/reads/E003-H3K27ac.tagAlign.gz"
+    assert reads.path.read_bytes() == b"H3K27ac reads of H1-hESC (E003)"
+    assert reads.url.startswith("https://egg2.wustl.edu/")
+    (genes,) = found.find("genes")
+    record = json.loads((get.out / "raw/checksums.json").read_text())
+    entry = record["raw/roadmap/expression/Ensembl_v65.Gencode_v10.ENSG.gene_info"]
+    assert entry["sha256"] == genes.sha256 == provenance.hash_file(genes.path)
+    assert entry["url"].startswith(server.url)
+
+
+def test_a_file_edited_here_is_fetched_again(get):
+    (genes,) = get([], ["genes"]).find("genes")
+    genes.path.write_bytes(b"edited")
+    found = get([], ["genes"])
+    assert found.made == ["the gene table"]
+    assert genes.path.read_bytes() == b"the gene table"
+    assert "is not the expected file" in get.said[0]
+
+
+def test_a_file_that_changed_in_the_archive_is_refused_until_accepted(get, server):
+    (genes,) = get([], ["genes"]).find("genes")
+    place = next(path for path in server.files if path.endswith("gene_info"))
+    server.files[place] = b"another table"
+    genes.path.unlink()
+    with pytest.raises(ChromvizError, match=r"remove raw/roadmap/.*gene_info from ") as error:
+        get([], ["genes"])
+    assert "\n" not in str(error.value)
+    record = get.out / "raw/checksums.json"
+    entries = json.loads(record.read_text())
+    del entries["raw/roadmap/expression/Ensembl_v65.Gencode_v10.ENSG.gene_info"]
+    record.write_text(json.dumps(entries))
+    assert get([], ["genes"]).find("genes")[0].path.read_bytes() == b"another table"
+
+
+def test_a_file_of_unknown_origin_is_taken_and_said(get):
+    place = get.out / "raw/roadmap/expression/Ensembl_v65.Gencode_v10.ENSG.gene_info"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"by hand")
+    found = get([], ["genes"])
+    assert found.kept == ["the gene table"]
+    assert "taken as it is" in found.notes[0]
+    assert get([], ["genes"]).notes == []
+
+
+def test_h3k27ac_that_the_archive_lacks_is_told_and_the_rest_goes_on(get, server):
+    assert available("E004")["coverage"] is None
+    found = get(["E004", "E003"], ["coverage"])
+    (line,) = found.missing
+    assert line.startswith("the archive has no H3K27ac reads of E004 (")
+    assert line in found.notes
+    assert [item.cell for item in found.files] == ["E003"]
+    with pytest.raises(ChromvizError, match=r"no H3K27ac reads of E004 .*; nothing was fetched"):
+        get(["E004"], ["coverage"])
+
+
+def test_a_file_that_must_be_there_and_is_not_is_an_error(get):
+    with pytest.raises(ChromvizError, match="the server answered 404"):
+        get(["E116"], ["coverage"])
+    with pytest.raises(ChromvizError, match="no weights were published for E059; nothing"):
+        get(["E059"], ["weights"])
+
+
+def test_a_broken_connection_and_a_busy_server_go_on(get, server, tar):
+    server.faults[TAR] = [Fault(status=503), Fault(cut=200_000)]
+    get(["E003"], ["matrices"])
+    assert [request[2:4] for request in asked(server)] == [
+        ("", 503),
+        ("", 200),
+        ("bytes=200000-", 206),
+    ]
+    assert sum(request[4] for request in asked(server)) == len(tar)
+
+
+@pytest.mark.parametrize(
+    ("cells", "kinds", "words"),
+    [
+        (["E003"], [], "no kind of data is named"),
+        (["E003"], ["matrices", "sound"], "unknown kind of data 'sound'"),
+        (["K652"], ["weights"], "did you mean K562"),
+        ([], ["weights"], "weights needs one; give --cell"),
+        ([""], ["signal"], "signal needs one; give --cell"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything(get, server, cells, kinds, words):
+    with pytest.raises(ChromvizError) as error:
+        get(cells, kinds)
+    assert words in str(error.value)
+    assert server.requests == []
+    assert list(get.out.iterdir()) == []
+
+
+@pytest.mark.parametrize("record", ["", "[]", '{"a": 1}', '{"a": {}}', "\0"])
+def test_a_damaged_record_is_one_line(get, record):
+    (get.out / "raw").mkdir()
+    (get.out / "raw/checksums.json").write_text(record)
+    with pytest.raises(ChromvizError, match="is not a record of chromviz; delete it"):
+        get([], ["genes"])
+
+
+def test_a_plan_writes_nothing_and_knows_sizes(get, server, tar):
+    planned = plan(["E003"], ["matrices", "genes", "weights"], get.out, base_url=server.url)
+    assert [(item.remote.kind, item.there, item.size) for item in planned] == [
+        ("matrices", False, len(tar)),
+        ("genes", False, len(b"the gene table")),
+        ("weights", False, None),
+    ]
+    assert planned[1].url.startswith(server.url)
+    assert list(get.out.iterdir()) == []
+    get(["E003"], ["matrices", "genes"])
+    planned = plan(["E003"], ["matrices", "genes"], get.out, base_url=server.url)
+    assert [item.there for item in planned] == [True, True]
+    with pytest.raises(UnknownNameError):
+        plan(["E003"], ["sound"], get.out)
+
+
+_CHILD = """
+import sys
+from pathlib import Path
+from chromviz.progress import Reporter
+from chromviz.data.archives.fetch import fetch
+found = fetch(["E003"], ["matrices"], Path(sys.argv[2]), base_url=sys.argv[1], pause=0,
+              reporter=Reporter(say=print))
+print(len(found.made), len(found.kept))
+"""
+
+
+def test_two_processes_share_a_folder(get, server, tar):
+    server.faults[TAR] = [Fault(pause=60)]  # until `stop`
+    command = [sys.executable, "-u", "-c", _CHILD, server.url, str(get.out)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    children = [subprocess.Popen(command, **pipes) for _ in range(2)]
+    try:
+        # One of the two waits, and only then does the other's file come.
+        with selectors.DefaultSelector() as select:
+            for child in children:
+                select.register(child.stdout, selectors.EVENT_READ)
+            ((key, _),) = select.select(timeout=30)
+        assert key.fileobj.readline() == "waiting for another process that fetches matrices\n"
+    finally:
+        server.stop.set()
+        outputs = [child.communicate(timeout=60) for child in children]
+    assert [error for _, error in outputs] == ["", ""]
+    assert sorted(output.splitlines()[-1] for output, _ in outputs) == ["0 1", "1 0"]
+    assert sum(request[4] for request in asked(server)) == len(tar)
+    assert not (get.out / "raw/zenodo/data.tar.gz").exists()
+
+
+def test_what_was_never_published_is_an_error_that_leaves_nothing(tmp_path):
+    for look in (plan, fetch):
+        with pytest.raises(ChromvizError, match=r"no weights were published for E059"):
+            look(["E059"], ["weights"], tmp_path / "new")
+    assert not (tmp_path / "new").exists()

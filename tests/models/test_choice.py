@@ -1,0 +1,134 @@
+import pytest
+
+from chromviz.errors import ChromvizError
+from chromviz.extractors import extract
+from chromviz.models.checkpoint import save_model
+from chromviz.models.choice import choose_models
+from chromviz.models.training import Settings, train
+from chromviz.recipes.audit import audit
+from chromviz.recipes.compare import compare
+from chromviz.recipes.explain import explain
+from chromviz.schema import load_attribution, save_dataset
+from chromviz.vocabulary import Window
+from tests.conftest import make_dataset
+
+QUICK = Settings(max_epochs=2)
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """Models of two cell types in a folder, the current one."""
+    monkeypatch.chdir(tmp_path)
+    for row, cell in enumerate(("E116", "E123")):
+        data = make_dataset(seed=row, cell=cell)
+        save_model(train("lstm-alpha", data, settings=QUICK), tmp_path / f"{cell}.alpha")
+        save_dataset(data, tmp_path / "data" / f"{cell}.nc")
+    return tmp_path
+
+
+def test_names_aliases_and_files_and_no_two_alike(files):
+    data = make_dataset(seed=1, cell="E123")
+    found = choose_models(
+        ["AttentiveChrome", "lstm-alpha-beta", "E123.alpha", "./E116.alpha.json", "lstm-alpha"],
+        data,
+    )
+    assert [one.name for one in found] == [
+        *("lstm-alpha-beta", "lstm-alpha@E123", "lstm-alpha@E116", "lstm-alpha"),
+    ]
+    assert [one.model is not None for one in found] == [False, True, True, False]
+    assert [bool(one.note) for one in found] == [False, False, True, False]
+    assert "was trained on E116" in found[2].note
+
+
+def test_compare_takes_files_beside_names(files, blank_figures):
+    found = compare(
+        "K562",
+        data=files / "data",
+        out=files / "out",
+        models=["logistic-regression", "E123.alpha", str(files / "E116.alpha.safetensors")],
+        n_bootstrap=10,
+    )
+    shown = set(found.table["model"])
+    assert shown == {"logistic-regression", "lstm-alpha@E123", "lstm-alpha@E116", ""}
+    assert (files / "out" / "attributions" / "lstm-alpha@E116.alpha.nc").is_file()
+    again = compare(
+        "K562",
+        data=files / "data",
+        out=files / "out",
+        models=["logistic-regression", "E123.alpha", str(files / "E116.alpha.safetensors")],
+        n_bootstrap=10,
+    )
+    assert again.made == []
+
+
+def test_ensembles_in_compare_and_audit(files, monkeypatch, blank_figures):
+    # Two epochs: what the members learn does not matter here.
+    monkeypatch.setattr("chromviz.models.ModelSpec.settings", lambda spec: QUICK)
+    found = compare(
+        *("K562",),
+        data=files / "data",
+        out=files / "out",
+        n_bootstrap=10,
+        members=2,
+        models=["lstm-alpha", "svm"],
+    )
+    assert [len(model.card.members) for model in found.models] == [2, 0]
+    seen = audit(
+        "SYM10",
+        ["K562"],
+        data=files / "data",
+        models=["cnn-alpha-beta"],
+        members=2,
+        method_names=["beta"],
+    )
+    assert set(seen.table["model"]) == {"cnn-alpha-beta"}
+    assert seen.table["weight"].sum() == pytest.approx(1, abs=1e-5)
+    assert [len(model.card.members) for model in seen.cells[0].models.values()] == [2]
+    with pytest.raises(ChromvizError, match="needs attention over marks, and lstm-alpha"):
+        audit(
+            *("SYM10", ["K562"]),
+            data=files / "data",
+            models=["lstm-alpha"],
+            method_names=["beta"],
+        )
+
+
+def test_explain_writes_what_extract_gives(files):
+    found = explain(
+        *("K562", ["alpha", "raw_signal"]),
+        model="E123.alpha",
+        data=files / "data",
+        out=files / "w",
+        genes="SYM10,G011",
+    )
+    assert sorted(path.name for path in found.files.values()) == [
+        *("E123.control.raw_signal.nc", "E123.lstm-alpha.alpha.nc"),
+    ]
+    weight = load_attribution(found.files["alpha"])["weight"]
+    expected = extract("alpha", found.dataset, found.model, genes=[10, 11])["weight"]
+    assert weight["gene"].values.tolist() == ["G010", "G011"]
+    assert (weight.values == expected.values).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("nowhere/E123.alpha", "there is no model nowhere/E123.alpha.json"),
+        ("E124.alpha.safetensors", "there is no model E124.alpha.json"),
+        ("E123.alhpa", "unknown model"),
+        ("nomodule:Net=E123.alpha", "there is no module 'nomodule'"),
+        ("examples", "unknown model"),
+    ],
+)
+def test_wrong_names_are_one_line(files, text, words):
+    with pytest.raises(ChromvizError, match=words) as error:
+        choose_models([text], make_dataset())
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_cannot_read_the_data_is_refused_before_training(files):
+    other = make_dataset(window=Window(1000, 100))
+    with pytest.raises(ChromvizError, match="reads 10 bins of 100 bp"):
+        choose_models(["E123.alpha"], other)
+    with pytest.raises(ChromvizError, match=r"reads the marks .* in this order"):
+        choose_models(["E123.alpha"], make_dataset().isel(mark=[1, 0, 2, 3, 4]))
