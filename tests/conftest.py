@@ -115,3 +115,11 @@ def make_dataset(n_genes=60, *, seed=0, window=None, cell="E123", coverage=True)
 @pytest.fixture
 def dataset():
     return make_dataset()
+
+
+@pytest.fixture
+def agreement_table():
+    """Table 3 as a recipe writes it."""
+    from tests.plot import drawings
+
+    return drawings.agreement_table()

@@ -32,11 +32,6 @@ def beta_table():
     return drawings.beta_table()
 
 
-@pytest.fixture
-def agreement_table():
-    return drawings.agreement_table()
-
-
 def _visible_texts(fig):
     ticks = {}
     for ax in fig.axes:
