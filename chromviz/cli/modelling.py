@@ -72,7 +72,7 @@ def train(
     from chromviz.data.store import open_cell
     from chromviz.models import find_model
     from chromviz.models.inference import find_device
-    from chromviz.models.store import describe, trained
+    from chromviz.models.store import Training, kept_at, trained
     from chromviz.models.training import takes_steps
     from chromviz.recipes.learning import write_model
     from chromviz.reporting.terminal import SIMULATED, counts_line
@@ -108,17 +108,11 @@ def train(
         _leave_one_out(spec.name, datasets, settings, seed, seeds, device, out, quiet, as_json)
         return
     dataset = datasets[0] if len(datasets) == 1 else pool(datasets)
+    training = Training(spec, dataset, seed, settings, seeds)
     with Live(quiet) as live:
-        fitted, stem = trained(
-            spec.name,
-            dataset,
-            settings=settings,
-            seed=seed,
-            members=seeds,
-            device=device,
-            reporter=live.reporter,
-        )
-    lines = [counts_line(dataset), describe(fitted), f"model in {stem}.safetensors and .json"]
+        fitted = trained(training, device=device, reporter=live.reporter)
+    stem = kept_at(training, device)
+    lines = [counts_line(dataset), fitted.line(), f"model in {stem}.safetensors and .json"]
     if seeds > 1:
         lines[-1] = "the members are in the cache; --out writes the ensemble to a folder"
     if out is not None:
@@ -211,11 +205,11 @@ def import_weights(
 
     from chromviz import provenance
     from chromviz.models.checkpoint import save_model
-    from chromviz.models.store import describe, import_released
+    from chromviz.models.foreign import import_released
 
     with provenance.output_folder(out), Live(quiet) as live:
         model = import_released(cell, file, out, base_url=base_url, reporter=live.reporter)
         stem = out / f"{model.card.cell}.{model.card.name}"
         save_model(model, stem)
-    lines = [describe(model), f"model in {stem}.safetensors and .json"]
+    lines = [model.line(), f"model in {stem}.safetensors and .json"]
     show(Text("\n".join(lines)), {"stem": str(stem), **asdict(model.card)}, as_json)

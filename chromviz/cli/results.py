@@ -51,7 +51,6 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Train models, explain them, and hold the explanations against H3K27ac (Table 3, Figure 2)."""
-    from chromviz.models.store import describe
     from chromviz.recipes.compare import compare as run
     from chromviz.reporting.terminal import counts_line, table3_page
     from chromviz.reporting.verdicts import verdict_sentences
@@ -84,7 +83,7 @@ def compare(
         trained = {model.card.name for model in found.models}
         judged = verdicts(found.agreement)
         lines = verdict_sentences(judged[judged["model"].isin(trained)])
-        lines += [counts_line(found.dataset), *map(describe, found.models)]
+        lines += [counts_line(found.dataset), *(model.line() for model in found.models)]
         lines.append(f"{len(found.made)} steps done, {len(found.kept)} found done")
         lines.append(f"results in {found.folder}")
         show(Text("\n".join(lines)), None, as_json=False)
@@ -302,7 +301,6 @@ def extract(
     as_json: Json = False,
 ) -> None:
     """Explain one model on one cell type, and write the weights of each method as NetCDF."""
-    from chromviz.models.store import describe
     from chromviz.recipes.explain import explain
     from chromviz.reporting.terminal import SIMULATED
 
@@ -320,7 +318,7 @@ def extract(
             device=device,
             reporter=live.reporter,
         )
-    lines = [describe(found.model)] if found.model else []
+    lines = [found.model.line()] if found.model else []
     lines += [f"{method}: {path}" for method, path in found.files.items()]
     lines += [f"  {note}" for note in found.notes]
     if found.dataset.attrs["simulated"]:

@@ -15,10 +15,11 @@ from chromviz.catalog import ModelSpec, find_registered, models, slug
 __all__ = ["ModelSpec", "find_model", "models", "slug"]
 
 
-def find_model(name: str) -> ModelSpec:
+def find_model(name: str | ModelSpec) -> ModelSpec:
     """Return an architecture by name or alias, in any case, or a user's own.
 
-    A name with a colon, ``package.module:factory``, is imported: its code runs.
+    A name with a colon, ``package.module:factory``, is imported: its code runs. An architecture
+    is returned as it is.
 
     Raises
     ------
@@ -27,6 +28,8 @@ def find_model(name: str) -> ModelSpec:
     ChromvizError
         If a user's module cannot be imported or is not a model.
     """
+    if isinstance(name, ModelSpec):
+        return name
     if ":" in name:
         from chromviz.models.custom import import_model
 

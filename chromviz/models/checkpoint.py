@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from pathlib import Path
@@ -16,11 +17,14 @@ import xarray as xr
 from torch import nn
 
 from chromviz import provenance
-from chromviz.errors import ChromvizError, first_line
+from chromviz.data.store import open_cell
+from chromviz.errors import ChromvizError, UnknownNameError, first_line
 from chromviz.models import ModelSpec, find_model
 from chromviz.models.ensemble import build_like
+from chromviz.models.inference import logits, probabilities
+from chromviz.schema import find_gene
 from chromviz.schema.summary import SIMULATED, Summarised, Summary
-from chromviz.vocabulary import cell_label, same_unit
+from chromviz.vocabulary import SPLITS, cell_label, same_unit
 
 #: Raised whenever a change to training changes its results, so that older models are not reused.
 RECIPE_VERSION = 3
@@ -56,6 +60,9 @@ class Card:
     members
         Of an ensemble, one record a member: ``seed``, ``metrics``, ``curve``, ``weights_hash``.
         Its own `seed` is the first member's, and its own `curve` is empty.
+    variant
+        How the model differs from the trained architecture: ``""`` for a model as trained,
+        ``"untrained"``, ``"permuted labels"`` and so on for one that serves as a control.
     """
 
     name: str
@@ -75,6 +82,7 @@ class Card:
     weights_hash: str
     stamp: dict[str, str | int] = field(default_factory=dict)
     members: list[dict[str, Any]] = field(default_factory=list)
+    variant: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -83,6 +91,61 @@ class TrainedModel(Summarised):
 
     module: nn.Module
     card: Card
+
+    @property
+    def variant(self) -> str:
+        """How the model was altered, see :class:`Card`; empty for a model as trained."""
+        return self.card.variant
+
+    def predict(self, data: xr.Dataset | str, genes: str | Sequence[str] = "test") -> pd.Series:
+        """Return the predicted probability of ON for each gene.
+
+        Parameters
+        ----------
+        data
+            A dataset with the marks and bins of the model, or the name of an embedded cell type.
+        genes
+            ``"train"``, ``"valid"`` or ``"test"`` for a part of the split, ``"all"`` for every
+            gene of the dataset, or a list of gene ids, symbols or loci.
+
+        Returns
+        -------
+        pandas.Series
+            Named ``probability``, float64, indexed by gene id in the order of the dataset (or of
+            the list). A gene without complete signal is NaN: the model cannot read it.
+
+        Raises
+        ------
+        ChromvizError
+            If the dataset has other marks, bins or units than the model, no gene is meant, or a
+            gene is unknown.
+        """
+        dataset = open_cell(None, data) if isinstance(data, str) else data
+        check_input(self.card, dataset)
+        rows = _rows(dataset, genes)
+        signal = dataset["signal"].values[rows]
+        complete = ~np.isnan(signal).any(axis=(1, 2))
+        found = np.full(len(rows), np.nan)
+        found[complete] = probabilities(logits(self.module, signal[complete]))
+        ids = pd.Index(dataset["gene"].values[rows].astype(str), name="gene")
+        return pd.Series(found, ids, name="probability")
+
+    def line(self) -> str:
+        """Return one line about the model: how it was trained and its AUC."""
+        card, metrics = self.card, self.card.metrics
+        if "source_file" in card.stamp:
+            return (
+                f"{card.name} for {card.cell}: trained elsewhere, read from "
+                f"{card.stamp['source_file']}; its AUC is unknown"
+            )
+        test, epochs, members = metrics["test_auc"], metrics["epochs"], len(card.members)
+        how = "fitted" if epochs is None else f"{epochs:.0f} epochs"
+        how = f"an ensemble of {members}, trained" if members else how
+        return (
+            f"{card.name} on {card.cell}: {how} in "
+            f"{metrics['seconds']:.0f} s, validation AUC {metrics['valid_auc']:.3f}, "
+            f"test AUC {'undefined' if test is None else format(test, '.3f')}"
+        )
 
     def summary(self) -> Summary:
         """Return what the model is, in a few lines."""
@@ -103,6 +166,23 @@ class TrainedModel(Summarised):
         )
         trained_on = f" trained on {cell_label(card.cell)}" if card.cell else ""
         return Summary(f"{card.name}{trained_on}", rows)
+
+
+def _rows(dataset: xr.Dataset, genes: str | Sequence[str]) -> np.ndarray:
+    """Return the positions of genes meant by a part of the split, ``all`` or a list of names."""
+    if not isinstance(genes, str):
+        rows = np.array([find_gene(dataset, name) for name in genes], dtype=int)
+    elif genes in SPLITS[:3]:
+        rows = np.flatnonzero(dataset["split"].values == genes)
+    elif genes == "all":
+        rows = np.arange(dataset.sizes["gene"])
+    else:
+        raise UnknownNameError(
+            "set of genes", genes, (*SPLITS[:3], "all"), "To name single genes, give a list."
+        )
+    if not len(rows):
+        raise ChromvizError(f"{dataset.attrs['cell']} has no gene to predict in {genes!r}")
+    return rows
 
 
 def weights_hash(module: nn.Module) -> str:

@@ -13,7 +13,7 @@ import xarray as xr
 from chromviz.errors import ChromvizError
 from chromviz.models import ModelSpec, find_model
 from chromviz.models.checkpoint import TrainedModel, check_input, load_model
-from chromviz.models.store import Job, trained
+from chromviz.models.store import Training, trained
 from chromviz.models.training import takes_steps
 from chromviz.progress import Reporter
 from chromviz.schema import dataset_hash
@@ -131,19 +131,21 @@ def _told_apart(chosen: Sequence[Choice]) -> list[Choice]:
     return found
 
 
-def jobs_for(chosen: Sequence[Choice], dataset: xr.Dataset, seed: int, members: int) -> list[Job]:
-    """Return what is to be trained: the models that come from no file.
+def trainings_for(
+    chosen: Sequence[Choice], dataset: xr.Dataset, seed: int, members: int
+) -> list[Training]:
+    """Return the trainings that are needed: one for each model that comes from no file.
 
     Parameters
     ----------
     chosen, dataset
-        The models, and what to train them on.
+        The models, and the dataset to train them on.
     seed, members
-        The seed, and how many from it on make an ensemble; models that a seed does not change
-        are one each.
+        The first seed, and the number of networks in an ensemble. A model whose result does not
+        depend on a seed is trained once.
     """
     return [
-        Job(one.name, dataset, seed, members=members if takes_steps(one.spec, dataset) else 1)
+        Training(one.spec, dataset, seed, members=members if takes_steps(one.spec, dataset) else 1)
         for one in chosen
         if not one.model
     ]
@@ -157,15 +159,8 @@ def fitted_models(
     device: str,
     reporter: Reporter,
 ) -> dict[str, TrainedModel]:
-    """Return the models by name: from their files, or trained, see :func:`jobs_for`."""
+    """Return the models by name: from their files, or trained, see :func:`trainings_for`."""
     found = {one.name: one.model for one in chosen if one.model}
-    for job in jobs_for(chosen, dataset, seed, members):
-        found[job.name] = trained(
-            job.name,
-            dataset,
-            seed=seed,
-            members=job.members,
-            device=device,
-            reporter=reporter,
-        )[0]
+    for one in trainings_for(chosen, dataset, seed, members):
+        found[one.spec.name] = trained(one, device=device, reporter=reporter)
     return {one.name: found[one.name] for one in chosen}

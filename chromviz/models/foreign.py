@@ -19,10 +19,13 @@ import torch
 from torch import nn
 
 from chromviz import provenance
+from chromviz.data.archives.fetch import fetch
+from chromviz.data.names import cell_name
 from chromviz.errors import ChromvizError, first_line
 from chromviz.models import find_model
 from chromviz.models.attentive import LSTMAlphaBeta
 from chromviz.models.checkpoint import Card, TrainedModel, weights_hash
+from chromviz.progress import SILENT, Reporter
 from chromviz.vocabulary import MARKS
 
 #: The registered architecture that released weights are loaded into.
@@ -49,6 +52,39 @@ class ReleasedAttentiveChrome(LSTMAlphaBeta):
     def __init__(self, n_marks: int, n_bins: int) -> None:
         super().__init__(n_marks, n_bins)
         self.bins.transform = nn.Identity()
+
+
+def import_released(
+    cell: str,
+    file: Path | None,
+    folder: Path,
+    *,
+    base_url: str | None = None,
+    reporter: Reporter = SILENT,
+) -> TrainedModel:
+    """Import a released AttentiveChrome from a file or from the archive.
+
+    Parameters
+    ----------
+    cell
+        EID or common name of the cell type that it was trained on.
+    file
+        The checkpoint; None to download that of the cell type.
+    folder
+        Folder for a downloaded checkpoint, which goes into its ``raw``.
+    base_url, reporter
+        As for :func:`chromviz.data.archives.fetch.fetch`.
+
+    Raises
+    ------
+    ChromvizError
+        If no checkpoint was released for the cell type, or the file is not such a checkpoint.
+    """
+    name = cell_name(cell)
+    if file is None:
+        found = fetch([name], ["weights"], folder, base_url=base_url, reporter=reporter)
+        file = found.find("weights", name)[0].path
+    return import_attentivechrome(file, cell=name)
 
 
 def import_attentivechrome(

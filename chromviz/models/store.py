@@ -1,4 +1,4 @@
-"""Trained models, kept by what decides their result and trained only when there is none."""
+"""The store of trained models: each is trained once and kept under all that decides its result."""
 
 from __future__ import annotations
 
@@ -16,131 +16,155 @@ import xarray as xr
 from joblib.externals.loky import get_reusable_executor
 
 from chromviz import provenance
-from chromviz.data.archives.fetch import fetch
-from chromviz.data.names import cell_name
 from chromviz.errors import ChromvizError
 from chromviz.models import ModelSpec, find_model
 from chromviz.models.checkpoint import TrainedModel, load_model, save_model, training_key
-from chromviz.models.foreign import import_attentivechrome
 from chromviz.models.training import Settings, combine, train
 from chromviz.progress import SILENT, Reporter
 from chromviz.schema import dataset_hash
 
-#: Environment variable that moves the cache.
+#: Environment variable that moves the store.
 CACHE_VARIABLE = "CHROMVIZ_CACHE"
 
 
+@dataclass(frozen=True)
+class Training:
+    """A trained model that is wanted: what to train, on what, and how.
+
+    Parameters
+    ----------
+    model
+        The architecture, or its name as :func:`chromviz.models.find_model` takes it.
+    dataset
+        The dataset to train on.
+    seed
+        Seed of the training; of an ensemble, that of its first member.
+    settings
+        How to train; None for the architecture's own settings.
+    members
+        Number of networks in an ensemble, with this seed and the following ones; 1 for a single
+        model.
+    """
+
+    model: str | ModelSpec
+    dataset: xr.Dataset
+    seed: int = 0
+    settings: Settings | None = None
+    members: int = 1
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The architecture."""
+        return find_model(self.model)
+
+    def single(self) -> list[Training]:
+        """Return the trainings of the members, each with the name and settings spelled out.
+
+        Raises
+        ------
+        ChromvizError
+            If the number of members is below 1 or a seed would be above 2**32 - 1.
+        """
+        spec = self.spec
+        if self.members < 1:
+            raise ChromvizError(f"an ensemble needs at least 1 seed, not {self.members}")
+        if self.seed + self.members > 2**32:
+            raise ChromvizError(
+                f"the seeds of {spec.name} would exceed {2**32 - 1}; start with a lower seed"
+            )
+        settings = self.settings or spec.settings()
+        return [
+            Training(spec, self.dataset, seed, settings)
+            for seed in range(self.seed, self.seed + self.members)
+        ]
+
+
 def cache_folder() -> Path:
-    """Return where trained models are kept: ``$CHROMVIZ_CACHE``, or the user's cache folder."""
+    """Return the folder of the store: below ``$CHROMVIZ_CACHE``, or in the user's cache folder."""
     chosen = os.environ.get(CACHE_VARIABLE)
     return (Path(chosen) if chosen else platformdirs.user_cache_path("chromviz")) / "models"
 
 
-def trained(
-    name: str,
-    dataset: xr.Dataset,
-    *,
-    settings: Settings | None = None,
-    seed: int = 0,
-    members: int = 1,
-    device: str = "cpu",
-    reporter: Reporter = SILENT,
-) -> tuple[TrainedModel, Path]:
-    """Return a trained model from the cache, training and keeping it if it is not there.
+def kept_at(training: Training, device: str = "cpu") -> Path:
+    """Return the path, without suffix, under which the store keeps a model.
 
-    A kept model is used again only for the same architecture, data (by content), settings and
-    seed. The members of an ensemble are kept as the models that they are, and joined anew.
+    The members of an ensemble are kept one by one; the path is then that of the first.
+    """
+    one = training.single()[0]
+    spec, settings = one.spec, one.settings or Settings()
+    key = training_key(spec.name, dataset_hash(one.dataset), asdict(settings), one.seed, device)
+    return cache_folder() / f"{one.dataset.attrs['cell']}.{spec.slug}.seed{one.seed}.{key}"
+
+
+def trained(
+    training: Training, *, device: str = "cpu", reporter: Reporter = SILENT
+) -> TrainedModel:
+    """Return a trained model from the store; train it and keep it if it is not there.
+
+    A kept model is reused only for the same architecture, data (by content), settings and seed.
+    The members of an ensemble are kept one by one and joined on each call.
 
     Parameters
     ----------
-    name
-        The architecture.
-    dataset
-        What to train on.
-    settings, seed, device
-        As for :func:`chromviz.models.training.train`.
-    members
-        More than 1 for an ensemble: so many models, of this seed and the following ones.
+    training
+        The model that is wanted.
+    device
+        Where to train, as for :func:`chromviz.models.training.train`.
     reporter
-        Told of epochs, and of what was trained or found.
-
-    Returns
-    -------
-    model : TrainedModel
-        The model.
-    stem : Path
-        Where it is kept, without suffix; of an ensemble, its first member.
+        Receives the progress of the epochs and a line about each model that was trained.
 
     Raises
     ------
     ChromvizError
-        If the kept model is damaged (it is not replaced in silence) or training fails.
+        If the kept model is damaged (it is not replaced silently) or training fails.
     """
-    spec = find_model(name)
-    settings = settings or spec.settings()
-    seeds = _member_seeds(spec, seed, members)
-    if members > 1:
-        jobs = [Job(spec.name, dataset, one, settings) for one in seeds]
-        train_missing(jobs, device=device, reporter=reporter)
-        found = [
-            trained(spec.name, dataset, settings=settings, seed=job.seed, device=device)
-            for job in jobs
-        ]
-        return combine([model for model, _ in found], dataset, device), found[0][1]
-    stem = _stem(spec.name, dataset, settings, seed, device)
-    if Path(f"{stem}.json").is_file():
-        return load_model(stem, spec), stem
+    single = training.single()
+    if len(single) > 1:
+        train_missing(single, device=device, reporter=reporter)
+        members = [trained(one, device=device) for one in single]
+        return combine(members, training.dataset, device)
+    return _trained(single[0], device, reporter)
+
+
+def _trained(training: Training, device: str, reporter: Reporter) -> TrainedModel:
+    """Do as :func:`trained` for one network."""
+    spec, settings = training.spec, training.settings or Settings()
+    stem = kept_at(training, device)
+    if _is_kept(stem):
+        return load_model(stem, spec)
     provenance.ensure_folder(stem.parent, f"set {CACHE_VARIABLE} to another")
-    what = f"training {spec.name} on {dataset.attrs['cell']}"
+    what = f"training {spec.name} on {training.dataset.attrs['cell']}"
 
     def on_epoch(row: dict[str, float]) -> None:
         detail = f"loss {row['train_loss']:.3f}, validation AUC {row['valid_auc']:.3f}"
         reporter.progress(what, int(row["epoch"]), settings.max_epochs, detail)
 
     model = train(
-        spec.name, dataset, settings=settings, seed=seed, device=device, on_epoch=on_epoch
+        spec.name,
+        training.dataset,
+        settings=settings,
+        seed=training.seed,
+        device=device,
+        on_epoch=on_epoch,
     )
     reporter.progress(what, settings.max_epochs, settings.max_epochs, "stopped")
     save_model(model, stem)
-    reporter.say(describe(model))
-    return model, stem
+    reporter.say(model.line())
+    return model
 
 
-@dataclass(frozen=True)
-class Job:
-    """A model that is wanted: what :func:`trained` takes.
-
-    Parameters
-    ----------
-    name
-        The architecture.
-    dataset
-        What to train on.
-    seed
-        The seed of its training.
-    settings
-        How to train it; None for the architecture's own settings.
-    members
-        More than 1 for an ensemble.
-    """
-
-    name: str
-    dataset: xr.Dataset
-    seed: int = 0
-    settings: Settings | None = None
-    members: int = 1
-
-
-def train_missing(jobs: Sequence[Job], *, device: str = "cpu", reporter: Reporter = SILENT) -> None:
-    """Train the models that are not in the cache yet, several at a time on a CPU.
+def train_missing(
+    trainings: Sequence[Training], *, device: str = "cpu", reporter: Reporter = SILENT
+) -> None:
+    """Train the models that the store does not hold yet, several at a time on a CPU.
 
     A network this small gains little from a second core, and loses much when that core is busy
-    elsewhere; so each model gets one, in a process of its own.
+    elsewhere; so each model gets one core, in a process of its own.
 
     Parameters
     ----------
-    jobs
-        What is wanted; those that take longest should come first.
+    trainings
+        The models that are wanted; those that take longest should come first.
     device, reporter
         As for :func:`trained`.
 
@@ -149,18 +173,16 @@ def train_missing(jobs: Sequence[Job], *, device: str = "cpu", reporter: Reporte
     ChromvizError
         If training fails.
     """
-    missing = {}
-    for job in jobs:
-        spec = find_model(job.name)
-        settings = job.settings or spec.settings()
-        for seed in _member_seeds(spec, job.seed, job.members):
-            stem = _stem(spec.name, job.dataset, settings, seed, device)
-            if not Path(f"{stem}.json").is_file():
-                missing[stem] = replace(job, seed=seed, members=1)
+    missing = {
+        stem: one
+        for training in trainings
+        for one in training.single()
+        if not _is_kept(stem := kept_at(one, device))
+    }
     workers = min(len(missing), joblib.cpu_count()) if device == "cpu" else 1
     if workers < 2:
-        for job in missing.values():
-            _train(job, device, reporter)
+        for training in missing.values():
+            _trained(training, device, reporter)
         return
     with tempfile.TemporaryDirectory() as folder:
         news, done = Path(folder) / "news", Event()
@@ -170,7 +192,9 @@ def train_missing(jobs: Sequence[Job], *, device: str = "cpu", reporter: Reporte
         try:
             with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
                 joblib.Parallel(batch_size=1)(
-                    joblib.delayed(_train_elsewhere)(job, news) for job in missing.values()
+                    # By name: a user's own code is imported again in the worker.
+                    joblib.delayed(_train_elsewhere)(replace(one, model=one.spec.name), news)
+                    for one in missing.values()
                 )
         finally:
             done.set()
@@ -179,30 +203,15 @@ def train_missing(jobs: Sequence[Job], *, device: str = "cpu", reporter: Reporte
             get_reusable_executor().shutdown(wait=True)
 
 
-def _member_seeds(spec: ModelSpec, seed: int, members: int) -> range:
-    """Return the seeds of an ensemble's members."""
-    if members < 1:
-        raise ChromvizError(f"an ensemble needs at least 1 seed, not {members}")
-    if seed + members > 2**32:
-        raise ChromvizError(f"the seeds of {spec.name} end at {2**32 - 1}; begin with a lower one")
-    return range(seed, seed + members)
+def _is_kept(stem: Path) -> bool:
+    """Return whether the store holds a model; the card is written last."""
+    return Path(f"{stem}.json").is_file()
 
 
-def _train(job: Job, device: str, reporter: Reporter) -> None:
-    trained(
-        job.name,
-        job.dataset,
-        settings=job.settings,
-        seed=job.seed,
-        device=device,
-        reporter=reporter,
-    )
+def _train_elsewhere(training: Training, news: Path) -> None:
+    """Train in a worker process, which puts the model into the store itself.
 
-
-def _train_elsewhere(job: Job, news: Path) -> None:
-    """Train in a worker process, which puts the model in the cache itself.
-
-    It reports by appending lines to a file: that needs no third process to outlive an
+    It reports by appending lines to a file: that needs no third process that could outlive an
     interruption, and a line this short is written whole.
     """
 
@@ -213,7 +222,7 @@ def _train_elsewhere(job: Job, news: Path) -> None:
     def progress(what: str, done: int, total: int, detail: str = "") -> None:
         tell("progress", what, done, total, detail)
 
-    _train(job, "cpu", Reporter(progress, lambda line: tell("say", line)))
+    _trained(training, "cpu", Reporter(progress, lambda line: tell("say", line)))
 
 
 def _relay(news: Path, done: Event, reporter: Reporter) -> None:
@@ -226,61 +235,3 @@ def _relay(news: Path, done: Event, reporter: Reporter) -> None:
                 (reporter.progress if kind == "progress" else reporter.say)(*arguments)
             if last:
                 return
-
-
-def _stem(name: str, dataset: xr.Dataset, settings: Settings, seed: int, device: str) -> Path:
-    """Return where a model is kept, without suffix: its name says what, its hash from what."""
-    key = training_key(name, dataset_hash(dataset), asdict(settings), seed, device)
-    return cache_folder() / f"{dataset.attrs['cell']}.{find_model(name).slug}.seed{seed}.{key}"
-
-
-def describe(model: TrainedModel) -> str:
-    """Return one line about a trained model for people."""
-    metrics = model.card.metrics
-    if "source_file" in model.card.stamp:
-        return (
-            f"{model.card.name} for {model.card.cell}: trained elsewhere, from "
-            f"{model.card.stamp['source_file']}; its AUC is not known"
-        )
-    test = metrics["test_auc"]
-    epochs, members = metrics["epochs"], len(model.card.members)
-    how = "fitted" if epochs is None else f"{epochs:.0f} epochs"
-    how = f"an ensemble of {members}, trained" if members else how
-    return (
-        f"{model.card.name} on {model.card.cell}: {how} in "
-        f"{metrics['seconds']:.0f} s, validation AUC {metrics['valid_auc']:.3f}, "
-        f"test AUC {'undefined' if test is None else format(test, '.3f')}"
-    )
-
-
-def import_released(
-    cell: str,
-    file: Path | None,
-    folder: Path,
-    *,
-    base_url: str | None = None,
-    reporter: Reporter = SILENT,
-) -> TrainedModel:
-    """Import a released AttentiveChrome, from a file or from the archive.
-
-    Parameters
-    ----------
-    cell
-        EID or common name of what it was trained on.
-    file
-        The checkpoint; None to fetch the cell type's.
-    folder
-        Where a fetched checkpoint goes, below ``raw``.
-    base_url, reporter
-        As for :func:`chromviz.data.archives.fetch.fetch`.
-
-    Raises
-    ------
-    ChromvizError
-        If there are none for the cell type, or the file is no such checkpoint.
-    """
-    name = cell_name(cell)
-    if file is None:
-        found = fetch([name], ["weights"], folder, base_url=base_url, reporter=reporter)
-        file = found.find("weights", name)[0].path
-    return import_attentivechrome(file, cell=name)

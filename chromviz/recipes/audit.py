@@ -18,7 +18,7 @@ from chromviz.extractors import Method, find_method, methods
 from chromviz.extractors.run import serves
 from chromviz.models import slug
 from chromviz.models.checkpoint import TrainedModel
-from chromviz.models.choice import Choice, choose_models, fitted_models, jobs_for
+from chromviz.models.choice import Choice, choose_models, fitted_models, trainings_for
 from chromviz.models.inference import find_device, logits, probabilities
 from chromviz.models.store import train_missing
 from chromviz.plot.gene import draw_audit
@@ -197,12 +197,12 @@ def _train(
     device: str,
     reporter: Reporter,
 ) -> None:
-    jobs = [
-        job
+    trainings = [
+        training
         for dataset, models_here, fine in zip(opened, chosen, readable, strict=True)
-        for job in (jobs_for(models_here, dataset, seed, members) if fine else ())
+        for training in (trainings_for(models_here, dataset, seed, members) if fine else ())
     ]
-    train_missing(jobs, device=device, reporter=reporter)
+    train_missing(trainings, device=device, reporter=reporter)
     for note in dict.fromkeys(one.note for here in chosen for one in here if one.note):
         reporter.say(note)
 

@@ -18,10 +18,10 @@ from chromviz.extractors import find_method
 from chromviz.extractors.sanity import untrained
 from chromviz.models import slug
 from chromviz.models.checkpoint import TrainedModel
-from chromviz.models.choice import MODELS, Choice, choose_models, fitted_models, jobs_for
+from chromviz.models.choice import MODELS, Choice, choose_models, fitted_models, trainings_for
 from chromviz.models.fitted import Fitted
 from chromviz.models.inference import find_device
-from chromviz.models.store import Job, train_missing
+from chromviz.models.store import Training, train_missing
 from chromviz.plot.agreement import draw_table3
 from chromviz.plot.profiles import draw_figure2a, draw_figure2b
 from chromviz.progress import SILENT, Reporter
@@ -301,9 +301,9 @@ def _fit(
     Those of Figure 2c's other cell types are put into the cache: they take longest, and side by
     side the last one should be short.
     """
-    jobs = jobs_for(chosen, dataset, seed, members)
-    first = [Job(beta_model, other, seed, members=members) for other in others]
-    train_missing([*first, *jobs], device=device, reporter=reporter)
+    own = trainings_for(chosen, dataset, seed, members)
+    first = [Training(beta_model, other, seed, members=members) for other in others]
+    train_missing([*first, *own], device=device, reporter=reporter)
     for one in chosen:
         if one.note:
             reporter.say(one.note)

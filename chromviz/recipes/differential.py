@@ -18,7 +18,7 @@ from chromviz.extractors import find_method
 from chromviz.extractors.run import extract
 from chromviz.models import find_model
 from chromviz.models.inference import find_device
-from chromviz.models.store import Job, train_missing, trained
+from chromviz.models.store import Training, train_missing, trained
 from chromviz.plot.changes import draw_changes
 from chromviz.progress import SILENT, Reporter
 from chromviz.recipes.gene import BETA_MODEL
@@ -118,13 +118,14 @@ def differential(
     places = _common(opened)
     folder = ResultFolder(out or Path("results") / "differential", "differential")
     numbers = range(seed, seed + seeds)
-    jobs = [Job(spec.name, dataset, number) for dataset in opened for number in numbers]
-    train_missing(jobs, device=device, reporter=reporter)
+    wanted = [Training(spec, dataset, number) for dataset in opened for number in numbers]
+    train_missing(wanted, device=device, reporter=reporter)
     probability, beta = [], []
     for dataset, at in zip(opened, places, strict=True):
         found = []
         for number in numbers:
-            fitted, _ = trained(spec.name, dataset, seed=number, device=device, reporter=reporter)
+            training = Training(spec, dataset, number)
+            fitted = trained(training, device=device, reporter=reporter)
             found.append(extract("beta", dataset, fitted, genes=at, device=device, seed=number))
         probability.append([one["probability"].values for one in found])
         beta.append([one["weight"].values for one in found])

@@ -17,7 +17,7 @@ from chromviz.models import slug
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.choice import choose_models
 from chromviz.models.inference import find_device
-from chromviz.models.store import trained
+from chromviz.models.store import Training, trained
 from chromviz.models.training import takes_steps
 from chromviz.progress import SILENT, Reporter
 from chromviz.provenance import ensure_folder
@@ -119,9 +119,8 @@ def explain(
     fitted = choice.model
     if fitted is None and not all(method.is_control for method in methods):
         number = members if takes_steps(choice.spec, dataset) else 1
-        fitted, _ = trained(
-            choice.name, dataset, seed=seed, members=number, device=device, reporter=reporter
-        )
+        training = Training(choice.spec, dataset, seed, members=number)
+        fitted = trained(training, device=device, reporter=reporter)
     if choice.note:
         reporter.say(choice.note)
     files, notes = {}, []

@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from chromviz.extractors.run import extract
-from chromviz.models.store import trained
+from chromviz.models.store import Training, trained
 from chromviz.plot.heatmap import draw_figure2c
 from chromviz.progress import SILENT, Reporter
 from chromviz.reporting.figures import write_figure
@@ -55,9 +55,8 @@ def gene_rows(
     reason = reason_of(dataset, position)
     weight, probability = np.full(len(marks), np.nan), np.nan
     if not reason:
-        model, _ = trained(
-            model_name, dataset, seed=seed, members=members, device=device, reporter=reporter
-        )
+        training = Training(model_name, dataset, seed, members=members)
+        model = trained(training, device=device, reporter=reporter)
         beta = extract("beta", dataset, model, genes=[position], device=device, seed=seed)
         weight = beta["weight"].values[0].astype(np.float64)
         probability = float(beta["probability"].values[0])

@@ -12,7 +12,7 @@ import xarray as xr
 from chromviz import provenance
 from chromviz.data.pool import leave_one_out
 from chromviz.models.checkpoint import TrainedModel, curve_table, save_model
-from chromviz.models.store import Job, train_missing, trained
+from chromviz.models.store import Training, train_missing, trained
 from chromviz.models.training import Settings
 from chromviz.plot.curves import draw_learning_curve
 from chromviz.plot.style import save_figure
@@ -88,20 +88,9 @@ def leave_each_out(
         # A fold is as large as all cell types together, so only those in work are there.
         folds = [leave_one_out(datasets, cell) for cell in cells[start : start + together]]
         own = datasets[start : start + together]
-        jobs = [Job(name, one, seed, settings, members) for one in (*folds, *own)]
-        train_missing(jobs, device=device, reporter=reporter)
-        found = [
-            trained(
-                name,
-                job.dataset,
-                settings=settings,
-                seed=seed,
-                members=members,
-                device=device,
-                reporter=reporter,
-            )[0]
-            for job in jobs
-        ]
+        trainings = [Training(name, one, seed, settings, members) for one in (*folds, *own)]
+        train_missing(trainings, device=device, reporter=reporter)
+        found = [trained(training, device=device, reporter=reporter) for training in trainings]
         for fold, there, here in zip(folds, found[: len(folds)], found[len(folds) :], strict=True):
             models.append(there)
             rows.append(

@@ -17,7 +17,7 @@ from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.models import find_model, slug
 from chromviz.models.checkpoint import training_key
 from chromviz.models.inference import find_device, logits, probabilities
-from chromviz.models.store import Job, train_missing, trained
+from chromviz.models.store import Training, train_missing, trained
 from chromviz.plot.suite import draw_calibration, draw_suite
 from chromviz.progress import SILENT, Reporter
 from chromviz.reporting.figures import write_figure
@@ -229,9 +229,9 @@ def _run_cell(
     missing = [unit for unit in units if not folder.has(unit.file, made_from[unit], [unit.file])]
     # Those that take longest first: the last one should not keep the others waiting.
     missing.sort(key=lambda unit: (unit.marks != ALL_MARKS, "lstm-alpha" not in unit.model))
-    jobs = [Job(unit.model, views[unit.marks], unit.seed) for unit in missing]
+    trainings = [Training(unit.model, views[unit.marks], unit.seed) for unit in missing]
     # Each model is in the cache as soon as it is trained: a kill loses those in work, no others.
-    train_missing(jobs, device=device, reporter=reporter)
+    train_missing(trainings, device=device, reporter=reporter)
     for unit in units:
         _predict(folder, unit, views[unit.marks], made_from[unit], device, reporter)
     return [(unit, pd.read_csv(folder.path / unit.file)) for unit in units]
@@ -255,7 +255,8 @@ def _predict(
     """Write a unit's predictions of the test genes, unless they are there."""
 
     def make() -> None:
-        model, _ = trained(unit.model, dataset, seed=unit.seed, device=device, reporter=reporter)
+        training = Training(unit.model, dataset, unit.seed)
+        model = trained(training, device=device, reporter=reporter)
         rows = np.flatnonzero((dataset["split"].values == "test") & usable(dataset))
         logit = logits(model.module, dataset["signal"].values[rows], device=device)
         table = pd.DataFrame(

@@ -22,7 +22,7 @@ from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.choice import MODELS, Choice, choose_models
 from chromviz.models.fitted import Fitted
 from chromviz.models.inference import find_device
-from chromviz.models.store import Job, train_missing, trained
+from chromviz.models.store import Training, train_missing, trained
 from chromviz.models.training import takes_steps
 from chromviz.plot.validation import draw_verdicts
 from chromviz.progress import SILENT, Reporter
@@ -357,15 +357,15 @@ def _models(
 ) -> tuple[dict[str, TrainedModel], dict[str, list[TrainedModel]]]:
     """Return the models by name, and those of other seeds; trained where from no file."""
     networks = [one.name for one in chosen if takes_steps(one.spec, dataset)]
-    jobs = [
-        Job(one.name, dataset, number)
+    trainings = [
+        Training(one.spec, dataset, number)
         for one in chosen
         if one.model is None
         for number in range(seed, seed + (seeds if one.name in networks else 1))
     ]
     shuffled = permute_labels(dataset, seed)
-    jobs += [Job(one.name, shuffled, seed) for one in chosen if one.name in networks]
-    train_missing(jobs, device=device, reporter=reporter)
+    trainings += [Training(one.spec, shuffled, seed) for one in chosen if one.name in networks]
+    train_missing(trainings, device=device, reporter=reporter)
     fitted: dict[str, TrainedModel] = {}
     others: dict[str, list[TrainedModel]] = {}
     for one in chosen:
@@ -375,9 +375,9 @@ def _models(
             fitted[one.name], others[one.name] = one.model, []
             continue
         found = [
-            trained(job.name, dataset, seed=job.seed, device=device, reporter=reporter)[0]
-            for job in jobs
-            if job.name == one.name and job.dataset is dataset
+            trained(training, device=device, reporter=reporter)
+            for training in trainings
+            if training.model is one.spec and training.dataset is dataset
         ]
         fitted[one.name], others[one.name] = found[0], found[1:]
     return fitted, others
@@ -399,7 +399,7 @@ def _controls(
         fresh = untrained(model, seed)
         found[fresh.card.name] = fresh
         name = model.card.name.partition("@")[0]
-        other, _ = trained(name, shuffled, seed=seed, device=device, reporter=reporter)
+        other = trained(Training(name, shuffled, seed), device=device, reporter=reporter)
         renamed = f"{model.card.name} (permuted labels)"
         found[renamed] = TrainedModel(other.module, replace(other.card, name=renamed))
     return found

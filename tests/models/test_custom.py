@@ -13,7 +13,7 @@ from chromviz.extractors import extract
 from chromviz.models import ModelSpec, find_model, models
 from chromviz.models.checkpoint import load_model, save_model, training_key
 from chromviz.models.inference import logits
-from chromviz.models.store import Job, cache_folder, train_missing, trained
+from chromviz.models.store import Training, cache_folder, kept_at, train_missing, trained
 from chromviz.models.training import Settings, train
 from tests.conftest import make_dataset
 
@@ -63,10 +63,11 @@ def module(tmp_path, monkeypatch, request):
 def test_a_class_trains_is_kept_and_explained(module):
     name = f"{module(NET)}:Net"
     data = make_dataset()
-    model, stem = trained(name, data, settings=QUICK)
+    wanted = Training(name, data, settings=QUICK)
+    model = trained(wanted)
     assert model.card.name == name
-    assert re.fullmatch(r"[A-Za-z0-9_.-]+", stem.name)
-    again, _ = trained(name, data, settings=QUICK)
+    assert re.fullmatch(r"[A-Za-z0-9_.-]+", kept_at(wanted).name)
+    again = trained(wanted)
     signal = data["signal"].values[5:]
     np.testing.assert_array_equal(logits(again.module, signal), logits(model.module, signal))
     saliency = extract("saliency", data, model)
@@ -116,8 +117,7 @@ def test_trying_it_leaves_no_trace(module):
 
 def test_workers_find_it(module, workers):
     name = f"{module(NET)}:Net"
-    jobs = [Job(name, make_dataset(), seed, QUICK) for seed in (0, 1)]
-    train_missing(jobs)
+    train_missing([Training(name, make_dataset(), seed, QUICK) for seed in (0, 1)])
     assert len(list(cache_folder().glob("*.safetensors"))) == 2
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from chromviz.extractors import extract
 from chromviz.models.checkpoint import load_model, save_model
 from chromviz.models.ensemble import join
 from chromviz.models.inference import logits
-from chromviz.models.store import cache_folder, trained
+from chromviz.models.store import Training, cache_folder, trained
 from chromviz.models.training import Settings, combine, train
 from tests.conftest import make_dataset
 
@@ -66,17 +68,18 @@ def test_members_that_do_not_go_together_are_refused(members):
 
 def test_members_are_kept_once_and_are_the_models_of_their_seeds(members):
     data = make_dataset()
-    whole, _ = trained("lstm-alpha-beta", data, settings=QUICK, members=2)
+    wanted = Training("lstm-alpha-beta", data, settings=QUICK, members=2)
+    whole = trained(wanted)
     assert [one["weights_hash"] for one in whole.card.members] == [
         model.card.weights_hash for model in members
     ]
     before = {file: file.stat().st_mtime_ns for file in cache_folder().iterdir()}
     assert len([file for file in before if file.suffix == ".json"]) == 2
-    again, _ = trained("lstm-alpha-beta", data, settings=QUICK, members=2)
+    again = trained(wanted)
     assert again.card.weights_hash == whole.card.weights_hash
     assert {file: file.stat().st_mtime_ns for file in cache_folder().iterdir()} == before
     with pytest.raises(ChromvizError, match="at least 1 seed, not 0"):
-        trained("lstm-alpha-beta", data, settings=QUICK, members=0)
+        trained(replace(wanted, members=0))
 
 
 def test_a_networks_without_attention_make_one_without(members):

@@ -9,7 +9,7 @@ from chromviz.errors import ChromvizError
 from chromviz.models import find_model
 from chromviz.models.checkpoint import check_input, load_model, save_model, training_key
 from chromviz.models.descent import _KeepBest, on_weight
-from chromviz.models.inference import logits, session
+from chromviz.models.inference import logits, probabilities, session
 from chromviz.models.training import Settings, train
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
@@ -333,3 +333,37 @@ def test_signal_that_is_no_number_is_refused():
     data["signal"].values[row, 0, 0] = np.nan
     with pytest.raises(ChromvizError, match="signal of 1 of its train genes holds NaN"):
         train("lstm", data)
+
+
+def test_predict_gives_probabilities_by_gene(model):
+    data = make_dataset()
+    found = model.predict(data)
+    here = data["split"].values == "test"
+    assert list(found.index) == list(data["gene"].values[here].astype(str))
+    assert (found.name, found.index.name) == ("probability", "gene")
+    complete = ~np.isnan(data["signal"].values[here]).any(axis=(1, 2))
+    expected = probabilities(logits(model.module, data["signal"].values[here][complete]))
+    np.testing.assert_array_equal(found.values[complete], expected)
+    one = model.predict(data, genes=[found.index[3]])
+    np.testing.assert_allclose(one.values, found.values[3:4], rtol=1e-6)
+
+
+def test_predict_keeps_a_gene_that_it_cannot_read_as_nan(model):
+    data = make_dataset()
+    broken = data.copy(deep=True)
+    broken["signal"][7, 0, 0] = np.nan
+    found = model.predict(broken, genes="all")
+    assert len(found) == data.sizes["gene"]
+    missing = np.isnan(broken["signal"].values).any(axis=(1, 2))
+    np.testing.assert_array_equal(np.isnan(found.values), missing)
+    assert missing[7]
+
+
+def test_predict_refuses_what_it_does_not_know(model):
+    data = make_dataset()
+    with pytest.raises(ChromvizError, match="set of genes 'training'"):
+        model.predict(data, genes="training")
+    with pytest.raises(ChromvizError, match="gene 'NOGENE'"):
+        model.predict(data, genes=["NOGENE"])
+    with pytest.raises(ChromvizError, match="reads the marks"):
+        model.predict(data.isel(mark=slice(3)))
