@@ -26,7 +26,7 @@ import numpy as np
 from chromviz.errors import ChromvizError
 
 #: Packages whose versions can change a number in a result.
-RECORDED_PACKAGES = ("chromviz", "torch", "captum", "numpy", "scipy", "pandas", "xarray", "skorch")
+RECORDED_PACKAGES = ("chromviz", "torch", "captum", "numpy", "scipy", "pandas", "xarray")
 
 
 def versions() -> dict[str, str]:

@@ -8,7 +8,7 @@ import torch
 from chromviz.errors import ChromvizError
 from chromviz.models import find_model
 from chromviz.models.checkpoint import check_input, load_model, save_model, training_key
-from chromviz.models.descent import _KeepBest, on_weight
+from chromviz.models.descent import BestEpoch, on_weight
 from chromviz.models.inference import logits, probabilities, session
 from chromviz.models.training import Settings, train
 from chromviz.vocabulary import Window
@@ -69,42 +69,32 @@ def test_epochs_are_reported():
     assert {"train_loss", "valid_loss", "valid_auc"} <= set(rows[0])
 
 
-class _Net:
-    """What the keeper reads of a skorch net."""
-
-    def __init__(self):
-        self.module_ = torch.nn.Linear(1, 1)
-        self.history = []
-
-    def epoch(self, keeper, auc, loss):
+def after_epochs(epochs, **options):
+    """A keeper that has seen epochs of (AUC, loss); each epoch's bias is its number."""
+    keeper, module = BestEpoch(**options), torch.nn.Linear(1, 1)
+    for number, (auc, loss) in enumerate(epochs):
+        assert not keeper.stopped
         with torch.no_grad():
-            self.module_.bias.fill_(len(self.history))
-        self.history.append({"valid_auc": auc, "valid_loss": loss})
-        keeper.on_epoch_end(self)
+            module.bias.fill_(number)
+        keeper.see({"valid_auc": auc, "valid_loss": loss}, module)
+    return keeper
 
 
 def test_the_best_auc_wins_among_epochs_of_low_loss():
-    keeper, net = _KeepBest(patience=10, slack=0.1), _Net()
-    # The best AUC of all comes first, with a loss that says nothing is learnt yet.
-    for auc, loss in [(0.95, 0.69), (0.90, 0.50), (0.92, 0.52), (0.91, 0.49), (0.99, 0.60)]:
-        net.epoch(keeper, auc, loss)
+    # The best AUC of all comes first, with a loss that says that nothing is learnt yet.
+    epochs = [(0.95, 0.69), (0.90, 0.50), (0.92, 0.52), (0.91, 0.49), (0.99, 0.60)]
+    keeper = after_epochs(epochs, patience=10, slack=0.1)
     assert keeper.best == 2
     assert keeper.weights()["bias"].item() == 2
 
 
 def test_an_epoch_is_kept_for_when_the_champion_falls_out():
-    keeper, net = _KeepBest(patience=10, slack=0.1), _Net()
-    for auc, loss in [(0.90, 0.55), (0.80, 0.51), (0.70, 0.47)]:
-        net.epoch(keeper, auc, loss)
+    keeper = after_epochs([(0.90, 0.55), (0.80, 0.51), (0.70, 0.47)], patience=10, slack=0.1)
     assert keeper.best == 1
 
 
 def test_training_stops_when_neither_gets_better():
-    keeper, net = _KeepBest(patience=2, slack=0.1), _Net()
-    net.epoch(keeper, 0.9, 0.5)
-    net.epoch(keeper, 0.8, 0.6)
-    with pytest.raises(KeyboardInterrupt):
-        net.epoch(keeper, 0.8, 0.6)
+    keeper = after_epochs([(0.9, 0.5), (0.8, 0.6), (0.8, 0.6)], patience=2, slack=0.1)
     assert keeper.stopped
 
 
