@@ -150,10 +150,10 @@ def _batches(
     They are cut from whole arrays: torch's loader would collate them gene by gene.
     """
     signal, label = torch.from_numpy(genes.signal), torch.from_numpy(genes.label)
-    rows = (
-        torch.arange(len(label)) if order is None else torch.randperm(len(label), generator=order)
-    )
-    for some in rows.split(size):
+    count = len(label)
+    rows = torch.arange(count) if order is None else torch.randperm(count, generator=order)
+    for start in range(0, count, size):
+        some = rows[start : start + size]
         yield signal[some].to(device), label[some].to(device)
 
 

@@ -1,14 +1,16 @@
 """Bidirectional LSTMs over many marks at once.
 
-The paper's networks read each mark with an LSTM of its own (section 3, "Bin-Level Encoder"), so
-a step in the bins is ten small matrix products: five marks, two directions. Here their steps are
-taken together, and the backward pass is written out by hand: by compiled loops where they serve
-(:mod:`chromviz.models.kernels`), by torch on other devices and in other precisions. The numbers
-are those of ``torch.nn.LSTM``, which tests check.
+The networks of the paper read each mark with an LSTM of its own (section 3, "Bin-Level Encoder"),
+so that one step over the bins is ten small matrix products: five marks, two directions. For
+float32 on a CPU, compiled loops (:mod:`chromviz.models.kernels`) compute these steps together,
+with a backward pass written by hand: more than twice as fast as ``torch.nn.LSTM``, see
+``benchmarks/training.py``. On other devices and in other precisions, the function behind
+``torch.nn.LSTM`` is called once per mark. Tests hold both to ``torch.nn.LSTM``.
 """
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -20,9 +22,9 @@ from chromviz.models.threads import by_group
 
 
 class _Recurrence(torch.autograd.Function):
-    """The LSTM recurrence of K independent LSTMs (supplement S:1.3).
+    """The LSTM recurrence of K independent LSTMs (supplement S:1.3), for float32 on a CPU.
 
-    One product a step, over [h, x, 1], gives all gates.
+    One matrix product per step, over [h, x, 1], gives all gates.
     """
 
     @staticmethod
@@ -32,9 +34,9 @@ class _Recurrence(torch.autograd.Function):
         Parameters
         ----------
         ctx
-            What autograd keeps for the backward pass.
+            Storage of autograd for the backward pass.
         inputs
-            (step, K, feature + 1, batch); the last feature is 1 and carries the bias.
+            (step, K, feature + 1, batch); the last feature is 1 and multiplies the bias.
         weight
             (K, 4 * hidden, hidden + feature + 1), rows in torch's order i, f, g, o.
         hidden
@@ -55,10 +57,7 @@ class _Recurrence(torch.autograd.Function):
         squashed = inputs.new_empty(slots, k, hidden, batch)
         found = inputs.new_empty(steps, k, hidden, batch)
         filled = (inputs.contiguous(), states, weight.contiguous(), gates, cells, squashed, found)
-        if kernels.serve(inputs):
-            by_group(kernels.step_through, filled, k, steps * k * weight[0].numel() * batch)
-        else:
-            _step_through(*filled)
+        by_group(kernels.step_through, filled, k, steps * k * weight[0].numel() * batch)
         if keep:
             ctx.save_for_backward(weight, states, gates, cells, squashed)
         return found
@@ -79,76 +78,12 @@ class _Recurrence(torch.autograd.Function):
             *(grad.contiguous(), states, gates, cells, squashed),
             *(back, grad_inputs, grad_weight),
         )
-        if kernels.serve(grad):
-            by_group(kernels.step_back, arrays, k, 2 * steps * k * weight[0].numel() * batch)
-        else:
-            _step_back(*arrays)
+        by_group(kernels.step_back, arrays, k, 2 * steps * k * weight[0].numel() * batch)
         return (
             grad_inputs if wants_inputs else None,
             grad_weight if wants_weight else None,
             None,
         )
-
-
-def _step_through(
-    inputs: torch.Tensor,
-    states: torch.Tensor,
-    weight: torch.Tensor,
-    gates: torch.Tensor,
-    cells: torch.Tensor,
-    squashed: torch.Tensor,
-    found: torch.Tensor,
-) -> None:
-    """Do as :func:`chromviz.models.kernels.step_through`, for all groups."""
-    hidden = cells.shape[2]
-    for t in range(len(inputs)):
-        gate, squash = gates[t % len(gates)], squashed[t % len(gates)]
-        before, after = t % len(cells), (t + 1) % len(cells)
-        old, new = cells[before], cells[after]
-        states[before, :, hidden:] = inputs[t]
-        torch.bmm(weight, states[before], out=gate)
-        i, f, g, o = gate.chunk(4, 1)
-        gate[:, : 2 * hidden].sigmoid_()
-        g.tanh_()
-        o.sigmoid_()
-        torch.mul(f, old, out=new).addcmul_(i, g)
-        torch.tanh(new, out=squash)
-        states[after, :, :hidden] = torch.mul(o, squash, out=found[t])
-
-
-def _step_back(
-    grad: torch.Tensor,
-    states: torch.Tensor,
-    gates: torch.Tensor,
-    cells: torch.Tensor,
-    squashed: torch.Tensor,
-    back: torch.Tensor,
-    grad_inputs: torch.Tensor,
-    grad_weight: torch.Tensor,
-) -> None:
-    """Do as :func:`chromviz.models.kernels.step_back`, for all groups."""
-    steps, k, hidden, batch = grad.shape
-    carried = grad.new_zeros(k, back.shape[1], batch)
-    of_c = grad.new_zeros(k, hidden, batch)
-    for t in reversed(range(steps)):
-        i, f, g, o = gates[t].chunk(4, 1)
-        of_h = grad[t] + carried[:, :hidden]
-        of_c += of_h * o * (1 - squashed[t].square())
-        delta = torch.cat(
-            [
-                of_c * g * i * (1 - i),
-                of_c * cells[t] * f * (1 - f),
-                of_c * i * (1 - g.square()),
-                of_h * squashed[t] * o * (1 - o),
-            ],
-            1,
-        )
-        of_c *= f
-        torch.bmm(back, delta, out=carried)
-        if len(grad_inputs):
-            grad_inputs[t] = carried[:, hidden:]
-        if len(grad_weight):
-            grad_weight.baddbmm_(delta, states[t].transpose(1, 2))
 
 
 class BidirectionalLSTM(nn.Module):
@@ -162,7 +97,7 @@ class BidirectionalLSTM(nn.Module):
     groups
         Number of LSTMs.
     features
-        Inputs of each at a step.
+        Number of inputs of each LSTM at a step.
     hidden
         Size of the hidden state of each direction (d in the paper).
     """
@@ -179,7 +114,7 @@ class BidirectionalLSTM(nn.Module):
             nn.init.uniform_(parameter, -(hidden**-0.5), hidden**-0.5)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Encode each group's sequence.
+        """Encode the sequence of each group.
 
         Parameters
         ----------
@@ -191,8 +126,11 @@ class BidirectionalLSTM(nn.Module):
         torch.Tensor
             States (step, 2, group, hidden, batch): forward ones by step from the first, backward
             ones by step from the last. :class:`~chromviz.models.layers.SoftAttention` takes them
-            so; to turn the backward ones around would copy the largest tensor.
+            in this order; to turn the backward ones around would copy the largest tensor.
         """
+        return self._compiled(inputs) if kernels.serve(inputs) else self._by_torch(inputs)
+
+    def _compiled(self, inputs: torch.Tensor) -> torch.Tensor:
         steps, groups, _, batch = inputs.shape
         ones = inputs.new_ones(steps, groups, 1, batch)
         forwards = torch.cat([inputs, ones], 2)
@@ -203,3 +141,29 @@ class BidirectionalLSTM(nn.Module):
             both, weight, self.hidden
         )
         return states.view(steps, 2, groups, self.hidden, batch)
+
+    def _by_torch(self, inputs: torch.Tensor) -> torch.Tensor:
+        steps, groups, _, batch = inputs.shape
+        kinds = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        start = inputs.new_zeros(2, batch, self.hidden)
+        found = []
+        for group in range(groups):
+            weights = [kind[direction, group] for direction in (0, 1) for kind in kinds]
+            with warnings.catch_warnings():
+                # cuDNN's remark that it copies the weights, which are small.
+                warnings.filterwarnings("ignore", "RNN module weights")
+                states, _, _ = torch.lstm(
+                    inputs[:, group].transpose(1, 2),
+                    (start, start),
+                    weights,
+                    has_biases=True,
+                    num_layers=1,
+                    dropout=0.0,
+                    # cuDNN can go back only after a forward pass "in training".
+                    train=torch.is_grad_enabled(),
+                    bidirectional=True,
+                    batch_first=False,
+                )
+            found.append(states.view(steps, batch, 2, self.hidden))
+        forwards, backwards = torch.stack(found, 1).permute(3, 0, 1, 4, 2)
+        return torch.stack([forwards, backwards.flip(0)], 1)
