@@ -117,5 +117,5 @@ def explained(
         )
         save_attribution(attribution, folder.path / file)
 
-    folder.once(step, made_from, [file], make)
+    folder.once(step, made_from, [file], make, [find_method(method).run])
     return load_attribution(folder.path / file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -226,14 +227,23 @@ def _run_cell(
         for seed in range(seeds)
     ]
     made_from = {unit: _origin(unit, hashes[unit.marks], device) for unit in units}
-    missing = [unit for unit in units if not folder.has(unit.file, made_from[unit], [unit.file])]
+    steps = {
+        unit: partial(_predict, folder.path / unit.file, unit, views[unit.marks], device, reporter)
+        for unit in units
+    }
+    code = {unit: [find_model(unit.model).factory] for unit in units}
+    missing = [
+        unit
+        for unit in units
+        if not folder.has(unit.file, made_from[unit], [unit.file], steps[unit], code[unit])
+    ]
     # Those that take longest first: the last one should not keep the others waiting.
     missing.sort(key=lambda unit: (unit.marks != ALL_MARKS, "lstm-alpha" not in unit.model))
     trainings = [Training(unit.model, views[unit.marks], unit.seed) for unit in missing]
     # Each model is in the cache as soon as it is trained: a kill loses those in work, no others.
     train_missing(trainings, device=device, reporter=reporter)
     for unit in units:
-        _predict(folder, unit, views[unit.marks], made_from[unit], device, reporter)
+        folder.once(unit.file, made_from[unit], [unit.file], steps[unit], code[unit])
     return [(unit, pd.read_csv(folder.path / unit.file)) for unit in units]
 
 
@@ -244,36 +254,23 @@ def _origin(unit: _Unit, data_hash: str, device: str) -> dict[str, Any]:
     return {"unit": asdict(unit), "training": key}
 
 
-def _predict(
-    folder: ResultFolder,
-    unit: _Unit,
-    dataset: xr.Dataset,
-    made_from: Mapping[str, Any],
-    device: str,
-    reporter: Reporter,
-) -> None:
-    """Write a unit's predictions of the test genes, unless they are there."""
-
-    def make() -> None:
-        training = Training(unit.model, dataset, unit.seed)
-        model = trained(training, device=device, reporter=reporter)
-        rows = np.flatnonzero((dataset["split"].values == "test") & usable(dataset))
-        logit = logits(model.module, dataset["signal"].values[rows], device=device)
-        table = pd.DataFrame(
-            {
-                "gene": dataset["gene"].values[rows],
-                "label": dataset["label"].values[rows],
-                "probability": probabilities(logit),
-                "n_train": model.card.genes["train"],
-                "seconds": model.card.metrics["seconds"],
-                "simulated": int(dataset.attrs["simulated"]),
-            }
-        )
-        provenance.write_text(
-            folder.path / unit.file, table.to_csv(index=False, lineterminator="\n")
-        )
-
-    folder.once(unit.file, made_from, [unit.file], make)
+def _predict(path: Path, unit: _Unit, dataset: xr.Dataset, device: str, reporter: Reporter) -> None:
+    """Write a unit's predictions of the test genes."""
+    wanted = Training(unit.model, dataset, unit.seed)
+    model = trained(wanted, device=device, reporter=reporter)
+    rows = np.flatnonzero((dataset["split"].values == "test") & usable(dataset))
+    logit = logits(model.module, dataset["signal"].values[rows], device=device)
+    table = pd.DataFrame(
+        {
+            "gene": dataset["gene"].values[rows],
+            "label": dataset["label"].values[rows],
+            "probability": probabilities(logit),
+            "n_train": model.card.genes["train"],
+            "seconds": model.card.metrics["seconds"],
+            "simulated": int(dataset.attrs["simulated"]),
+        }
+    )
+    provenance.write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 
 def _row(unit: _Unit, table: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from chromviz import provenance
 from chromviz.data.labels import permute_labels
 from chromviz.data.store import open_cell
 from chromviz.errors import ChromvizError, UnknownNameError
+from chromviz.extractors import find_method
+from chromviz.extractors.run import extract
 from chromviz.extractors.sanity import untrained
 from chromviz.models import slug
 from chromviz.models.checkpoint import TrainedModel
@@ -33,6 +35,7 @@ from chromviz.reporting.results_page import write_report
 from chromviz.reporting.verdicts import verdict_latex, verdict_markdown
 from chromviz.results.folder import ResultFolder, default_folder, of_result
 from chromviz.results.reading import read_table
+from chromviz.results.validity import Code
 from chromviz.schema import Summarised, Summary, dataset_hash, gene_counts
 from chromviz.validation.agreement import reference_genes
 from chromviz.validation.tidy import adjust, read_tidy
@@ -255,6 +258,8 @@ class _Parts:
         The result folder.
     made_from
         What decides the result of every test.
+    code
+        The methods that the tests run, or whose attributions they take.
     rows
         Tidy, a table a test.
     beside
@@ -263,6 +268,7 @@ class _Parts:
 
     folder: ResultFolder
     made_from: list[Any]
+    code: list[Code]
     rows: list[pd.DataFrame] = field(default_factory=list)
     beside: list[pd.DataFrame] = field(default_factory=list)
 
@@ -277,7 +283,7 @@ class _Parts:
                 text = table.to_csv(index=False, lineterminator="\n")
                 provenance.write_text(self.folder.path / file, text)
 
-        self.folder.once(test, [*self.made_from, *of], files, write)
+        self.folder.once(test, [*self.made_from, *of], files, write, self.code)
         self.rows.append(read_tidy(self.folder.path / files[0]))
         for file in files[1:]:
             self.beside.append(read_table((self.folder.path / file).read_text("utf-8")))
@@ -301,7 +307,8 @@ def _run_tests(
     settings = [data_hash, bench.seed, bench.n_bootstrap, bench.n_null, bench.genes.tolist()]
     settings.append(bench.device.split(":")[0])
 
-    done = _Parts(folder, [hashes, settings])
+    code = [extract, *(find_method(method).run for method, _ in found)]
+    done = _Parts(folder, [hashes, settings], code)
     step = done.do
     every = list(found.values())
     plain = {method: found[method, ""] for method, owner in found if not owner}

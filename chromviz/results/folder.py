@@ -1,8 +1,9 @@
 """A result folder that knows what is in it, so that a second run continues the first.
 
-``manifest.json`` records each step with a hash of all it was made from and the hashes of the
-files it wrote. A step whose hash and files are as recorded is not done again. The manifest is
-written after each step, and every file whole or not at all, so an interrupted run can go on.
+``manifest.json`` records each step with a key over its inputs, its options and its code (see
+:mod:`chromviz.results.validity`), and with the hashes of the files that it wrote. A step whose key
+and files are as recorded is not run again. The manifest is written after each step, and every file
+whole or not at all, so an interrupted run can be continued.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any, Protocol
 
 from chromviz import provenance
 from chromviz.errors import ChromvizError
+from chromviz.results import validity
+from chromviz.results.validity import Code
 from chromviz.schema.summary import SIMULATED
 from chromviz.vocabulary import COMMON_NAMES
 
@@ -78,44 +81,60 @@ class ResultFolder:
         return self._record[name]
 
     def once(
-        self, step: str, made_from: Any, files: Sequence[str], make: Callable[[], None]
+        self,
+        step: str,
+        made_from: Any,
+        files: Sequence[str],
+        make: Callable[[], None],
+        code: Sequence[Code] = (),
     ) -> None:
-        """Do a step unless it is done already and its files are untouched.
+        """Run a step unless it is up to date.
 
         Parameters
         ----------
         step
             The step's name.
         made_from
-            Everything that decides the result, as JSON takes it.
+            The inputs and options that decide the result, as JSON takes them.
         files
             Names of the files that the step writes, below the folder.
         make
-            Writes them.
+            Writes them. Its code, and all that it uses, belongs to the step's key.
+        code
+            What else runs and cannot be seen in `make`: a method's ``"module:function"``, for
+            instance; see :func:`chromviz.results.validity.code_hash`.
         """
-        if self.has(step, made_from, files):
+        key = validity.key(made_from, make, *code)
+        if self._has(step, key, files):
             self.kept.append(step)
             return
         steps: dict[str, Any] = self._record.setdefault("steps", {})
         started = time.perf_counter()
         make()
         steps[step] = {
-            "key": self._key(made_from),
+            "key": key,
             "seconds": round(time.perf_counter() - started, 2),
             "files": {name: provenance.hash_file(self.path / name) for name in files},
         }
         self.made.append(step)
         self.save()
 
-    def has(self, step: str, made_from: Any, files: Sequence[str]) -> bool:
-        """Return whether a step is done already, from the same, and its files are untouched."""
-        known = self._record.get("steps", {}).get(step, {})
-        return known.get("key") == self._key(made_from) and self._untouched(
-            known.get("files", {}), files
-        )
+    def has(
+        self,
+        step: str,
+        made_from: Any,
+        files: Sequence[str],
+        make: Callable[[], None],
+        code: Sequence[Code] = (),
+    ) -> bool:
+        """Return whether a step is up to date; parameters as for :meth:`once`."""
+        return self._has(step, validity.key(made_from, make, *code), files)
 
-    def _key(self, made_from: Any) -> str:
-        return provenance.hash_json([made_from, provenance.versions()["chromviz"]])
+    def _has(self, step: str, key: str, files: Sequence[str]) -> bool:
+        known = self._record.get("steps", {}).get(step, {"key": "", "files": {}})
+        recorded: dict[str, str] = known["files"]
+        same = known["key"] == key and set(recorded) == set(files)
+        return same and validity.as_recorded(self.path, recorded)
 
     def finish(self) -> None:
         """Write the manifest, and take away what earlier runs left that this one did not make.
@@ -144,12 +163,6 @@ class ResultFolder:
     def save(self) -> None:
         """Write the manifest."""
         provenance.write_json(self.path / MANIFEST, self._record)
-
-    def _untouched(self, recorded: dict[str, str], files: Sequence[str]) -> bool:
-        return set(recorded) == set(files) and all(
-            (self.path / name).is_file() and provenance.hash_file(self.path / name) == digest
-            for name, digest in recorded.items()
-        )
 
     def _read(self, subject: str) -> dict[str, Any]:
         """Return the manifest of an earlier run here, empty if there is none to go on from."""

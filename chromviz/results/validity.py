@@ -1,0 +1,179 @@
+"""The one rule for whether a result is still valid: its inputs, options and code are unchanged.
+
+Whatever chromviz keeps (steps of a result folder, trained models, prepared datasets) is kept
+together with its :func:`key`: a hash of the inputs and options and of the *source code* that makes
+it. It is made again if the key differs, or if a file is not :func:`as_recorded`.
+
+    key({"dataset": sha256, "seed": 0}, table3)      # redone when table3, or what it uses, changes
+
+Code is found from the functions given, through every definition that they use (see
+:mod:`chromviz.results.sources`), so that nobody has to raise a version number by hand. What is
+found only at run time has to be named: a method by its ``"module:function"`` of the catalog, a
+network by its class. Editing a comment, a docstring, a type or the text of an error changes no
+key; nor do the modules below, which decide where a result is kept and not what it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import is_dataclass
+from functools import partial
+from pathlib import Path
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+from chromviz import provenance
+from chromviz.results.sources import ALL, Place, is_readable, reach
+
+#: A function, class, partial or object with methods; or ``"module:name"``, or a module's name.
+Code = Callable[..., Any] | str
+
+# Code named in a text, as in the catalog.
+_NAMED = re.compile(r"[A-Za-z_]\w*(?:\.\w+)+:\w+")
+_KEEPING = (
+    *("chromviz.results.folder", "chromviz.results.validity", "chromviz.results.sources"),
+    *("chromviz.provenance", "chromviz.progress", "chromviz.errors", "chromviz.plugins"),
+)
+#: Packages whose version, not their source, tells one from another; manifests record it.
+_LIBRARIES = (set(provenance.RECORDED_PACKAGES) | {"matplotlib", "sklearn", "builtins"}) - {
+    "chromviz"
+}
+
+
+def key(inputs: Any, *code: Code, apart_from: Collection[str] = ()) -> str:
+    """Return the hash under which a result is valid.
+
+    Parameters
+    ----------
+    inputs
+        Everything besides code that decides the result, as JSON takes it: hashes of data and
+        models, settings, seed.
+    *code
+        The functions that make it; see :func:`code_hash`.
+    apart_from
+        Modules whose code does not count, besides those that only keep results.
+
+    Returns
+    -------
+    str
+        SHA-256, in hex.
+    """
+    return provenance.hash_json([inputs, code_hash(*code, apart_from=apart_from)])
+
+
+def code_hash(*code: Code, apart_from: Collection[str] = ()) -> str:
+    """Return a SHA-256 over the source of functions and of all that they use of chromviz.
+
+    Parameters
+    ----------
+    *code
+        Functions, classes, bound methods, partials and closures (with the functions that these
+        hold), also of plug-ins and of the user's own files, whose other modules are followed too;
+        or ``"module:name"`` or a module's name, which is not imported. A function without source,
+        as in a notebook, is hashed by its bytecode.
+    apart_from
+        As for :func:`key`.
+    """
+    places: set[Place] = set()
+    compiled: set[str] = set()
+    seen: set[int] = set()
+    for one in code:
+        for found in _places(one, seen):
+            if isinstance(found, Place):
+                places.add(found)
+            else:
+                compiled.add(found)
+    source = reach(sorted(places), (*_KEEPING, *apart_from))
+    return provenance.hash_json([source, sorted(compiled)]) if compiled else source
+
+
+def as_recorded(folder: Path, files: Mapping[str, str]) -> bool:
+    """Return whether files of a folder are there and have the recorded hashes.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    files
+        SHA-256 by name below the folder.
+    """
+    return all(
+        (folder / name).is_file() and provenance.hash_file(folder / name) == digest
+        for name, digest in files.items()
+    )
+
+
+def _places(code: Any, seen: set[int]) -> Iterator[Place | str]:
+    """Return the definitions behind code, and the hashes of bytecode that has no source."""
+    if isinstance(code, str):
+        module, _, name = code.partition(":")
+        yield Place(module, name or ALL)
+        return
+    if id(code) in seen:
+        return
+    seen.add(id(code))
+    if isinstance(code, partial):
+        yield from _places(code.func, seen)
+        yield from _held((*code.args, *code.keywords.values()), seen)
+    elif isinstance(code, MethodType):
+        yield from _places(code.__func__, seen)
+        yield from _held([code.__self__], seen)
+    elif isinstance(code, type):
+        yield from _named(code, None)
+    elif callable(code) and isinstance(plain := inspect.unwrap(code), FunctionType):
+        yield from _named(plain, plain.__code__)
+        yield from _held((_content(cell) for cell in plain.__closure__ or ()), seen)
+    else:
+        yield from _named(type(code), None)
+        if is_dataclass(code):
+            yield from _held(vars(code).values(), seen)
+
+
+def _named(code: Any, compiled: CodeType | None) -> Iterator[Place | str]:
+    """Return the place of a function or class; of one without source, the hash of its bytecode."""
+    top = code.__module__.partition(".")[0]
+    if top in _LIBRARIES or is_readable(code.__module__):
+        yield Place(f"library {top}" if top in _LIBRARIES else code.__module__, code.__qualname__)
+    elif compiled is not None:
+        yield _bytecode(compiled)
+    else:
+        for value in vars(code).values():
+            if isinstance(value, FunctionType):
+                yield _bytecode(value.__code__)
+
+
+def _held(values: Iterable[Any], seen: set[int]) -> Iterator[Place | str]:
+    """Return the code in what a partial or closure holds; data are inputs, and not its code."""
+    for value in values:
+        if isinstance(value, str):
+            if _NAMED.fullmatch(value) and is_readable(value.partition(":")[0]):
+                yield from _places(value, seen)
+        elif isinstance(value, (list, tuple, set, frozenset)):
+            yield from _held(value, seen)
+        elif isinstance(value, dict):
+            yield from _held(value.values(), seen)
+        elif isinstance(value, ModuleType):
+            yield Place(value.__name__, ALL)
+        elif isinstance(value, (FunctionType, MethodType, partial, type)):
+            yield from _places(value, seen)
+        elif callable(modules := getattr(type(value), "modules", None)):  # a network and its parts
+            yield from _held({type(part) for part in modules(value)}, seen)
+        elif callable(value) or type(value).__module__.partition(".")[0] == "chromviz":
+            yield from _places(value, seen)
+
+
+def _content(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not filled yet
+        return None
+
+
+def _bytecode(code: CodeType) -> str:
+    """Return a hash of compiled code: its instructions, constants and names."""
+    inner = [_bytecode(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts]
+    parts = [code.co_code.hex(), *inner, *code.co_names]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
