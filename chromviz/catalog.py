@@ -573,11 +573,11 @@ def method_label(method: str) -> str:
     return known.label or known.name if known else method
 
 
-def model_label(model: str) -> str:
+def model_label(model: str, variant: str = "") -> str:
     """Return a model's name for figures and tables; an unknown name as it is.
 
-    What was done to it, in brackets after its name, stays: ``lstm-alpha (untrained)``.
+    A variant follows in brackets: ``LSTM-α (untrained)``.
     """
-    name, bracket, done = model.partition(" (")
-    known = models().get(name)
-    return f"{known.label if known else name}{bracket}{done}"
+    known = models().get(model)
+    label = known.label if known else model
+    return f"{label} ({variant})" if variant else label

@@ -80,9 +80,8 @@ def compare(
     }
     show(table3_page(found.table, dict(found.dataset.attrs)), record, as_json)
     if not as_json:
-        trained = {model.card.name for model in found.models}
         judged = verdicts(found.agreement)
-        lines = verdict_sentences(judged[judged["model"].isin(trained)])
+        lines = verdict_sentences(judged[judged["variant"] == ""])
         lines += [counts_line(found.dataset), *(model.line() for model in found.models)]
         lines.append(f"{len(found.made)} steps done, {len(found.kept)} found done")
         lines.append(f"results in {found.folder}")

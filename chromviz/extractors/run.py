@@ -27,7 +27,7 @@ def serves(method: Method, model: TrainedModel | nn.Module | None) -> str:
         return ""
     if model is None:
         return f"the method {method.name!r} explains a model, and none was given"
-    module, name, _ = _identify(model)
+    module, name = _identify(model)[:2]
     return method.refusal(name, _gives(module, name))
 
 
@@ -103,7 +103,7 @@ def extract(
         seed=seed,
         progress=progress,
     )
-    module, name, model_hash = _identify(None if chosen.is_control else model)
+    module, name, model_hash, variant = _identify(None if chosen.is_control else model)
     if module is None:
         found = chosen.function()(job)
     else:
@@ -125,7 +125,7 @@ def extract(
         seed=seed,
         device="none" if module is None else device,
     )
-    return attribution.assign_attrs(found.notes or {})
+    return attribution.assign_attrs({"variant": variant, **(found.notes or {})})
 
 
 def job_for(
@@ -218,19 +218,19 @@ def choose_genes(dataset: xr.Dataset, genes: str | Sequence[int] | np.ndarray) -
     return rows
 
 
-def _identify(model: TrainedModel | nn.Module | None) -> tuple[nn.Module | None, str, str]:
-    """Return a model's module, name and hash."""
+def _identify(model: TrainedModel | nn.Module | None) -> tuple[nn.Module | None, str, str, str]:
+    """Return a model's module, name, hash and variant."""
     if model is None:
-        return None, "", ""
+        return None, "", "", ""
     if isinstance(model, TrainedModel):
-        return model.module, model.card.name, model.card.weights_hash
-    return model, type(model).__name__, weights_hash(model)
+        return model.module, model.card.name, model.card.weights_hash, model.card.variant
+    return model, type(model).__name__, weights_hash(model), ""
 
 
 def _gives(module: nn.Module | None, name: str) -> tuple[str, ...]:
     """Return what methods may ask of a model; an unregistered one is believed until it runs."""
-    # Of two alike, one is named with its cell type; one that was altered, with what was done.
-    name = name.partition("@")[0].partition(" (")[0]
+    # Two models of one architecture are told apart by their cell type.
+    name = name.partition("@")[0]
     if name in models():
         return models()[name].gives
     attends = ("alpha", "beta") if callable(getattr(module, "attention", None)) else ()

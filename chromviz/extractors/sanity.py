@@ -55,7 +55,7 @@ def untrained(model: TrainedModel, seed: int = 0) -> TrainedModel:
         If the model is fitted in one go: before that it answers nothing.
     """
     fresh = _fresh(model, seed)
-    return _named(model, fresh, "untrained", seed)
+    return _altered(model, fresh, "untrained", seed)
 
 
 def randomised(
@@ -93,7 +93,7 @@ def randomised(
             mixed[parameter] = fresh[parameter]
         module = copy.deepcopy(model.module)
         module.load_state_dict(mixed)
-        yield name, _named(model, module, f"{way} {name}", seed)
+        yield name, _altered(model, module, f"{way}: {name}", seed)
 
 
 def _fresh(model: TrainedModel, seed: int) -> nn.Module:
@@ -116,14 +116,13 @@ def _fresh(model: TrainedModel, seed: int) -> nn.Module:
     return module.eval()
 
 
-def _named(model: TrainedModel, module: nn.Module, what: str, seed: int) -> TrainedModel:
+def _altered(model: TrainedModel, module: nn.Module, what: str, seed: int) -> TrainedModel:
     card = replace(
         model.card,
-        name=f"{model.card.name} ({what})",
+        variant=what,
         seed=seed,
         metrics=dict.fromkeys(model.card.metrics),
         curve=[],
         weights_hash=weights_hash(module),
-        stamp={**model.card.stamp, "altered": what},
     )
     return TrainedModel(module.eval(), card)

@@ -25,7 +25,7 @@ from chromviz.plot.style import (
 )
 from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK, cell_label
 
-TRUTH_COLUMNS = ("model", "method", "statistic", "estimate", "ci_low", "ci_high")
+TRUTH_COLUMNS = ("model", "variant", "method", "statistic", "estimate", "ci_low", "ci_high")
 _STATISTICS = {
     "auprc": "Average precision\nof causes",
     "causal_mass": "Share of weight\non causes",
@@ -73,7 +73,7 @@ def plot_truth(table: pd.DataFrame, statistic: str = "auprc", ax: Axes | None = 
     rows = _rows(table)
     with axes_for(ax, WIDTH_1_COLUMN, 0.8 + 0.2 * len(rows)) as axes:
         for _, one in part[part["method"] != "prevalence"].iterrows():
-            model, done = _split(str(one["model"]))
+            model, done = str(one["model"]), str(one["variant"])
             place = rows.index((model, str(one["method"]))) + (_SHIFT.get(done, 0) if model else 0)
             marker, face, edge, _ = _DONE.get(done, _DONE[""])
             if not model:
@@ -131,7 +131,7 @@ def draw_truth(table: pd.DataFrame) -> Figure:
     cell = cell_label(str(only_value(table, "cell", what)))
     rows = _rows(table)
     bare = table.drop(columns="simulated")
-    done = {_split(str(model))[1] for model in table["model"]}
+    done = set(table["variant"])
     with figure_style():
         fig = ShownFigure(figsize=(WIDTH_2_COLUMNS, 1.4 + 0.17 * len(rows)))
         panels = fig.subplots(1, len(_STATISTICS), sharey=True)
@@ -156,17 +156,11 @@ def draw_truth(table: pd.DataFrame) -> Figure:
         return fig
 
 
-def _split(model: str) -> tuple[str, str]:
-    """Return a model's name, and what was done to it: ``untrained``, ``permuted labels``."""
-    name, _, done = model.partition(" (")
-    return name, done.removesuffix(")")
-
-
 def _rows(table: pd.DataFrame) -> list[tuple[str, str]]:
     """Return the rows in the table's order, controls last."""
     known = table[table["method"] != "prevalence"]
     pairs = zip(known["model"], known["method"], strict=True)
-    rows = dict.fromkeys((_split(str(model))[0], str(method)) for model, method in pairs)
+    rows = dict.fromkeys((str(model), str(method)) for model, method in pairs)
     return sorted(rows, key=lambda row: not row[0])
 
 

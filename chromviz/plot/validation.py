@@ -60,7 +60,7 @@ def plot_gain(table: pd.DataFrame, statistic: str = "gain", ax: Axes | None = No
     ChromvizError
         If a column is missing, or the statistic is not in the table.
     """
-    needed = ("model", "method", "statistic", "estimate", "ci_low", "ci_high")
+    needed = ("model", "variant", "method", "statistic", "estimate", "ci_low", "ci_high")
     require_columns(table, needed, "the figure of a validation")
     part = table[table["statistic"] == statistic].reset_index(drop=True)
     if part.empty:
@@ -136,7 +136,7 @@ def plot_verdicts(verdicts: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ChromvizError
         If a column is missing.
     """
-    require_columns(verdicts, ("model", "method", *ANSWERS), "the figure of verdicts")
+    require_columns(verdicts, ("model", "variant", "method", *ANSWERS), "the figure of verdicts")
     with axes_for(ax, WIDTH_2_COLUMNS, 0.9 + 0.15 * len(verdicts)) as axes:
         for value, marker, colour in ((1, "o", "#0072B2"), (0, "x", "#D55E00")):
             places = [
@@ -185,4 +185,4 @@ def _label(row: pd.Series) -> str:
     method = method_label(str(row["method"]))
     if not row["model"]:
         return f"control: {method}"
-    return f"{method}, {model_label(str(row['model']))}"
+    return f"{method}, {model_label(str(row['model']), str(row['variant']))}"

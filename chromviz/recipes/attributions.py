@@ -63,6 +63,14 @@ def plan(
     return found + [(name, "") for name, method in methods().items() if method.is_control]
 
 
+def owner_name(model: TrainedModel | None) -> str:
+    """Return what stands for a model in the names of files: ``lstm-alpha.untrained``."""
+    if model is None:
+        return "control"
+    variant = f".{slug(model.card.variant)}" if model.card.variant else ""
+    return slug(model.card.name) + variant
+
+
 def explained(
     folder: ResultFolder,
     method: str,
@@ -81,7 +89,8 @@ def explained(
     Parameters
     ----------
     folder
-        Where it is kept, as ``attributions/{model}.{method}.nc``.
+        Where it is kept, as ``attributions/{model}.{method}.nc``, of a variant
+        as ``attributions/{model}.{variant}.{method}.nc``.
     method, model, dataset, seed, device
         As for :func:`chromviz.extractors.extract`.
     data_hash, reporter
@@ -91,7 +100,7 @@ def explained(
     file
         Another name for it in the folder.
     """
-    owner = slug(model.card.name) if model else "control"
+    owner = owner_name(model)
     step = file.removesuffix(".nc") or f"{owner}.{method}"
     file = file or f"attributions/{owner}.{method}.nc"
     made_from: dict[str, Any] = {

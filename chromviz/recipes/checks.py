@@ -83,13 +83,14 @@ def prediction(bench: Bench, models: Mapping[str, TrainedModel]) -> pd.DataFrame
     label = dataset["label"].values[rows]
     counts = draw_genes(len(rows), np.arange(len(rows)), bench.n_bootstrap, bench.seed)
     found = []
-    for name, model in models.items():
+    for model in models.values():
         logit = logits(model.module, dataset["signal"].values[rows], device=bench.device)
         low, high = interval(weighted_auc(label, logit, counts))
         auc = float(weighted_auc(label, logit, np.ones((1, len(rows))))[0])
         row = {"estimate": auc, "ci_low": low, "ci_high": high, "n": len(rows)}
         note = "" if len(np.unique(label)) > 1 else "undefined: all test genes are of one state"
-        found.append({"model": name, **row, "note": note, "test": "prediction"})
+        named = {"model": model.card.name, "variant": model.card.variant}
+        found.append({**named, **row, "note": note, "test": "prediction"})
     return bench.table([{**row, "statistic": "auc", "better": "higher"} for row in found])
 
 

@@ -359,7 +359,7 @@ def _agreement(
     """Measure agreement against the raw signal and chance; write the table and its figure."""
     file = folder.path / "agreement.csv"
     made_from = [provenance.hash_arrays({"weight": one["weight"].values}) for one in attributions]
-    models = [str(one.attrs["model"]) for one in attributions]
+    models = [[str(one.attrs[name]) for name in ("model", "variant")] for one in attributions]
 
     def make() -> None:
         table = association(

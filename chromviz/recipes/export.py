@@ -161,7 +161,7 @@ def _attributions(
         )
     every = {path.stem: load_attribution(path) for path in files}
     # What untrained networks would show stands in the tables, not in a browser.
-    trained = {name: one for name, one in every.items() if "(" not in str(one.attrs["model"])}
+    trained = {name: one for name, one in every.items() if not one.attrs.get("variant")}
     known = sorted({str(one.attrs["method"]) for one in trained.values()})
     for name in names or ():
         if name not in known:

@@ -166,8 +166,7 @@ def validate(
     found: Found = {}
     for method, name in planned:
         for model in _explained_by(name, everyone):
-            owner = model.card.name if model else ""
-            found[method, owner] = explained(
+            found[method, _key(model)] = explained(
                 folder, method, model, dataset, data_hash, seed, device, reporter
             )
     bench = checks.Bench(
@@ -241,11 +240,18 @@ def _check(dataset: xr.Dataset) -> None:
         )
 
 
+def _key(model: TrainedModel | None) -> str:
+    """Return what a model is called among those of a validation: its name and variant."""
+    if model is None:
+        return ""
+    return " ".join(filter(None, (model.card.name, model.card.variant)))
+
+
 def _explained_by(name: str, everyone: dict[str, TrainedModel]) -> list[TrainedModel | None]:
     """Return the models that a method explains: the one of a name and those made from it."""
     if not name:
         return [None]
-    return [model for model in everyone.values() if model.card.name.partition(" (")[0] == name]
+    return [model for model in everyone.values() if model.card.name == name]
 
 
 @dataclass
@@ -404,11 +410,12 @@ def _controls(
         if isinstance(model.module, Fitted) or model.card.members:
             continue
         fresh = untrained(model, seed)
-        found[fresh.card.name] = fresh
+        found[_key(fresh)] = fresh
         name = model.card.name.partition("@")[0]
         other = trained(Training(name, shuffled, seed), device=device, reporter=reporter)
-        renamed = f"{model.card.name} (permuted labels)"
-        found[renamed] = TrainedModel(other.module, replace(other.card, name=renamed))
+        card = replace(other.card, name=model.card.name, variant="permuted labels")
+        shuffled_model = TrainedModel(other.module, card)
+        found[_key(shuffled_model)] = shuffled_model
     return found
 
 

@@ -161,7 +161,7 @@ def _summary(found: Results, command: str) -> tuple[list[str], list[Grid]]:
     file = {"compare": "agreement.csv", "validate": "validation.csv"}[command]
     table = read_tidy(found.file(file))
     judged = verdicts(table).assign(simulated=int(table["simulated"].max()))
-    trained = judged[~judged["model"].str.contains("(", regex=False)]
+    trained = judged[judged["variant"] == ""]
     sentences = verdict_sentences(trained)
     if command == "validate":
         return sentences, [grid for grid in [verdict_grid(judged, table)] if grid.groups]
@@ -214,7 +214,7 @@ def _explorer(
     mine: list[list[xr.Dataset]] = [[] for _ in datasets]
     for one in attributions:
         # Controls and networks that learnt nothing stand in the tables.
-        if "gene" not in one["weight"].dims or not _is_trained(str(one.attrs["model"])):
+        if "gene" not in one["weight"].dims or not one.attrs["model"] or one.attrs.get("variant"):
             continue
         at = hashes.index(one.attrs["dataset_hash"]) if one.attrs["dataset_hash"] in hashes else 0
         require_made_from(one, str(datasets[at].attrs["cell"]), hashes[at])
@@ -230,10 +230,6 @@ def _explorer(
     return explore(parts, space)
 
 
-def _is_trained(model: str) -> bool:
-    return bool(model) and "(" not in model
-
-
 def _asked(found: Results, dataset: xr.Dataset) -> list[int]:
     """Return the gene that an audit is of; it is shown also where models cannot read it."""
     if found.subject.startswith("audit "):
@@ -244,12 +240,11 @@ def _asked(found: Results, dataset: xr.Dataset) -> list[int]:
 
 def _models_grid(found: Results) -> Grid:
     rows = []
-    for name, card in found.record.get("models", {}).items():
+    for card in found.record.get("models", {}).values():
         auc, epochs = card["metrics"].get("test_auc"), card["metrics"].get("epochs")
-        base = name.partition(" in ")[0]
         rows.append(
             [
-                model_label(base),
+                model_label(str(card["name"]), str(card.get("variant", ""))),
                 cell_label(str(card["cell"])),
                 str(card["seed"]),
                 "–" if epochs is None else f"{epochs:.0f}",

@@ -25,12 +25,12 @@ def verdict_grid(verdicts: pd.DataFrame, table: pd.DataFrame) -> Grid:
     header = ["Method", "r", "gain over signal", *ANSWERS.values()]
     groups: list[tuple[str, list[list[str]]]] = []
     profile = table[(table["test"] == "profile") & (table["mark"] == PROMOTER_MARK)]
-    by = profile.set_index(["cell", "model", "method", "statistic"]).sort_index()
+    by = profile.set_index(["cell", "model", "variant", "method", "statistic"]).sort_index()
     several = verdicts["cell"].nunique() > 1
-    for (cell, model), part in verdicts.groupby(["cell", "model"], sort=False):
+    for (cell, model, variant), part in verdicts.groupby(["cell", "model", "variant"], sort=False):
         rows = []
         for _, row in part.iterrows():
-            key = (str(cell), str(model), str(row["method"]))
+            key = (str(cell), str(model), str(variant), str(row["method"]))
             rows.append(
                 [
                     method_label(str(row["method"])),
@@ -40,7 +40,7 @@ def verdict_grid(verdicts: pd.DataFrame, table: pd.DataFrame) -> Grid:
                 ]
             )
         where = f"{cell_label(str(cell))}: " if several else ""
-        groups.append((where + model_label(str(model)), rows))
+        groups.append((where + model_label(str(model), str(variant)), rows))
     cells = ", ".join(cell_label(str(cell)) for cell in dict.fromkeys(table["cell"]))
     zero = f" {ZERO_FILLED}" if is_zero_filled(table) else ""
     return Grid(

@@ -17,7 +17,8 @@ from chromviz.results.folder import MANIFEST, SCHEMA
 
 #: Columns of text in the tables of a result folder: an empty one is empty, and no missing number.
 _TEXT = (
-    *("cell", "cells", "model", "method", "mark", "marks", "track", "state", "role", "unit"),
+    *("cell", "cells", "model", "variant", "method", "mark", "marks", "track"),
+    *("state", "role", "unit"),
     *("gene", "symbol", "split", "reason", "gene_set", "note", "missing", "score", "statistic"),
     *("layer", "name", "expression_unit", "way", "one", "other"),
 )

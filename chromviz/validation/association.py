@@ -118,6 +118,7 @@ def association(
     for attribution, case in cases:
         named = {
             "model": str(attribution.attrs["model"]),
+            "variant": str(attribution.attrs.get("variant", "")),
             "method": str(attribution.attrs["method"]),
             "mark": case.mark,
         }

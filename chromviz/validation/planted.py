@@ -78,19 +78,17 @@ def planted(
     counts = draw_genes(len(rows), np.arange(len(rows)), n_bootstrap, seed)
     data_hash = dataset_hash(dataset)
     found: list[dict[str, Any]] = []
-    scores: dict[tuple[str, str], dict[str, np.ndarray]] = {}
+    scores: dict[tuple[str, str, str], dict[str, np.ndarray]] = {}
     for attribution in attributions:
         size = _sizes(attribution, dataset, data_hash, rows)
-        named = {
-            "model": str(attribution.attrs["model"]),
-            "method": str(attribution.attrs["method"]),
-        }
-        scores[(named["model"], named["method"])] = score(size, causal, decoys)
+        attrs = attribution.attrs
+        key = (str(attrs["model"]), str(attrs.get("variant", "")), str(attrs["method"]))
+        scores[key] = score(size, causal, decoys)
     signal = dataset["signal"].values[rows].reshape(len(rows), -1)
     # What a method must beat: the signal's own size. (Test genes have no gaps.)
     raw = score(np.abs(signal), causal, decoys)
-    for (model, method), own in scores.items():
-        named = {"model": model, "method": method}
+    for (model, variant, method), own in scores.items():
+        named = {"model": model, "variant": variant, "method": method}
         for name in _STATISTICS:
             found.append({**named, "statistic": name, **_summary(own[name], counts)})
             over = {**named, "statistic": f"{name}_over_signal"}

@@ -13,10 +13,14 @@ from scipy.stats import false_discovery_control
 #: Columns of ``validation.csv``. ``chrom_low`` and ``chrom_high`` are an interval over chromosomes,
 #: ``null`` is what `p` was computed against, ``better`` the direction in which better lies.
 COLUMNS = (
-    *("cell", "model", "method", "mark", "test", "statistic", "estimate", "ci_low", "ci_high"),
+    *("cell", "model", "variant", "method", "mark", "test", "statistic"),
+    *("estimate", "ci_low", "ci_high"),
     *("chrom_low", "chrom_high", "null", "p", "q", "n", "better", "note", "simulated", "missing"),
 )
-_TEXT = ("cell", "model", "method", "mark", "test", "statistic", "null", "better", "note")
+_TEXT = (
+    *("cell", "model", "variant", "method", "mark", "test", "statistic"),
+    *("null", "better", "note"),
+)
 _NUMBERS = ("estimate", "ci_low", "ci_high", "chrom_low", "chrom_high", "p", "q")
 
 

@@ -66,17 +66,20 @@ def verdicts(table: pd.DataFrame, mark: str = PROMOTER_MARK) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``cell, model, method``, the :data:`QUESTIONS`, ``passes``, ``sentence``.
+        ``cell, model, variant, method``, the :data:`QUESTIONS`, ``passes``, ``sentence``.
     """
     controls = set(table.loc[(table["model"] == "") & (table["method"] != ""), "method"])
     rows: list[dict[str, Any]] = []
     own = table[(table["method"] != "") & ~table["method"].isin(controls)]
-    for (cell, model, method), part in own.groupby(["cell", "model", "method"], sort=False):
+    by = ["cell", "model", "variant", "method"]
+    for (cell, model, variant, method), part in own.groupby(by, sort=False):
         if part["estimate"].isna().all() or not set(part["test"]) & {"profile", "planted truth"}:
             continue
-        whole = table[(table["cell"] == cell) & (table["model"] == model) & (table["method"] == "")]
+        alike = (table["cell"] == cell) & (table["model"] == model) & (table["method"] == "")
+        whole = table[alike & (table["variant"] == variant)]
+        name = f"{model} ({variant})" if variant else model
         answers = {
-            "predicts": _above(_row(whole, "prediction", "auc"), _floor(table, cell, model)),
+            "predicts": _above(_row(whole, "prediction", "auc"), _floor(table[alike])),
             "agrees": _agrees(_row(part, "profile", "pearson", mark)),
             "beyond_signal": _above(_row(part, "profile", "gain", mark), 0),
             "finds_causes": _above(
@@ -89,22 +92,21 @@ def verdicts(table: pd.DataFrame, mark: str = PROMOTER_MARK) -> pd.DataFrame:
             {
                 "cell": cell,
                 "model": model,
+                "variant": variant,
                 "method": method,
                 **answers,
                 "passes": int(_passes(answers)),
-                "sentence": _sentence(f"{method} of {model}", answers),
+                "sentence": _sentence(f"{method} of {name}", answers),
             }
         )
-    columns = ["cell", "model", "method", *QUESTIONS, "passes", "sentence"]
+    columns = ["cell", "model", "variant", "method", *QUESTIONS, "passes", "sentence"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _floor(table: pd.DataFrame, cell: object, model: object) -> float:
-    """Return what a model's AUC must exceed: chance, and its architecture without knowledge."""
-    base = str(model).partition(" (")[0]
-    auc = table[(table["cell"] == cell) & (table["test"] == "prediction")]
-    without = auc["model"].str.startswith(f"{base} (")
-    known = auc.loc[without, "estimate"].dropna()
+def _floor(table: pd.DataFrame) -> float:
+    """Return what a model's AUC must exceed: chance, and the AUC of its negative controls."""
+    controls = (table["test"] == "prediction") & (table["variant"] != "")
+    known = table.loc[controls, "estimate"].dropna()
     return float(max([0.5, *known]))
 
 

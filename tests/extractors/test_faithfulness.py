@@ -253,10 +253,11 @@ def _scale(state):
 def test_untrained_is_another_model_with_its_own_hash(data, fitted):
     model = fitted["lstm-alpha-beta"]
     found = untrained(model, seed=3)
-    assert found.card.name == "lstm-alpha-beta (untrained)"
+    assert (found.card.name, found.variant) == ("lstm-alpha-beta", "untrained")
     assert found.card.weights_hash == weights_hash(found.module) != model.card.weights_hash
     assert untrained(model, seed=3).card.weights_hash == found.card.weights_hash
-    assert extract("alpha", data, found).attrs["model"] == "lstm-alpha-beta (untrained)"
+    attrs = extract("alpha", data, found).attrs
+    assert (attrs["model"], attrs["variant"]) == ("lstm-alpha-beta", "untrained")
     svm = train("svm", data)
     with pytest.raises(ChromvizError, match="svm is fitted in one go"):
         untrained(svm)

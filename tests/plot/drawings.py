@@ -167,20 +167,20 @@ def truth_table():
     rows = []
     explained = [("lstm-alpha-beta", "alpha"), ("deepchrome", "saliency_absolute")]
     for place, (model, method) in enumerate(explained):
-        for step, done in enumerate(("", " (untrained)", " (permuted labels)")):
-            rows.append((model + done, method, 0.7 - 0.2 * step - 0.1 * place))
-    rows += [("", "raw_signal", 0.6), ("", "random", 0.2)]
+        for step, done in enumerate(("", "untrained", "permuted labels")):
+            rows.append((model, done, method, 0.7 - 0.2 * step - 0.1 * place))
+    rows += [("", "", "raw_signal", 0.6), ("", "", "random", 0.2)]
     table = pd.DataFrame(
         [
-            (*row[:2], statistic, row[2] + 0.05 * place)
+            (*row[:3], statistic, row[3] + 0.05 * place)
             for row in rows
             for place, statistic in enumerate(
                 ("auprc", "causal_mass", "pointing", "causes_over_decoys")
             )
         ],
-        columns=["model", "method", "statistic", "estimate"],
+        columns=["model", "variant", "method", "statistic", "estimate"],
     )
-    table.loc[len(table)] = ["", "prevalence", "auprc", 0.15]
+    table.loc[len(table)] = ["", "", "prevalence", "auprc", 0.15]
     return table.assign(
         ci_low=table["estimate"] - 0.04, ci_high=table["estimate"] + 0.04, n=762, cell="E123",
         test="planted truth", simulated=1,
@@ -230,20 +230,22 @@ def gain_table():
         **{name: table[name] - 0.953 for name in ("estimate", "ci_low", "ci_high")},
         statistic="gain",
     )
-    return pd.concat([table.assign(statistic="pearson"), gain], ignore_index=True)
+    both = [table.assign(statistic="pearson"), gain]
+    return pd.concat(both, ignore_index=True).assign(variant="")
 
 
 def verdict_table():
     rows = [
         {
             "model": model,
+            "variant": variant,
             "method": method,
             **dict(zip((*QUESTIONS, "passes"), answers, strict=True)),
         }
-        for model, method, answers in (
-            ("lstm-alpha-beta", "alpha", (1, 1, 0, NAN, 1, 1, 0)),
-            ("lstm-alpha-beta (permuted labels)", "alpha", (0, 1, 1, 0, NAN, 1, 0)),
-            ("deepchrome", "occlusion", (1, 1, 1, 1, 1, 1, 1)),
+        for model, variant, method, answers in (
+            ("lstm-alpha-beta", "", "alpha", (1, 1, 0, NAN, 1, 1, 0)),
+            ("lstm-alpha-beta", "permuted labels", "alpha", (0, 1, 1, 0, NAN, 1, 0)),
+            ("deepchrome", "", "occlusion", (1, 1, 1, 1, 1, 1, 1)),
         )
     ]
     return pd.DataFrame(rows).assign(cell="E123", simulated=1)

@@ -105,8 +105,8 @@ def test_the_table_holds_every_method_beside_every_control(finished):
 
 def test_behind_the_table_stand_the_raw_signal_chance_and_untrained_networks(finished):
     found = finished.result.agreement
-    models = {"", *(name + more for name in NETWORKS for more in ("", " (untrained)"))}
-    assert set(found["model"]) == models
+    pairs = {(name, variant) for name in NETWORKS for variant in ("", "untrained")}
+    assert set(zip(found["model"], found["variant"], strict=True)) == {("", ""), *pairs}
     assert {"bins shifted", "bootstrap"} <= set(found["null"])
     assert {"gain", "partial", "mean_gain", "within_bins"} <= set(found["statistic"])
     written = pd.read_csv(finished.folder / "out" / "agreement.csv")

@@ -38,8 +38,10 @@ def test_everything_is_in_one_table(folder, found, tmp_path):
     table = found.table
     assert tuple(table.columns) == COLUMNS
     models = {"lstm-alpha-beta", "svm"}
-    controls = {"lstm-alpha-beta (untrained)", "lstm-alpha-beta (permuted labels)"}
-    assert set(table["model"]) == models | controls | {""}
+    assert set(table["model"]) == models | {""}
+    variants = table[table["model"] == "lstm-alpha-beta"].groupby("variant").size()
+    assert set(variants.index) == {"", "untrained", "permuted labels"}
+    assert set(table.loc[table["model"] == "svm", "variant"]) == {""}
     tests = set(table["test"])
     assert {"prediction", "profile", "gene", "faithfulness, bins", "faithfulness, marks"} <= tests
     assert {"faithfulness, captum", "attention, uniform", "sanity, cascading"} <= tests
