@@ -336,7 +336,7 @@ def test_the_kinds_of_data_are_listed(run, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "matrices" in done.stdout
     (tmp_path / "empty").mkdir()
-    assert "none at hand in empty" in run("cells", "--data", "empty", cwd=tmp_path).stdout
+    assert "Cell types: none in empty" in run("cells", "--data", "empty", cwd=tmp_path).stdout
 
 
 def test_fetch_then_compare_is_table_3(run, tmp_path):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
 from chromviz.cli.app import Cell, Data, Json, Live, Quiet, Seed, app, names, show
 from chromviz.errors import ChromvizError
+
+if TYPE_CHECKING:
+    from chromviz.data.archives.published import FetchResult
 
 _INPUT = "Input"
 _RULES = "Rules"
@@ -229,112 +233,162 @@ def _units(values: list[str]) -> dict[str, str]:
     return found
 
 
-@app.command()
+_FETCH_WHAT, _FETCH_WHERE = "What to download", "Where from and to"
+
+
+@app.command(
+    epilog="Example: chromviz fetch --cells K562,GM12878 --out roadmap, "
+    "then chromviz compare --cell K562 --data roadmap"
+)
 def fetch(
     cells: Annotated[
-        str, typer.Option("--cells", "--cell", help="Cell types, comma-separated, or all.")
+        str,
+        typer.Option(
+            "--cells",
+            "--cell",
+            help="Cell types, comma-separated, or all.",
+            rich_help_panel=_FETCH_WHAT,
+        ),
     ] = "",
-    out: Annotated[Path | None, typer.Option(help="Folder for the files and the datasets.")] = None,
     kinds: Annotated[
         str,
-        typer.Option(help="Kinds, comma-separated (--list names them). Default: for Table 3."),
+        typer.Option(
+            help="Kinds of data, comma-separated; see --list. Default: those of Table 3.",
+            rich_help_panel=_FETCH_WHAT,
+        ),
     ] = "",
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--list",
+            help="Show what would be downloaded; without --cells, the kinds of data.",
+            rich_help_panel=_FETCH_WHAT,
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for files and datasets.", rich_help_panel=_FETCH_WHERE),
+    ] = None,
     base_url: Annotated[
-        str | None, typer.Option(help="A mirror: it has each file at URL/HOST/PATH.")
+        str | None,
+        typer.Option(
+            help="Mirror with each file at URL/HOST/PATH. Default: $CHROMVIZ_MIRROR, if set.",
+            rich_help_panel=_FETCH_WHERE,
+        ),
     ] = None,
     keep_archives: Annotated[
-        bool, typer.Option("--keep-archives", help="Keep the archive of all matrices.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--list", help="Only say what would be fetched from where.")
+        bool,
+        typer.Option(
+            "--keep-archives",
+            help="Keep the archive with the matrices of all cell types.",
+            rich_help_panel=_FETCH_WHERE,
+        ),
     ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Bring published data, and make the datasets of the paper's Table 3 of it."""
+    """Download published data and build the datasets behind the paper's Table 3."""
     from chromviz.data.archives.addresses import KINDS
-    from chromviz.data.archives.fetch import plan
-    from chromviz.data.archives.published import TABLE3_KINDS, all_cells, fetch_datasets
-    from chromviz.reporting.terminal import counts_line, plain_table
+    from chromviz.data.archives.published import TABLE3_KINDS
+    from chromviz.data.archives.published import fetch as run
+    from chromviz.reporting.terminal import plain_table
 
-    wanted = all_cells() if cells.strip().lower() == "all" else names(cells)
-    chosen = names(kinds) or list(TABLE3_KINDS)
+    wanted, chosen = names(cells), names(kinds) or TABLE3_KINDS
     if dry_run and not wanted:
-        kinds_page = plain_table(
-            "What there is to fetch", ["kind", "what"], [list(item) for item in KINDS.items()]
+        page = plain_table(
+            "Kinds of data", ["kind", "content"], [list(item) for item in KINDS.items()]
         )
-        show(kinds_page, KINDS, as_json)
+        show(page, KINDS, as_json)
         return
     if not wanted or (out is None and not dry_run):
         raise ChromvizError(
-            "give --cells and --out FOLDER; --list alone names the kinds of data, with --cells "
-            "what would be fetched from where"
+            "give --cells and --out FOLDER; --list with --cells shows what would be downloaded, "
+            "and --list alone the kinds of data"
         )
     if dry_run or out is None:
-        planned = plan(wanted, chosen, out or Path(), base_url=base_url)
-        rows = [
-            [
-                item.remote.kind,
-                item.remote.name,
-                "there" if item.there else "to fetch",
-                "unknown" if item.size is None else f"{item.size / 1e6:,.1f} MB",
-                item.url,
-            ]
-            for item in planned
-        ]
-        page = plain_table("What fetch would see to", ["kind", "file", "", "size", "from"], rows)
-        show(page, [asdict(item) for item in planned], as_json)
+        _show_plan(wanted, chosen, out or Path(), base_url, as_json)
         return
     with Live(quiet) as live:
-        found = fetch_datasets(
+        result = run(
             wanted,
-            chosen,
             out,
+            kinds=chosen,
             base_url=base_url,
             keep_archives=keep_archives,
             reporter=live.reporter,
         )
+    _show_fetched(result, as_json)
+
+
+def _show_plan(
+    cells: Sequence[str], kinds: Sequence[str], out: Path, base_url: str | None, as_json: bool
+) -> None:
+    """Show what would be downloaded, from where, and how large it is."""
+    from chromviz.data.archives.fetch import plan_files
+    from chromviz.reporting.terminal import plain_table
+
+    planned = plan_files(cells, kinds, out, base_url=base_url)
+    rows = [
+        [
+            item.kind,
+            item.name,
+            "present" if item.there else "to download",
+            "unknown" if item.size is None else f"{item.size / 1e6:,.1f} MB",
+            item.url,
+        ]
+        for item in planned
+    ]
+    page = plain_table("Files to fetch", ["kind", "file", "status", "download", "address"], rows)
+    show(page, [asdict(item) for item in planned], as_json)
+
+
+def _show_fetched(result: FetchResult, as_json: bool) -> None:
+    """Show what was downloaded and built, and the command to continue with."""
+    from chromviz.reporting.terminal import counts_line
+
+    files = result.files
     record = {
-        "files": [str(item.path) for item in found.fetched.files],
-        "fetched": found.fetched.made,
-        "kept": found.fetched.kept,
-        "missing": found.fetched.missing,
-        "notes": found.fetched.notes,
-        "datasets": {cell: str(path) for cell, path in found.paths.items()},
+        "files": [str(item.path) for item in files.files],
+        "fetched": files.downloaded,
+        "kept": files.up_to_date,
+        "missing": files.missing,
+        "notes": files.notes,
+        "datasets": {cell: str(path) for cell, path in result.paths.items()},
         "findings": {
-            cell: [asdict(item) for item in findings] for cell, findings in found.findings.items()
+            cell: [asdict(item) for item in findings] for cell, findings in result.findings.items()
         },
     }
-    # Notes were told as they came.
-    lines = [f"warning: {line}" for line in found.fetched.missing]
-    lines.append(f"{len(found.fetched.made)} files fetched, {len(found.fetched.kept)} were there")
-    for cell, path in found.paths.items():
-        lines += map(str, found.findings[cell])
-        lines += [counts_line(found.datasets[cell]), f"dataset in {path}"]
+    # Notes were shown as they came.
+    lines = [f"warning: {line}" for line in files.missing]
+    lines.append(f"{len(files.downloaded)} downloaded, {len(files.up_to_date)} up to date")
+    for cell, path in result.paths.items():
+        lines += map(str, result.findings[cell])
+        lines += [counts_line(result.datasets[cell]), f"dataset in {path}"]
         # Without H3K27ac there is nothing to compare with.
-        command = "compare" if found.datasets[cell].sizes["track"] else "train"
-        lines.append(f"next: chromviz {command} --cell {cell} --data {shlex.quote(str(out))}")
+        command = "compare" if result.datasets[cell].sizes["track"] else "train"
+        data = shlex.quote(str(result.folder))
+        lines.append(f"next: chromviz {command} --cell {cell} --data {data}")
     show(Text("\n".join(lines)), record, as_json)
 
 
 @app.command()
 def cells(data: Data = None, as_json: Json = False) -> None:
-    """List the cell types: what is at hand of each, and what can be fetched."""
+    """List the cell types: data available locally, and data that can be fetched."""
     from chromviz.data.archives.addresses import KINDS
-    from chromviz.data.archives.published import list_epigenomes
+    from chromviz.data.archives.published import cell_listings
     from chromviz.reporting.terminal import SIMULATED, plain_table
 
-    rows = list_epigenomes(data)
-    columns = ["cell", "common name", "epigenome", "anatomy", "at hand", "can be fetched"]
+    rows = cell_listings(data)
+    columns = ["cell", "common name", "epigenome", "anatomy", "available locally", "fetchable"]
     text = [
-        [row.cell, row.common_name, row.name, row.anatomy, ", ".join(row.at_hand), row.fetchable]
+        [row.cell, row.common_name, row.name, row.anatomy, ", ".join(row.local), row.fetchable]
         for row in rows
     ]
-    count = sum(bool(row.at_hand) for row in rows)
+    count = sum(bool(row.local) for row in rows)
     where = f"in {data}" if data else "embedded"
-    page = plain_table(f"Cell types; {count or 'none'} at hand {where}", columns, text)
+    page = plain_table(f"Cell types: {count or 'none'} {where}", columns, text)
     show(page, [asdict(row) for row in rows], as_json)
     if not as_json:
-        typer.echo(f"All that can be fetched: {', '.join(KINDS)} ('chromviz fetch --list').")
+        typer.echo(f"Kinds of data that can be fetched: {', '.join(KINDS)} (chromviz fetch --list)")
     if data is None and not as_json:
         typer.echo(SIMULATED)

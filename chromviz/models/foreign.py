@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from chromviz import provenance
-from chromviz.data.archives.fetch import fetch
+from chromviz.data.archives.fetch import fetch_files
 from chromviz.data.names import cell_name
 from chromviz.errors import ChromvizError, first_line
 from chromviz.models import find_model
@@ -73,7 +73,7 @@ def import_released(
     folder
         Folder for a downloaded checkpoint, which goes into its ``raw``.
     base_url, reporter
-        As for :func:`chromviz.data.archives.fetch.fetch`.
+        As for :func:`chromviz.data.archives.fetch.fetch_files`.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def import_released(
     """
     name = cell_name(cell)
     if file is None:
-        found = fetch([name], ["weights"], folder, base_url=base_url, reporter=reporter)
+        found = fetch_files([name], ["weights"], folder, base_url=base_url, reporter=reporter)
         file = found.find("weights", name)[0].path
     return import_attentivechrome(file, cell=name)
 

@@ -1,9 +1,9 @@
-"""What is where on the network: the archives that the paper's data come from.
+"""Addresses of the data behind the paper.
 
 Sources: Zenodo records 2652278 (matrices), 2640883 and 6492433 (example input and predictions);
 Kipoi's model table for the trained AttentiveChrome, with MD5 (``attentivechrome_weights.tsv``);
 the Roadmap Epigenomics web portal (Nature 518, 317-330, 2015) for tracks, reads and expression,
-which publishes no checksums that chromviz knows of.
+for which no checksums are published.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from chromviz.data.archives.http import is_address
 from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.vocabulary import MARKS, REFERENCE_TRACK, cell_label, epigenomes, find_eid
 
-#: Environment variable that names a mirror.
+#: Environment variable with the address of a mirror.
 MIRROR_VARIABLE = "CHROMVIZ_MIRROR"
 
-#: What there is to fetch, and what it is.
+#: The kinds of data that can be fetched.
 KINDS: dict[str, str] = {
-    "matrices": "counts of the five core marks as DeepChrome and AttentiveChrome use them (CSV)",
-    "weights": "AttentiveChrome (LSTM-α,β) as its authors trained it",
-    "weights-example": "an example input of those weights, and what E003's give for it",
+    "matrices": "read counts of the five core marks, as used by DeepChrome and AttentiveChrome",
+    "weights": "AttentiveChrome (LSTM-α,β) as trained by its authors",
+    "weights-example": "an example input, and the predictions of the E003 weights for it",
     "signal": "signal of the five core marks, -log10 p (bigWig)",
-    "fold-change": "signal of the five core marks, fold change over the control (bigWig)",
+    "fold-change": "signal of the five core marks, fold change over control (bigWig)",
     "reads": "reads of the five core marks (tagAlign)",
-    "coverage": f"reads of {REFERENCE_TRACK} (tagAlign), whose coverage Table 3 compares with",
+    "coverage": f"reads of {REFERENCE_TRACK} (tagAlign), the reference track of Table 3",
     "coverage-signal": f"signal of {REFERENCE_TRACK}, -log10 p (bigWig)",
-    "expression": "expression of genes in 56 epigenomes, RPKM",
-    "genes": "the gene table (GENCODE 10, hg19) of that expression",
+    "expression": "gene expression in 56 epigenomes, RPKM",
+    "genes": "gene table of the expression data (GENCODE 10, hg19)",
 }
 
-#: Kinds that are one for all cell types.
+#: Kinds that are the same for all cell types.
 SHARED_KINDS = ("weights-example", "expression", "genes")
 
 #: Epigenomes known to have H3K27ac; for the others only the server can tell.
@@ -47,7 +47,7 @@ KNOWN_REFERENCE = ("E003", "E116", "E123")
 #: Where the matrices go, below the user's folder.
 MATRICES_FOLDER = "raw/deepchrome"
 
-#: Zenodo's own word on the files of the matrices' record: JSON with sizes and MD5.
+#: Zenodo's record of the matrices: JSON with the size and MD5 of its files.
 MATRICES_RECORD = "https://zenodo.org/api/records/2652278"
 
 _REFERENCE_KINDS = ("coverage", "coverage-signal")
@@ -56,7 +56,7 @@ _ROADMAP = "https://egg2.wustl.edu/roadmap/data"
 _PVAL = "byFileType/signal/consolidated/macs2signal/pval/{cell}-{mark}.pval.signal.bigwig"
 _FOLD = "byFileType/signal/consolidated/macs2signal/foldChange/{cell}-{mark}.fc.signal.bigwig"
 _READS = "byFileType/alignments/consolidated/{cell}-{mark}.tagAlign.gz"
-#: By kind: the address below Roadmap's, the user's folder, marks, and words for one file.
+#: By kind: address below Roadmap's, subfolder, marks, description of one file.
 _TRACKS: dict[str, tuple[str, str, tuple[str, ...], str]] = {
     "signal": (_PVAL, "signal", MARKS, "{mark} signal"),
     "fold-change": (_FOLD, "fold-change", MARKS, "{mark} fold change"),
@@ -67,29 +67,29 @@ _TRACKS: dict[str, tuple[str, str, tuple[str, ...], str]] = {
 
 
 @dataclass(frozen=True)
-class Remote:
+class ArchiveFile:
     """One file of an archive.
 
     Parameters
     ----------
     name
-        What it is, for people.
+        Short description.
     kind
         One of :data:`KINDS`.
     cell
-        EID, empty for a file that serves all cell types.
+        EID; empty if the file serves all cell types.
     url
-        Its address.
+        Address in the archive.
     path
-        Where it goes, from the user's folder.
+        Path below the user's folder.
     checksum
-        ``md5:…`` as published, empty where none is.
+        ``md5:…`` if published, otherwise empty.
     size
-        Bytes as published, None where they are not.
+        Size in bytes if published, otherwise None.
     mark
-        The mark of a track or of reads, else empty.
+        Mark of a track or of reads, otherwise empty.
     certain
-        Whether the archive is known to have it; if not, only the server can tell.
+        Whether the archive is known to have the file; if not, only the server can tell.
     """
 
     name: str
@@ -103,28 +103,27 @@ class Remote:
     certain: bool = True
 
 
-def remote_files(cell: str, kinds: Sequence[str]) -> list[Remote]:
-    """Return the files of one cell type, with those that serve all.
+def remote_files(cell: str, kinds: Sequence[str]) -> list[ArchiveFile]:
+    """Return the files of one cell type, including those that serve all cell types.
 
     Parameters
     ----------
     cell
-        EID or common name, in any case; may be empty if all `kinds` are :data:`SHARED_KINDS`.
+        EID or common name, in any case; may be empty if all `kinds` are in :data:`SHARED_KINDS`.
     kinds
-        Some of :data:`KINDS`.
+        Names from :data:`KINDS`.
 
     Returns
     -------
-    list of Remote
-        In the order of `kinds`. The matrices of all cell types are one archive.
+    list of ArchiveFile
+        In the order of `kinds`. The matrices of all cell types are in one archive.
 
     Raises
     ------
     UnknownNameError
         If the cell type or a kind is unknown.
     ChromvizError
-        If a kind needs a cell type and none is named, or the archives have none of it for this
-        one.
+        If a kind needs a cell type and none is given, or was not published for this cell type.
     """
     check_kinds(kinds)
     own = [kind for kind in kinds if kind not in SHARED_KINDS]
@@ -137,42 +136,35 @@ def remote_files(cell: str, kinds: Sequence[str]) -> list[Remote]:
 
 
 def check_kinds(kinds: Iterable[str]) -> None:
-    """Raise if a name is none of :data:`KINDS`."""
+    """Raise if a name is not in :data:`KINDS`."""
     for kind in kinds:
         if kind not in KINDS:
             raise UnknownNameError("kind of data", kind, KINDS)
 
 
 def find_epigenome(cell: str, kind: str = "") -> str:
-    """Return the EID of a cell type that the archives have.
+    """Return the EID of one of the 56 epigenomes by EID or common name, in any case.
 
     Parameters
     ----------
     cell
-        EID or common name, in any case.
+        The name.
     kind
-        What is wanted of it, for the message.
-
-    Raises
-    ------
-    UnknownNameError
-        If the archives do not have it.
-    ChromvizError
-        If it is empty.
+        The kind of data requested, for the message.
     """
     if not cell.strip():
-        raise ChromvizError(f"no cell type is named, and {kind or 'this'} needs one; give --cell")
+        raise ChromvizError(f"{kind or 'this'} needs a cell type; give one with --cells")
     eid = find_eid(cell)
     if eid is None:
         names = [name for item in epigenomes().values() for name in (item.eid, item.common_name)]
         raise UnknownNameError(
-            "cell type", cell, dict.fromkeys(names), "The archives have 56 epigenomes."
+            "cell type", cell, dict.fromkeys(names), "The archives hold 56 epigenomes."
         )
     return eid
 
 
 def none_published(kind: str, eid: str) -> str:
-    """Return the line that says that the archives have none of a kind for a cell type."""
+    """Return the message that a kind was not published for a cell type."""
     return f"no {kind} were published for {cell_label(eid)}"
 
 
@@ -187,14 +179,9 @@ def available(cell: str) -> dict[str, bool | None]:
     Returns
     -------
     dict
-        By kind: True if they do, False if not, None where only the server can tell. All 56
-        epigenomes have all but two things: H3K27ac, which is known of :data:`KNOWN_REFERENCE`
-        alone, and trained weights, which were published for 55 (E059 has none).
-
-    Raises
-    ------
-    UnknownNameError
-        If the archives do not have the cell type.
+        By kind: True, False, or None if only the server can tell. All 56 epigenomes have every
+        kind, with two exceptions: H3K27ac, certain only for :data:`KNOWN_REFERENCE`, and trained
+        weights, which were not published for E059.
     """
     eid = find_epigenome(cell)
     found: dict[str, bool | None] = dict.fromkeys(KINDS, True)
@@ -205,67 +192,49 @@ def available(cell: str) -> dict[str, bool | None]:
 
 
 def matrix_files(cell: str) -> dict[str, str]:
-    """Return where a cell type's three CSV files go, by their name in the archive of matrices.
-
-    Parameters
-    ----------
-    cell
-        EID.
-    """
+    """Return the paths of a cell type's three CSV files by their name in the archive."""
     names = [f"{cell}/classification/{split}.csv" for split in ("train", "valid", "test")]
     return {name: f"{MATRICES_FOLDER}/{name}" for name in names}
 
 
 def mirror_base(base_url: str | None) -> str:
-    """Return the mirror to use, without a slash at its end; empty for the archives themselves.
+    """Return the address of the mirror to use, empty to use the archives themselves.
 
     Parameters
     ----------
     base_url
-        As given; if None or empty, that of :data:`MIRROR_VARIABLE`.
-
-    Raises
-    ------
-    ChromvizError
-        If it is not an http(s) address.
+        The mirror; if None or empty, the value of :data:`MIRROR_VARIABLE`.
     """
     base = (base_url or os.environ.get(MIRROR_VARIABLE) or "").strip().rstrip("/")
-    if base and not (is_address(base) and urlsplit(base).netloc):
+    if base and not (is_address(base) and urlsplit(base).netloc and not urlsplit(base).query):
+        shown = base.partition("?")[0].rpartition("@")[2]
         raise ChromvizError(
-            f"the mirror {base!r} is not an http(s) address; give one with --base-url or "
-            f"{MIRROR_VARIABLE}, for instance http://localhost:8000"
+            f"the mirror {shown!r} is not an http(s) address without a query; give one with --base-url or "
+            f"{MIRROR_VARIABLE}, for example http://localhost:8000"
         )
     return base
 
 
 def mirrored(url: str, base: str) -> str:
-    """Return where a mirror has a file: ``{base}/{host}/{path}``, without the query.
-
-    Parameters
-    ----------
-    url
-        The file's own address, which comes back if `base` is empty.
-    base
-        From :func:`mirror_base`.
-    """
+    """Return ``{base}/{host}/{path}``, the file's address on a mirror; `url` if `base` is empty."""
     parts = urlsplit(url)
     return f"{base}/{parts.netloc}{parts.path}" if base else url
 
 
 def zenodo_file(record: object, name: str) -> tuple[str, int] | None:
-    """Return a file's checksum (``md5:…``) and bytes from Zenodo's word on a record.
+    """Return a file's checksum (``md5:…``) and size in bytes from a Zenodo record.
 
     Parameters
     ----------
     record
-        What ``/api/records/{id}`` answers, JSON taken apart.
+        The parsed JSON of ``/api/records/{id}``.
     name
         The file's name.
 
     Returns
     -------
     tuple or None
-        None if the record says nothing (sensible) of the file.
+        None if the record has no usable entry for the file.
     """
     files = record.get("files") if isinstance(record, dict) else None
     for item in files if isinstance(files, list) else []:
@@ -278,21 +247,21 @@ def zenodo_file(record: object, name: str) -> tuple[str, int] | None:
     return None
 
 
-def unique(remotes: Iterable[Remote]) -> list[Remote]:
-    """Return the files without those that are to go where an earlier one goes, in order."""
-    by_path: dict[str, Remote] = {}
+def unique(remotes: Iterable[ArchiveFile]) -> list[ArchiveFile]:
+    """Return the files without those whose path occurs earlier."""
+    by_path: dict[str, ArchiveFile] = {}
     for remote in remotes:
         by_path.setdefault(remote.path, remote)
     return list(by_path.values())
 
 
-def _files(kind: str, cell: str) -> list[Remote]:
+def _files(kind: str, cell: str) -> list[ArchiveFile]:
     """Return the files of one kind."""
     if kind in _TRACKS:
         below, folder, marks, words = _TRACKS[kind]
         certain = kind not in _REFERENCE_KINDS or cell in KNOWN_REFERENCE
         return [
-            Remote(
+            ArchiveFile(
                 f"{words.format(mark=mark)} of {cell_label(cell)}",
                 kind,
                 cell,
@@ -307,37 +276,31 @@ def _files(kind: str, cell: str) -> list[Remote]:
         url, md5 = _weights()[cell]
         return [_zenodo(f"AttentiveChrome for {cell_label(cell)}", kind, cell, url, md5)]
     if kind == "weights-example":
+        example = f"{_ZENODO}/2640883/files/test.csv?download=1"
+        expected = f"{_ZENODO}/6492433/files/AttentiveChrome__E003.predictions.h5?download=1"
         return [
-            _zenodo(
-                "an example input of AttentiveChrome",
-                kind,
-                "",
-                f"{_ZENODO}/2640883/files/test.csv?download=1",
-                "0468f46aa1a3864283e87c7714d0a4e2",
-            ),
-            _zenodo(
-                "E003's predictions for that input",
-                kind,
-                "",
-                f"{_ZENODO}/6492433/files/AttentiveChrome__E003.predictions.h5?download=1",
-                "b23ee2431c25691ed3391ceceb1dc4dd",
-            ),
+            _zenodo(name, kind, "", url, md5)
+            for name, url, md5 in (
+                ("an example input", example, "0468f46aa1a3864283e87c7714d0a4e2"),
+                ("predictions for the example", expected, "b23ee2431c25691ed3391ceceb1dc4dd"),
+            )
         ]
     if kind == "matrices":
         url = f"{_ZENODO}/2652278/files/data.tar.gz?download=1"
-        return [Remote("the matrices of 56 cell types", kind, "", url, "raw/zenodo/data.tar.gz")]
-    name = {
-        "expression": "57epigenomes.RPKM.pc.gz",
-        "genes": "Ensembl_v65.Gencode_v10.ENSG.gene_info",
+        return [
+            ArchiveFile("the matrices of 56 cell types", kind, "", url, "raw/zenodo/data.tar.gz")
+        ]
+    what, name = {
+        "expression": ("expression of 56 epigenomes", "57epigenomes.RPKM.pc.gz"),
+        "genes": ("the gene table", "Ensembl_v65.Gencode_v10.ENSG.gene_info"),
     }[kind]
-    what = {"expression": "expression of 56 epigenomes", "genes": "the gene table"}[kind]
     url = f"{_ROADMAP}/byDataType/rna/expression/{name}"
-    return [Remote(what, kind, "", url, f"raw/roadmap/expression/{name}")]
+    return [ArchiveFile(what, kind, "", url, f"raw/roadmap/expression/{name}")]
 
 
-def _zenodo(name: str, kind: str, cell: str, url: str, md5: str) -> Remote:
+def _zenodo(name: str, kind: str, cell: str, url: str, md5: str) -> ArchiveFile:
     file = PurePosixPath(urlsplit(url).path).name
-    return Remote(name, kind, cell, url, f"raw/zenodo/attentivechrome/{file}", f"md5:{md5}")
+    return ArchiveFile(name, kind, cell, url, f"raw/zenodo/attentivechrome/{file}", f"md5:{md5}")
 
 
 @cache

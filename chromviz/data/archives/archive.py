@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, NoReturn, cast
 
 from chromviz import provenance
-from chromviz.data.archives.download import check_space
+from chromviz.data.archives.disk import check_space
 from chromviz.errors import ChromvizError, first_line
 from chromviz.progress import Progress, silent
 

@@ -1,10 +1,10 @@
-"""HTTP as archives need it: retries with growing pauses, and one line when it fails."""
+"""HTTP: addresses, a session that retries, and one clear line for each kind of failure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from chromviz.errors import ChromvizError
 
@@ -13,29 +13,36 @@ if TYPE_CHECKING:
 
 #: Seconds to wait for a connection, and for the next bytes.
 TIMEOUT = (10.0, 60.0)
+LONGEST_PAUSE = 60
 
-#: Answers that a later attempt may better.
+#: Answers that may change when the request is repeated.
 RETRIED = (429, 500, 502, 503, 504)
 
-#: Further attempts to connect: a machine without a network should say so within seconds.
-_CONNECTS = 3
-
-_LONGEST_PAUSE = 60.0
+# Without a network, a command should fail within seconds.
+_CONNECT_RETRIES = 3
 _MEANINGS = {
-    401: "it asks for a password",
-    403: "access is refused",
-    404: "there is no such file",
-    410: "the file is gone",
-    429: "it asks for fewer requests",
-    500: "it has a fault",
-    502: "it is out of order",
-    503: "it is busy or out of order",
-    504: "it is out of order",
+    401: "a password is required",
+    403: "access denied",
+    404: "no such file",
+    410: "the file has been removed",
+    429: "too many requests",
+    500: "internal error",
+    502: "bad gateway",
+    503: "unavailable or overloaded",
+    504: "gateway timeout",
 }
 
 
 class MissingFileError(ChromvizError):
-    """The server answers, and has no such file."""
+    """The server responds, but does not have the file."""
+
+
+class ChecksumError(ChromvizError):
+    """The server's file is not the expected one."""
+
+
+class ConnectionLostError(Exception):
+    """A transfer ended early or has to be repeated; what was received is kept."""
 
 
 def is_address(location: object) -> bool:
@@ -43,100 +50,134 @@ def is_address(location: object) -> bool:
     return str(location).lower().startswith(("http://", "https://"))
 
 
-@contextmanager
-def session(attempts: int = 5, pause: float = 0.5) -> Iterator[requests.Session]:
-    """Give a session whose requests are tried again when the server is busy or away.
+def without_credentials(url: str) -> str:
+    """Return an address without user name, password, query and fragment, for messages and files."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def session(attempts: int = 5, pause: float = 0.5) -> requests.Session:
+    """Return a session that repeats a request while the server is busy or cannot be reached.
 
     Parameters
     ----------
     attempts
-        Further attempts after the first; at most three of them for want of a connection.
+        Maximum number of retries; at most three of them if no connection can be made.
     pause
-        Seconds that the pauses begin at; each is twice as long as the one before. A server that
-        names a time (``Retry-After``) is believed, up to a minute.
+        Seconds before the second retry; doubled for each further one. A time given by the server
+        (``Retry-After``) is respected up to one minute.
     """
-    # Imported here: only work over the network needs it.
+    # Imported here, as everywhere below: only work over the network needs it.
     import requests
     from requests.adapters import HTTPAdapter
     from urllib3.util import Retry
 
-    class Patient(Retry):
-        def get_retry_after(self, response: Any) -> float | None:
-            named = super().get_retry_after(response)
-            return None if named is None else min(named, _LONGEST_PAUSE)
-
-    retry = Patient(
+    retry = Retry(
         total=attempts,
-        connect=min(attempts, _CONNECTS),
+        connect=min(attempts, _CONNECT_RETRIES),
         backoff_factor=pause,
+        retry_after_max=LONGEST_PAUSE,
         status_forcelist=RETRIED,
-        allowed_methods=("GET", "HEAD"),
         raise_on_status=False,
     )
-    with requests.Session() as opened:
-        for scheme in ("http://", "https://"):
-            opened.mount(scheme, HTTPAdapter(max_retries=retry))
-        # Packed in transit, a body's length and ranges would be those of something else.
-        opened.headers["Accept-Encoding"] = "identity"
-        yield opened
+    opened = requests.Session()
+    for scheme in ("http://", "https://"):
+        opened.mount(scheme, HTTPAdapter(max_retries=retry))
+    # With compression, lengths and ranges would refer to the compressed body.
+    opened.headers["Accept-Encoding"] = "identity"
+    return opened
+
+
+def check_response(url: str, response: requests.Response) -> None:
+    """Raise if a response is neither a file nor a part of one.
+
+    Raises
+    ------
+    MissingFileError
+        If the server does not have the file.
+    ChromvizError
+        If the server refuses, or sends a web page or an empty file.
+    """
+    shown, headers = without_credentials(url), response.headers
+    if response.status_code not in (200, 206, 416):
+        raise refuse_status(url, response.status_code, response.reason)
+    if headers.get("Content-Type", "").lower().startswith("text/html"):
+        raise ChromvizError(
+            f"{shown}: received a web page instead of the file; the network may require a log-in, "
+            "or the archive may be closed; open the address in a browser"
+        )
+    if response.status_code == 200 and headers.get("Content-Length") == "0":
+        raise ChromvizError(f"{shown}: the server sent an empty file; try again later")
 
 
 def refuse_status(url: str, status: int, reason: str = "") -> ChromvizError:
-    """Return the error for an answer that is not the file.
-
-    It is a :class:`MissingFileError` if the server says that there is no such file.
-    """
-    what = _MEANINGS.get(status, reason or "an unexpected answer")
+    """Return the error for an HTTP status; a :class:`MissingFileError` if there is no such file."""
+    what = _MEANINGS.get(status, reason or "unexpected response")
     remedy = "try again later" if status in RETRIED else "check the address"
     kind = MissingFileError if status in (404, 410) else ChromvizError
-    return kind(f"{url}: the server answered {status} ({what}); {remedy}")
+    return kind(f"{without_credentials(url)}: the server responded {status} ({what}); {remedy}")
 
 
 def refuse_failure(url: str, error: BaseException) -> ChromvizError:
-    """Return the error for a server that could not be reached or stopped answering.
-
-    Parameters
-    ----------
-    url
-        The address.
-    error
-        What ``requests`` or ``urllib3`` raised.
-    """
+    """Return the error for a server that cannot be reached or stopped responding."""
     return ChromvizError(
-        f"cannot reach {url} ({describe_failure(error)}); check the network and the address, then "
-        "run the same command again"
+        f"cannot reach {without_credentials(url)} ({describe_failure(error)}); check the network "
+        "and the address, then run the same command again"
     )
 
 
-def describe_failure(error: BaseException) -> str:
-    """Return in a few words what ``requests`` or ``urllib3`` met with."""
+def refuse_size(url: str, size: int | None, expected: int) -> ChecksumError:
+    """Return the error for a file that has another size on the server than was published."""
+    return ChecksumError(
+        f"{without_credentials(url)}: the file has {size:,} bytes on the server instead of "
+        f"{expected:,}; it has changed, or the mirror's copy is incomplete"
+    )
+
+
+def refuse_download(url: str, problem: str, path: Path, received: int) -> ChromvizError:
+    """Return the error for a download that was given up after some bytes of it."""
+    shown = without_credentials(url)
+    kept = f"{received / 1e6:,.1f} MB are kept for the next run; " if received else ""
+    return ChromvizError(
+        f"cannot download {path.name}: {urlsplit(shown).netloc} does not respond ({problem}); "
+        f"{kept}check the network and run the same command again, use a mirror with --base-url, or "
+        f"download {shown} elsewhere and copy it to {path}"
+    )
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """Return the exceptions with which ``requests`` and ``urllib3`` report a failed transfer."""
     import requests
     import urllib3
 
-    # requests wraps what happened in its own kinds, often with the cause inside.
+    return requests.RequestException, urllib3.exceptions.HTTPError
+
+
+def describe_failure(error: BaseException) -> str:
+    """Return what an exception of ``requests`` or ``urllib3`` means, in a few words."""
+    import urllib3
+    from requests import exceptions
+
+    # requests wraps the cause in an exception of its own.
     cause = getattr(error.args[0], "reason", None) if error.args else None
-    meanings: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
-        (requests.exceptions.SSLError, "its certificate is not trusted"),
-        (requests.exceptions.ProxyError, "the proxy does not let it through"),
-        (
-            (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError),
-            "no answer in time",
-        ),
-        (
-            (requests.exceptions.ChunkedEncodingError, urllib3.exceptions.ProtocolError),
-            "the connection broke off",
-        ),
-        (
-            (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema),
-            "this is not an address",
-        ),
-        (requests.exceptions.TooManyRedirects, "it sends one in circles"),
-    )
-    for kinds, words in meanings:
-        if isinstance(error, kinds):
-            return words
     if type(cause).__name__ == "NameResolutionError":
-        return "no network, or nothing goes by that name"
-    if isinstance(error, requests.exceptions.ConnectionError):
-        return "no connection"
-    return type(error).__name__
+        return "no network, or unknown host name"
+    meanings: dict[tuple[type[BaseException], ...], str] = {
+        (exceptions.SSLError,): "its certificate is not trusted",
+        (exceptions.ProxyError,): "the proxy refused the connection",
+        (exceptions.Timeout, urllib3.exceptions.TimeoutError): "timed out",
+        (exceptions.ChunkedEncodingError, urllib3.exceptions.ProtocolError): "connection lost",
+        (exceptions.InvalidURL, exceptions.InvalidSchema): "not a valid address",
+        (exceptions.TooManyRedirects,): "too many redirects",
+        (exceptions.ConnectionError,): "no connection",
+    }
+    return next(
+        (words for kinds, words in meanings.items() if isinstance(error, kinds)),
+        type(error).__name__,
+    )
+
+
+def version(response: requests.Response) -> str:
+    """Return what identifies the file's version on the server; a weak tag does not."""
+    tag = response.headers.get("ETag", "")
+    return tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")

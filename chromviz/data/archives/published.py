@@ -1,4 +1,4 @@
-"""The paper's own data, from the archives to datasets: what its Table 3 is made of."""
+"""The data behind the paper's Table 3, from the archives to datasets."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import xarray as xr
 
@@ -17,7 +18,7 @@ from chromviz.data.archives.addresses import (
     available,
     remote_files,
 )
-from chromviz.data.archives.fetch import Fetched, fetch
+from chromviz.data.archives.fetch import FetchedFiles, PlannedFile, fetch_files, plan_files
 from chromviz.data.choices import Choices
 from chromviz.data.deepchrome import find_deepchrome, read_deepchrome
 from chromviz.data.matrices import join_matrices
@@ -27,223 +28,273 @@ from chromviz.errors import ChromvizError
 from chromviz.progress import SILENT, Reporter
 from chromviz.vocabulary import COMMON_NAMES, REFERENCE_TRACK, cell_label, epigenomes, find_eid
 
-#: What the paper's Table 3 is made of.
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: The kinds of data behind the paper's Table 3.
 TABLE3_KINDS = ("matrices", "coverage", "expression", "genes")
-#: What a dataset cannot do without; without the coverage it can train, but not compare.
+# Without these there is no dataset; one without coverage can be used for training only.
 _NEEDED = ("matrices", "expression", "genes")
-# The matrices of all cell types are one archive; those at hand are found by their folders.
+# The matrices of all cell types are one archive; local ones are found by their folders.
 _OF_ONE_CELL = tuple(kind for kind in KINDS if kind not in (*SHARED_KINDS, "matrices"))
 
 
 @dataclass(frozen=True)
-class Made:
-    """What a run of :func:`fetch_datasets` left.
+class FetchResult:
+    """What :func:`fetch` downloaded and built.
 
     Parameters
     ----------
-    fetched
-        The files.
+    folder
+        The folder of the datasets, which ``data=`` of other functions accepts.
+    planned
+        After a dry run: the files that would be downloaded or checked.
+    files
+        The files that were downloaded or found.
     datasets, paths, findings
-        By EID: the datasets made of them, where they are, and what to know about them.
+        By EID: the datasets, their files, and what was noticed about them.
     """
 
-    fetched: Fetched
+    folder: Path
+    planned: list[PlannedFile] = field(default_factory=list)
+    files: FetchedFiles = field(default_factory=FetchedFiles)
     datasets: dict[str, xr.Dataset] = field(default_factory=dict)
     paths: dict[str, Path] = field(default_factory=dict)
     findings: dict[str, list[Finding]] = field(default_factory=dict)
 
 
+def fetch(
+    cells: str | Sequence[str],
+    out: str | Path,
+    *,
+    kinds: Sequence[str] = TABLE3_KINDS,
+    base_url: str | None = None,
+    keep_archives: bool = False,
+    dry_run: bool = False,
+    reporter: Reporter = SILENT,
+) -> FetchResult:
+    """Download published data and build the datasets behind the paper's Table 3.
+
+    A dataset joins DeepChrome's matrices (signal, labels and splits) with the gene table, the
+    expression and the H3K27ac reads of Roadmap. The matrices name a gene by the last six digits of
+    its Ensembl id; a gene is placed only if exactly one gene of the table ends in them, and the
+    number of such genes is among the findings. Datasets whose inputs, options and code have not
+    changed are kept, and files that are complete are not downloaded again.
+
+    Parameters
+    ----------
+    cells
+        EID or common name of a cell type, in any case; several; or ``"all"`` 56.
+    out
+        Folder for the files (below ``raw``) and the datasets (``{EID}.nc``).
+    kinds
+        Kinds of data, see ``chromviz fetch --list``. Datasets are built if matrices, expression
+        and genes are among them.
+    base_url
+        A mirror with each file at ``{base_url}/{host}/{path}``; by default ``$CHROMVIZ_MIRROR``,
+        or the archives themselves.
+    keep_archives
+        Keep the archive with the matrices of all cell types.
+    dry_run
+        Only return what would be downloaded; no server is contacted and nothing is written.
+    reporter
+        Receives progress and messages.
+
+    Returns
+    -------
+    FetchResult
+        The files, the datasets and what was noticed about them.
+
+    Raises
+    ------
+    ChromvizError
+        If a cell type or kind is unknown, a download fails, the files contradict one another, or
+        a dataset of other files is in the way.
+
+    Examples
+    --------
+    >>> import chromviz as cv
+    >>> result = cv.fetch("K562", "roadmap", kinds=["coverage", "genes"], dry_run=True)
+    >>> [file.name for file in result.planned]
+    ['H3K27ac reads of K562 (E123)', 'the gene table']
+    """
+    out, cells = Path(out), _names(cells)
+    if dry_run:
+        planned = plan_files(cells, kinds, out, base_url=base_url, ask_sizes=False)
+        return FetchResult(out, planned)
+    building = set(_NEEDED) <= set(kinds)
+    eids = list(dict.fromkeys(find_eid(cell) or cell for cell in cells))
+    for eid in eids if building else ():
+        _refuse_other_dataset(out / f"{eid}.nc")
+    files = fetch_files(
+        cells, kinds, out, base_url=base_url, keep_archives=keep_archives, reporter=reporter
+    )
+    result = FetchResult(out, files=files)
+    for eid in eids if building else ():
+        path = out / f"{eid}.nc"
+        dataset = _valid_dataset(path, files, eid)
+        if dataset is None:
+            reporter.say(f"building the dataset of {cell_label(eid)}")
+            dataset = _build(files, eid, out, reporter)
+            schema.save_dataset(dataset, path)
+        found = json.loads(dataset.attrs["preflight"])
+        result.datasets[eid], result.paths[eid] = dataset, path
+        result.findings[eid] = [Finding(**record) for record in found]
+    return result
+
+
+def _names(cells: str | Sequence[str]) -> list[str]:
+    """Return the cell types that are meant; ``"all"`` stands for the 56 epigenomes."""
+    names = [cells] if isinstance(cells, str) else list(cells)
+    return list(epigenomes()) if [name.strip().lower() for name in names] == ["all"] else names
+
+
+def _refuse_other_dataset(path: Path) -> None:
+    """Refuse to replace a dataset that was not built from matrices, so not by :func:`fetch`."""
+    try:
+        sources = json.loads(schema.load_dataset(path).attrs["sources"])
+        ours = any(source["role"] == "deepchrome" for source in sources)
+    except (ChromvizError, KeyError, TypeError, ValueError):
+        return  # missing, or unreadable for everyone
+    if not ours:
+        raise ChromvizError(
+            f"{path} is a dataset of other files, which fetch would overwrite; choose another "
+            "folder with --out, or move it away"
+        )
+
+
+def _valid_dataset(path: Path, files: FetchedFiles, eid: str) -> xr.Dataset | None:
+    """Return the dataset in a file if it was built from the files that are there now."""
+    if not path.is_file():
+        return None
+    try:
+        dataset = schema.load_dataset(path)
+        recorded = {source["sha256"] for source in json.loads(dataset.attrs["sources"])}
+        default = dataset.attrs["choices"] == json.dumps(asdict(Choices()), default=str)
+    except (ChromvizError, KeyError, TypeError, ValueError):
+        return None  # it is replaced once the new one is complete
+    wanted = [("matrices", eid), ("coverage", eid), ("expression", ""), ("genes", "")]
+    now = {item.sha256 for kind, cell in wanted for item in files.find(kind, cell)}
+    return dataset if default and now <= recorded else None
+
+
+def _build(files: FetchedFiles, eid: str, out: Path, reporter: Reporter) -> xr.Dataset:
+    """Build one cell type's dataset."""
+    folders = find_deepchrome(out / MATRICES_FOLDER)
+    reads = files.find("coverage", eid)
+    return join_matrices(
+        read_deepchrome(folders[eid], eid),
+        files.find("genes")[0].path,
+        files.find("expression")[0].path,
+        coverage={REFERENCE_TRACK: reads[0].path} if reads else {},
+        choices=Choices(),
+        assembly="hg19",
+        progress=reporter.progress,
+    )[0]
+
+
 @dataclass(frozen=True)
-class Listed:
-    """One cell type, and what there is of it.
+class CellListing:
+    """One cell type, and which data of it exist.
 
     Parameters
     ----------
     cell, common_name, name, anatomy
-        EID or the dataset's own name, and what the epigenome is.
-    at_hand
+        EID or the dataset's own name; common name; name and anatomy of the epigenome.
+    local
         What the folder holds: ``dataset``, ``matrices``, ``embedded (simulated)``, and kinds of
         fetched files.
     kinds
-        What the archives have, by kind: True, False, or None where only the server can tell.
+        What the archives have, by kind: True, False, or None if only the server can tell.
     """
 
     cell: str
     common_name: str
     name: str
     anatomy: str
-    at_hand: tuple[str, ...]
+    local: tuple[str, ...]
     kinds: dict[str, bool | None]
 
     @property
     def fetchable(self) -> str:
-        """What can be fetched, for people."""
+        """What can be fetched, in words."""
         if not self.kinds:
             return ""
         lacking = [kind for kind, there in self.kinds.items() if there is False]
-        told = f"all but {', '.join(lacking)}" if lacking else "all"
+        stated = f"all but {', '.join(lacking)}" if lacking else "all"
         unsure = None in self.kinds.values()
-        return f"{told}; {REFERENCE_TRACK} only if the server has it" if unsure else told
+        return f"{stated}; {REFERENCE_TRACK} only if the server has it" if unsure else stated
 
 
-def all_cells() -> list[str]:
-    """Return the EIDs of the paper's 56 epigenomes."""
-    return list(epigenomes())
-
-
-def fetch_datasets(
-    cells: Sequence[str],
-    kinds: Sequence[str],
-    out: Path,
-    *,
-    base_url: str | None = None,
-    keep_archives: bool = False,
-    pause: float = 1.0,
-    reporter: Reporter = SILENT,
-) -> Made:
-    """Fetch files, and make a dataset of each cell type whose matrices have come.
-
-    A dataset that was made of these files, and perhaps of coverage that came earlier, is kept; one
-    that was made of no matrices is someone's own, and refused before anything comes.
+def list_cells(data: str | Path | None = None) -> pd.DataFrame:
+    """List the cell types: which data are available locally, and which can be fetched.
 
     Parameters
     ----------
-    cells, kinds, out, base_url, keep_archives, pause, reporter
-        As for :func:`chromviz.data.archives.fetch.fetch`.
+    data
+        Folder of datasets or of DeepChrome CSV, which may be empty; None for the embedded
+        simulated dataset.
 
-    Raises
-    ------
-    ChromvizError
-        If fetching fails, the files contradict one another, or a dataset of something else is in
-        the way.
-    """
-    making = set(_NEEDED) <= set(kinds)
-    if making:
-        for cell in cells:
-            _refuse_own(out / f"{find_eid(cell) or cell}.nc")
-    made = Made(
-        fetch(
-            cells,
-            kinds,
-            out,
-            base_url=base_url,
-            keep_archives=keep_archives,
-            pause=pause,
-            reporter=reporter,
-        )
-    )
-    if not making:
-        return made
-    for eid in dict.fromkeys(find_eid(cell) or cell for cell in cells):
-        if not made.fetched.find("matrices", eid):
-            continue
-        path = out / f"{eid}.nc"
-        kept = _still_made_of(path, made.fetched, eid)
-        if kept is not None:
-            made.datasets[eid], made.findings[eid] = kept, _findings(kept)
-        else:
-            reporter.say(f"making the dataset of {cell_label(eid)}")
-            made.datasets[eid], made.findings[eid] = _join(made.fetched, eid, out, reporter)
-            schema.save_dataset(made.datasets[eid], path)
-        made.paths[eid] = path
-    return made
-
-
-def list_epigenomes(folder: Path | None) -> list[Listed]:
-    """Return the 56 epigenomes and whatever else the folder holds, those at hand first.
-
-    Parameters
-    ----------
-    folder
-        As in :func:`chromviz.data.store.list_cells`; one that holds no dataset yet is fine.
+    Returns
+    -------
+    pandas.DataFrame
+        One row per cell type, local ones first: `cell` (EID or own name), `common_name`,
+        `epigenome`, `anatomy`, `local` and `fetchable`.
 
     Raises
     ------
     ChromvizError
         If the folder does not exist.
+
+    Examples
+    --------
+    >>> import chromviz as cv
+    >>> cells = cv.list_cells()
+    >>> cells[["cell", "common_name", "local"]].head(3)
+       cell common_name                 local
+    0  E003     H1-hESC  embedded (simulated)
+    1  E116     GM12878  embedded (simulated)
+    2  E123        K562  embedded (simulated)
     """
-    here = find_cells(folder)
+    # Imported here: the command line needs no table to list cell types.
+    import pandas as pd
+
+    rows = cell_listings(None if data is None else Path(data))
+    return pd.DataFrame(
+        [
+            (row.cell, row.common_name, row.name, row.anatomy, ", ".join(row.local), row.fetchable)
+            for row in rows
+        ],
+        columns=["cell", "common_name", "epigenome", "anatomy", "local", "fetchable"],
+    )
+
+
+def cell_listings(folder: Path | None) -> list[CellListing]:
+    """Return the 56 epigenomes and any other cell types in a folder; see :func:`list_cells`."""
     by_eid: dict[str, list[str]] = {}
-    for name, there in here.items():
+    for name, there in find_cells(folder).items():
         known_as = by_eid.setdefault(find_eid(name) or name, [])
         known_as += [kind for kind in there if kind not in known_as]
     rows = []
-    for cell in [*by_eid, *(eid for eid in epigenomes() if eid not in by_eid)]:
+    for cell in dict.fromkeys([*by_eid, *epigenomes()]):
         known = epigenomes().get(cell)
-        at_hand = list(by_eid.get(cell, ()))
+        local = list(by_eid.get(cell, ()))
         if folder is not None and known:
-            at_hand += [kind for kind in _OF_ONE_CELL if _have(folder, cell, kind)]
+            local += [kind for kind in _OF_ONE_CELL if _is_local(folder, cell, kind)]
         rows.append(
-            Listed(
+            CellListing(
                 cell,
                 COMMON_NAMES.get(cell, ""),
                 known.name if known else "",
                 known.anatomy if known else "",
-                tuple(at_hand),
+                tuple(local),
                 available(cell) if known else {},
             )
         )
     return rows
 
 
-def _have(folder: Path, cell: str, kind: str) -> bool:
+def _is_local(folder: Path, cell: str, kind: str) -> bool:
     if available(cell)[kind] is False:
         return False
     return all((folder / remote.path).is_file() for remote in remote_files(cell, [kind]))
-
-
-def _join(
-    fetched: Fetched, eid: str, out: Path, reporter: Reporter
-) -> tuple[xr.Dataset, list[Finding]]:
-    """Make one cell type's dataset of its files."""
-    folders = find_deepchrome(out / MATRICES_FOLDER)
-    reads = fetched.find("coverage", eid)
-    return join_matrices(
-        read_deepchrome(folders[eid], eid),
-        fetched.find("genes")[0].path,
-        fetched.find("expression")[0].path,
-        coverage={REFERENCE_TRACK: reads[0].path} if reads else {},
-        choices=Choices(),
-        assembly="hg19",
-        progress=reporter.progress,
-    )
-
-
-def _refuse_own(path: Path) -> None:
-    """Refuse to write over a dataset that was made of the user's own tracks."""
-    try:
-        sources = json.loads(schema.load_dataset(path).attrs["sources"])
-        own = not any(source["role"] == "deepchrome" for source in sources)
-    except (ChromvizError, KeyError, TypeError, ValueError):
-        return  # there is none, or none that anyone can read
-    if own:
-        raise ChromvizError(
-            f"{path} is a dataset of other files, which fetch would write over; choose another "
-            "folder with --out, or move it away"
-        )
-
-
-def _still_made_of(path: Path, fetched: Fetched, eid: str) -> xr.Dataset | None:
-    """Return the dataset in a file if it was made of the files that are there now."""
-    if not path.is_file():
-        return None
-    try:
-        dataset = schema.load_dataset(path)
-        recorded = {source["sha256"] for source in json.loads(dataset.attrs["sources"])}
-        default = dataset.attrs["choices"] == _recorded_choices(Choices())
-    except (ChromvizError, KeyError, TypeError, ValueError):
-        return None  # to be made again, and written over only when that is whole
-    wanted = [("matrices", eid), ("coverage", eid), ("expression", ""), ("genes", "")]
-    now = {item.sha256 for kind, cell in wanted for item in fetched.find(kind, cell)}
-    # Coverage that was not asked for this time is no reason to lose it.
-    return dataset if default and now <= recorded else None
-
-
-def _recorded_choices(choices: Choices) -> str:
-    """Return choices as a dataset keeps them."""
-    return json.dumps(asdict(choices), default=str)
-
-
-def _findings(dataset: xr.Dataset) -> list[Finding]:
-    """Return what was found when the dataset was made."""
-    return [Finding(**record) for record in json.loads(dataset.attrs.get("preflight", "[]"))]

@@ -91,7 +91,7 @@ def test_unknown_names_are_refused():
         remote_files("E003", ["matrixes"])
     with pytest.raises(UnknownNameError, match="did you mean K562"):
         remote_files("K526", ["signal"])
-    with pytest.raises(ChromvizError, match="signal needs one; give --cell"):
+    with pytest.raises(ChromvizError, match="signal needs a cell type; give one with --cells"):
         remote_files(" ", ["genes", "signal"])
     assert remote_files("", SHARED_KINDS)
 
@@ -115,10 +115,14 @@ def test_a_mirror_has_host_and_path(monkeypatch):
     assert mirror_base("http://two") == "http://two"
 
 
-@pytest.mark.parametrize("base", ["/a/folder", "ftp://x", "http://", "here:8000"])
+@pytest.mark.parametrize(
+    "base",
+    ["/a/folder", "ftp://x", "http://", "here:8000", "http://x/?key=secret", "u:secret@here"],
+)
 def test_a_mirror_that_is_no_address_is_refused(base):
-    with pytest.raises(ChromvizError, match="is not an http"):
+    with pytest.raises(ChromvizError, match="is not an http") as error:
         mirror_base(base)
+    assert "secret" not in str(error.value)
 
 
 def test_zenodo_s_word_on_a_file():

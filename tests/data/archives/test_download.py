@@ -1,4 +1,4 @@
-"""Downloads against a server on loopback: whole, resumed, refused, and two at once."""
+"""Downloads from a local server: complete, resumed, refused, and two at the same time."""
 
 import hashlib
 import os
@@ -15,8 +15,16 @@ from pathlib import Path
 import pytest
 import requests
 
-from chromviz.data.archives.download import ChecksumError, difference, download, exclusive
-from chromviz.data.archives.http import MissingFileError, describe_failure, refuse_status, session
+from chromviz.data.archives.disk import exclusive
+from chromviz.data.archives.download import download
+from chromviz.data.archives.http import (
+    ChecksumError,
+    MissingFileError,
+    describe_failure,
+    refuse_status,
+    session,
+    without_credentials,
+)
 from chromviz.errors import ChromvizError
 from chromviz.progress import Reporter
 from tests.server import Fault, serve
@@ -33,7 +41,7 @@ def server():
 
 @pytest.fixture
 def get(server, tmp_path):
-    """Fetch ``/a.bin`` without any pause; keep what was said in ``get.said``."""
+    """Download ``/a.bin`` without pauses; messages are kept in ``get.said``."""
 
     def run(**options):
         options.setdefault("attempts", 2)
@@ -45,7 +53,7 @@ def get(server, tmp_path):
 
 
 def settled(server, count):
-    """The requests, of which there are so many."""
+    """Return the requests after checking their number."""
     server.settle()
     assert len(server.requests) == count
     return server.requests
@@ -56,7 +64,7 @@ def part(get):
 
 
 def files(get):
-    """What is in the folder but the lock."""
+    """Names in the folder, apart from the lock."""
     return {path.name for path in get.path.parent.iterdir()} - {".a.bin.lock"}
 
 
@@ -85,7 +93,7 @@ def test_progress_is_in_megabytes_and_ends_at_the_total(server, get):
     server.files["/a.bin"] = bytes(3_500_000)
     get()
     what, done, total, _ = zip(*get.steps, strict=True)
-    assert set(what) == {"fetching a.bin"}
+    assert set(what) == {"downloading a.bin"}
     assert list(done) == sorted(done)
     assert done[-1] == 4
     assert set(total) == {4}
@@ -118,7 +126,7 @@ def test_a_server_that_ignores_ranges_begins_again(get, server):
     server.faults["/a.bin"] = [Fault(cut=100_000), Fault(ignore_range=True)]
     assert get()
     assert get.path.read_bytes() == BODY
-    assert get.said == ["a.bin: the server begins again from the start"]
+    assert get.said == ["a.bin: the server restarts from the beginning"]
 
 
 @pytest.mark.parametrize("if_range", [True, False])
@@ -182,32 +190,32 @@ def test_a_part_longer_than_the_file_is_begun_again(get, server):
 def test_a_server_that_never_gets_further_is_given_up(get, server):
     server.tags = False  # so that each connection begins again
     server.faults["/a.bin"] = [Fault(cut=100_000)] * 50
-    with pytest.raises(ChromvizError, match="does not answer"):
+    with pytest.raises(ChromvizError, match="does not respond"):
         get(attempts=3)
     # The first brings something new, and three more may fail to.
     settled(server, 4)
 
 
 def test_a_wrong_checksum_leaves_nothing(get, server):
-    with pytest.raises(ChecksumError, match="its MD5 is") as error:
+    with pytest.raises(ChecksumError, match=r"MD5 hash .* does not match") as error:
         get(checksum="md5:" + "0" * 32)
     line = one_line(error)
     assert MD5[4:] in line
     assert "0" * 32 in line
-    assert "Run the same command again" in line
+    assert "run the same command again" in line
     assert files(get) == set()
 
 
 def test_a_shorter_file_is_refused_before_it_comes(get, server):
     server.faults["/a.bin"] = [Fault(truncate=1000)]
-    with pytest.raises(ChecksumError, match=r"has 1,000 bytes where 307,200 are expected"):
+    with pytest.raises(ChecksumError, match=r"has 1,000 bytes on the server instead of 307,200"):
         get(size=len(BODY))
     assert files(get) == set()
 
 
 def test_a_shorter_file_of_unknown_size_is_told_by_its_checksum(get, server):
     server.faults["/a.bin"] = [Fault(truncate=1000)]
-    with pytest.raises(ChecksumError, match="its MD5 is"):
+    with pytest.raises(ChecksumError, match=r"MD5 hash .* does not match"):
         get(checksum=MD5)
     assert files(get) == set()
 
@@ -216,7 +224,7 @@ def test_a_body_without_length(get, server):
     server.faults["/a.bin"] = [Fault(no_length=True)]
     assert get()
     assert get.path.read_bytes() == BODY
-    assert "nothing shows that it is whole" in get.said[0]
+    assert "an incomplete file cannot be detected" in get.said[0]
 
 
 def test_a_file_that_is_not_the_expected_one_is_fetched_again(get, server):
@@ -224,7 +232,7 @@ def test_a_file_that_is_not_the_expected_one_is_fetched_again(get, server):
     get.path.write_bytes(b"edited")
     assert get(checksum=MD5)
     assert get.path.read_bytes() == BODY
-    assert "is not the expected file" in get.said[0]
+    assert "did not have the expected checksum and was downloaded again" in get.said[0]
 
 
 def test_the_old_file_stays_until_the_new_one_is_whole(get, server):
@@ -245,11 +253,11 @@ def test_a_busy_server_is_asked_again(get, server):
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (Fault(status=403), "the server answered 403 (access is refused); check the address"),
-        (Fault(status=404), "the server answered 404 (there is no such file)"),
-        (Fault(status=503), "the server answered 503 (it is busy or out of order); try again"),
+        (Fault(status=403), "the server responded 403 (access denied); check the address"),
+        (Fault(status=404), "the server responded 404 (no such file)"),
+        (Fault(status=503), "the server responded 503 (unavailable or overloaded); try again"),
         (Fault(truncate=0), "the server sent an empty file"),
-        (Fault(content_type="text/html; charset=utf-8"), "a web page came instead of the file"),
+        (Fault(content_type="text/html; charset=utf-8"), "received a web page instead of the file"),
     ],
 )
 def test_an_answer_that_is_not_the_file_is_one_line(get, server, fault, words):
@@ -275,14 +283,14 @@ def test_no_network_is_one_line_that_says_what_to_do(tmp_path):
     with pytest.raises(ChromvizError) as error:
         download(f"http://127.0.0.1:{port}/a.bin", tmp_path / "a.bin", attempts=1, pause=0)
     line = one_line(error)
-    assert f"cannot fetch a.bin: 127.0.0.1:{port} does not answer (no connection)" in line
+    assert f"cannot download a.bin: 127.0.0.1:{port} does not respond (no connection)" in line
     assert "--base-url" in line
     assert str(tmp_path / "a.bin") in line
 
 
 def test_failures_have_words():
     assert describe_failure(requests.exceptions.SSLError("x")) == "its certificate is not trusted"
-    assert describe_failure(requests.exceptions.ReadTimeout("x")) == "no answer in time"
+    assert describe_failure(requests.exceptions.ReadTimeout("x")) == "timed out"
     assert describe_failure(requests.exceptions.ConnectionError()) == "no connection"
     with session(0) as opened, pytest.raises(requests.RequestException) as error:
         opened.get("http://nowhere.invalid/a", timeout=5)
@@ -293,7 +301,7 @@ def test_a_full_disk_is_told_before_the_transfer(get, server, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, 64_100_000))
     server.files["/a.bin"] = bytes(2_000_000)
-    with pytest.raises(ChromvizError, match=r"2 MB are to come, and 0 MB can be used") as error:
+    with pytest.raises(ChromvizError, match=r"2 MB needed, 0 MB usable") as error:
         get()
     assert str(get.path) in one_line(error)
     assert not get.path.exists()
@@ -362,7 +370,7 @@ def test_two_processes_make_one_transfer(get, server):
     first = _start(server, get.path)
     _until(lambda: part(get).is_file() and part(get).stat().st_size)
     second = _start(server, get.path)
-    assert second.stdout.readline() == "waiting for another process that fetches a.bin\n"
+    assert second.stdout.readline() == "waiting for another process that is downloading a.bin\n"
     server.stop.set()
     outputs = [child.communicate(timeout=60) for child in (first, second)]
     assert outputs == [("came\n", ""), ("there\n", "")]
@@ -389,18 +397,24 @@ def test_a_killed_process_loses_nothing(get, server):
 
 def test_a_lock_that_cannot_be_had_is_one_line(tmp_path):
     with pytest.raises(ChromvizError, match="cannot lock"):  # noqa: SIM117
-        with exclusive(Path("/proc/self/nowhere/a"), "does nothing", print):
+        with exclusive(Path("/proc/self/nowhere/a"), "doing nothing", print):
             pass
 
 
-def test_difference(tmp_path):
-    path = tmp_path / "a"
-    path.write_bytes(b"abc")
-    # SHA-256 and MD5 of "abc", from FIPS 180-2 and RFC 1321.
-    sha = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert difference(path, sha, 3) == ""
-    assert difference(path, "md5:900150983cd24fb0d6963f7d28e17f72") == ""
-    assert difference(path, sha, 4) == "it has 3 bytes, not 4"
-    assert difference(path, "md5:0").startswith("its MD5 is 900150983cd24fb0d6963f7d28e17f72")
-    with pytest.raises(ChromvizError, match="cannot read"):
-        difference(tmp_path / "none")
+def test_credentials_of_a_mirror_are_not_shown(server, tmp_path):
+    url = server.url.replace("http://", "http://someone:secret@") + "/a.bin?token=secret"
+    path = tmp_path / "a.bin"
+    said = []
+    options = {"pause": 0, "attempts": 0, "reporter": Reporter(say=said.append)}
+    faults = [Fault(status=404), Fault(status=503), Fault(cut=100_000), Fault(truncate=10)]
+    for fault in faults:
+        server.faults["/a.bin"] = [fault]
+        with pytest.raises(ChromvizError) as error:
+            download(url, path, size=len(BODY), checksum=MD5, **options)
+        assert "127.0.0.1" in str(error.value)
+        assert "secret" not in str(error.value)
+    notes = "".join(item.read_text() for item in tmp_path.glob(".*.json"))
+    assert "/a.bin" in notes
+    assert "secret" not in notes + "".join(said)
+    assert download(url, path, checksum=MD5, **options)
+    assert without_credentials("https://a:b@host:1/x?token=1#2") == "https://host:1/x"

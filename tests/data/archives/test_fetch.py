@@ -1,4 +1,4 @@
-"""Fetching from a mirror on loopback that is laid out as the archives are."""
+"""Fetching files from a local server with the layout of the archives."""
 
 import hashlib
 import io
@@ -12,7 +12,7 @@ import pytest
 
 from chromviz import provenance
 from chromviz.data.archives.addresses import available, mirrored, remote_files
-from chromviz.data.archives.fetch import fetch, plan
+from chromviz.data.archives.fetch import fetch_files, plan_files
 from chromviz.data.store import list_cells
 from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.progress import Reporter
@@ -60,7 +60,7 @@ def server(tar):
 def get(server, tmp_path):
     def run(cells, kinds, **options):
         options = {"attempts": 1, "pause": 0, "base_url": server.url, **options}
-        return fetch(cells, kinds, run.out, reporter=Reporter(say=run.said.append), **options)
+        return fetch_files(cells, kinds, run.out, reporter=Reporter(say=run.said.append), **options)
 
     run.out, run.said = tmp_path, []
     return run
@@ -73,7 +73,7 @@ def asked(server, path=TAR):
 
 def test_matrices_become_a_folder_of_csv(get, server):
     found = get(["H1-hESC", "K562"], ["matrices"])
-    assert found.made == ["the matrices of H1-hESC (E003)", "the matrices of K562 (E123)"]
+    assert found.downloaded == ["the matrices of H1-hESC (E003)", "the matrices of K562 (E123)"]
     assert [item.path.name for item in found.find("matrices", "E123")] == [
         "train.csv",
         "valid.csv",
@@ -94,8 +94,8 @@ def test_what_is_there_is_not_fetched_again(get, server):
     server.settle()
     count = len(server.requests)
     found = get(["E003"], ["matrices", "signal"])
-    assert found.made == []
-    assert len(found.kept) == 6
+    assert found.downloaded == []
+    assert len(found.up_to_date) == 6
     assert len(found.files) == 8
     server.settle()
     assert len(server.requests) == count
@@ -107,7 +107,7 @@ def test_a_matrix_that_was_changed_is_taken_again(get, server, damage):
     victim = get.out / "raw/deepchrome/E003/classification/valid.csv"
     victim.write_bytes(b"edited") if damage == "edited" else victim.unlink()
     found = get(["E003", "E116"], ["matrices"])
-    assert found.made == ["the matrices of H1-hESC (E003)", "the matrices of GM12878 (E116)"]
+    assert found.downloaded == ["the matrices of H1-hESC (E003)", "the matrices of GM12878 (E116)"]
     assert victim.read_bytes() == csv("E003", "valid")
     assert len(asked(server)) == 1
     assert (get.out / "raw/zenodo/data.tar.gz").exists()  # it was to be kept
@@ -132,7 +132,7 @@ def test_without_zenodo_s_word_the_archive_is_checked_by_itself(get, server, tar
     with pytest.raises(ChromvizError, match="damaged or cut-off tar archive") as error:
         get(["E003"], ["matrices"])
     assert "\n" not in str(error.value)
-    assert "Zenodo did not tell the MD5 of data.tar.gz" in get.said[0]
+    assert "no MD5 of data.tar.gz from Zenodo" in get.said[0]
     assert not list(get.out.rglob("*.csv"))
 
 
@@ -140,12 +140,12 @@ def test_without_zenodo_s_word_a_sound_archive_will_do(get, server):
     del server.files[RECORD]
     found = get(["E003"], ["matrices"])
     assert len(found.files) == 3
-    assert "(it answered 404)" in found.notes[0]
+    assert "(it responded 404)" in found.notes[0]
 
 
 def test_an_archive_that_is_not_as_published_is_refused(get, server, tar):
     server.files[TAR] = tar[:-1] + b"x"
-    with pytest.raises(ChromvizError, match="its MD5 is") as error:
+    with pytest.raises(ChromvizError, match=r"MD5 hash .* does not match") as error:
         get(["E003"], ["matrices"])
     assert "\n" not in str(error.value)
     assert not list(get.out.rglob("*.csv"))
@@ -176,9 +176,9 @@ def test_a_file_edited_here_is_fetched_again(get):
     (genes,) = get([], ["genes"]).find("genes")
     genes.path.write_bytes(b"edited")
     found = get([], ["genes"])
-    assert found.made == ["the gene table"]
+    assert found.downloaded == ["the gene table"]
     assert genes.path.read_bytes() == b"the gene table"
-    assert "is not the expected file" in get.said[0]
+    assert "did not have the expected checksum and was downloaded again" in get.said[0]
 
 
 def test_a_file_that_changed_in_the_archive_is_refused_until_accepted(get, server):
@@ -201,8 +201,8 @@ def test_a_file_of_unknown_origin_is_taken_and_said(get):
     place.parent.mkdir(parents=True)
     place.write_bytes(b"by hand")
     found = get([], ["genes"])
-    assert found.kept == ["the gene table"]
-    assert "taken as it is" in found.notes[0]
+    assert found.up_to_date == ["the gene table"]
+    assert "used as it is" in found.notes[0]
     assert get([], ["genes"]).notes == []
 
 
@@ -210,15 +210,17 @@ def test_h3k27ac_that_the_archive_lacks_is_told_and_the_rest_goes_on(get, server
     assert available("E004")["coverage"] is None
     found = get(["E004", "E003"], ["coverage"])
     (line,) = found.missing
-    assert line.startswith("the archive has no H3K27ac reads of E004 (")
+    assert line.startswith("the archive does not have H3K27ac reads of E004 (")
     assert line in found.notes
     assert [item.cell for item in found.files] == ["E003"]
-    with pytest.raises(ChromvizError, match=r"no H3K27ac reads of E004 .*; nothing was fetched"):
+    with pytest.raises(
+        ChromvizError, match=r"not have H3K27ac reads of E004 .*; nothing was downloaded"
+    ):
         get(["E004"], ["coverage"])
 
 
 def test_a_file_that_must_be_there_and_is_not_is_an_error(get):
-    with pytest.raises(ChromvizError, match="the server answered 404"):
+    with pytest.raises(ChromvizError, match="the server responded 404"):
         get(["E116"], ["coverage"])
     with pytest.raises(ChromvizError, match="no weights were published for E059; nothing"):
         get(["E059"], ["weights"])
@@ -238,11 +240,11 @@ def test_a_broken_connection_and_a_busy_server_go_on(get, server, tar):
 @pytest.mark.parametrize(
     ("cells", "kinds", "words"),
     [
-        (["E003"], [], "no kind of data is named"),
+        (["E003"], [], "no kind of data is given"),
         (["E003"], ["matrices", "sound"], "unknown kind of data 'sound'"),
         (["K652"], ["weights"], "did you mean K562"),
-        ([], ["weights"], "weights needs one; give --cell"),
-        ([""], ["signal"], "signal needs one; give --cell"),
+        ([], ["weights"], "weights needs a cell type; give one with --cells"),
+        ([""], ["signal"], "signal needs a cell type; give one with --cells"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything(get, server, cells, kinds, words):
@@ -257,13 +259,13 @@ def test_what_makes_no_sense_is_refused_before_anything(get, server, cells, kind
 def test_a_damaged_record_is_one_line(get, record):
     (get.out / "raw").mkdir()
     (get.out / "raw/checksums.json").write_text(record)
-    with pytest.raises(ChromvizError, match="is not a record of chromviz; delete it"):
+    with pytest.raises(ChromvizError, match="was not written by chromviz; delete it"):
         get([], ["genes"])
 
 
 def test_a_plan_writes_nothing_and_knows_sizes(get, server, tar):
-    planned = plan(["E003"], ["matrices", "genes", "weights"], get.out, base_url=server.url)
-    assert [(item.remote.kind, item.there, item.size) for item in planned] == [
+    planned = plan_files(["E003"], ["matrices", "genes", "weights"], get.out, base_url=server.url)
+    assert [(item.kind, item.there, item.size) for item in planned] == [
         ("matrices", False, len(tar)),
         ("genes", False, len(b"the gene table")),
         ("weights", False, None),
@@ -271,20 +273,20 @@ def test_a_plan_writes_nothing_and_knows_sizes(get, server, tar):
     assert planned[1].url.startswith(server.url)
     assert list(get.out.iterdir()) == []
     get(["E003"], ["matrices", "genes"])
-    planned = plan(["E003"], ["matrices", "genes"], get.out, base_url=server.url)
+    planned = plan_files(["E003"], ["matrices", "genes"], get.out, base_url=server.url)
     assert [item.there for item in planned] == [True, True]
     with pytest.raises(UnknownNameError):
-        plan(["E003"], ["sound"], get.out)
+        plan_files(["E003"], ["sound"], get.out)
 
 
 _CHILD = """
 import sys
 from pathlib import Path
 from chromviz.progress import Reporter
-from chromviz.data.archives.fetch import fetch
-found = fetch(["E003"], ["matrices"], Path(sys.argv[2]), base_url=sys.argv[1], pause=0,
-              reporter=Reporter(say=print))
-print(len(found.made), len(found.kept))
+from chromviz.data.archives.fetch import fetch_files
+found = fetch_files(["E003"], ["matrices"], Path(sys.argv[2]), base_url=sys.argv[1], pause=0,
+                    reporter=Reporter(say=print))
+print(len(found.downloaded), len(found.up_to_date))
 """
 
 
@@ -299,7 +301,7 @@ def test_two_processes_share_a_folder(get, server, tar):
             for child in children:
                 select.register(child.stdout, selectors.EVENT_READ)
             ((key, _),) = select.select(timeout=30)
-        assert key.fileobj.readline() == "waiting for another process that fetches matrices\n"
+        assert key.fileobj.readline() == "waiting for another process that is fetching matrices\n"
     finally:
         server.stop.set()
         outputs = [child.communicate(timeout=60) for child in children]
@@ -310,7 +312,7 @@ def test_two_processes_share_a_folder(get, server, tar):
 
 
 def test_what_was_never_published_is_an_error_that_leaves_nothing(tmp_path):
-    for look in (plan, fetch):
+    for look in (plan_files, fetch_files):
         with pytest.raises(ChromvizError, match=r"no weights were published for E059"):
             look(["E059"], ["weights"], tmp_path / "new")
     assert not (tmp_path / "new").exists()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from chromviz import schema
-from chromviz.data.archives.published import TABLE3_KINDS, fetch_datasets, list_epigenomes
-from chromviz.data.store import list_cells, open_cell
+from chromviz.data import store
+from chromviz.data.archives.published import cell_listings, fetch
 from chromviz.errors import ChromvizError
 from tests.conftest import make_dataset
 from tests.data.roadmap import roadmap_files
@@ -21,9 +21,9 @@ def mirror():
 
 
 def test_the_datasets_of_table_3(mirror, tmp_path):
-    made = fetch_datasets(["K562"], TABLE3_KINDS, tmp_path, base_url=mirror.url, pause=0.01)
+    made = fetch(["K562"], tmp_path, base_url=mirror.url)
     assert list(made.paths) == ["E123"]
-    dataset = open_cell(tmp_path, "k562")
+    dataset = store.open_cell(tmp_path, "k562")
     assert schema.dataset_hash(dataset) == schema.dataset_hash(made.datasets["E123"])
     assert list(dataset["track"].values) == ["H3K27ac"]
     assert np.isfinite(dataset["coverage"].values[0]).all(axis=1).sum() == 59
@@ -33,7 +33,7 @@ def test_the_datasets_of_table_3(mirror, tmp_path):
     # Again: nothing comes over the network, and the file is not written anew.
     before = (tmp_path / "E123.nc").stat().st_mtime_ns
     sent = mirror.sent
-    again = fetch_datasets(["K562"], TABLE3_KINDS, tmp_path, base_url=mirror.url, pause=0.01)
+    again = fetch(["K562"], tmp_path, base_url=mirror.url)
     assert mirror.sent == sent
     assert (tmp_path / "E123.nc").stat().st_mtime_ns == before
     assert [str(item) for item in again.findings["E123"]] == [
@@ -42,12 +42,12 @@ def test_the_datasets_of_table_3(mirror, tmp_path):
 
 
 def test_a_dataset_of_other_files_is_made_again(mirror, tmp_path):
-    fetch_datasets(["K562"], TABLE3_KINDS, tmp_path, base_url=mirror.url, pause=0.01)
+    fetch(["K562"], tmp_path, base_url=mirror.url)
     dataset = schema.load_dataset(tmp_path / "E123.nc")
     sources = json.loads(dataset.attrs["sources"])
     sources[0]["sha256"] = "0" * 64
     schema.save_dataset(dataset.assign_attrs(sources=json.dumps(sources)), tmp_path / "E123.nc")
-    fetch_datasets(["K562"], TABLE3_KINDS, tmp_path, base_url=mirror.url, pause=0.01)
+    fetch(["K562"], tmp_path, base_url=mirror.url)
     again = json.loads(schema.load_dataset(tmp_path / "E123.nc").attrs["sources"])
     assert again[0]["sha256"] != "0" * 64
 
@@ -55,27 +55,27 @@ def test_a_dataset_of_other_files_is_made_again(mirror, tmp_path):
 def test_a_cell_without_h3k27ac_has_a_dataset_that_cannot_be_compared(mirror, tmp_path):
     (path,) = [path for path in mirror.files if path.endswith("E004-H3K27ac.tagAlign.gz")]
     del mirror.files[path]
-    made = fetch_datasets(["E004"], TABLE3_KINDS, tmp_path, base_url=mirror.url, pause=0.01)
+    made = fetch(["E004"], tmp_path, base_url=mirror.url)
     assert made.datasets["E004"].sizes["track"] == 0
-    assert any("H3K27ac" in line for line in made.fetched.missing)
+    assert any("H3K27ac" in line for line in made.files.missing)
 
 
 def test_what_is_at_hand(mirror, tmp_path):
-    rows = {row.cell: row for row in list_epigenomes(None)}
+    rows = {row.cell: row for row in cell_listings(None)}
     assert len(rows) == 56
-    assert rows["E123"].at_hand == ("embedded (simulated)",)
+    assert rows["E123"].local == ("embedded (simulated)",)
     assert rows["E123"].fetchable == "all"
     assert rows["E004"].fetchable == "all; H3K27ac only if the server has it"
 
-    assert all(not row.at_hand for row in list_epigenomes(tmp_path))
-    fetch_datasets(["K562"], ["matrices"], tmp_path, base_url=mirror.url, pause=0.01)
-    assert list_cells(tmp_path) == ("E123",)  # CSV, from where fetch puts it
-    assert {row.cell: row.at_hand for row in list_epigenomes(tmp_path)}["E123"] == ("matrices",)
-    fetch_datasets(["K562"], TABLE3_KINDS, tmp_path, base_url=mirror.url, pause=0.01)
-    first = list_epigenomes(tmp_path)[0]
-    assert (first.cell, first.at_hand) == ("E123", ("dataset", "matrices", "coverage"))
+    assert all(not row.local for row in cell_listings(tmp_path))
+    fetch(["K562"], tmp_path, kinds=["matrices"], base_url=mirror.url)
+    assert store.list_cells(tmp_path) == ("E123",)  # CSV, from where fetch puts it
+    assert {row.cell: row.local for row in cell_listings(tmp_path)}["E123"] == ("matrices",)
+    fetch(["K562"], tmp_path, base_url=mirror.url)
+    first = cell_listings(tmp_path)[0]
+    assert (first.cell, first.local) == ("E123", ("dataset", "matrices", "coverage"))
     with pytest.raises(ChromvizError, match="does not exist"):
-        list_epigenomes(tmp_path / "absent")
+        cell_listings(tmp_path / "absent")
 
 
 def test_a_dataset_of_ones_own_is_not_written_over(mirror, tmp_path):
@@ -83,15 +83,15 @@ def test_a_dataset_of_ones_own_is_not_written_over(mirror, tmp_path):
     before = (tmp_path / "E123.nc").read_bytes()
     sent = mirror.sent
     with pytest.raises(ChromvizError, match=r"E123\.nc is a dataset of other files"):
-        fetch_datasets(["K562"], TABLE3_KINDS, tmp_path, base_url=mirror.url, pause=0.01)
+        fetch(["K562"], tmp_path, base_url=mirror.url)
     assert (tmp_path / "E123.nc").read_bytes() == before
     assert mirror.sent == sent
     # What makes no dataset is in nobody's way.
-    fetch_datasets(["K562"], ["matrices"], tmp_path, base_url=mirror.url, pause=0.01)
+    fetch(["K562"], tmp_path, kinds=["matrices"], base_url=mirror.url)
 
 
 def test_a_cell_type_by_two_names_keeps_all_that_is_at_hand(mirror, tmp_path):
-    fetch_datasets(["K562"], ["matrices"], tmp_path, base_url=mirror.url, pause=0.01)
+    fetch(["K562"], tmp_path, kinds=["matrices"], base_url=mirror.url)
     schema.save_dataset(make_dataset(cell="E123"), tmp_path / "K562.nc")
-    first = list_epigenomes(tmp_path)[0]
-    assert (first.cell, set(first.at_hand)) == ("E123", {"dataset", "matrices"})
+    first = cell_listings(tmp_path)[0]
+    assert (first.cell, set(first.local)) == ("E123", {"dataset", "matrices"})

@@ -1,0 +1,115 @@
+"""The folder that downloads go to: free space, locks between processes, recorded checksums."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from chromviz import provenance
+from chromviz.errors import ChromvizError
+
+MB = 1_000_000
+#: Below the user's folder: SHA-256 of each file when it was first downloaded, and its address.
+CHECKSUMS = "raw/checksums.json"
+#: Bytes that must stay free on the disk.
+_RESERVE = 64 * MB
+
+
+def check_space(path: Path, needed: int) -> None:
+    """Raise if a file would not fit on the disk.
+
+    Parameters
+    ----------
+    path
+        The file.
+    needed
+        Bytes that will be written to it.
+    """
+    usable = max(shutil.disk_usage(path.parent).free - _RESERVE, 0)
+    if needed > usable:
+        raise ChromvizError(
+            f"not enough disk space for {path}: {needed / MB:,.0f} MB needed, "
+            f"{usable / MB:,.0f} MB usable; free some space, or choose another folder with --out"
+        )
+
+
+@contextmanager
+def exclusive(path: Path, task: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Prevent other processes from doing the same task until the end of the block.
+
+    Parameters
+    ----------
+    path
+        What the task writes. The lock is ``.{name}.lock`` beside it; it is kept, empty, because
+        two processes could hold two locks of the same name if it were removed.
+    task
+        What another process may be doing, for the message that this one waits.
+    say
+        Receives that message.
+
+    Raises
+    ------
+    ChromvizError
+        If the file system does not support locks.
+    """
+    # Imported here: only work that other processes may do at the same time needs it.
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            say(f"waiting for another process that is {task}")
+            lock.acquire()
+    except (OSError, NotImplementedError) as error:
+        raise ChromvizError(
+            f"cannot lock {path} ({error}); choose another folder with --out"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class ChecksumRecord:
+    """The recorded SHA-256 of each file: ``raw/checksums.json``, by path from the user's folder.
+
+    It is read again before each change, under a lock, so that processes may share a folder.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.path = out / CHECKSUMS
+
+    def __getitem__(self, name: str) -> dict[str, Any]:
+        """Return what is recorded about a file; empty if nothing is."""
+        return self._read().get(name, {})
+
+    def holds(self, name: str) -> bool:
+        """Return whether a file is there and has the recorded SHA-256."""
+        path, known = self.out / name, self[name].get("sha256")
+        return bool(known) and path.is_file() and provenance.hash_file(path) == known
+
+    def add(self, entries: dict[str, dict[str, Any]]) -> None:
+        """Record files with their ``sha256``, ``url`` and other facts."""
+        since = {"since": provenance.now()}
+        with exclusive(self.path, "recording checksums", lambda line: None):
+            record = self._read() | {name: since | entry for name, entry in entries.items()}
+            provenance.write_json(self.path, dict(sorted(record.items())))
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        if not self.path.exists():
+            return {}
+        try:
+            record = json.loads(self.path.read_text("utf-8"))
+            return {name: {**item, "sha256": str(item["sha256"])} for name, item in record.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            raise ChromvizError(
+                f"{self.path} was not written by chromviz; delete it, and the files beside it are "
+                "used as they are"
+            ) from None
