@@ -209,8 +209,8 @@ def mirror_base(base_url: str | None) -> str:
     if base and not (is_address(base) and urlsplit(base).netloc and not urlsplit(base).query):
         shown = base.partition("?")[0].rpartition("@")[2]
         raise ChromvizError(
-            f"the mirror {shown!r} is not an http(s) address without a query; give one with --base-url or "
-            f"{MIRROR_VARIABLE}, for example http://localhost:8000"
+            f"the mirror {shown!r} is not an http(s) address without a query; give one with "
+            f"--base-url or {MIRROR_VARIABLE}, for example http://localhost:8000"
         )
     return base
 

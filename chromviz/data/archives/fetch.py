@@ -245,9 +245,7 @@ def plan_files(
             url, size = mirrored(remote.url, base), None
             held = there = (out / remote.path).is_file()
             if remote.kind == "matrices":
-                there = all(
-                    map(record.holds, (p for eid in eids for p in matrix_files(eid).values()))
-                )
+                there = all(_have_matrices(record, eid) for eid in eids)
             if online and not (there or held):
                 try:
                     answer = live.head(url, timeout=http.TIMEOUT, allow_redirects=True)
@@ -342,7 +340,7 @@ def _fetch_matrices(run: FetchRun, remote: ArchiveFile, eids: Sequence[str], kee
     provenance.ensure_folder(run.out / MATRICES_FOLDER)
     # Another process may be about to remove the archive, so the lock covers all of the work.
     with exclusive(run.out / MATRICES_FOLDER, "fetching matrices", run.reporter.say):
-        there = [eid for eid in eids if all(map(run.record.holds, matrix_files(eid).values()))]
+        there = [eid for eid in eids if _have_matrices(run.record, eid)]
         needed = [eid for eid in eids if eid not in there]
         if needed:
             _unpack(run, remote, needed, keep)
@@ -353,6 +351,10 @@ def _fetch_matrices(run: FetchRun, remote: ArchiveFile, eids: Sequence[str], kee
             FetchedFile("matrices", eid, "", run.out / path, remote.url, run.record[path]["sha256"])
             for path in matrix_files(eid).values()
         )
+
+
+def _have_matrices(record: ChecksumRecord, eid: str) -> bool:
+    return all(map(record.holds, matrix_files(eid).values()))
 
 
 def _unpack(run: FetchRun, remote: ArchiveFile, eids: Sequence[str], keep: bool) -> None:

@@ -293,7 +293,7 @@ def test_any_bytes_are_one_line_or_an_archive_without_what_is_wanted(
 def test_a_full_disk_is_told_before_anything_is_written(take, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, 1_000_000))
-    with pytest.raises(ChromvizError, match=r"no room for .*\.csv") as caught:
+    with pytest.raises(ChromvizError, match=r"not enough disk space for .*\.csv") as caught:
         take(pack(CONTENT))
     assert "--out" in str(caught.value)
     assert not list(take.out.iterdir())
