@@ -144,7 +144,7 @@ def test_an_out_that_cannot_be_written_to(run, folder):
 def test_data_that_is_none(run, folder):
     refused(run("cells", "--data", "nowhere", cwd=folder), "nowhere does not exist")
     (folder / "empty").mkdir()
-    refused(run("train", "--cell", "K562", "--data", "empty", cwd=folder), "holds no dataset")
+    refused(run("train", "--cell", "K562", "--data", "empty", cwd=folder), "contains no dataset")
     (folder / "data" / "E003.nc").write_bytes(b"")
     done = run("compare", "--cell", "E003", "--data", "data", cwd=folder)
     refused(done, "E003.nc is not a whole NetCDF-4 file")

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -152,75 +152,62 @@ def prepare(
     as_json: Json = False,
 ) -> None:
     """Make a dataset from tracks or reads, genes and expression, and say what is odd about them."""
-    from contextlib import nullcontext
-
-    from chromviz import provenance, schema
-    from chromviz.data.choices import Choices
-    from chromviz.data.deepchrome import find_deepchrome, read_deepchrome
-    from chromviz.data.labels import LabelRule
-    from chromviz.data.matrices import join_matrices
+    from chromviz.data.choices import InputFiles, PrepareOptions
     from chromviz.data.names import expand_signal
-    from chromviz.data.prepare import prepare as run
-    from chromviz.data.signal.reads import ReadRule
-    from chromviz.data.splits import SplitRule
+    from chromviz.data.prepare import prepare_dataset
     from chromviz.reporting.terminal import counts_line
-    from chromviz.vocabulary import Window, resolve_cell
+    from chromviz.schema import gene_counts
 
     if (signal is None) == (matrices is None):
         raise ChromvizError("give either --signal for each mark, or --matrices FOLDER")
     if out is None and not check:
         raise ChromvizError("give --out FOLDER for the dataset, or --check to write none")
-    choices = Choices(
-        window=Window(flank, bin_width),
+    files = InputFiles(
+        cell=cell,
+        genes=genes,
+        expression=expression,
+        signal=expand_signal(signal) if signal else {},
+        coverage=expand_signal(coverage, "--coverage") if coverage else {},
+        matrices=matrices,
+    )
+    options = PrepareOptions(
+        assembly=assembly,
+        chrom_sizes=chrom_sizes,
+        tss=tss,
+        biotype=biotype,
+        expression_column=expression_column,
+        unit=_units(unit or []),
+        coverage_unit=coverage_unit,
+        allow_reference_input=allow_reference_input,
+        flank=flank,
+        bin_width=bin_width,
         orientation=orientation,
         missing=missing,
         blacklist=blacklist,
-        label=LabelRule(label),
-        split=SplitRule(tuple(names(valid)), tuple(names(test)), split_file),
-        tss=tss,
-        biotype=biotype,
-        reads=ReadRule(
-            int(extent) if extent.isdecimal() else extent, duplicates, strand, min_quality
-        ),
-        allow_reference_input=allow_reference_input,
+        label=label,
+        valid=valid,
+        test=test,
+        split_file=split_file,
+        extent=extent,
+        duplicates=duplicates,
+        strand=strand,
+        min_quality=min_quality,
+        seed=seed,
     )
-    tracks = expand_signal(coverage or [], "--coverage") if coverage else {}
-    shared: dict[str, Any] = {
-        "coverage": tracks,
-        "choices": choices,
-        "assembly": assembly,
-        "chrom_sizes": chrom_sizes,
-        "column": expression_column,
-        "units": dict.fromkeys(tracks, coverage_unit) | _units(unit or []),
-    }
-    replaced = False
-    with provenance.output_folder(out) if out and not check else nullcontext(), Live(quiet) as live:
-        shared["progress"] = live.progress
-        if matrices is not None:
-            folders = find_deepchrome(matrices)
-            name = resolve_cell(cell, tuple(folders), str(matrices))
-            dataset, findings = join_matrices(
-                read_deepchrome(folders[name], name), genes, expression, **shared
-            )
-        else:
-            dataset, findings = run(
-                cell, expand_signal(signal or []), genes, expression, seed=seed, **shared
-            )
-        if out is not None and not check:
-            path = out / f"{dataset.attrs['cell']}.nc"
-            replaced = path.exists()
-            schema.save_dataset(dataset, path)
-    written = None if check or out is None else str(path)
+    choices = options.choices(files.coverage)
+    with Live(quiet) as live:
+        made = prepare_dataset(files, choices, out=None if check else out, progress=live.progress)
     record = {
-        "file": written,
-        "genes": schema.gene_counts(dataset),
-        "findings": [asdict(finding) for finding in findings],
+        "file": None if made.path is None else str(made.path),
+        "genes": gene_counts(made.dataset),
+        "findings": [asdict(finding) for finding in made.findings],
     }
-    lines = [*map(str, findings), counts_line(dataset)]
-    if written:
-        lines.append(f"dataset in {written}" + (", in place of the one there" if replaced else ""))
-    else:
+    lines = [*map(str, made.findings), counts_line(made.dataset)]
+    if made.path is None:
         lines.append("checked; nothing was written")
+    else:
+        replaced = " (replaced the previous file)" if made.replaced else ""
+        lines.append(f"dataset written to {made.path}{replaced}")
     show(Text("\n".join(lines)), record, as_json)
 
 

@@ -96,7 +96,7 @@ def train(
     given = {name: value for name, value in chosen.items() if value is not None}
     settings = replace(spec.settings(preset), **given)  # type: ignore[arg-type]
     find_device(device)
-    datasets = [open_cell(data, name) for name in wanted]
+    datasets = [open_cell(name, data) for name in wanted]
     if not takes_steps(spec, datasets[0]) and (given or preset != "fast" or seeds > 1):
         raise ChromvizError(
             f"{spec.name} is fitted in one go: it takes no preset, no ensemble and no option of "

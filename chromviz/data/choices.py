@@ -1,45 +1,89 @@
-"""What the user decides about a dataset."""
+"""What the user gives to make a dataset: the files, and the choices."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from operator import index
 from pathlib import Path
+from typing import Any
 
 from chromviz.data.labels import LabelRule
 from chromviz.data.signal.reads import ReadRule
 from chromviz.data.splits import SplitRule
-from chromviz.errors import ChromvizError
+from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.vocabulary import Window
 
 
 @dataclass(frozen=True)
+class InputFiles:
+    """The files of one cell type.
+
+    Parameters
+    ----------
+    cell
+        EID or common name, or any other name that can be a file name.
+    genes
+        Annotation, see :func:`chromviz.data.genes.annotation.read_genes`.
+    expression
+        Table, see :func:`chromviz.data.genes.expression.read_expression`.
+    signal
+        Source by input mark: bigWig (a path or an address), BAM, tagAlign or BED of reads, in any
+        mixture. The five core marks are put in the order of :data:`chromviz.vocabulary.MARKS`;
+        other marks keep the order given.
+    coverage
+        Source by reference track. Reference tracks are never inputs of a model.
+    matrices
+        Folder in DeepChrome's CSV layout, in place of `signal`.
+    """
+
+    cell: str
+    genes: Path
+    expression: Path
+    signal: Mapping[str, str | Path] = field(default_factory=dict)
+    coverage: Mapping[str, str | Path] = field(default_factory=dict)
+    matrices: Path | None = None
+
+
+@dataclass(frozen=True)
 class Choices:
-    """What the user decides about a dataset; all of it is recorded in it.
+    """How a dataset is made from the files; all of it is recorded in the dataset.
 
     Parameters
     ----------
     window
         Flank and bin width.
     orientation
-        ``genome``: bins rise along the chromosome, as in the paper; ``strand``: along the
-        gene, so that the bins of a ``-`` gene are those of the genome in reverse order.
+        ``genome``: bins follow the chromosome, as in the paper. ``strand``: bins follow the gene,
+        so those of a gene on the ``-`` strand are in reverse order.
     missing
-        What a bin without data is: ``nan`` (a model leaves the gene out) or ``zero``.
+        Value of a bin without data: ``nan`` (models leave the gene out) or ``zero``.
     blacklist
-        BED of regions to leave out: a bin that touches one has no data, whatever `missing` says.
+        BED of regions to mask: a bin that overlaps one has no data, whatever `missing` says.
     label
         Which genes are ON.
     split
         Which genes train, validate and test.
     tss
-        Where a gene of a GTF or GFF3 file begins, see
+        How the TSS of a gene in GTF or GFF3 is chosen, see
         :func:`chromviz.data.genes.annotation.read_genes`.
     biotype
-        Keep only these genes, for instance ``protein_coding``.
+        Keep only genes of this biotype, for instance ``protein_coding``.
     reads
         How aligned reads are counted.
     allow_reference_input
-        Let H3K27ac be an input mark, which makes agreement with it circular.
+        Allow H3K27ac as an input mark, which makes agreement with it circular.
+    assembly
+        Name of the genome assembly of sources and genes.
+    chrom_sizes
+        Table of chromosome sizes, for an assembly that is not built in.
+    expression_column
+        Column of the expression table; None to find it by the cell type's name.
+    units
+        Units by mark or track, for labels; ``""`` stands for all other input marks. Counts of
+        reads have their own unit.
+    seed
+        Random seed of the three folds.
     """
 
     window: Window = field(default_factory=Window)
@@ -52,9 +96,122 @@ class Choices:
     biotype: str | None = None
     reads: ReadRule = field(default_factory=ReadRule)
     allow_reference_input: bool = False
+    assembly: str = "hg19"
+    chrom_sizes: Path | None = None
+    expression_column: str | None = None
+    units: Mapping[str, str] = field(default_factory=dict)
+    seed: int = 0
 
     def __post_init__(self) -> None:
         for name, known in (("orientation", ("genome", "strand")), ("missing", ("nan", "zero"))):
             given = getattr(self, name)
             if given not in known:
                 raise ChromvizError(f"unknown {name} {given!r}; known: {', '.join(known)}")
+
+
+@dataclass(frozen=True)
+class PrepareOptions:
+    """The choices under the names that they have on the command line, one value each.
+
+    See ``chromviz prepare --help`` and :class:`Choices`. Paths may be strings; `valid` and `test`
+    are chromosomes, comma-separated or as a list; `unit` is one unit, or units by mark.
+    """
+
+    assembly: str = "hg19"
+    chrom_sizes: str | Path | None = None
+    tss: str = "gene"
+    biotype: str | None = None
+    expression_column: str | None = None
+    unit: str | Mapping[str, str] = ""
+    coverage_unit: str = ""
+    allow_reference_input: bool = False
+    flank: int = 5000
+    bin_width: int = 100
+    orientation: str = "genome"
+    missing: str = "nan"
+    blacklist: str | Path | None = None
+    label: str = "median"
+    valid: str | Iterable[str] = ""
+    test: str | Iterable[str] = ""
+    split_file: str | Path | None = None
+    extent: str | int = "read"
+    duplicates: str = "flagged"
+    strand: str = "both"
+    min_quality: int = 0
+    seed: int = 0
+
+    @classmethod
+    def named(cls, options: Mapping[str, Any]) -> PrepareOptions:
+        """Return the options by name, or raise which name does not exist."""
+        known = [item.name for item in fields(cls)]
+        for name in options:
+            if name not in known:
+                raise UnknownNameError(
+                    "option", name, known, "Options have the names of 'chromviz prepare --help'."
+                )
+        return cls(**options)
+
+    def choices(self, tracks: Iterable[str] = ()) -> Choices:
+        """Return the choices.
+
+        Parameters
+        ----------
+        tracks
+            Names of the reference tracks, which take `coverage_unit`.
+
+        Raises
+        ------
+        ChromvizError
+            If a value is of the wrong type or not known.
+        """
+        units = {"": self.unit} if isinstance(self.unit, str) else dict(self.unit)
+        extent = self.extent
+        if isinstance(extent, str) and extent.isdecimal():
+            extent = int(extent)
+        return Choices(
+            window=Window(self._whole("flank"), self._whole("bin_width")),
+            orientation=self.orientation,
+            missing=self.missing,
+            blacklist=self._path("blacklist"),
+            label=LabelRule(self._text("label")),
+            split=SplitRule(self._names("valid"), self._names("test"), self._path("split_file")),
+            tss=self._text("tss"),
+            biotype=self.biotype,
+            reads=ReadRule(extent, self.duplicates, self.strand, self.min_quality),
+            allow_reference_input=bool(self.allow_reference_input),
+            assembly=self._text("assembly"),
+            chrom_sizes=self._path("chrom_sizes"),
+            expression_column=self.expression_column,
+            units=dict.fromkeys(tracks, self.coverage_unit) | units,
+            seed=self._whole("seed"),
+        )
+
+    def _whole(self, name: str) -> int:
+        try:
+            return index(getattr(self, name))
+        except TypeError:
+            raise self._wrong(name, "a whole number") from None
+
+    def _text(self, name: str) -> str:
+        value = getattr(self, name)
+        if not isinstance(value, str):
+            raise self._wrong(name, "a string")
+        return value
+
+    def _path(self, name: str) -> Path | None:
+        value = getattr(self, name)
+        try:
+            return None if value is None else Path(value)
+        except TypeError:
+            raise self._wrong(name, "a path") from None
+
+    def _names(self, name: str) -> tuple[str, ...]:
+        value = getattr(self, name)
+        try:
+            parts = value.split(",") if isinstance(value, str) else [*value]
+            return tuple(part.strip() for part in parts if part.strip())
+        except (TypeError, AttributeError):
+            raise self._wrong(name, "chromosomes, for instance 'chr8,chr9'") from None
+
+    def _wrong(self, name: str, wanted: str) -> ChromvizError:
+        return ChromvizError(f"{name} is {getattr(self, name)!r}; give {wanted}")

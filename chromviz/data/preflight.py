@@ -15,7 +15,7 @@ import pandas as pd
 
 from chromviz.data.signal.chromosomes import Assembly, Translator, differing, matching_builds
 from chromviz.errors import ChromvizError
-from chromviz.vocabulary import REFERENCE_TRACK
+from chromviz.vocabulary import REFERENCE_TRACK, SPLITS
 
 NOTE, WARNING = "note", "warning"
 
@@ -23,6 +23,10 @@ NOTE, WARNING = "note", "warning"
 _OVERHANG = 1000
 #: Acetylation that marks the same promoters as the reference track.
 _KIN = ("H3K9ac",)
+#: Fraction of annotated genes below which the genes used may not be representative.
+_FEW = 0.5
+#: Genes of one state in a part of the split below which results are mostly chance.
+_FEWEST = 10
 
 
 @dataclass(frozen=True)
@@ -277,6 +281,72 @@ def check_genes(table: pd.DataFrame, split: str = "drawn") -> list[Finding]:
     if split == "chromosome":
         return [note("duplicates", f"{line}; {together}") for line in told]
     return [warning("duplicates", f"{line}; {flatters}") for line in told]
+
+
+def describe_use(
+    label: np.ndarray,
+    split: np.ndarray,
+    used: np.ndarray,
+    depth: Mapping[str, np.ndarray],
+    rule: str = "",
+) -> list[Finding]:
+    """Say how many genes are ON and OFF in each part, and how many genes each track covers.
+
+    Parameters
+    ----------
+    label, split, used
+        (gene,): label, part of the split, and whether models use the gene.
+    depth
+        (gene, bin) by reference track.
+    rule
+        What makes a gene ON, in words.
+    """
+    on, off = int((label[used] == 1).sum()), int((label[used] == 0).sum())
+    told = f"of the genes that models use, {on:,} are ON{f' ({rule})' if rule else ''}, {off:,} OFF"
+    findings = [
+        note("labels", told)
+        if on and off
+        else warning("labels", f"{told}; nothing can be trained on one state alone")
+    ]
+    if used.mean() < _FEW:
+        findings.append(
+            warning(
+                "labels",
+                f"models use {int(used.sum()):,} of {len(used):,} genes ({100 * used.mean():.1f} "
+                "%): what holds for them need not hold for the others, and intervals will be wide",
+            )
+        )
+    parts = {
+        part: [int((used & (split == part) & (label == state)).sum()) for state in (1, 0)]
+        for part in SPLITS[:3]
+    }
+    told = ", ".join(f"{part} {sum(n):,} ({n[0]:,} ON, {n[1]:,} OFF)" for part, n in parts.items())
+    few = [part for part, numbers in parts.items() if min(numbers) < _FEWEST]
+    findings.append(
+        warning(
+            "split",
+            f"split: {told}; fewer than {_FEWEST} of a state in {' and '.join(few)}: what is "
+            "chosen or measured on so few is mostly chance",
+        )
+        if few
+        else note("split", f"split: {told}")
+    )
+    for track, values in depth.items():
+        covered = ~np.isnan(values).any(axis=1)
+        both = int((covered & (label == 1)).sum())
+        told = (
+            f"{track} covers the whole window of {int(covered.sum()):,} genes: {both:,} ON, on "
+            f"which Table 3 rests; models use {int((covered & used).sum()):,} of them"
+        )
+        findings.append(
+            note("coverage", told)
+            if both
+            else warning(
+                "coverage",
+                f"{told}; without an ON gene among them nothing can be compared with it",
+            )
+        )
+    return findings
 
 
 def check_values(

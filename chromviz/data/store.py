@@ -1,4 +1,4 @@
-"""Where datasets come from: a folder of them, or the one that comes with chromviz."""
+"""Where datasets are found: in a folder, or embedded in chromviz."""
 
 from __future__ import annotations
 
@@ -15,69 +15,91 @@ from chromviz.vocabulary import find_eid, resolve_cell
 _EMBEDDED = "the embedded dataset"
 
 
-def list_cells(folder: Path | None) -> tuple[str, ...]:
-    """Return the names of the cell types at hand, sorted.
+def available_cells(data: str | Path | None = None) -> tuple[str, ...]:
+    """List the cell types that can be opened.
 
     Parameters
     ----------
-    folder
-        A folder of datasets (``{cell}.nc``) or of DeepChrome CSV, or both; None for the embedded
-        simulated dataset.
+    data
+        Folder as in :func:`open_cell`.
+
+    Returns
+    -------
+    tuple of str
+        EIDs or the datasets' own names, sorted.
 
     Raises
     ------
     ChromvizError
-        If the folder is missing or holds no cell type.
+        If the folder does not exist or contains no cell type.
+
+    Examples
+    --------
+    >>> available_cells()
+    ('E003', 'E116', 'E123')
     """
-    if folder is None:
+    if data is None:
         from chromviz.data.simulate import EMBEDDED_CELLS
 
         return EMBEDDED_CELLS
-    return tuple(_find(Path(folder)))
+    return tuple(_find(Path(data)))
 
 
-def open_cell(folder: Path | None, name: str) -> xr.Dataset:
-    """Read one cell type's dataset, and no other.
+def open_cell(cell: str, data: str | Path | None = None) -> xr.Dataset:
+    """Open the dataset of one cell type.
 
     Parameters
     ----------
-    folder
-        As in :func:`list_cells`. Where a cell type is there in both formats, the dataset is read:
-        it knows more than the CSV.
-    name
+    cell
         EID, common name, or the dataset's own name, in any case.
+    data
+        Folder of datasets (``{cell}.nc``), of DeepChrome CSV, or of both; None for the embedded
+        simulated dataset. If a cell type is there in both formats, the dataset is opened.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``signal`` (gene, mark, bin), ``coverage`` (track, gene, bin), ``expression``, ``label``
+        (1 ON, 0 OFF, -1 unknown) and ``split`` (gene,); see :mod:`chromviz.schema`.
 
     Raises
     ------
     ChromvizError
-        If the folder is missing or holds no cell type, none goes by that name, or its files are
-        damaged.
+        If the folder does not exist or contains no such cell type, or its files are damaged.
+
+    Examples
+    --------
+    >>> data = open_cell("K562")
+    >>> data["signal"].sizes["mark"], data["signal"].sizes["bin"]
+    (5, 100)
+    >>> int((data["label"] == 1).sum()), data.attrs["simulated"]
+    (1200, 1)
     """
-    if folder is None:
+    if data is None:
         from chromviz.data.simulate import EMBEDDED_CELLS, simulate
 
-        return simulate(resolve_cell(name, EMBEDDED_CELLS, _EMBEDDED))
-    found = _find(Path(folder))
-    cell = resolve_cell(name, tuple(found), str(folder))
-    path = found[cell]
+        return simulate(resolve_cell(cell, EMBEDDED_CELLS, _EMBEDDED))
+    found = _find(Path(data))
+    name = resolve_cell(cell, tuple(found), str(data))
+    path = found[name]
     if path.suffix != ".nc":
-        return read_deepchrome(path, cell)
+        return read_deepchrome(path, name)
     dataset = schema.load_dataset(path)
     inside = str(dataset.attrs["cell"])
-    if (find_eid(inside) or inside.lower()) != (find_eid(cell) or cell.lower()):
+    if (find_eid(inside) or inside.lower()) != (find_eid(name) or name.lower()):
         raise ChromvizError(
-            f"{path} holds the dataset of {inside}, not of {cell}; rename it to {inside}.nc"
+            f"{path} contains the dataset of {inside}, not of {name}; rename it to {inside}.nc"
         )
     return dataset
 
 
 def find_cells(folder: Path | None) -> dict[str, list[str]]:
-    """Return what there is of each cell type at hand, by its name.
+    """Return what is available of each cell type, by its name.
 
     Parameters
     ----------
     folder
-        As in :func:`list_cells`, but it may be empty.
+        As in :func:`available_cells`, but it may be empty.
 
     Returns
     -------
@@ -87,10 +109,10 @@ def find_cells(folder: Path | None) -> dict[str, list[str]]:
     Raises
     ------
     ChromvizError
-        If the folder is missing.
+        If the folder does not exist.
     """
     if folder is None:
-        return {cell: ["embedded (simulated)"] for cell in list_cells(None)}
+        return {cell: ["embedded (simulated)"] for cell in available_cells()}
     found: dict[str, list[str]] = {name: ["dataset"] for name in _datasets(Path(folder))}
     for name in _matrices(Path(folder)):
         found.setdefault(name, []).append("matrices")
@@ -98,7 +120,7 @@ def find_cells(folder: Path | None) -> dict[str, list[str]]:
 
 
 def _datasets(folder: Path) -> dict[str, Path]:
-    """Return the dataset of each cell type by name."""
+    """Return the dataset file of each cell type by name."""
     if not folder.is_dir():
         problem = "is not a folder" if folder.exists() else "does not exist"
         raise ChromvizError(
@@ -109,17 +131,17 @@ def _datasets(folder: Path) -> dict[str, Path]:
 
 
 def _matrices(folder: Path) -> dict[str, Path]:
-    """Return the folder of CSV of each cell type by name; also of those that were fetched."""
+    """Return the CSV folder of each cell type by name, including those that fetch wrote."""
     return find_deepchrome(folder / MATRICES_FOLDER) | find_deepchrome(folder)
 
 
 def _find(folder: Path) -> dict[str, Path]:
-    """Return each cell type's file, or its folder of CSV, by name."""
+    """Return each cell type's dataset file, or else its CSV folder, by name."""
     datasets = _datasets(folder)
     found = _matrices(folder) | datasets
     if not found:
         raise ChromvizError(
-            f"{folder} holds no dataset: neither {{cell}}.nc nor "
+            f"{folder} contains no dataset: neither {{cell}}.nc nor "
             "{cell}/classification/{train,valid,test}.csv; make one with 'chromviz prepare'"
         )
     return dict(sorted(found.items()))

@@ -120,7 +120,7 @@ class TrainedModel(Summarised):
             If the dataset has other marks, bins or units than the model, no gene is meant, or a
             gene is unknown.
         """
-        dataset = open_cell(None, data) if isinstance(data, str) else data
+        dataset = open_cell(data) if isinstance(data, str) else data
         check_input(self.card, dataset)
         rows = _rows(dataset, genes)
         signal = dataset["signal"].values[rows]

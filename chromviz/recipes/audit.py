@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from chromviz import provenance
-from chromviz.data.store import list_cells, open_cell
+from chromviz.data.store import available_cells, open_cell
 from chromviz.errors import CannotServeError, ChromvizError
 from chromviz.extractors import Method, find_method, methods
 from chromviz.extractors.run import serves
@@ -125,11 +125,11 @@ def audit(
         anything is trained.
     """
     find_device(device)
-    available, where = list_cells(data), str(data or "the embedded dataset")
+    available, where = available_cells(data), str(data or "the embedded dataset")
     names = list(dict.fromkeys(resolve_cell(cell, available, where) for cell in cells))
     if not names:
         raise ChromvizError("no cell type to audit; name them with --cells A,B,C")
-    opened = [open_cell(data, name) for name in names]
+    opened = [open_cell(name, data) for name in names]
     require_alike(opened)
     first = find_gene(opened[0], gene)
     known = str(opened[0]["gene"].values[first])

@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from chromviz import provenance
-from chromviz.data.store import list_cells, open_cell
+from chromviz.data.store import available_cells, open_cell
 from chromviz.errors import ChromvizError
 from chromviz.extractors import find_method
 from chromviz.extractors.sanity import untrained
@@ -163,7 +163,7 @@ def compare(
         lacks the reference track, or the folder cannot be written to.
     """
     find_device(device)
-    dataset = open_cell(data, cell)
+    dataset = open_cell(cell, data)
     chosen = choose_models(models, dataset)
     if not chosen:
         raise ChromvizError("no model to compare; name one with --models")
@@ -449,12 +449,12 @@ def _other_cells(
     They are there for Figure 2c alone: one that cannot be read is left out of it, and said.
     """
     gene, name = str(dataset["gene"].values[position]), str(dataset.attrs["cell"])
-    available = [find_eid(item) for item in list_cells(data)]
+    available = [find_eid(item) for item in available_cells(data)]
     found = {}
     for cell in PAPER_CELLS:
         if cell != name and cell in available:
             try:
-                other = open_cell(data, cell)
+                other = open_cell(cell, data)
                 found[cell] = (other, find_gene(other, gene))
             except ChromvizError as error:
                 reporter.say(f"Figure 2c is without {cell_label(cell)}: {error}")

@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from chromviz import provenance
-from chromviz.data.store import list_cells, open_cell
+from chromviz.data.store import available_cells, open_cell
 from chromviz.errors import ChromvizError
 from chromviz.extractors import find_method
 from chromviz.extractors.run import extract
@@ -107,11 +107,11 @@ def differential(
         raise ChromvizError(refusal)
     if seeds < 1:
         raise ChromvizError(f"it takes at least one training, not {seeds}")
-    available, where = list_cells(data), str(data or "the embedded dataset")
+    available, where = available_cells(data), str(data or "the embedded dataset")
     names = list(dict.fromkeys(resolve_cell(cell, available, where) for cell in cells))
     if len(names) < 2:
         raise ChromvizError("genes change between cell types: name two or more with --cells A,B,C")
-    opened = [open_cell(data, name) for name in names]
+    opened = [open_cell(name, data) for name in names]
     require_alike(opened)
     marks = [str(mark) for mark in opened[0]["mark"].values]
     active_share(np.ones(len(marks)), marks)

@@ -103,7 +103,7 @@ def explain(
     given = dict(parameters or {})
     _check_settings(given, methods)
     find_device(device)
-    dataset = open_cell(data, cell)
+    dataset = open_cell(cell, data)
     choice = choose_models([model], dataset)[0]
     for method in methods:
         refusal = method.refusal(choice.name, choice.spec.gives)

@@ -99,7 +99,7 @@ def export(
     wanted = _formats(formats)
     if top < 1:
         raise ChromvizError(f"--top must be at least 1, not {top}")
-    dataset = open_cell(data, cell)
+    dataset = open_cell(cell, data)
     label = str(dataset.attrs["cell"])
     place = results or default_folder(label)
     found = _attributions(place, dataset, method_names)

@@ -13,7 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from chromviz import provenance
-from chromviz.data.store import list_cells, open_cell
+from chromviz.data.store import available_cells, open_cell
 from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.models import find_model, slug
 from chromviz.models.checkpoint import training_key
@@ -163,7 +163,7 @@ def suite(
         reporter.say(f"no Table {name.upper()}: none of its models is among those asked for")
         wanted.remove(name)
     find_device(device)
-    available, where = list_cells(data), str(data or "the embedded dataset")
+    available, where = available_cells(data), str(data or "the embedded dataset")
     chosen = list(dict.fromkeys(resolve_cell(cell, available, where) for cell in cells))
     chosen = chosen or list(available)
     folder = ResultFolder(out or Path("results") / "suite", "suite")
@@ -171,7 +171,7 @@ def suite(
     facts: dict[str, Any] = {}
     found: list[tuple[_Unit, pd.DataFrame]] = []
     for cell in chosen:
-        dataset = open_cell(data, cell)
+        dataset = open_cell(cell, data)
         facts[str(dataset.attrs["cell"])] = {
             "sha256": dataset_hash(dataset),
             "simulated": int(dataset.attrs["simulated"]),

@@ -143,7 +143,7 @@ def validate(
     if seeds < 1 or n_genes < 1:
         raise ChromvizError("a validation takes at least one seed and one gene")
     find_device(device)
-    dataset = open_cell(data, cell)
+    dataset = open_cell(cell, data)
     chosen = choose_models(models, dataset)
     if not chosen:
         raise ChromvizError("no model to validate; name one with --models")
@@ -207,7 +207,7 @@ def validate_cells(
         As for :func:`validate`, or if a cell type is named twice.
     """
     folder_of_all = out or Path("results") / "validation"
-    labels = [str(open_cell(options.get("data"), cell).attrs["cell"]) for cell in cells]
+    labels = [str(open_cell(cell, options.get("data")).attrs["cell"]) for cell in cells]
     again = next((label for at, label in enumerate(labels) if label in labels[:at]), None)
     if again:
         raise ChromvizError(f"{cell_label(again)} is named twice in --cell")

@@ -108,7 +108,7 @@ def _cells(found: Results) -> list[str]:
 
 
 def _dataset(found: Results, data: Path | None, cell: str) -> xr.Dataset:
-    dataset = open_cell(data, cell)
+    dataset = open_cell(cell, data)
     known = found.record.get("dataset", {}).get("sha256")
     if known and known != dataset_hash(dataset):
         where = data or "the embedded dataset"

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from chromviz import schema
-from chromviz.data.choices import Choices
+from chromviz.data.choices import Choices, InputFiles
 from chromviz.data.deepchrome import read_deepchrome
 from chromviz.data.labels import LabelRule
-from chromviz.data.matrices import join_matrices
+from chromviz.data.prepare import prepare_dataset
 from chromviz.errors import ChromvizError
 from chromviz.vocabulary import Window
 from tests.data.roadmap import roadmap_files
@@ -24,16 +24,17 @@ def inputs(tmp_path):
     return tmp_path
 
 
-def join(folder, **changes):
+def join(folder, choices=None, **changes):
     given = {
         "genes": folder / "gene_info",
         "expression": folder / "rpkm.gz",
         "coverage": {"H3K27ac": folder / "E123-H3K27ac.tagAlign.gz"},
+        "matrices": folder,
         **changes,
     }
+    made = prepare_dataset(InputFiles("K562", **given), choices)
     matrices = read_deepchrome(folder / "E123", "K562")
-    dataset, findings = join_matrices(matrices, **given)
-    return matrices, dataset, [str(finding) for finding in findings]
+    return matrices, made.dataset, [str(finding) for finding in made.findings]
 
 
 def test_signal_labels_and_splits_stay(inputs):
@@ -43,7 +44,7 @@ def test_signal_labels_and_splits_stay(inputs):
     assert dataset.attrs["cell"] == "E123"
     assert dataset.attrs["coverage_unit"] == "reads"
     assert any("labels of the matrices agree with the expression of E123" in line for line in told)
-    assert any("does not know 1 of 60 genes" in line for line in told)
+    assert any("1 of 60 genes of the matrices cannot be identified in it" in line for line in told)
 
 
 def test_places_and_coverage_by_hand(inputs):
@@ -82,7 +83,7 @@ def test_what_the_matrices_have_fixed_cannot_be_chosen(inputs):
         Choices(orientation="strand"),
         Choices(label=LabelRule("above:1")),
     ):
-        with pytest.raises(ChromvizError, match="matrices have their own"):
+        with pytest.raises(ChromvizError, match="matrices have a fixed"):
             join(inputs, choices=choices)
 
 
@@ -108,3 +109,46 @@ def test_genes_are_placed_by_id_without_version(inputs):
     assert doubtful.sum() == 1
     assert dataset["tss"].values[doubtful] == [-1]
     np.testing.assert_array_equal(dataset["tss"].values[~doubtful], plain["tss"].values[~doubtful])
+
+
+def shorten(folder, ending=""):
+    """Name the genes of the matrices as the archive does, by the last six digits of their id."""
+    for path in (folder / "E123" / "classification").glob("*.csv"):
+        rows = [line.split(",", 1) for line in path.read_text().splitlines()]
+        path.write_text("".join(f"{gene[-6:]}{ending},{rest}\n" for gene, rest in rows))
+
+
+@pytest.mark.parametrize("ending", ["", "_1"])
+def test_genes_named_by_six_digits_are_placed_and_counted(inputs, ending):
+    _, plain, _ = join(inputs)
+    shorten(inputs, ending)
+    _, dataset, told = join(inputs)
+    known = plain["chrom"].values != ""
+    assert known.sum() == 59
+    for name in ("gene", "symbol", "chrom", "tss", "strand", "coverage", "expression", "label"):
+        np.testing.assert_array_equal(dataset[name].values, plain[name].values)
+    # The gene that the annotation lacks is known to the expression table.
+    assert list(dataset["gene"].values[~known]) == ["ENSG00000000059"]
+    assert not np.isnan(dataset["expression"].values).any()
+    first = "59 of 60 genes of the matrices are named by the last six digits"
+    assert any(line.startswith(first) and "000000 is ENSG00000000000" in line for line in told)
+    assert any("1 of 60 genes of the matrices cannot be identified" in line for line in told)
+
+
+def test_six_digits_that_several_genes_match_place_none_of_them(inputs):
+    shorten(inputs)
+    # Two more genes end in the digits of the first two.
+    more = "".join(f"ENSG0000100000{at}\t21\t10\t20\t1\tx\tX\tx\n" for at in range(2))
+    path = inputs / "gene_info"
+    path.write_text(path.read_text() + more)
+    _, dataset, told = join(inputs)
+    assert dataset.sizes["gene"] == 60
+    by_gene = dataset.isel(gene=dataset["gene"].isin(["000000", "000001"]).values)
+    assert by_gene.sizes["gene"] == 2
+    assert list(by_gene["tss"].values) == [-1, -1]
+    assert np.isnan(by_gene["expression"].values).all()
+    assert np.isnan(by_gene["coverage"].values).all()
+    assert schema.usable(by_gene).all()
+    (line,) = [line for line in told if line.startswith("warning: ")]
+    assert line.startswith("warning: 2 of 60 genes of the matrices have a six-digit id that more")
+    assert any("3 of 60 genes of the matrices cannot be identified in it" in x for x in told)

@@ -33,7 +33,7 @@ def test_a_pool_holds_every_gene_of_every_cell():
 
 
 def test_a_pool_of_simulated_cells_says_so_and_keeps_the_truth():
-    found = pool([open_cell(None, "K562"), open_cell(None, "GM12878")])
+    found = pool([open_cell("K562"), open_cell("GM12878")])
     assert found.attrs["simulated"] == 1
     assert found["truth"].shape == found["signal"].shape
 

@@ -7,13 +7,13 @@ import pyBigWig
 import pytest
 
 from chromviz import provenance, schema
-from chromviz.data.choices import Choices
+from chromviz.data.choices import Choices, InputFiles
 from chromviz.data.labels import LabelRule
-from chromviz.data.names import expand_signal
-from chromviz.data.prepare import prepare
+from chromviz.data.prepare import prepare, prepare_dataset
 from chromviz.data.signal.reads import ReadRule
 from chromviz.data.splits import SplitRule
 from chromviz.errors import ChromvizError
+from chromviz.progress import silent
 from chromviz.vocabulary import MARKS, Window
 from tests.conftest import REAL
 
@@ -66,13 +66,12 @@ def inputs(tmp_path):
 OF_CHOICES = {field.name for field in fields(Choices)}
 
 
-def run(inputs, cell="E003", **changes):
+def run(inputs, cell="E003", progress=silent, **changes):
     chosen = {name: changes.pop(name) for name in OF_CHOICES & changes.keys()}
-    choices = Choices(**{"window": WINDOW, **chosen})
-    dataset, findings = prepare(
-        cell, **{**inputs, "assembly": "toy", "choices": choices, **changes}
-    )
-    return dataset, [str(finding) for finding in findings]
+    choices = Choices(**{"window": WINDOW, "assembly": "toy", **chosen})
+    files = InputFiles(cell, **{**inputs, **changes})
+    made = prepare_dataset(files, choices, progress=progress)
+    return made.dataset, [str(finding) for finding in made.findings]
 
 
 def refusal(inputs, cell="E003", **changes):
@@ -108,7 +107,7 @@ def test_small_dataset_by_hand(inputs):
     assert schema.gene_counts(dataset)["used"] == 3
     assert notes == [
         "genes.bed: 1 of 9 genes have no strand",
-        "rpkm.tsv: 1 of 9 genes have no expression; models leave them out",
+        "rpkm.tsv: 1 of 9 genes have no expression value",
         "toy is not an assembly that chromviz knows: sizes unchecked",
         "2 genes have a window that leaves the chromosome (EDGE at chr1:10, for instance); they "
         "have no data, and are kept",
@@ -251,14 +250,15 @@ def test_gzipped_inputs(inputs):
 
 @pytest.mark.skipif(not PILOT.is_dir(), reason="the real data is not here")
 def test_real_pilot_data():
-    dataset, findings = prepare(
+    made = prepare(
         "H1-hESC",
-        expand_signal([str(PILOT / "signal" / "E003-{mark}.pval.signal.bigwig")]),
-        PILOT / "genes.bed",
-        PILOT / "rpkm.tsv.gz",
+        signal=str(PILOT / "signal" / "E003-{mark}.pval.signal.bigwig"),
+        genes=PILOT / "genes.bed",
+        expression=PILOT / "rpkm.tsv.gz",
         coverage={"H3K27ac": PILOT / "h1-depth" / "E003-H3K27ac.depth.bigwig"},
-        units={"": "-log10 p"},
+        unit="-log10 p",
     )
+    dataset, findings = made.dataset, made.findings
     assert schema.gene_counts(dataset) == {
         "annotated": 19_795,
         "used": 371,
@@ -435,14 +435,16 @@ def test_other_windows_marks_and_organisms(tmp_path):
     (tmp_path / "levels.tsv").write_text(
         "gene\tyeast\n" + "".join(f"Y{n}\t{n}\n" for n in range(40))
     )
-    dataset, findings = prepare(
+    made = prepare(
         "yeast",
-        files,
-        tmp_path / "genes.bed",
-        tmp_path / "levels.tsv",
-        choices=Choices(window=Window(5000, 50), orientation="strand"),
+        signal=files,
+        genes=tmp_path / "genes.bed",
+        expression=tmp_path / "levels.tsv",
+        bin_width=50,
+        orientation="strand",
         assembly="sacCer3",
     )
+    dataset, findings = made.dataset, made.findings
     assert dict(dataset.sizes)["bin"] == 200
     assert dict(dataset.sizes)["mark"] == 7
     assert schema.gene_counts(dataset)["used"] == 40
@@ -463,13 +465,14 @@ def test_other_windows_marks_and_organisms(tmp_path):
 def test_real_depth_tracks():
     depth = PILOT / "h1-depth"
     marks = ("H3K27me3", "H3K36me3", "H3K4me1", "H3K4me3", "H3K9me3", "H3K9ac")
-    dataset, findings = prepare(
+    made = prepare(
         "E003",
-        {mark: depth / f"E003-{mark}.depth.bigwig" for mark in marks},
-        PILOT / "genes.bed",
-        PILOT / "rpkm.tsv.gz",
+        signal={mark: depth / f"E003-{mark}.depth.bigwig" for mark in marks},
+        genes=PILOT / "genes.bed",
+        expression=PILOT / "rpkm.tsv.gz",
         coverage={"H3K27ac": depth / "E003-H3K27ac.depth.bigwig"},
     )
+    dataset, findings = made.dataset, made.findings
     assert schema.gene_counts(dataset)["used"] == 124
     told = {item.check: item.message for item in findings if item.level == "warning"}
     assert set(told) == {"circular", "labels"}

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from chromviz import schema
-from chromviz.data.store import list_cells, open_cell
+from chromviz.data.store import available_cells, open_cell
 from chromviz.errors import ChromvizError
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
@@ -38,54 +38,54 @@ def test_both_formats_in_one_folder(tmp_path):
     write_csv(tmp_path / "E003")
     write_csv(tmp_path / "data" / "mine")
     (tmp_path / ".E116.x.part.nc").touch()
-    assert list_cells(tmp_path) == ("E003", "E123", "mine")
-    assert open_cell(tmp_path, "k562").attrs["cell"] == "E123"
-    assert open_cell(tmp_path, "H1-hESC").attrs["signal_unit"] == "read counts"
-    assert open_cell(tmp_path, "MINE").attrs["cell"] == "mine"
+    assert available_cells(tmp_path) == ("E003", "E123", "mine")
+    assert open_cell("k562", tmp_path).attrs["cell"] == "E123"
+    assert open_cell("H1-hESC", tmp_path).attrs["signal_unit"] == "read counts"
+    assert open_cell("MINE", tmp_path).attrs["cell"] == "mine"
 
 
 def test_a_dataset_is_preferred_to_csv(tmp_path):
     save(tmp_path, "E003")
     write_csv(tmp_path / "E003")
-    assert open_cell(tmp_path, "E003").sizes["mark"] == 1
+    assert open_cell("E003", tmp_path).sizes["mark"] == 1
 
 
 def test_only_the_wanted_cell_is_read(tmp_path):
     save(tmp_path, "E123")
     (tmp_path / "E116.nc").write_text("damaged")
-    assert open_cell(tmp_path, "E123").attrs["cell"] == "E123"
+    assert open_cell("E123", tmp_path).attrs["cell"] == "E123"
     with pytest.raises(ChromvizError, match=r"E116\.nc is not a whole NetCDF-4 file"):
-        open_cell(tmp_path, "GM12878")
+        open_cell("GM12878", tmp_path)
 
 
 def test_what_is_not_there(tmp_path):
-    with pytest.raises(ChromvizError, match="holds no dataset"):
-        list_cells(tmp_path)
+    with pytest.raises(ChromvizError, match="contains no dataset"):
+        available_cells(tmp_path)
     with pytest.raises(ChromvizError, match="does not exist"):
-        list_cells(tmp_path / "absent")
+        available_cells(tmp_path / "absent")
     save(tmp_path, "E123")
     with pytest.raises(ChromvizError, match="is not a folder"):
-        list_cells(tmp_path / "E123.nc")
+        available_cells(tmp_path / "E123.nc")
     with pytest.raises(ChromvizError, match=r"no dataset for GM12878 \(E116\)"):
-        open_cell(tmp_path, "E116")
+        open_cell("E116", tmp_path)
     with pytest.raises(ChromvizError, match="unknown cell type 'K526'"):
-        open_cell(tmp_path, "K526")
+        open_cell("K526", tmp_path)
 
 
 def test_without_a_folder_the_embedded_dataset_is_meant():
     simulate = pytest.importorskip("chromviz.data.simulate")
-    assert list_cells(None) == simulate.EMBEDDED_CELLS
-    dataset = open_cell(None, simulate.EMBEDDED_CELLS[0].lower())
+    assert available_cells(None) == simulate.EMBEDDED_CELLS
+    dataset = open_cell(simulate.EMBEDDED_CELLS[0].lower())
     assert dataset.attrs["simulated"] == 1
     assert dataset.attrs["cell"] == simulate.EMBEDDED_CELLS[0]
 
 
 def test_a_file_whose_name_and_content_disagree_is_refused(tmp_path):
     schema.save_dataset(make_dataset(12, cell="E116"), tmp_path / "E123.nc")
-    with pytest.raises(ChromvizError, match=r"holds the dataset of E116, not of E123"):
-        open_cell(tmp_path, "K562")
+    with pytest.raises(ChromvizError, match=r"contains the dataset of E116, not of E123"):
+        open_cell("K562", tmp_path)
 
 
 def test_a_common_name_may_name_the_file(tmp_path):
     schema.save_dataset(make_dataset(12, cell="E123"), tmp_path / "K562.nc")
-    assert open_cell(tmp_path, "K562").attrs["cell"] == "E123"
+    assert open_cell("K562", tmp_path).attrs["cell"] == "E123"

@@ -19,9 +19,8 @@ from chromviz.data.archives.addresses import (
     remote_files,
 )
 from chromviz.data.archives.fetch import FetchedFiles, PlannedFile, fetch_files, plan_files
-from chromviz.data.choices import Choices
-from chromviz.data.deepchrome import find_deepchrome, read_deepchrome
-from chromviz.data.matrices import join_matrices
+from chromviz.data.choices import Choices, InputFiles
+from chromviz.data.matrices import from_matrices
 from chromviz.data.preflight import Finding
 from chromviz.data.store import find_cells
 from chromviz.errors import ChromvizError
@@ -180,17 +179,15 @@ def _valid_dataset(path: Path, files: FetchedFiles, eid: str) -> xr.Dataset | No
 
 def _build(files: FetchedFiles, eid: str, out: Path, reporter: Reporter) -> xr.Dataset:
     """Build one cell type's dataset."""
-    folders = find_deepchrome(out / MATRICES_FOLDER)
     reads = files.find("coverage", eid)
-    return join_matrices(
-        read_deepchrome(folders[eid], eid),
-        files.find("genes")[0].path,
-        files.find("expression")[0].path,
+    inputs = InputFiles(
+        cell=eid,
+        genes=files.find("genes")[0].path,
+        expression=files.find("expression")[0].path,
         coverage={REFERENCE_TRACK: reads[0].path} if reads else {},
-        choices=Choices(),
-        assembly="hg19",
-        progress=reporter.progress,
-    )[0]
+        matrices=out / MATRICES_FOLDER,
+    )
+    return from_matrices(inputs, Choices(), reporter.progress)[0]
 
 
 @dataclass(frozen=True)

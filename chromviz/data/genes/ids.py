@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,10 @@ _VERSIONED = re.compile(
 )
 _TRANSCRIPT = re.compile(r"ENS[A-Z]*T\d+|[NX][MR]_\d+", re.ASCII)
 
+# The published DeepChrome and AttentiveChrome matrices name ENSG00000000003 000003.
+_SHORT = re.compile(r"(\d{6})(?:_.*)?", re.ASCII)
+_GENE = re.compile(r"ENS[A-Z]*?G\d{5}(\d{6})", re.ASCII)
+
 #: What stands in tables where a gene has no name.
 NO_NAME = ("NA", "N/A", "NaN", "nan", "na", "-", ".")
 
@@ -31,6 +36,76 @@ def without_version(name: str) -> str:
     """
     found = _VERSIONED.fullmatch(name)
     return f"{found[1]}{found[2] or ''}" if found else name
+
+
+@dataclass(frozen=True)
+class ShortIds:
+    """Gene names, with six-digit ids replaced by the Ensembl ids that they stand for.
+
+    Parameters
+    ----------
+    names
+        The names (gene,): the full id where one was found, else the name as given.
+    expanded
+        bool (gene,): names that were replaced.
+    ambiguous
+        Six-digit ids that stay as they are because they match more than one gene.
+    unknown
+        Six-digit ids that stay as they are because they match no gene.
+    """
+
+    names: list[str]
+    expanded: np.ndarray
+    ambiguous: list[str]
+    unknown: list[str]
+
+
+def expand_short_ids(names: Sequence[str], known: Iterable[str]) -> ShortIds:
+    """Replace ids that are the last six digits of an Ensembl gene id by the full id.
+
+    The published DeepChrome and AttentiveChrome matrices name ``ENSG00000000003`` as ``000003``,
+    some with a suffix after ``_``. A short id is replaced only if exactly one known gene ends in
+    its digits and no other name stands for the same gene. Versions do not matter, and the copy of
+    a gene on Y (``_PAR_Y``) counts as the gene on X.
+
+    Parameters
+    ----------
+    names
+        Gene names (gene,), unique. A name that is among `known` is never replaced.
+    known
+        Ids of an annotation, of an expression table, or of both.
+
+    Examples
+    --------
+    >>> found = expand_short_ids(["000003", "000005_1", "999999"], ["ENSG00000000003.14"])
+    >>> found.names, found.unknown
+    (['ENSG00000000003', '000005_1', '999999'], ['000005_1', '999999'])
+    """
+    known = set(known)
+    by_digits: dict[str, set[str]] = {}
+    for name in known:
+        bare = without_version(name)
+        if ending := _GENE.fullmatch(bare):
+            by_digits.setdefault(ending[1], set()).add(bare)
+    short = {
+        row: found[1]
+        for row, name in enumerate(names)
+        if name not in known and (found := _SHORT.fullmatch(name))
+    }
+    taken = Counter(without_version(name) for row, name in enumerate(names) if row not in short)
+    for digits in short.values():
+        taken.update(by_digits.get(digits, ()))
+    full = list(names)
+    expanded = np.zeros(len(names), dtype=bool)
+    ambiguous: list[str] = []
+    unknown: list[str] = []
+    for row, digits in short.items():
+        matches = by_digits.get(digits, set())
+        if len(matches) == 1 and taken[next(iter(matches))] == 1:
+            full[row], expanded[row] = next(iter(matches)), True
+        else:
+            (ambiguous if matches else unknown).append(names[row])
+    return ShortIds(full, expanded, ambiguous, unknown)
 
 
 def match_expression(

@@ -13,7 +13,7 @@ import pytest
 from chromviz import provenance
 from chromviz.data.archives.addresses import available, mirrored, remote_files
 from chromviz.data.archives.fetch import fetch_files, plan_files
-from chromviz.data.store import list_cells
+from chromviz.data.store import available_cells
 from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.progress import Reporter
 from tests.server import Fault, serve
@@ -84,7 +84,7 @@ def test_matrices_become_a_folder_of_csv(get, server):
         assert item.path.read_bytes() == csv(item.cell, split)
         assert item.path == get.out / f"raw/deepchrome/{item.cell}/classification/{split}.csv"
         assert item.sha256 == provenance.hash_file(item.path)
-    assert list_cells(get.out / "raw/deepchrome") == ("E003", "E123")
+    assert available_cells(get.out / "raw/deepchrome") == ("E003", "E123")
     assert not (get.out / "raw/zenodo/data.tar.gz").exists()
     assert any("--keep-archives" in line for line in found.notes)
 

@@ -23,7 +23,7 @@ def mirror():
 def test_the_datasets_of_table_3(mirror, tmp_path):
     made = fetch(["K562"], tmp_path, base_url=mirror.url)
     assert list(made.paths) == ["E123"]
-    dataset = store.open_cell(tmp_path, "k562")
+    dataset = store.open_cell("k562", tmp_path)
     assert schema.dataset_hash(dataset) == schema.dataset_hash(made.datasets["E123"])
     assert list(dataset["track"].values) == ["H3K27ac"]
     assert np.isfinite(dataset["coverage"].values[0]).all(axis=1).sum() == 59
@@ -69,7 +69,7 @@ def test_what_is_at_hand(mirror, tmp_path):
 
     assert all(not row.local for row in cell_listings(tmp_path))
     fetch(["K562"], tmp_path, kinds=["matrices"], base_url=mirror.url)
-    assert store.list_cells(tmp_path) == ("E123",)  # CSV, from where fetch puts it
+    assert store.available_cells(tmp_path) == ("E123",)  # CSV, from where fetch puts it
     assert {row.cell: row.local for row in cell_listings(tmp_path)}["E123"] == ("matrices",)
     fetch(["K562"], tmp_path, base_url=mirror.url)
     first = cell_listings(tmp_path)[0]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chromviz.data.genes.ids import match_expression, without_version
+from chromviz.data.genes.ids import expand_short_ids, match_expression, without_version
 from chromviz.errors import ChromvizError
 
 
@@ -121,3 +121,33 @@ def test_any_ids_give_a_value_of_the_table_or_one_clear_error(genes, table, symb
         if gene in table:
             np.testing.assert_equal(level, table[gene])
         assert np.isnan(level) or level in table.values()
+
+
+@pytest.mark.parametrize(
+    ("names", "known", "full", "ambiguous", "unknown"),
+    [
+        (["000003"], ["ENSG00000000003"], ["ENSG00000000003"], [], []),
+        (["000003_7"], ["ENSG00000000003.14"], ["ENSG00000000003"], [], []),
+        (["000003"], ["ENSG00000000003.1", "ENSG00000000003.2"], ["ENSG00000000003"], [], []),
+        (["000003"], ["ENSMUSG00000000003"], ["ENSMUSG00000000003"], [], []),
+        # The copy on Y is the same gene; a transcript or a protein is none.
+        (["182378"], ["ENSG00000182378.14", "ENSG00000182378.14_PAR_Y", "ENSGR0000182378"],
+         ["ENSG00000182378"], [], []),
+        (["000003"], ["ENST00000000003", "ENSP00000000003"], ["000003"], [], ["000003"]),
+        # Digits of several genes, of several organisms, or named twice.
+        (["000003"], ["ENSG00000000003", "ENSG00001000003"], ["000003"], ["000003"], []),
+        (["000003"], ["ENSG00000000003", "ENSMUSG00000000003"], ["000003"], ["000003"], []),
+        (["000003_a", "000003_b"], ["ENSG00000000003"], ["000003_a", "000003_b"],
+         ["000003_a", "000003_b"], []),
+        (["000003", "ENSG00000000003.9"], ["ENSG00000000003.1"], ["000003", "ENSG00000000003.9"],
+         ["000003"], []),
+        # A name that is known as it is, or has not six digits, means itself.
+        (["000003"], ["000003", "ENSG00000000003"], ["000003"], [], []),
+        (["00003", "0000003", "A", "00000x"], ["ENSG00000000003"],
+         ["00003", "0000003", "A", "00000x"], [], []),
+    ],
+)  # fmt: skip
+def test_six_digits_stand_for_one_gene_or_for_themselves(names, known, full, ambiguous, unknown):
+    found = expand_short_ids(names, known)
+    assert (found.names, found.ambiguous, found.unknown) == (full, ambiguous, unknown)
+    assert list(found.expanded) == [a != b for a, b in zip(names, full, strict=True)]
