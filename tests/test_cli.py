@@ -13,7 +13,7 @@ import torch
 
 from chromviz import schema
 from chromviz.cli import main
-from chromviz.data.archives.addresses import remote_files
+from chromviz.data.archives.addresses import request_files
 from chromviz.models.checkpoint import load_model
 from chromviz.vocabulary import MARKS, Window
 from tests.conftest import make_dataset
@@ -386,7 +386,7 @@ def test_models_import(run, tmp_path):
 
 
 def test_models_import_by_cell_holds_the_archive_to_its_checksum(run, tmp_path):
-    (remote,) = remote_files("E123", ["weights"])
+    (remote,) = request_files(["E123"], ["weights"]).files
     with serve() as mirror:
         path = f"/{urlsplit(remote.url).netloc}{urlsplit(remote.url).path}"
         mirror.files[path] = b"not these weights"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from chromviz.cli.app import Cell, Data, Json, Live, Quiet, Seed, app, names, show
+from chromviz.cli.app import Cell, Data, Json, Live, Quiet, Seed, app, names, records, show
 from chromviz.errors import ChromvizError
 
 if TYPE_CHECKING:
@@ -362,19 +362,15 @@ def _show_fetched(result: FetchResult, as_json: bool) -> None:
 def cells(data: Data = None, as_json: Json = False) -> None:
     """List the cell types: data available locally, and data that can be fetched."""
     from chromviz.data.archives.addresses import KINDS
-    from chromviz.data.archives.published import cell_listings
+    from chromviz.data.archives.published import list_cells
     from chromviz.reporting.terminal import SIMULATED, plain_table
 
-    rows = cell_listings(data)
+    table = list_cells(data)
     columns = ["cell", "common name", "epigenome", "anatomy", "available locally", "fetchable"]
-    text = [
-        [row.cell, row.common_name, row.name, row.anatomy, ", ".join(row.local), row.fetchable]
-        for row in rows
-    ]
-    count = sum(bool(row.local) for row in rows)
+    count = int((table["local"] != "").sum())
     where = f"in {data}" if data else "embedded"
-    page = plain_table(f"Cell types: {count or 'none'} {where}", columns, text)
-    show(page, [asdict(row) for row in rows], as_json)
+    page = plain_table(f"Cell types: {count or 'none'} {where}", columns, table.to_numpy().tolist())
+    show(page, records(table), as_json)
     if not as_json:
         typer.echo(f"Kinds of data that can be fetched: {', '.join(KINDS)} (chromviz fetch --list)")
     if data is None and not as_json:

@@ -1,4 +1,4 @@
-"""Small files in the layout of the archives, with what is in them."""
+"""Small files in the layout of the archives, and what they contain."""
 
 import gzip
 import io
@@ -15,7 +15,7 @@ _GENES = 60
 
 @dataclass(frozen=True)
 class Archives:
-    """Files by name in a folder, by path on a mirror, and the truth: TSS by gene, reads."""
+    """Files by name in a folder and by path on a mirror; the true TSS by gene, and the reads."""
 
     folder: dict[str, bytes]
     mirror: dict[str, bytes]
@@ -23,12 +23,18 @@ class Archives:
     reads: list[tuple[str, int, int]]
 
 
-def roadmap_files(cells):
-    return _files(tuple(cells))
+def roadmap_files(cells, *, full_ids=False, suffix=""):
+    """Return files of some cell types.
+
+    In the archive of matrices on the mirror, a gene is named by the last six digits of its Ensembl
+    id and a suffix, as in the published archive; by its full id if `full_ids`. The files for a
+    folder have full ids.
+    """
+    return _files(tuple(cells), full_ids, suffix)
 
 
 @cache
-def _files(cells):
+def _files(cells, full_ids, suffix):
     rng = np.random.default_rng(0)
     genes = [f"ENSG{number:011d}" for number in range(_GENES)]
     on = np.arange(_GENES) % 2
@@ -68,8 +74,11 @@ def _files(cells):
                 ]
             matrices[f"{cell}/classification/{split}.csv"] = "".join(lines).encode()
     folder |= matrices
+    published = {
+        name: content if full_ids else _short(content, suffix) for name, content in matrices.items()
+    }
     mirror = {
-        "/zenodo.org/record/2652278/files/data.tar.gz": _tar(matrices),
+        "/zenodo.org/record/2652278/files/data.tar.gz": _tar(published),
         f"{_RNA}/57epigenomes.RPKM.pc.gz": folder["rpkm.gz"],
         f"{_RNA}/Ensembl_v65.Gencode_v10.ENSG.gene_info": info.encode(),
     }
@@ -77,6 +86,12 @@ def _files(cells):
         path = f"{_ROADMAP}/byFileType/alignments/consolidated/{cell}-H3K27ac.tagAlign.gz"
         mirror[path] = folder["E123-H3K27ac.tagAlign.gz"]
     return Archives(folder, mirror, tss, reads)
+
+
+def _short(content, suffix):
+    """Return a matrix with the last six digits of each gene id."""
+    rows = (line.split(",", 1) for line in content.decode().splitlines())
+    return "".join(f"{gene[-6:]}{suffix},{rest}\n" for gene, rest in rows).encode()
 
 
 def _tar(members):

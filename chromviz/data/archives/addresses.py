@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -103,87 +103,69 @@ class ArchiveFile:
     certain: bool = True
 
 
-def remote_files(cell: str, kinds: Sequence[str]) -> list[ArchiveFile]:
-    """Return the files of one cell type, including those that serve all cell types.
+@dataclass(frozen=True)
+class FetchRequest:
+    """The files that were asked for.
 
     Parameters
     ----------
-    cell
-        EID or common name, in any case; may be empty if all `kinds` are in :data:`SHARED_KINDS`.
+    files
+        The files, in the order of the kinds. The matrices of all cell types are one archive.
+    cells
+        EIDs; empty if all files serve all cell types.
+    missing
+        A message for each kind that was not published for a cell type.
+    """
+
+    files: list[ArchiveFile]
+    cells: list[str]
+    missing: list[str]
+
+
+def request_files(cells: Sequence[str], kinds: Sequence[str]) -> FetchRequest:
+    """Return the files of some kinds and cell types.
+
+    Parameters
+    ----------
+    cells
+        EIDs or common names, in any case; may be empty if all `kinds` are in :data:`SHARED_KINDS`.
     kinds
         Names from :data:`KINDS`.
 
-    Returns
-    -------
-    list of ArchiveFile
-        In the order of `kinds`. The matrices of all cell types are in one archive.
-
     Raises
     ------
-    UnknownNameError
-        If the cell type or a kind is unknown.
     ChromvizError
-        If a kind needs a cell type and none is given, or was not published for this cell type.
+        If a cell type or kind is unknown or not given, or none of the files was published.
     """
-    check_kinds(kinds)
-    own = [kind for kind in kinds if kind not in SHARED_KINDS]
-    eid = find_epigenome(cell, own[0]) if own else ""
-    have = available(eid) if own else {}
-    for kind in own:
-        if have[kind] is False:
-            raise ChromvizError(f"{none_published(kind, eid)}; name another cell type")
-    return [remote for kind in dict.fromkeys(kinds) for remote in _files(kind, eid)]
-
-
-def check_kinds(kinds: Iterable[str]) -> None:
-    """Raise if a name is not in :data:`KINDS`."""
+    if not kinds:
+        raise ChromvizError("no kind of data is given; give --kinds, for example matrices")
     for kind in kinds:
         if kind not in KINDS:
             raise UnknownNameError("kind of data", kind, KINDS)
-
-
-def find_epigenome(cell: str, kind: str = "") -> str:
-    """Return the EID of one of the 56 epigenomes by EID or common name, in any case.
-
-    Parameters
-    ----------
-    cell
-        The name.
-    kind
-        The kind of data requested, for the message.
-    """
-    if not cell.strip():
-        raise ChromvizError(f"{kind or 'this'} needs a cell type; give one with --cells")
-    eid = find_eid(cell)
-    if eid is None:
-        names = [name for item in epigenomes().values() for name in (item.eid, item.common_name)]
-        raise UnknownNameError(
-            "cell type", cell, dict.fromkeys(names), "The archives hold 56 epigenomes."
-        )
-    return eid
-
-
-def none_published(kind: str, eid: str) -> str:
-    """Return the message that a kind was not published for a cell type."""
-    return f"no {kind} were published for {cell_label(eid)}"
+    own = [kind for kind in kinds if kind not in SHARED_KINDS]
+    if own and not any(cell.strip() for cell in cells):
+        raise ChromvizError(f"{own[0]} needs a cell type; give one with --cells")
+    eids = list(dict.fromkeys(map(_epigenome, cells))) if own else []
+    files: dict[str, ArchiveFile] = {}
+    missing = []
+    for kind in dict.fromkeys(kinds):
+        for eid in [""] if kind in SHARED_KINDS else eids:
+            if eid and available(eid)[kind] is False:
+                missing.append(f"no {kind} were published for {cell_label(eid)}")
+            else:
+                files |= {file.path: file for file in archive_files(kind, eid)}
+    if not files:
+        raise ChromvizError("; ".join(missing) + "; nothing to download")
+    return FetchRequest(list(files.values()), eids, missing)
 
 
 def available(cell: str) -> dict[str, bool | None]:
-    """Return which kinds of data the archives have for a cell type.
+    """Return which kinds of data exist for a cell type: True, False, or None if not known.
 
-    Parameters
-    ----------
-    cell
-        EID or common name, in any case.
-
-    Returns
-    -------
-    dict
-        By kind: True, False, or None if only the server can tell. All 56 epigenomes have every
-        kind, with two exceptions: H3K27ac, certain only for :data:`KNOWN_REFERENCE`, and trained
-        weights, which were not published for E059.
+    All 56 epigenomes have every kind, with two exceptions: H3K27ac, certain only for
+    :data:`KNOWN_REFERENCE`, and trained weights, which were not published for E059.
     """
-    eid = find_epigenome(cell)
+    eid = _epigenome(cell)
     found: dict[str, bool | None] = dict.fromkeys(KINDS, True)
     if eid not in KNOWN_REFERENCE:
         found |= dict.fromkeys(_REFERENCE_KINDS)
@@ -247,16 +229,19 @@ def zenodo_file(record: object, name: str) -> tuple[str, int] | None:
     return None
 
 
-def unique(remotes: Iterable[ArchiveFile]) -> list[ArchiveFile]:
-    """Return the files without those whose path occurs earlier."""
-    by_path: dict[str, ArchiveFile] = {}
-    for remote in remotes:
-        by_path.setdefault(remote.path, remote)
-    return list(by_path.values())
+def _epigenome(cell: str) -> str:
+    """Return the EID of one of the 56 epigenomes."""
+    eid = find_eid(cell)
+    if eid is None:
+        names = [name for item in epigenomes().values() for name in (item.eid, item.common_name)]
+        raise UnknownNameError(
+            "cell type", cell, dict.fromkeys(names), "The archives hold 56 epigenomes."
+        )
+    return eid
 
 
-def _files(kind: str, cell: str) -> list[ArchiveFile]:
-    """Return the files of one kind."""
+def archive_files(kind: str, cell: str) -> list[ArchiveFile]:
+    """Return the files of one kind; `cell` is an EID, or empty if the kind serves all."""
     if kind in _TRACKS:
         below, folder, marks, words = _TRACKS[kind]
         certain = kind not in _REFERENCE_KINDS or cell in KNOWN_REFERENCE

@@ -20,17 +20,11 @@ from chromviz.data.archives import http
 from chromviz.data.archives.addresses import (
     MATRICES_FOLDER,
     MATRICES_RECORD,
-    SHARED_KINDS,
     ArchiveFile,
-    available,
-    check_kinds,
-    find_epigenome,
     matrix_files,
     mirror_base,
     mirrored,
-    none_published,
-    remote_files,
-    unique,
+    request_files,
     zenodo_file,
 )
 from chromviz.data.archives.archive import extract_members
@@ -43,29 +37,16 @@ from chromviz.vocabulary import cell_label
 
 @dataclass(frozen=True)
 class FetchedFile:
-    """A complete file in the user's folder.
+    """A complete file in the user's folder: what it is, where it is, its SHA-256 in hex."""
 
-    Parameters
-    ----------
-    kind, cell, mark, url
-        As in :class:`chromviz.data.archives.addresses.ArchiveFile`.
-    path
-        Where it is.
-    sha256
-        Its SHA-256, in hex.
-    """
-
-    kind: str
-    cell: str
-    mark: str
+    remote: ArchiveFile
     path: Path
-    url: str
     sha256: str
 
 
 @dataclass(frozen=True)
 class FetchedFiles:
-    """The files that a run of :func:`fetch_files` downloaded or found.
+    """What a run of :func:`fetch_files` downloaded or found.
 
     Parameters
     ----------
@@ -76,7 +57,7 @@ class FetchedFiles:
     missing
         Messages about what the archives do not have.
     notes
-        Messages for the user, including those in `missing`.
+        All messages for the user.
     """
 
     files: list[FetchedFile] = field(default_factory=list)
@@ -87,7 +68,8 @@ class FetchedFiles:
 
     def find(self, kind: str, cell: str = "") -> list[FetchedFile]:
         """Return the files of a kind and cell type; `cell` is empty for kinds that all share."""
-        return [item for item in self.files if (item.kind, item.cell) == (kind, cell)]
+        wanted = (kind, cell)
+        return [item for item in self.files if (item.remote.kind, item.remote.cell) == wanted]
 
 
 @dataclass(frozen=True)
@@ -99,9 +81,9 @@ class PlannedFile:
     kind, name
         As in :class:`chromviz.data.archives.addresses.ArchiveFile`.
     url
-        Address in the archive or on the mirror, without credentials.
+        Address in the archive or on the mirror.
     there
-        Whether the file is in the folder already.
+        Whether nothing has to be downloaded.
     size
         Bytes to download; None if the size is not known.
     """
@@ -115,24 +97,10 @@ class PlannedFile:
 
 @dataclass(frozen=True)
 class FetchRun:
-    """The settings of one run of :func:`fetch_files`, and what it has found so far.
-
-    Parameters
-    ----------
-    out
-        The user's folder.
-    base
-        The mirror, from :func:`chromviz.data.archives.addresses.mirror_base`.
-    attempts, pause, reporter
-        As for :func:`chromviz.data.archives.download.download`.
-    record
-        The checksums recorded in the folder.
-    found
-        The result.
-    """
+    """The settings of one run of :func:`fetch_files`, and what it has found so far."""
 
     out: Path
-    base: str
+    mirror: str
     attempts: int
     pause: float
     reporter: Reporter
@@ -193,14 +161,14 @@ def fetch_files(
         If a cell type or kind is unknown, a file cannot be downloaded or is not the expected one,
         the folder cannot be written to, or none of the requested data exist.
     """
-    remotes, eids, lacking = _requested(cells, kinds)
+    request = request_files(cells, kinds)
     run = FetchRun(out, mirror_base(base_url), attempts, pause, reporter, ChecksumRecord(out))
     provenance.ensure_folder(run.record.path.parent)
-    run.found.missing.extend(lacking)
-    run.note(*lacking)
-    for remote in remotes:
+    run.found.missing.extend(request.missing)
+    run.note(*request.missing)
+    for remote in request.files:
         if remote.kind == "matrices":
-            _fetch_matrices(run, remote, eids, keep_archives)
+            _fetch_matrices(run, remote, request.cells, keep_archives)
         else:
             _fetch_file(run, remote)
     if not run.found.files:
@@ -237,58 +205,30 @@ def plan_files(
     coverage False E123-H3K27ac.tagAlign.gz
     genes False Ensembl_v65.Gencode_v10.ENSG.gene_info
     """
-    remotes, eids, _ = _requested(cells, kinds)
-    base, record = mirror_base(base_url), ChecksumRecord(out)
-    planned, online = [], ask_sizes
+    request, mirror = request_files(cells, kinds), mirror_base(base_url)
+    record, planned, online = ChecksumRecord(out), [], ask_sizes
     with http.session(1, 0.0) as live:
-        for remote in remotes:
-            url, size = mirrored(remote.url, base), None
-            held = there = (out / remote.path).is_file()
-            if remote.kind == "matrices":
-                there = all(_have_matrices(record, eid) for eid in eids)
-            if online and not (there or held):
+        for remote in request.files:
+            url = mirrored(remote.url, mirror)
+            there = (out / remote.path).is_file()
+            if remote.kind == "matrices" and not there:
+                there = all(_have_matrices(record, eid) for eid in request.cells)
+            size = 0 if there else None
+            if online and not there:
                 try:
                     answer = live.head(url, timeout=http.TIMEOUT, allow_redirects=True)
                     length = answer.headers.get("Content-Length", "")
                     size = int(length) if answer.ok and length.isdecimal() else None
                 except http.failures():
                     online = False
-            planned.append(
-                PlannedFile(
-                    remote.kind,
-                    remote.name,
-                    http.without_credentials(url),
-                    there,
-                    0 if there or held else size,
-                )
-            )
+            shown = http.without_credentials(url)
+            planned.append(PlannedFile(remote.kind, remote.name, shown, there, size))
     return planned
-
-
-def _requested(
-    cells: Sequence[str], kinds: Sequence[str]
-) -> tuple[list[ArchiveFile], list[str], list[str]]:
-    """Return the requested files, the EIDs, and a message for each kind that does not exist."""
-    if not kinds:
-        raise ChromvizError("no kind of data is given; give --kinds, for example matrices")
-    check_kinds(kinds)
-    own = [kind for kind in kinds if kind not in SHARED_KINDS]
-    eids = [find_epigenome(cell, own[0]) for cell in cells or [""]] if own else []
-    eids = list(dict.fromkeys(eids))
-    remotes = remote_files("", [kind for kind in kinds if kind in SHARED_KINDS])
-    lacking = []
-    for eid in eids:
-        have = available(eid)
-        lacking += [none_published(kind, eid) for kind in own if have[kind] is False]
-        remotes += remote_files(eid, [kind for kind in own if have[kind] is not False])
-    if not remotes:
-        raise ChromvizError("; ".join(lacking) + "; nothing to download")
-    return sorted(unique(remotes), key=lambda item: kinds.index(item.kind)), eids, lacking
 
 
 def _fetch_file(run: FetchRun, remote: ArchiveFile) -> None:
     """Download or find one file that is used as it is."""
-    path, url = run.out / remote.path, mirrored(remote.url, run.base)
+    path, url = run.out / remote.path, mirrored(remote.url, run.mirror)
     shown = http.without_credentials(url)
     there = path.is_file()
     try:
@@ -307,9 +247,7 @@ def _fetch_file(run: FetchRun, remote: ArchiveFile) -> None:
         known = provenance.hash_file(path)
         run.record.add({remote.path: {"sha256": known, "url": shown}})
     (run.found.downloaded if came else run.found.up_to_date).append(remote.name)
-    run.found.files.append(
-        FetchedFile(remote.kind, remote.cell, remote.mark, path, remote.url, known)
-    )
+    run.found.files.append(FetchedFile(remote, path, known))
 
 
 def _download(run: FetchRun, remote: ArchiveFile, url: str) -> bool:
@@ -348,7 +286,7 @@ def _fetch_matrices(run: FetchRun, remote: ArchiveFile, eids: Sequence[str], kee
         name = f"the matrices of {cell_label(eid)}"
         (run.found.up_to_date if eid in there else run.found.downloaded).append(name)
         run.found.files.extend(
-            FetchedFile("matrices", eid, "", run.out / path, remote.url, run.record[path]["sha256"])
+            FetchedFile(replace(remote, cell=eid), run.out / path, run.record[path]["sha256"])
             for path in matrix_files(eid).values()
         )
 
@@ -359,7 +297,7 @@ def _have_matrices(record: ChecksumRecord, eid: str) -> bool:
 
 def _unpack(run: FetchRun, remote: ArchiveFile, eids: Sequence[str], keep: bool) -> None:
     """Download the archive if it is not there, and extract the CSV files of some cell types."""
-    path, url = run.out / remote.path, mirrored(remote.url, run.base)
+    path, url = run.out / remote.path, mirrored(remote.url, run.mirror)
     shown = http.without_credentials(url)
     came = _download(run, _as_published(run, remote), url)
     known = run.record[remote.path]
@@ -391,7 +329,7 @@ def _as_published(run: FetchRun, remote: ArchiveFile) -> ArchiveFile:
     problem = "its record does not list the file"
     try:
         with http.session(1, 0.0) as live:
-            answer = live.get(mirrored(MATRICES_RECORD, run.base), timeout=http.TIMEOUT)
+            answer = live.get(mirrored(MATRICES_RECORD, run.mirror), timeout=http.TIMEOUT)
         if answer.ok:
             stated = zenodo_file(answer.json(), Path(remote.path).name)
             if stated:

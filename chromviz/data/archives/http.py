@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http.client import responses
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -20,17 +21,6 @@ RETRIED = (429, 500, 502, 503, 504)
 
 # Without a network, a command should fail within seconds.
 _CONNECT_RETRIES = 3
-_MEANINGS = {
-    401: "a password is required",
-    403: "access denied",
-    404: "no such file",
-    410: "the file has been removed",
-    429: "too many requests",
-    500: "internal error",
-    502: "bad gateway",
-    503: "unavailable or overloaded",
-    504: "gateway timeout",
-}
 
 
 class MissingFileError(ChromvizError):
@@ -112,7 +102,7 @@ def check_response(url: str, response: requests.Response) -> None:
 
 def refuse_status(url: str, status: int, reason: str = "") -> ChromvizError:
     """Return the error for an HTTP status; a :class:`MissingFileError` if there is no such file."""
-    what = _MEANINGS.get(status, reason or "unexpected response")
+    what = responses.get(status, reason or "unexpected response")
     remedy = "try again later" if status in RETRIED else "check the address"
     kind = MissingFileError if status in (404, 410) else ChromvizError
     return kind(f"{without_credentials(url)}: the server responded {status} ({what}); {remedy}")

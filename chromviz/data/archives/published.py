@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from chromviz import schema
+from chromviz import provenance, schema
 from chromviz.data.archives.addresses import (
     KINDS,
     MATRICES_FOLDER,
     SHARED_KINDS,
+    archive_files,
     available,
-    remote_files,
 )
 from chromviz.data.archives.fetch import FetchedFiles, PlannedFile, fetch_files, plan_files
 from chromviz.data.choices import Choices, InputFiles
@@ -25,6 +25,7 @@ from chromviz.data.preflight import Finding
 from chromviz.data.store import find_cells
 from chromviz.errors import ChromvizError
 from chromviz.progress import SILENT, Reporter
+from chromviz.results import validity
 from chromviz.vocabulary import COMMON_NAMES, REFERENCE_TRACK, cell_label, epigenomes, find_eid
 
 if TYPE_CHECKING:
@@ -131,11 +132,7 @@ def fetch(
     result = FetchResult(out, files=files)
     for eid in eids if building else ():
         path = out / f"{eid}.nc"
-        dataset = _valid_dataset(path, files, eid)
-        if dataset is None:
-            reporter.say(f"building the dataset of {cell_label(eid)}")
-            dataset = _build(files, eid, out, reporter)
-            schema.save_dataset(dataset, path)
+        dataset = _build(path, files, eid, reporter)
         found = json.loads(dataset.attrs["preflight"])
         result.datasets[eid], result.paths[eid] = dataset, path
         result.findings[eid] = [Finding(**record) for record in found]
@@ -162,65 +159,33 @@ def _refuse_other_dataset(path: Path) -> None:
         )
 
 
-def _valid_dataset(path: Path, files: FetchedFiles, eid: str) -> xr.Dataset | None:
-    """Return the dataset in a file if it was built from the files that are there now."""
-    if not path.is_file():
-        return None
-    try:
-        dataset = schema.load_dataset(path)
-        recorded = {source["sha256"] for source in json.loads(dataset.attrs["sources"])}
-        default = dataset.attrs["choices"] == json.dumps(asdict(Choices()), default=str)
-    except (ChromvizError, KeyError, TypeError, ValueError):
-        return None  # it is replaced once the new one is complete
-    wanted = [("matrices", eid), ("coverage", eid), ("expression", ""), ("genes", "")]
-    now = {item.sha256 for kind, cell in wanted for item in files.find(kind, cell)}
-    return dataset if default and now <= recorded else None
-
-
-def _build(files: FetchedFiles, eid: str, out: Path, reporter: Reporter) -> xr.Dataset:
-    """Build one cell type's dataset."""
-    reads = files.find("coverage", eid)
+def _build(path: Path, files: FetchedFiles, eid: str, reporter: Reporter) -> xr.Dataset:
+    """Build one cell type's dataset, or return the one in the folder if it is still valid."""
+    # Reads that were fetched earlier are used even if they were not requested this time.
+    reads = [path.parent / remote.path for remote in archive_files("coverage", eid)]
     inputs = InputFiles(
         cell=eid,
         genes=files.find("genes")[0].path,
         expression=files.find("expression")[0].path,
-        coverage={REFERENCE_TRACK: reads[0].path} if reads else {},
-        matrices=out / MATRICES_FOLDER,
+        coverage={REFERENCE_TRACK: reads[0]} if reads[0].is_file() else {},
+        matrices=path.parent / MATRICES_FOLDER,
     )
-    return from_matrices(inputs, Choices(), reporter.progress)[0]
-
-
-@dataclass(frozen=True)
-class CellListing:
-    """One cell type, and which data of it exist.
-
-    Parameters
-    ----------
-    cell, common_name, name, anatomy
-        EID or the dataset's own name; common name; name and anatomy of the epigenome.
-    local
-        What the folder holds: ``dataset``, ``matrices``, ``embedded (simulated)``, and kinds of
-        fetched files.
-    kinds
-        What the archives have, by kind: True, False, or None if only the server can tell.
-    """
-
-    cell: str
-    common_name: str
-    name: str
-    anatomy: str
-    local: tuple[str, ...]
-    kinds: dict[str, bool | None]
-
-    @property
-    def fetchable(self) -> str:
-        """What can be fetched, in words."""
-        if not self.kinds:
-            return ""
-        lacking = [kind for kind, there in self.kinds.items() if there is False]
-        stated = f"all but {', '.join(lacking)}" if lacking else "all"
-        unsure = None in self.kinds.values()
-        return f"{stated}; {REFERENCE_TRACK} only if the server has it" if unsure else stated
+    choices = Choices()
+    used = files.find("matrices", eid) + files.find("expression") + files.find("genes")
+    hashes = [item.sha256 for item in used]
+    hashes += [provenance.hash_file(Path(read)) for read in inputs.coverage.values()]
+    key = validity.key([hashes, asdict(choices)], from_matrices)
+    try:
+        dataset = schema.load_dataset(path)
+        if dataset.attrs.get("validity") == key:
+            return dataset
+    except ChromvizError:
+        pass  # missing, or damaged: replaced once the new one is complete
+    reporter.say(f"building the dataset of {cell_label(eid)}")
+    dataset, _ = from_matrices(inputs, choices, reporter.progress)
+    dataset = dataset.assign_attrs(validity=key)
+    schema.save_dataset(dataset, path)
+    return dataset
 
 
 def list_cells(data: str | Path | None = None) -> pd.DataFrame:
@@ -236,7 +201,8 @@ def list_cells(data: str | Path | None = None) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row per cell type, local ones first: `cell` (EID or own name), `common_name`,
-        `epigenome`, `anatomy`, `local` and `fetchable`.
+        `epigenome`, `anatomy`, `local` (dataset, matrices, embedded or kinds of fetched files) and
+        `fetchable` (what the archives have).
 
     Raises
     ------
@@ -253,45 +219,44 @@ def list_cells(data: str | Path | None = None) -> pd.DataFrame:
     1  E116     GM12878  embedded (simulated)
     2  E123        K562  embedded (simulated)
     """
-    # Imported here: the command line needs no table to list cell types.
+    # Imported here: no other function of this module needs it.
     import pandas as pd
 
-    rows = cell_listings(None if data is None else Path(data))
-    return pd.DataFrame(
-        [
-            (row.cell, row.common_name, row.name, row.anatomy, ", ".join(row.local), row.fetchable)
-            for row in rows
-        ],
-        columns=["cell", "common_name", "epigenome", "anatomy", "local", "fetchable"],
-    )
-
-
-def cell_listings(folder: Path | None) -> list[CellListing]:
-    """Return the 56 epigenomes and any other cell types in a folder; see :func:`list_cells`."""
-    by_eid: dict[str, list[str]] = {}
+    folder = None if data is None else Path(data)
+    local: dict[str, list[str]] = {}
     for name, there in find_cells(folder).items():
-        known_as = by_eid.setdefault(find_eid(name) or name, [])
+        # The same cell type may be there under two names.
+        known_as = local.setdefault(find_eid(name) or name, [])
         known_as += [kind for kind in there if kind not in known_as]
     rows = []
-    for cell in dict.fromkeys([*by_eid, *epigenomes()]):
+    for cell in dict.fromkeys([*local, *epigenomes()]):
         known = epigenomes().get(cell)
-        local = list(by_eid.get(cell, ()))
+        there = list(local.get(cell, ()))
         if folder is not None and known:
-            local += [kind for kind in _OF_ONE_CELL if _is_local(folder, cell, kind)]
+            there += [kind for kind in _OF_ONE_CELL if _is_local(folder, cell, kind)]
         rows.append(
-            CellListing(
-                cell,
-                COMMON_NAMES.get(cell, ""),
-                known.name if known else "",
-                known.anatomy if known else "",
-                tuple(local),
-                available(cell) if known else {},
-            )
+            {
+                "cell": cell,
+                "common_name": COMMON_NAMES.get(cell, ""),
+                "epigenome": known.name if known else "",
+                "anatomy": known.anatomy if known else "",
+                "local": ", ".join(there),
+                "fetchable": _fetchable(cell) if known else "",
+            }
         )
-    return rows
+    return pd.DataFrame(rows)
+
+
+def _fetchable(cell: str) -> str:
+    """Return in words which kinds of data the archives have."""
+    kinds = available(cell)
+    lacking = [kind for kind, there in kinds.items() if there is False]
+    stated = f"all but {', '.join(lacking)}" if lacking else "all"
+    unsure = None in kinds.values()
+    return f"{stated}; {REFERENCE_TRACK} only if the server has it" if unsure else stated
 
 
 def _is_local(folder: Path, cell: str, kind: str) -> bool:
     if available(cell)[kind] is False:
         return False
-    return all((folder / remote.path).is_file() for remote in remote_files(cell, [kind]))
+    return all((folder / remote.path).is_file() for remote in archive_files(kind, cell))

@@ -12,8 +12,7 @@ from chromviz.data.archives.addresses import (
     matrix_files,
     mirror_base,
     mirrored,
-    remote_files,
-    unique,
+    request_files,
     zenodo_file,
 )
 from chromviz.errors import ChromvizError, UnknownNameError
@@ -21,7 +20,7 @@ from chromviz.vocabulary import MARKS, PAPER_CELLS, epigenomes
 
 
 def addresses(cell, kind):
-    return [remote.url for remote in remote_files(cell, [kind])]
+    return [remote.url for remote in request_files([cell], [kind]).files]
 
 
 def test_addresses_as_published():
@@ -43,28 +42,21 @@ def test_addresses_as_published():
     assert addresses("E003", "matrices") == [
         "https://zenodo.org/record/2652278/files/data.tar.gz?download=1"
     ]
-    (weights,) = remote_files("E003", ["weights"])
+    (weights,) = request_files(["E003"], ["weights"]).files
     assert weights.url.endswith("/E003_attchrome_avgAUC_model.pt?download=1")
     assert weights.checksum == "md5:9b4ff730ac5e70265f7a78162fa76768"
 
 
 def test_every_cell_type_has_a_place_of_its_own_for_every_file():
-    remotes = [
-        remote
-        for cell in epigenomes()
-        for remote in remote_files(
-            cell, [kind for kind in KINDS if available(cell)[kind] is not False]
-        )
-    ]
+    remotes = request_files(list(epigenomes()), list(KINDS)).files
     assert len({remote.path for remote in remotes}) == len({remote.url for remote in remotes})
     assert all(remote.path.startswith("raw/") for remote in remotes)
     assert all(".." not in remote.path for remote in remotes)
     assert all(re.fullmatch("|md5:[0-9a-f]{32}", remote.checksum) for remote in remotes)
-    once = unique(remotes)
     # 55 weights, 15 tracks and 2 of H3K27ac a cell, and five files that serve all.
-    assert len(once) == 55 + 56 * (15 + 2) + 5
-    assert len({(remote.name, remote.kind) for remote in once}) == len(once)
-    assert sum(bool(remote.checksum) for remote in once) == 55 + 2
+    assert len(remotes) == 55 + 56 * (15 + 2) + 5
+    assert len({(remote.name, remote.kind) for remote in remotes}) == len(remotes)
+    assert sum(bool(remote.checksum) for remote in remotes) == 55 + 2
 
 
 def test_what_is_there_is_told_as_it_is_known():
@@ -77,23 +69,23 @@ def test_what_is_there_is_told_as_it_is_known():
         assert all(
             have[kind] is True for kind in KINDS if kind != "weights" and "coverage" not in kind
         )
-        assert all(remote.certain is sure for remote in remote_files(cell, ["coverage"]))
+        assert all(remote.certain is sure for remote in request_files([cell], ["coverage"]).files)
     assert set(PAPER_CELLS) <= set(KNOWN_REFERENCE)
 
 
 def test_what_was_never_published_is_refused():
     with pytest.raises(ChromvizError, match="no weights were published for E059"):
-        remote_files("E059", ["weights"])
+        request_files(["E059"], ["weights"])
 
 
 def test_unknown_names_are_refused():
     with pytest.raises(UnknownNameError, match="did you mean matrices"):
-        remote_files("E003", ["matrixes"])
+        request_files(["E003"], ["matrixes"])
     with pytest.raises(UnknownNameError, match="did you mean K562"):
-        remote_files("K526", ["signal"])
+        request_files(["K526"], ["signal"])
     with pytest.raises(ChromvizError, match="signal needs a cell type; give one with --cells"):
-        remote_files(" ", ["genes", "signal"])
-    assert remote_files("", SHARED_KINDS)
+        request_files([" "], ["genes", "signal"])
+    assert request_files([], SHARED_KINDS).files
 
 
 def test_the_matrices_go_where_data_is_read():

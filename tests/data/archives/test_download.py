@@ -253,9 +253,9 @@ def test_a_busy_server_is_asked_again(get, server):
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (Fault(status=403), "the server responded 403 (access denied); check the address"),
-        (Fault(status=404), "the server responded 404 (no such file)"),
-        (Fault(status=503), "the server responded 503 (unavailable or overloaded); try again"),
+        (Fault(status=403), "the server responded 403 (Forbidden); check the address"),
+        (Fault(status=404), "the server responded 404 (Not Found)"),
+        (Fault(status=503), "the server responded 503 (Service Unavailable); try again"),
         (Fault(truncate=0), "the server sent an empty file"),
         (Fault(content_type="text/html; charset=utf-8"), "received a web page instead of the file"),
     ],

@@ -11,7 +11,7 @@ import tarfile
 import pytest
 
 from chromviz import provenance
-from chromviz.data.archives.addresses import available, mirrored, remote_files
+from chromviz.data.archives.addresses import available, mirrored, request_files
 from chromviz.data.archives.fetch import fetch_files, plan_files
 from chromviz.data.store import available_cells
 from chromviz.errors import ChromvizError, UnknownNameError
@@ -50,7 +50,7 @@ def server(tar):
     item = {"key": "data.tar.gz", "size": len(tar), "checksum": f"md5:{md5}"}
     files = {TAR: tar, RECORD: json.dumps({"files": [item]}).encode()}
     kinds = ["signal", "reads", "coverage", "expression", "genes"]
-    for remote in remote_files("E003", kinds):
+    for remote in request_files(["E003"], kinds).files:
         files[mirrored(remote.url, "http://x").removeprefix("http://x")] = remote.name.encode()
     with serve(files) as archive:
         yield archive
@@ -80,9 +80,9 @@ def test_matrices_become_a_folder_of_csv(get, server):
         "test.csv",
     ]
     for item in found.files:
-        split = item.path.stem
-        assert item.path.read_bytes() == csv(item.cell, split)
-        assert item.path == get.out / f"raw/deepchrome/{item.cell}/classification/{split}.csv"
+        cell, split = item.remote.cell, item.path.stem
+        assert item.path.read_bytes() == csv(cell, split)
+        assert item.path == get.out / f"raw/deepchrome/{cell}/classification/{split}.csv"
         assert item.sha256 == provenance.hash_file(item.path)
     assert available_cells(get.out / "raw/deepchrome") == ("E003", "E123")
     assert not (get.out / "raw/zenodo/data.tar.gz").exists()
@@ -161,10 +161,10 @@ def test_files_know_where_they_came_from(get, server):
     found = get(["E003"], ["genes", "expression", "coverage", "signal"])
     assert len(found.files) == 8
     (reads,) = found.find("coverage", "E003")
-    assert reads.mark == "H3K27ac"
+    assert reads.remote.mark == "H3K27ac"
     assert reads.path == get.out / "raw/roadmap/reads/E003-H3K27ac.tagAlign.gz"
     assert reads.path.read_bytes() == b"H3K27ac reads of H1-hESC (E003)"
-    assert reads.url.startswith("https://egg2.wustl.edu/")
+    assert reads.remote.url.startswith("https://egg2.wustl.edu/")
     (genes,) = found.find("genes")
     record = json.loads((get.out / "raw/checksums.json").read_text())
     entry = record["raw/roadmap/expression/Ensembl_v65.Gencode_v10.ENSG.gene_info"]
@@ -212,7 +212,7 @@ def test_h3k27ac_that_the_archive_lacks_is_told_and_the_rest_goes_on(get, server
     (line,) = found.missing
     assert line.startswith("the archive does not have H3K27ac reads of E004 (")
     assert line in found.notes
-    assert [item.cell for item in found.files] == ["E003"]
+    assert [item.remote.cell for item in found.files] == ["E003"]
     with pytest.raises(ChromvizError, match=r"H3K27ac reads of E004 .*; nothing was downloaded"):
         get(["E004"], ["coverage"])
 
