@@ -19,6 +19,7 @@ from chromviz.plugins import with_plugins
 from chromviz.settings import PAPER, PAPER_DEEPCHROME, PRESETS, Settings
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import nn
 
 GENE_MAP = ("gene", "mark", "bin")
@@ -164,6 +165,11 @@ class ModelSpec:
     def slug(self) -> str:
         """The name as it appears in file names."""
         return slug(self.name)
+
+    @property
+    def is_identified(self) -> bool:
+        """Whether the code of the model is known, so that trained models can be kept."""
+        return bool(self.version) or ":" not in self.name
 
     @property
     def gives(self) -> tuple[str, ...]:
@@ -550,6 +556,37 @@ def find_registered(name: str) -> ModelSpec:
         if wanted in (spec.name, *spec.aliases):
             return spec
     raise UnknownNameError("model", name, models(), "'chromviz models' lists them.")
+
+
+def list_models() -> pd.DataFrame:
+    """Return the models that can be trained by name.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per model: ``model``, its name; ``label``, its name in figures; ``attention``, any
+        of ``alpha`` (over bins) and ``beta`` (over marks); ``published_settings``, whether
+        ``preset="paper"`` exists; ``source``.
+
+    Examples
+    --------
+    >>> import chromviz as cv
+    >>> table = cv.list_models()
+    >>> table.loc[table["model"] == "lstm-alpha-beta", "attention"].item()
+    'alpha beta'
+    """
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "model": spec.name,
+            "label": spec.label,
+            "attention": " ".join(spec.attends),
+            "published_settings": spec.paper is not None,
+            "source": spec.source,
+        }
+        for spec in models().values()
+    )
 
 
 def controls() -> list[str]:

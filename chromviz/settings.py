@@ -1,13 +1,15 @@
-"""How networks are trained: the settings, and those that were published."""
+"""Training settings: the defaults and the published ones."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
 
 from chromviz.errors import ChromvizError, UnknownNameError
 
-#: What an architecture's settings can be asked for by name.
+#: Names of the settings that an architecture has.
 PRESETS = ("fast", "paper")
 #: Adam, or plain stochastic gradient descent without momentum.
 OPTIMIZERS = ("adam", "sgd")
@@ -20,32 +22,32 @@ class Settings:
     Parameters
     ----------
     learning_rate
-        The optimizer's step size.
+        Step size of the optimizer.
     batch_size
-        Genes a step; None takes a 20th of the training genes, but between 16 and 64, so that
-        small data still gets several steps an epoch.
+        Genes per step; None takes a 20th of the training genes, but at least 16 and at most 64,
+        so that an epoch on small data still has several steps.
     max_epochs
-        At most so many passes over the training genes.
+        Maximum number of passes over the training genes.
     patience
-        Stop after so many epochs without a better validation AUC or a lower validation loss;
-        None never stops early.
+        Stop after this number of epochs without a better validation AUC or a lower validation
+        loss; None never stops early.
     loss_slack
-        An epoch's weights may be kept if its validation loss is at most so much above the
-        lowest, as a share of it; None keeps the best AUC whatever its loss.
+        The weights of an epoch may be kept if its validation loss exceeds the lowest by at most
+        this fraction; None keeps the epoch with the best AUC whatever its loss.
     clip_norm
-        Longest gradient; longer ones are scaled down to it (the released code's 1). None leaves
-        them as they are.
+        Maximum norm of the gradient; longer gradients are scaled down to it (1 in the released
+        code). None leaves them as they are.
     optimizer
         One of :data:`OPTIMIZERS`.
     class_weight
-        Whether each ON gene weighs (OFF genes / ON genes) in the loss, of the training genes, so
-        that both states weigh the same. Probabilities then are those of a world with as many ON
-        as OFF genes.
+        Whether each ON gene has the weight (OFF genes / ON genes) in the loss, so that both
+        classes have the same total weight. Probabilities are then calibrated to equal numbers of
+        ON and OFF genes.
 
     Raises
     ------
     ChromvizError
-        If a number is out of its range or the optimizer is unknown.
+        If a value is out of range or of another type, or the optimizer is unknown.
     """
 
     learning_rate: float = 1e-3
@@ -58,30 +60,40 @@ class Settings:
     class_weight: bool = False
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise ChromvizError(f"the learning rate must be above 0, not {self.learning_rate}")
-        if self.max_epochs < 1:
-            raise ChromvizError(f"training takes at least 1 epoch, not {self.max_epochs}")
-        for what, value in (("batch size", self.batch_size), ("patience", self.patience)):
-            if value is not None and value < 1:
-                raise ChromvizError(f"the {what} must be at least 1, not {value}")
-        if self.loss_slack is not None and not self.loss_slack >= 0:
-            raise ChromvizError(f"the loss slack must be at least 0, not {self.loss_slack}")
-        if self.clip_norm is not None and not self.clip_norm > 0:
-            raise ChromvizError(f"the longest gradient must be above 0, not {self.clip_norm}")
+        if not (_is_real(self.learning_rate) and self.learning_rate > 0):
+            raise ChromvizError(f"the learning rate must be above 0, not {self.learning_rate!r}")
+        if not (_is_whole(self.max_epochs) and self.max_epochs >= 1):
+            raise ChromvizError(f"training takes at least 1 epoch, not {self.max_epochs!r}")
+        for what, count in (("batch size", self.batch_size), ("patience", self.patience)):
+            if count is not None and not (_is_whole(count) and count >= 1):
+                raise ChromvizError(f"the {what} must be at least 1, not {count!r}")
+        if self.loss_slack is not None and not (_is_real(self.loss_slack) and self.loss_slack >= 0):
+            raise ChromvizError(f"the loss slack must be at least 0, not {self.loss_slack!r}")
+        if self.clip_norm is not None and not (_is_real(self.clip_norm) and self.clip_norm > 0):
+            raise ChromvizError(f"the gradient's norm must be above 0, not {self.clip_norm!r}")
         if self.optimizer not in OPTIMIZERS:
-            raise UnknownNameError("optimizer", self.optimizer, OPTIMIZERS)
+            raise UnknownNameError("optimizer", str(self.optimizer), OPTIMIZERS)
+        if not isinstance(self.class_weight, bool):
+            raise ChromvizError(f"class weight must be True or False, not {self.class_weight!r}")
 
     def batch_for(self, n_train: int) -> int:
-        """Return the batch size for so many training genes."""
+        """Return the batch size for a number of training genes."""
         return self.batch_size or min(max(n_train // 20, 16), 64)
 
 
-# The published settings change the training, not the network: the released code reads raw counts,
-# ours take the arcsinh inside (`attentivechrome-released` is the network without it).
+def _is_real(value: Any) -> bool:
+    return isinstance(value, Real) and math.isfinite(value)
 
-#: The released AttentiveChrome: 30 epochs, the one with the best validation AUC is kept. The paper
-#: says nothing about training; its other variants are taken to be trained alike.
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+# The published settings concern the training, not the network: the released code reads raw counts,
+# our networks take the arcsinh first (`attentivechrome-released` is the network without it).
+
+#: The released AttentiveChrome: 30 epochs, of which the one with the best validation AUC is kept.
+#: The paper does not describe the training; its other variants are assumed to be trained alike.
 PAPER = Settings(
     learning_rate=2e-4,
     batch_size=16,
@@ -91,8 +103,8 @@ PAPER = Settings(
     clip_norm=1.0,
 )
 
-#: DeepChrome (Bioinformatics 2016): SGD one gene at a time, 100 epochs, gradients as they are.
-#: Which epoch is kept, and momentum, are left open; here the best validation AUC, and none.
+#: DeepChrome (Bioinformatics 2016): SGD with one gene per step, 100 epochs, no gradient clipping.
+#: The paper leaves open which epoch is kept, and the momentum: here the best validation AUC, and 0.
 PAPER_DEEPCHROME = Settings(
     learning_rate=1e-3,
     batch_size=1,

@@ -1,4 +1,4 @@
-"""What a GPU gives is what the CPU gives. Skipped where there is none."""
+"""Results on a GPU equal those on the CPU. Only the comparison itself is tested without a GPU."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ SMALL = make_dataset(window=Window(1000, 100))
 NETWORKS = [name for name, spec in models().items() if takes_steps(spec, SMALL)]
 METHODS = [name for name, method in methods().items() if not method.is_control]
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +30,36 @@ def fitted(data):
     return {name: train(name, data, settings=Settings(max_epochs=3)) for name in NETWORKS}
 
 
+def assert_alike(there, here):
+    """Compare every number of two attributions of the same genes."""
+    assert set(there.data_vars) == set(here.data_vars)
+    floats = [name for name, found in here.data_vars.items() if found.dtype.kind == "f"]
+    for name in floats:
+        scale = float(np.abs(here["weight"]).max()) if name == "weight" else 1
+        np.testing.assert_allclose(there[name], here[name], atol=1e-4 * scale, err_msg=name)
+
+
+def test_the_comparison_sees_every_number(data):
+    """On any machine: each variable that it should compare is there, and a change is noticed."""
+    model = train("lstm-alpha", data, settings=Settings(max_epochs=1))
+    here = extract("integrated_gradients", data, model)
+    assert_alike(here.copy(deep=True), here)
+    for name in ("weight", "probability", "delta", "difference"):
+        there = here.copy(deep=True)
+        there[name][0] += 1e-2
+        with pytest.raises(AssertionError, match=name):
+            assert_alike(there, here)
+    with pytest.raises(AssertionError):
+        assert_alike(here.drop_vars("delta"), here)
+
+
 def flags():
     """Return torch's global settings of how a GPU computes."""
     backends = torch.backends
     return backends.cudnn.enabled, backends.cudnn.allow_tf32, backends.cuda.matmul.allow_tf32
 
 
+@on_gpu
 @pytest.mark.parametrize("name", NETWORKS)
 def test_logits_are_the_cpu_s(data, fitted, name):
     module, signal = fitted[name].module, data["signal"].fillna(0).values
@@ -46,6 +70,7 @@ def test_logits_are_the_cpu_s(data, fitted, name):
     assert {tensor.device.type for tensor in module.state_dict().values()} == {"cpu"}
 
 
+@on_gpu
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_explanations_are_the_cpu_s(data, fitted, name, method):
@@ -67,14 +92,11 @@ def test_explanations_are_the_cpu_s(data, fitted, name, method):
         reached = [found.attrs["probability_reached"] for found in (here, there)]
         assert abs(np.diff(reached)) < 1e-3
         return
-    scale = float(np.abs(here["weight"]).max())
-    np.testing.assert_allclose(there["weight"], here["weight"], atol=1e-4 * scale)
-    for values in ("probability", "completeness_delta"):
-        if values in here:
-            np.testing.assert_allclose(there[values], here[values], atol=1e-4)
+    assert_alike(there, here)
     assert flags() == before
 
 
+@on_gpu
 def test_batches_do_not_matter(data, fitted):
     """On a GPU more genes go into a pass."""
     for name in NETWORKS:
@@ -85,6 +107,7 @@ def test_batches_do_not_matter(data, fitted):
         np.testing.assert_allclose(few, many, atol=1e-5 * float(np.abs(many).max()))
 
 
+@on_gpu
 def test_too_little_memory_is_one_error(fitted):
     module = fitted["lstm-alpha"].module
     with (
@@ -95,6 +118,7 @@ def test_too_little_memory_is_one_error(fitted):
     assert next(module.parameters()).device.type == "cpu"
 
 
+@on_gpu
 @pytest.mark.parametrize("name", NETWORKS)
 def test_training_takes_place_there_and_ends_here(data, name):
     model = train(name, data, settings=Settings(max_epochs=3), device="cuda")

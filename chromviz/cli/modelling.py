@@ -112,7 +112,8 @@ def train(
     with Live(quiet) as live:
         fitted = trained(training, device=device, reporter=live.reporter)
     stem = kept_at(training, device)
-    lines = [counts_line(dataset), fitted.line(), f"model in {stem}.safetensors and .json"]
+    where = f"model in {stem}.safetensors and .json" if stem else "not kept: its code is unknown"
+    lines = [counts_line(dataset), fitted.line(), where]
     if seeds > 1:
         lines[-1] = "the members are in the cache; --out writes the ensemble to a folder"
     if out is not None:

@@ -93,6 +93,24 @@ def open_cell(cell: str, data: str | Path | None = None) -> xr.Dataset:
     return dataset
 
 
+def dataset_of(data: xr.Dataset | str) -> xr.Dataset:
+    """Return a dataset, or the embedded one of a cell type that is named.
+
+    Raises
+    ------
+    ChromvizError
+        If it is neither a dataset nor the name of an embedded cell type.
+    """
+    if isinstance(data, str):
+        return open_cell(data)
+    if not isinstance(data, xr.Dataset):
+        raise ChromvizError(
+            "data is a dataset (chromviz.open_cell, chromviz.prepare) or the name of an embedded "
+            f"cell type; this is a {type(data).__name__}"
+        )
+    return data
+
+
 def find_cells(folder: Path | None) -> dict[str, list[str]]:
     """Return what is available of each cell type, by its name.
 

@@ -10,28 +10,34 @@ before training. A model that is not trained by gradient steps is a
 The architectures themselves are listed in :mod:`chromviz.catalog`.
 """
 
+from typing import Any
+
 from chromviz.catalog import ModelSpec, find_registered, models, slug
 
 __all__ = ["ModelSpec", "find_model", "models", "slug"]
 
 
-def find_model(name: str | ModelSpec) -> ModelSpec:
-    """Return an architecture by name or alias, in any case, or a user's own.
+def find_model(model: Any) -> ModelSpec:
+    """Return an architecture by whatever a user gives for it.
 
-    A name with a colon, ``package.module:factory``, is imported: its code runs. An architecture
-    is returned as it is.
+    Parameters
+    ----------
+    model
+        A name or alias, in any case; ``package.module:factory``, which is imported, so that its
+        code runs; a class, a function or an instance, see
+        :func:`chromviz.models.custom.own_model`; or an architecture, which is returned as it is.
 
     Raises
     ------
     UnknownNameError
-        If there is none; the nearest names are offered.
+        If no architecture has that name; similar names are offered.
     ChromvizError
-        If a user's module cannot be imported or is not a model.
+        If a user's module cannot be imported, or what was given is not a model.
     """
-    if isinstance(name, ModelSpec):
-        return name
-    if ":" in name:
-        from chromviz.models.custom import import_model
+    if isinstance(model, ModelSpec):
+        return model
+    if isinstance(model, str) and ":" not in model:
+        return find_registered(model)
+    from chromviz.models.custom import import_model, own_model
 
-        return import_model(name.strip())
-    return find_registered(name)
+    return import_model(model.strip()) if isinstance(model, str) else own_model(model)

@@ -17,7 +17,7 @@ import xarray as xr
 from torch import nn
 
 from chromviz import provenance
-from chromviz.data.store import open_cell
+from chromviz.data.store import dataset_of
 from chromviz.errors import ChromvizError, UnknownNameError, first_line
 from chromviz.models import ModelSpec, find_model
 from chromviz.models.ensemble import build_like
@@ -26,8 +26,8 @@ from chromviz.schema import find_gene
 from chromviz.schema.summary import SIMULATED, Summarised, Summary
 from chromviz.vocabulary import SPLITS, cell_label, same_unit
 
-#: Raised whenever a change to training changes its results, so that older models are not reused.
-RECIPE_VERSION = 3
+#: Ends of the names of a model's two files.
+SUFFIXES = (".safetensors", ".json")
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class TrainedModel(Summarised):
             If the dataset has other marks, bins or units than the model, no gene is meant, or a
             gene is unknown.
         """
-        dataset = open_cell(data) if isinstance(data, str) else data
+        dataset = dataset_of(data)
         check_input(self.card, dataset)
         rows = _rows(dataset, genes)
         signal = dataset["signal"].values[rows]
@@ -189,23 +189,6 @@ def weights_hash(module: nn.Module) -> str:
     """Return a SHA-256 over a module's parameters and buffers, wherever they lie."""
     state = {name: value.detach().cpu().numpy() for name, value in module.state_dict().items()}
     return provenance.hash_arrays(state)
-
-
-def training_key(
-    name: str,
-    data_hash: str,
-    settings: dict[str, float | int | str | None],
-    seed: int,
-    device: str = "cpu",
-) -> str:
-    """Return the name under which a training run is kept: a hash of all that decides its result.
-
-    Versions of libraries do not enter: a model is worth keeping across an update, and its card
-    names those it was trained with. One GPU stands for another.
-    """
-    spec = find_model(name)
-    made_from = [spec.name, data_hash, settings, seed, device.split(":")[0], RECIPE_VERSION]
-    return provenance.hash_json(made_from + [spec.version] * bool(spec.version))[:16]
 
 
 def save_model(model: TrainedModel, stem: Path) -> None:
@@ -318,7 +301,25 @@ def check_input(card: Card, dataset: xr.Dataset) -> None:
         )
 
 
-# A stem may hold dots, so its last part is no suffix to replace.
+def stem_of(path: str | Path) -> Path:
+    """Return the path of a model's files without their suffix.
+
+    Raises
+    ------
+    ChromvizError
+        If there is no card.
+    """
+    suffix = next((item for item in SUFFIXES if str(path).endswith(item)), "")
+    stem = Path(str(path).removesuffix(suffix))
+    if not _card(stem).is_file():
+        raise ChromvizError(
+            f"there is no model {stem}.json; 'chromviz train --out' and 'chromviz models import' "
+            "write models"
+        )
+    return stem
+
+
+# A stem may hold dots, so that its last part is not a suffix to replace.
 def _weights(stem: Path) -> Path:
     return stem.with_name(f"{stem.name}.safetensors")
 

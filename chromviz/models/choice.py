@@ -1,4 +1,4 @@
-"""Models as users name them: by architecture, by their own module, or by a file."""
+"""The models that a user chose, however they were given."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 
-from chromviz.errors import ChromvizError
-from chromviz.models import ModelSpec, find_model
-from chromviz.models.checkpoint import TrainedModel, check_input, load_model
+from chromviz.catalog import ModelSpec
+from chromviz.models import find_model
+from chromviz.models.checkpoint import SUFFIXES, TrainedModel, check_input, load_model, stem_of
 from chromviz.models.store import Training, trained
 from chromviz.models.training import takes_steps
 from chromviz.progress import Reporter
 from chromviz.schema import dataset_hash
-
-_SUFFIXES = (".safetensors", ".json")
-
 
 #: The models of the paper's Table 3.
 MODELS = ("lstm-alpha", "lstm-alpha-beta", "deepchrome")
@@ -32,13 +30,13 @@ class Choice:
     Parameters
     ----------
     name
-        How its results are named; no two of a comparison are named alike.
+        The name of its results, unique within a comparison.
     spec
         Its architecture.
     model
-        The trained model, where a file was named; None where it is yet to be trained.
+        The trained model, if one was given or a file was named; None if it has to be trained.
     note
-        What a reader must know of a model from a file, empty if nothing.
+        What a reader must know about a model that was not trained on the dataset; or empty.
     """
 
     name: str
@@ -47,54 +45,64 @@ class Choice:
     note: str = ""
 
 
-def choose_models(texts: Sequence[str], dataset: xr.Dataset) -> list[Choice]:
+def choose_models(given: Any, dataset: xr.Dataset) -> list[Choice]:
     """Return the models that a user named.
 
     Parameters
     ----------
-    texts
-        Each is the name of an architecture (``lstm-alpha``), a user's own
-        (``package.module:factory``), the path of a model that ``train --out`` or ``models import``
-        wrote (with or without suffix), or ``package.module:factory=path`` for such a file of a
-        user's own architecture.
+    given
+        One model or several. Each is the name of an architecture (``lstm-alpha``), a user's own
+        (``package.module:factory``, a class or an instance), a :class:`TrainedModel`, the path of
+        a file that ``train --out`` or ``models import`` wrote (with or without suffix), or
+        ``package.module:factory=path`` for such a file of a user's own architecture.
     dataset
-        What they will be used on.
+        The dataset that they will be used on.
 
     Raises
     ------
     ChromvizError
-        If a name is unknown, a file is missing or damaged, or its model cannot read the dataset.
+        If a name is unknown, something else than a model was given, a file is missing or damaged,
+        or the model cannot read the dataset.
     """
     chosen: list[Choice] = []
-    for text in dict.fromkeys(text.strip() for text in texts):
-        named, _, path = text.partition("=") if ":" in text.partition("=")[0] else ("", "", text)
-        if (named and path) or _is_file(text):
-            chosen.append(_from_file(path, find_model(named) if named else None, dataset))
-        else:
-            spec = find_model(named or text)
-            if all(spec.name != one.name or one.model for one in chosen):
-                chosen.append(Choice(spec.name, spec))
+    each = list(given) if isinstance(given, (list, tuple)) else [given]
+    each = [one.strip() if isinstance(one, str) else one for one in each]
+    for place, one in enumerate(each):
+        if isinstance(one, str) and one in each[:place]:
+            continue
+        choice = _choose(one, dataset)
+        if choice.model or all(choice.name != other.name or other.model for other in chosen):
+            chosen.append(choice)
     return _told_apart(chosen)
 
 
+def _choose(given: Any, dataset: xr.Dataset) -> Choice:
+    """Return one choice, named by its architecture."""
+    if isinstance(given, TrainedModel):
+        check_input(given.card, dataset)
+        name = given.card.name
+        spec = find_model(given.module if ":" in name else name.partition("@")[0])
+        return Choice(name, spec, given, _note(given, dataset))
+    if isinstance(given, str):
+        named, _, path = given.partition("=") if ":" in given.partition("=")[0] else ("", "", given)
+        if (named and path) or _is_file(given):
+            return _from_file(path, find_model(named) if named else None, dataset)
+        given = named or given
+    spec = find_model(given)
+    return Choice(spec.name, spec)
+
+
 def _is_file(text: str) -> bool:
-    """Return whether a text is a path, not a name."""
+    """Return whether a text is a path, and not a name."""
     return (
-        text.endswith(_SUFFIXES)
+        text.endswith(SUFFIXES)
         or os.sep in text
         or (":" not in text and Path(f"{text}.json").is_file())
     )
 
 
 def _from_file(path: str, spec: ModelSpec | None, dataset: xr.Dataset) -> Choice:
-    suffix = next((item for item in _SUFFIXES if path.endswith(item)), "")
-    stem = Path(path.removesuffix(suffix))
-    if not Path(f"{stem}.json").is_file():
-        raise ChromvizError(
-            f"there is no model {stem}.json; 'chromviz train --out' and 'chromviz models import' "
-            "write models"
-        )
-    model = load_model(stem, spec)
+    model = load_model(stem_of(path), spec)
     check_input(model.card, dataset)
     return Choice(
         model.card.name, spec or find_model(model.card.name), model, _note(model, dataset)
@@ -106,17 +114,16 @@ def _note(model: TrainedModel, dataset: xr.Dataset) -> str:
     card, cell = model.card, str(dataset.attrs["cell"])
     if card.dataset_hash == dataset_hash(dataset):
         return ""
-    whose = "data that is not known" if not card.dataset_hash else "other data"
+    whose = "unknown data" if not card.dataset_hash else "other data"
     if card.cell != cell:
         whose = f"{card.cell}, {whose}"
     return (
-        f"{card.name} was trained on {whose}: it may have been trained on genes that are test "
-        f"genes of {cell} here"
+        f"{card.name} was trained on {whose}: its training genes may include test genes of {cell}"
     )
 
 
 def _told_apart(chosen: Sequence[Choice]) -> list[Choice]:
-    """Name models from files that share a name after their cell type as well."""
+    """Add the cell type to the names of trained models that share a name."""
     count = Counter(one.name for one in chosen)
     found: list[Choice] = []
     for one in chosen:

@@ -1,11 +1,12 @@
-"""A user's own architecture, named ``package.module:factory`` on the command line.
+"""Models of the user's own: a class, an instance, a function, or ``package.module:factory``.
 
-Its module is imported, so its code runs: only a name that the user gives does that, never one
-that stands in a file.
+A name is imported, so its code runs: only a name that the user gives does that, never one that
+stands in a file.
 """
 
 from __future__ import annotations
 
+import copy
 import importlib
 import inspect
 import sys
@@ -14,19 +15,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 import torch
 from torch import nn
 
-from chromviz import provenance
+from chromviz.catalog import ModelSpec
 from chromviz.errors import ChromvizError, UnknownNameError, first_line
-from chromviz.models import ModelSpec
 from chromviz.models.inference import one_a_gene
+from chromviz.results.sources import forget
+from chromviz.results.validity import code_hash
 
-#: Size of the input on which a module is tried before anybody trains it.
+#: Size of the input on which a module is tried before it is trained.
 _USUAL = (5, 100)
 
 
@@ -36,16 +39,16 @@ def import_model(reference: str) -> ModelSpec:
     Parameters
     ----------
     reference
-        The factory is a :class:`~chromviz.models.ModelSpec`, or a function or class that is called
-        with the numbers of marks and bins, or with nothing if it takes nothing, and returns a
-        ``torch.nn.Module``. The module is looked for as ``python -m`` does: in the current folder
-        first.
+        The factory is a :class:`~chromviz.catalog.ModelSpec`, or a function or class that is
+        called with the numbers of marks and bins (or with nothing if it takes nothing) and returns
+        a ``torch.nn.Module``. The module is looked for as by ``python -m``: first in the current
+        folder.
 
     Returns
     -------
     ModelSpec
-        Named `reference`; its version is the SHA-256 of the module's file, so that an edited
-        module is trained anew. Which attention it gives is found by trying it.
+        Named `reference`. Its version is a hash of its code, so that an edited model is trained
+        again. The attention that it gives is found by trying it.
 
     Raises
     ------
@@ -63,28 +66,111 @@ def import_model(reference: str) -> ModelSpec:
         public = [item for item in vars(module) if not item.startswith("_")]
         raise UnknownNameError("factory", name, public, f"Looked in {module.__file__}.")
     factory = getattr(module, name)
-    # Kept with the module: an edit after the import is not in the code that runs.
-    version = vars(module).setdefault(
-        "__chromviz_version__",
-        provenance.hash_file(Path(module.__file__)) if module.__file__ else "",
-    )
+    version = _version(factory, module)
     if isinstance(factory, ModelSpec):
         build = partial(_build, factory.build, reference)
         return replace(factory, name=reference, factory=build, version=version, aliases=())
     if not callable(factory):
         raise ChromvizError(
-            f"{reference} is a {type(factory).__name__}; a model is named by a class or function "
-            "that returns a torch.nn.Module"
+            f"{reference} is a {type(factory).__name__}; a model is a class, or a function that "
+            "returns a torch.nn.Module"
         )
-    build = partial(_build, _sized(factory), reference)
-    return ModelSpec(
-        name=reference,
-        label=name,
-        factory=build,
-        attends=_attends(build),
-        source=f"{Path(module.__file__ or '').name}, the user's own",
-        version=version,
-    )
+    return _spec(factory, reference, version, f"{Path(module.__file__ or '').name}, user's own")
+
+
+def own_model(model: Any) -> ModelSpec:
+    """Return the architecture of a class, a function or an instance.
+
+    Parameters
+    ----------
+    model
+        A subclass of ``torch.nn.Module`` or a function, called as in :func:`import_model`; or a
+        ``torch.nn.Module``, of which each training starts from a copy, with its present weights.
+
+    Returns
+    -------
+    ModelSpec
+        Named ``module:qualified name``. Its version is a hash of its code; empty if the code
+        cannot be identified, and trained models are then not kept: for an instance, for code of a
+        notebook or of ``__main__``, for a local class, and if the file was edited after its
+        import.
+
+    Raises
+    ------
+    ChromvizError
+        If it is none of these.
+    """
+    if isinstance(model, nn.Module):
+        kind = type(model)
+        name = f"{kind.__module__}:{kind.__qualname__}"
+        return _spec(lambda: copy.deepcopy(model), name, "", "an instance, user's own")
+    is_class = isinstance(model, type)
+    if not inspect.isfunction(model) and not (is_class and issubclass(model, nn.Module)):
+        what = f"the class {model.__name__}" if is_class else f"a {type(model).__name__}"
+        raise ChromvizError(
+            "a model is given by its name, by package.module:factory, or as a class or an "
+            f"instance of torch.nn.Module; this is {what}"
+        )
+    module = sys.modules.get(model.__module__)
+    version = _version(model, module) if module and _is_at(model, module) else ""
+    name = f"{model.__module__}:{model.__qualname__}"
+    return _spec(model, name, version, f"{model.__module__}, user's own")
+
+
+def _spec(factory: Callable[..., Any], name: str, version: str, source: str) -> ModelSpec:
+    """Return the architecture that a factory builds."""
+    build = partial(_build, _sized(factory), name)
+    label = name.rpartition(":")[2].rpartition(".")[2]
+    return ModelSpec(name, label, build, _attends(build), source, version=version)
+
+
+def _is_at(model: Any, module: ModuleType) -> bool:
+    """Return whether a class or function can be imported again under its name."""
+    try:
+        return bool(attrgetter(model.__qualname__)(module) is model)
+    except AttributeError:
+        return False
+
+
+def _version(factory: Any, module: ModuleType) -> str:
+    """Return the hash of a factory's code, empty if the module's file is not the code that runs.
+
+    It is recorded with the module (again when the module is reloaded): what runs is what the file
+    held then, whatever happens to the file later.
+    """
+    spec, file = getattr(module, "__spec__", None), getattr(module, "__file__", None)
+    if spec is None or file is None or module.__name__ == "__main__":
+        return ""
+    recorded_for, versions = vars(module).get("__chromviz_versions__", (None, {}))
+    if recorded_for is not spec:
+        forget()
+        versions = {} if _is_current(module, file) else None
+        vars(module)["__chromviz_versions__"] = (spec, versions)
+    if versions is None:
+        return ""
+    name = getattr(factory, "__qualname__", "") or repr(factory)
+    if name not in versions:
+        versions[name] = code_hash(factory)
+    return str(versions[name])
+
+
+def _is_current(module: ModuleType, file: str) -> bool:
+    """Return whether the functions of a module are those that its file holds now."""
+
+    def codes(code: CodeType) -> Iterator[CodeType]:
+        yield code
+        for constant in code.co_consts:
+            if isinstance(constant, CodeType):
+                yield from codes(constant)
+
+    try:
+        there = set(codes(compile(Path(file).read_bytes(), file, "exec", dont_inherit=True)))
+    except (OSError, SyntaxError, ValueError):
+        return False
+    holders = [module, *(item for item in vars(module).values() if isinstance(item, type))]
+    functions = (item for one in holders for item in vars(one).values() if inspect.isfunction(item))
+    live = (function.__code__ for function in functions)
+    return all(code in there for code in live if code.co_filename == file)
 
 
 def _import(place: str) -> ModuleType:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import joblib
 import platformdirs
@@ -18,9 +19,10 @@ from joblib.externals.loky import get_reusable_executor
 from chromviz import provenance
 from chromviz.errors import ChromvizError
 from chromviz.models import ModelSpec, find_model
-from chromviz.models.checkpoint import TrainedModel, load_model, save_model, training_key
-from chromviz.models.training import Settings, combine, train
+from chromviz.models.checkpoint import TrainedModel, load_model, save_model
+from chromviz.models.training import Settings, combine, fit, train
 from chromviz.progress import SILENT, Reporter
+from chromviz.results.validity import key
 from chromviz.schema import dataset_hash
 
 #: Environment variable that moves the store.
@@ -34,7 +36,7 @@ class Training:
     Parameters
     ----------
     model
-        The architecture, or its name as :func:`chromviz.models.find_model` takes it.
+        The architecture, as :func:`chromviz.models.find_model` takes it.
     dataset
         The dataset to train on.
     seed
@@ -46,7 +48,7 @@ class Training:
         model.
     """
 
-    model: str | ModelSpec
+    model: Any
     dataset: xr.Dataset
     seed: int = 0
     settings: Settings | None = None
@@ -85,15 +87,36 @@ def cache_folder() -> Path:
     return (Path(chosen) if chosen else platformdirs.user_cache_path("chromviz")) / "models"
 
 
-def kept_at(training: Training, device: str = "cpu") -> Path:
+def training_key(
+    model: Any,
+    data_hash: str,
+    settings: dict[str, float | int | str | None],
+    seed: int,
+    device: str = "cpu",
+) -> str:
+    """Return a hash of everything that decides the result of a training, its code included.
+
+    The code is that of the network and of the training. Versions of libraries do not count: a
+    model is worth keeping across an update, and its card names the versions that it was trained
+    with. All GPUs count as one device.
+    """
+    spec = find_model(model)
+    inputs = [spec.name, data_hash, settings, seed, device.split(":")[0], spec.version]
+    return key(inputs, fit, *([] if spec.version else [spec.factory]))[:16]
+
+
+def kept_at(training: Training, device: str = "cpu") -> Path | None:
     """Return the path, without suffix, under which the store keeps a model.
 
-    The members of an ensemble are kept one by one; the path is then that of the first.
+    The members of an ensemble are kept one by one; the path is then that of the first. None if
+    the code of the model cannot be identified, so that it is not kept.
     """
     one = training.single()[0]
     spec, settings = one.spec, one.settings or Settings()
-    key = training_key(spec.name, dataset_hash(one.dataset), asdict(settings), one.seed, device)
-    return cache_folder() / f"{one.dataset.attrs['cell']}.{spec.slug}.seed{one.seed}.{key}"
+    if not spec.is_identified:
+        return None
+    name = training_key(spec, dataset_hash(one.dataset), asdict(settings), one.seed, device)
+    return cache_folder() / f"{one.dataset.attrs['cell']}.{spec.slug}.seed{one.seed}.{name}"
 
 
 def trained(
@@ -101,7 +124,8 @@ def trained(
 ) -> TrainedModel:
     """Return a trained model from the store; train it and keep it if it is not there.
 
-    A kept model is reused only for the same architecture, data (by content), settings and seed.
+    A kept model is reused only for the same code, data (by content), settings and seed, see
+    :func:`training_key`. A model whose code cannot be identified is trained on each call.
     The members of an ensemble are kept one by one and joined on each call.
 
     Parameters
@@ -130,9 +154,10 @@ def _trained(training: Training, device: str, reporter: Reporter) -> TrainedMode
     """Do as :func:`trained` for one network."""
     spec, settings = training.spec, training.settings or Settings()
     stem = kept_at(training, device)
-    if _is_kept(stem):
+    if stem and _is_kept(stem):
         return load_model(stem, spec)
-    provenance.ensure_folder(stem.parent, f"set {CACHE_VARIABLE} to another")
+    if stem:
+        provenance.ensure_folder(stem.parent, f"set {CACHE_VARIABLE} to another")
     what = f"training {spec.name} on {training.dataset.attrs['cell']}"
 
     def on_epoch(row: dict[str, float]) -> None:
@@ -140,7 +165,7 @@ def _trained(training: Training, device: str, reporter: Reporter) -> TrainedMode
         reporter.progress(what, int(row["epoch"]), settings.max_epochs, detail)
 
     model = train(
-        spec.name,
+        spec,
         training.dataset,
         settings=settings,
         seed=training.seed,
@@ -148,7 +173,8 @@ def _trained(training: Training, device: str, reporter: Reporter) -> TrainedMode
         on_epoch=on_epoch,
     )
     reporter.progress(what, settings.max_epochs, settings.max_epochs, "stopped")
-    save_model(model, stem)
+    if stem:
+        save_model(model, stem)
     reporter.say(model.line())
     return model
 
@@ -177,7 +203,7 @@ def train_missing(
         stem: one
         for training in trainings
         for one in training.single()
-        if not _is_kept(stem := kept_at(one, device))
+        if (stem := kept_at(one, device)) and not _is_kept(stem)
     }
     workers = min(len(missing), joblib.cpu_count()) if device == "cpu" else 1
     if workers < 2:

@@ -1,10 +1,11 @@
-"""Training: one entry for every kind of model, which writes the card."""
+"""Training: one function for every kind of model, which also writes the card."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,8 +14,9 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from chromviz import provenance
+from chromviz.catalog import ModelSpec
 from chromviz.errors import ChromvizError
-from chromviz.models import ModelSpec, find_model
+from chromviz.models import find_model
 from chromviz.models.checkpoint import Card, TrainedModel, weights_hash
 from chromviz.models.descent import OnEpoch, descend
 from chromviz.models.ensemble import join
@@ -24,11 +26,11 @@ from chromviz.models.threads import one_thread
 from chromviz.schema import dataset_hash, usable
 from chromviz.settings import Settings
 
-__all__ = ["OnEpoch", "Settings", "combine", "takes_steps", "train"]
+__all__ = ["OnEpoch", "Settings", "combine", "fit", "takes_steps", "train"]
 
 
 def train(
-    name: str,
+    model: str | ModelSpec,
     dataset: xr.Dataset,
     *,
     settings: Settings | None = None,
@@ -36,22 +38,22 @@ def train(
     device: str = "cpu",
     on_epoch: OnEpoch | None = None,
 ) -> TrainedModel:
-    """Train an architecture on a dataset's training genes.
+    """Train an architecture on the training genes of a dataset.
 
     A network takes gradient steps, see :func:`chromviz.models.descent.descend`; a
-    :class:`~chromviz.models.fitted.Fitted` model is given the genes once. Nothing of the global
-    random state changes.
+    :class:`~chromviz.models.fitted.Fitted` model receives all genes at once. The global random
+    state does not change.
 
     Parameters
     ----------
-    name
-        The architecture's name, as in :func:`chromviz.models.models`.
+    model
+        The architecture, as :func:`chromviz.models.find_model` takes it.
     dataset
         A dataset with genes in ``train`` and ``valid``.
     settings
-        Defaults to the architecture's own.
+        Defaults to the settings of the architecture.
     seed
-        Draws the initial weights, the order of the genes and dropout.
+        Seed of the initial weights, the order of the genes and dropout.
     device
         Where to train.
     on_epoch
@@ -60,53 +62,32 @@ def train(
     Returns
     -------
     TrainedModel
-        The module, on CPU in evaluation mode, with its card.
+        The module, on the CPU in evaluation mode, with its card.
 
     Raises
     ------
     ChromvizError
-        If a split lacks genes of either state, the signal holds what is no number, or training
-        diverges.
+        If a split lacks genes of either class, the signal holds values that are not finite, or
+        training diverges.
     """
-    spec = find_model(name)
+    spec = find_model(model)
     settings = settings or spec.settings()
     target = find_device(device)
     parts = {part: _part(dataset, part) for part in ("train", "valid")}
     for part, genes in parts.items():
         _check_genes(genes, part, str(dataset.attrs["cell"]))
     started = time.perf_counter()
-    devices = [target] if target.type == "cuda" else []
-    curve: list[dict[str, float]] = []
-    kept: dict[str, float] = {}
-    with one_thread(), torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        module = spec.build(dataset.sizes["mark"], dataset.sizes["bin"])
-        if isinstance(module, Fitted):
-            module.fit(parts["train"], parts["valid"], seed)
-        else:
-            module, curve, best = descend(
-                module,
-                parts["train"],
-                parts["valid"],
-                settings=settings,
-                seed=seed,
-                device=target,
-                on_epoch=on_epoch,
-            )
-            kept = {**curve[best], "best_epoch": best + 1.0, "epochs": float(len(curve))}
-    module = module.eval()
-    if not curve:
-        valid = parts["valid"]
-        kept["valid_auc"] = float(roc_auc_score(valid.label, logits(module, valid.signal)))
+    found = fit(spec.build, parts, settings=settings, seed=seed, device=target, on_epoch=on_epoch)
     test = _part(dataset, "test")
     metrics = {
-        "valid_auc": kept["valid_auc"],
-        "valid_loss": kept.get("valid_loss"),
-        "best_epoch": kept.get("best_epoch"),
-        "test_auc": _auc_of(module, test, device),
-        "epochs": kept.get("epochs"),
+        "valid_auc": found.kept["valid_auc"],
+        "valid_loss": found.kept.get("valid_loss"),
+        "best_epoch": found.kept.get("best_epoch"),
+        "test_auc": _auc_of(found.module, test, device),
+        "epochs": found.kept.get("epochs"),
         "seconds": round(time.perf_counter() - started, 2),
     }
+    version = {"model_version": spec.version} if spec.version else {}
     card = Card(
         name=spec.name,
         n_bins=dataset.sizes["bin"],
@@ -116,25 +97,74 @@ def train(
         signal_unit=str(dataset.attrs["signal_unit"]),
         simulated=int(dataset.attrs["simulated"]),
         dataset_hash=dataset_hash(dataset),
-        settings={} if isinstance(module, Fitted) else asdict(settings),
+        settings={} if isinstance(found.module, Fitted) else asdict(settings),
         seed=seed,
         device=str(target),
         genes={part: len(genes.label) for part, genes in (*parts.items(), ("test", test))},
         metrics=metrics,
-        curve=curve,
-        weights_hash=weights_hash(module),
-        stamp={
-            **provenance.stamp(seed),
-            **({"model_version": spec.version} if spec.version else {}),
-        },
+        curve=found.curve,
+        weights_hash=weights_hash(found.module),
+        stamp={**provenance.stamp(seed), **version},
     )
-    return TrainedModel(module, card)
+    return TrainedModel(found.module, card)
+
+
+class _Fit(NamedTuple):
+    """A trained module, its learning curve and the record of the epoch that was kept."""
+
+    module: nn.Module
+    curve: list[dict[str, float]]
+    kept: dict[str, float]
+
+
+def fit(
+    build: Callable[[int, int], nn.Module],
+    parts: Mapping[str, Genes],
+    *,
+    settings: Settings,
+    seed: int,
+    device: torch.device,
+    on_epoch: OnEpoch | None = None,
+) -> _Fit:
+    """Build a module and train it; together with the network, all code that decides its weights.
+
+    Parameters
+    ----------
+    build
+        Returns the untrained module for a number of marks and of bins.
+    parts
+        The genes of ``train`` and ``valid``.
+    settings, seed, device, on_epoch
+        As for :func:`train`.
+    """
+    # Not called `train`: its code would count as used, and with it all that writes the card.
+    learnt, checked = parts["train"], parts["valid"]
+    devices = [device] if device.type == "cuda" else []
+    with one_thread(), torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        module = build(*learnt.signal.shape[1:])
+        if not isinstance(module, Fitted):
+            module, curve, best = descend(
+                module,
+                learnt,
+                checked,
+                settings=settings,
+                seed=seed,
+                device=device,
+                on_epoch=on_epoch,
+            )
+            ran = {"best_epoch": best + 1.0, "epochs": float(len(curve))}
+            return _Fit(module, curve, {**curve[best], **ran})
+        module.fit(learnt, checked, seed)
+    module.eval()
+    auc = float(roc_auc_score(checked.label, logits(module, checked.signal)))
+    return _Fit(module, [], {"valid_auc": auc})
 
 
 def combine(
     models: Sequence[TrainedModel], dataset: xr.Dataset, device: str = "cpu"
 ) -> TrainedModel:
-    """Join networks that differ in their seed as an ensemble, and measure it.
+    """Join networks that differ in their seed into an ensemble, and compute its AUC.
 
     Parameters
     ----------
@@ -148,24 +178,26 @@ def combine(
     Returns
     -------
     TrainedModel
-        See :class:`chromviz.models.ensemble.Ensemble`. AUCs on its card are its own; the members'
-        are in ``card.members``.
+        See :class:`chromviz.models.ensemble.Ensemble`. The AUCs on its card are its own; those of
+        the members are in ``card.members``.
 
     Raises
     ------
     ChromvizError
-        If the models are not alike, or a seed is there twice.
+        If the models differ in more than their seed, or two have the same seed.
     """
     first = models[0].card
     alike = ("name", "marks", "n_bins", "dataset_hash", "settings")
     for name in alike:
         if any(getattr(model.card, name) != getattr(first, name) for model in models):
             raise ChromvizError(
-                f"an ensemble's members must be trained alike; these differ in {name}"
+                f"the members of an ensemble must be trained alike; these differ in {name}"
             )
     seeds = [model.card.seed for model in models]
     if len(set(seeds)) < len(seeds):
-        raise ChromvizError("an ensemble's members must differ in their seed; one is there twice")
+        raise ChromvizError(
+            "the members of an ensemble must differ in their seed; one seed occurs twice"
+        )
     started = time.perf_counter()
     module = join([model.module for model in models]).eval()
     aucs = {part: _auc_of(module, _part(dataset, part), device) for part in ("valid", "test")}
@@ -195,19 +227,19 @@ def combine(
 
 
 def takes_steps(spec: ModelSpec, dataset: xr.Dataset) -> bool:
-    """Return whether a model is trained by gradient steps, not fitted in one go."""
+    """Return whether a model is trained by gradient steps."""
     with torch.random.fork_rng(devices=[]):
         return not isinstance(spec.build(dataset.sizes["mark"], dataset.sizes["bin"]), Fitted)
 
 
 def _part(dataset: xr.Dataset, part: str) -> Genes:
-    """Return the genes of a split that models can use."""
+    """Return the usable genes of a part of the split."""
     rows = np.flatnonzero((dataset["split"].values == part) & usable(dataset))
     return Genes(dataset["signal"].values[rows], dataset["label"].values[rows].astype(np.float32))
 
 
 def _check_genes(genes: Genes, part: str, cell: str) -> None:
-    """Refuse genes that nothing can be learnt from."""
+    """Refuse genes that a model cannot learn from."""
     if set(genes.label) != {0.0, 1.0}:
         raise ChromvizError(
             f"cannot train on {cell}: its {part} genes ({len(genes.label)}) must include both ON "
@@ -217,13 +249,12 @@ def _check_genes(genes: Genes, part: str, cell: str) -> None:
     if broken.any():
         raise ChromvizError(
             f"cannot train on {cell}: the signal of {int(broken.sum())} of its {part} genes holds "
-            "NaN or infinite values; give these genes a reason to be left out, as "
-            "chromviz.schema.reasons does"
+            "NaN or infinite values; mark these genes as left out, as chromviz.schema.reasons does"
         )
 
 
 def _auc_of(module: nn.Module, genes: Genes, device: str) -> float | None:
-    """Return the AUC, None where there are not genes of both states."""
+    """Return the AUC; None if the genes are not of both classes."""
     if len(set(genes.label)) < 2:
         return None
     return float(roc_auc_score(genes.label, logits(module, genes.signal, device=device)))

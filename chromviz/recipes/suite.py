@@ -16,9 +16,8 @@ from chromviz import provenance
 from chromviz.data.store import available_cells, open_cell
 from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.models import find_model, slug
-from chromviz.models.checkpoint import training_key
 from chromviz.models.inference import find_device, logits, probabilities
-from chromviz.models.store import Training, train_missing, trained
+from chromviz.models.store import Training, train_missing, trained, training_key
 from chromviz.plot.suite import draw_calibration, draw_suite
 from chromviz.progress import SILENT, Reporter
 from chromviz.reporting.figures import write_figure

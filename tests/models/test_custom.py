@@ -1,5 +1,6 @@
 """A user's own module: what works, and what each mistake says."""
 
+import importlib
 import json
 import re
 import sys
@@ -11,9 +12,16 @@ import torch
 from chromviz.errors import ChromvizError
 from chromviz.extractors import extract
 from chromviz.models import ModelSpec, find_model, models
-from chromviz.models.checkpoint import load_model, save_model, training_key
+from chromviz.models.checkpoint import load_model, save_model
 from chromviz.models.inference import logits
-from chromviz.models.store import Training, cache_folder, kept_at, train_missing, trained
+from chromviz.models.store import (
+    Training,
+    cache_folder,
+    kept_at,
+    train_missing,
+    trained,
+    training_key,
+)
 from chromviz.models.training import Settings, train
 from tests.conftest import make_dataset
 
@@ -57,6 +65,7 @@ def module(tmp_path, monkeypatch, request):
         return name
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     return write
 
 
@@ -98,8 +107,99 @@ def test_an_edited_module_is_trained_anew(module, tmp_path):
     name = f"{module(NET)}:Net"
     first = training_key(name, "hash", {}, 0)
     assert training_key(name, "hash", {}, 0) == first
-    module(NET + "\n# edited\n")
+    module(NET.replace("torch.asinh(signal)", "signal"))
     assert training_key(name, "hash", {}, 0) != first
+
+
+def test_a_comment_or_a_docstring_is_no_other_version(module):
+    name = f"{module(NET)}:Net"
+    first = training_key(name, "hash", {}, 0)
+    module(NET.replace("class Net(nn.Module):", 'class Net(nn.Module):\n    """A net."""  # mine'))
+    assert training_key(name, "hash", {}, 0) == first
+
+
+def imported(name):
+    return importlib.import_module(name)
+
+
+def test_a_class_is_the_same_model_as_its_name(module):
+    place = module(NET)
+    net = imported(place).Net
+    spec = find_model(net)
+    assert (spec.name, spec.label, spec.attends) == (f"{place}:Net", "Net", ())
+    assert find_model(imported(place).Attending).attends == ("alpha",)
+    by_class, by_name = (Training(one, make_dataset(), 0, QUICK) for one in (net, f"{place}:Net"))
+    assert kept_at(by_class) == kept_at(by_name)
+    model = trained(by_class)
+    assert trained(by_name).card == model.card
+
+
+def test_a_class_whose_file_was_edited_after_its_import_is_not_kept(module, tmp_path):
+    place = module(NET)
+    net = imported(place).Net
+    (tmp_path / f"{place}.py").write_text(NET.replace("torch.asinh(signal)", "signal"))
+    assert kept_at(Training(net, make_dataset(), 0, QUICK)) is None
+
+
+def test_a_reloaded_module_is_another_version(module, tmp_path):
+    place = module(NET)
+    first = kept_at(Training(imported(place).Net, make_dataset(), 0, QUICK))
+    text = NET.replace("torch.asinh(signal)", "torch.log1p(signal)")
+    (tmp_path / f"{place}.py").write_text(text)
+    reloaded = importlib.reload(imported(place)).Net
+    again = kept_at(Training(reloaded, make_dataset(), 0, QUICK))
+    assert None not in (first, again)
+    assert first != again
+
+
+class Local(torch.nn.Module):
+    def __init__(self, n_marks, n_bins, scale=1.0):
+        super().__init__()
+        self.scale = scale
+        self.line = torch.nn.Linear(n_marks * n_bins, 1)
+
+    def forward(self, signal):
+        return self.line(self.scale * signal.flatten(1)).squeeze(-1)
+
+
+def test_what_cannot_be_identified_trains_and_is_not_kept(workers):
+    class Inner(Local):
+        pass
+
+    data = make_dataset()
+    for given in (Inner, Local(5, 10, 0.5), lambda n_marks, n_bins: Local(n_marks, n_bins)):
+        training = Training(given, data, 0, QUICK, members=2)
+        assert kept_at(training) is None
+        train_missing([training])
+        assert trained(training).card.members
+    assert not cache_folder().exists()
+
+
+def test_training_starts_from_a_copy_of_an_instance():
+    data = make_dataset()
+    module = Local(5, 10, 0.5)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    still = train(module, data, settings=Settings(max_epochs=1, learning_rate=1e-12))
+    for name, value in before.items():
+        assert torch.equal(module.state_dict()[name], value)
+        torch.testing.assert_close(still.module.state_dict()[name], value)
+    assert still.module.scale == 0.5
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (3, "this is a int"),
+        (None, "this is a NoneType"),
+        (dict, "this is the class dict"),
+        (Local(5, 20), r"failed on signal of shape \(2, 5, 10\): RuntimeError"),
+        ("lstm-alfa", "did you mean lstm-alpha"),
+    ],
+)
+def test_a_wrong_model_is_one_line(given, words):
+    with pytest.raises(ChromvizError, match=words) as error:
+        train(given, make_dataset())
+    assert "\n" not in str(error.value)
 
 
 def test_trying_it_leaves_no_trace(module):
@@ -140,7 +240,7 @@ def test_a_file_of_another_version_of_the_module_is_refused(module, tmp_path):
     name = f"{module(NET)}:Net"
     save_model(train(name, make_dataset(), settings=QUICK), tmp_path / "m")
     assert load_model(tmp_path / "m", find_model(name)).card.name == name
-    module(NET + "\n# edited\n")
+    module(NET.replace("torch.asinh(signal)", "signal"))
     with pytest.raises(ChromvizError, match="trained with another version"):
         load_model(tmp_path / "m", find_model(name))
 
@@ -181,7 +281,7 @@ class Net(nn.Module):
         ("import nowhere_to_be_found", "Net", "No module named 'nowhere_to_be_found'"),
         ("x = 1\n1 / 0", "Net", r"ZeroDivisionError: division by zero \(.*own_.*py, line 2\)"),
         (NET, "Nett", "unknown factory 'Nett'; did you mean Net"),
-        ("Net = 3", "Net", "is a int; a model is named by a class or function"),
+        ("Net = 3", "Net", "is a int; a model is a class, or a function"),
         ("def Net(a, b): return 3", "Net", "returned a int; it must return a torch.nn.Module"),
         ("def Net(a, b): raise KeyError('k')", "Net", "could not be built .* KeyError.* line 1"),
         ("import torch\nNet = torch.nn.Identity", "Net", "has no parameters"),

@@ -1,16 +1,22 @@
+import importlib.util
 import json
+import shutil
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import chromviz
 from chromviz.errors import ChromvizError
 from chromviz.models import find_model
-from chromviz.models.checkpoint import check_input, load_model, save_model, training_key
+from chromviz.models.checkpoint import check_input, load_model, save_model
 from chromviz.models.descent import BestEpoch, on_weight
 from chromviz.models.inference import logits, probabilities, session
+from chromviz.models.store import training_key
 from chromviz.models.training import Settings, train
+from chromviz.results import sources
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 
@@ -177,6 +183,51 @@ def test_the_key_follows_all_that_decides():
     assert training_key("LSTM-alpha", *base[1:]) == training_key(*base)
 
 
+@pytest.mark.parametrize(
+    ("file", "old", "new", "models"),
+    [
+        ("models/descent.py", "BATCH_SIZE, device)", "BATCH_SIZE, device, None)", "both"),
+        ("models/recurrent.py", "hidden**-0.5)", "hidden**-0.4)", "lstm"),
+        ("models/kernels.py", "grad_weight[k] += product", "grad_weight[k] -= product", "lstm"),
+        ("models/deepchrome.py", "= 50, 10, 5", "= 50, 10, 4", "deepchrome"),
+        ("settings.py", "max(n_train // 20, 16)", "max(n_train // 20, 8)", "both"),
+        ("models/descent.py", "# The limit only falls", "# Other words: the limit", "none"),
+        ("models/descent.py", "Keep the weights of the best", "Hold the weights of the", "none"),
+        ("catalog.py", "mark averages, after", "averages of marks, after", "none"),
+    ],
+)
+def test_a_change_of_the_code_that_trains_changes_the_key(
+    tmp_path, monkeypatch, file, old, new, models
+):
+    """Of each model that runs the code, and of no other; the copy of the package is only read."""
+    base = ({}, 0)
+    before = {name: training_key(name, "data", *base) for name in ("lstm", "deepchrome")}
+    package = Path(chromviz.__file__).parent
+    copy = tmp_path / "chromviz"
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    text = (copy / file).read_text()
+    assert old in text
+    (copy / file).write_text(text.replace(old, new))
+    find = sources.find_spec
+
+    def find_copy(name):
+        if name != "chromviz":
+            return find(name)
+        return importlib.util.spec_from_file_location(
+            name, copy / "__init__.py", submodule_search_locations=[str(copy)]
+        )
+
+    monkeypatch.setattr(sources, "find_spec", find_copy)
+    sources.forget()
+    try:
+        after = {name: training_key(name, "data", *base) for name in before}
+    finally:
+        monkeypatch.undo()
+        sources.forget()
+    changed = {name for name in before if after[name] != before[name]}
+    assert changed == {"both": set(before), "none": set()}.get(models, {models})
+
+
 def test_a_session_leaves_no_trace_also_after_an_error():
     module = find_model("deepchrome").build(5, 100).train()
     module.mlp[0].eval()
@@ -308,7 +359,11 @@ def test_class_weight_raises_the_probability_of_the_rare_state():
         ({"batch_size": 0}, "batch size must be at least 1"),
         ({"patience": 0}, "patience must be at least 1"),
         ({"loss_slack": -0.1}, "loss slack must be at least 0"),
-        ({"clip_norm": 0.0}, "longest gradient must be above 0"),
+        ({"clip_norm": 0.0}, "gradient's norm must be above 0"),
+        ({"max_epochs": "5"}, "at least 1 epoch, not '5'"),
+        ({"max_epochs": 2.5}, "at least 1 epoch, not 2.5"),
+        ({"class_weight": "yes"}, "class weight must be True or False"),
+        ({"optimizer": 1}, "unknown optimizer '1'"),
         ({"optimizer": "adamw"}, "unknown optimizer 'adamw'; did you mean adam"),
     ],
 )
