@@ -1,4 +1,4 @@
-"""A server on loopback with ranges, an account of what it sent, and faults on demand."""
+"""A local server with range requests, a record of what it sent, and faults on demand."""
 
 import re
 import sys
@@ -10,12 +10,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong with one request: a status, a body cut after some bytes, or a stall.
+    """What goes wrong with one request.
 
-    `cut`: send so many bytes of the body, then close. `truncate`: claim and send only so many
-    bytes (a shorter file, complete to all appearance). `ignore_range`: answer 200 with everything.
-    `pause`: seconds between pieces of 64 kB. `content_type`: what the body claims to be.
-    `no_length`: do not tell the length; the body ends with the connection.
+    `status`: respond with this status and no body. `cut`: close the connection after this many
+    bytes of the body. `truncate`: announce and send only this many bytes, as if the file were
+    shorter. `ignore_range`: respond 200 with the whole file. `pause`: seconds between pieces of
+    64 kB. `content_type`: the type that is announced. `no_length`: do not announce the length; the
+    body ends with the connection.
     """
 
     status: int = 0
@@ -29,28 +30,31 @@ class Fault:
 
 @dataclass
 class Archive:
-    """Files by path (``/a/b.txt``), faults to spend by path, and the requests that were made."""
+    """Files and pending faults by path (``/a/b.txt``), and the requests received.
+
+    A request is (method, path, ``Range``, status, bytes sent).
+    """
 
     files: dict[str, bytes] = field(default_factory=dict)
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     requests: list[tuple[str, str, str, int, int]] = field(default_factory=list)
     url: str = ""
-    #: Whether the server tells one version of a file from another.
+    #: Whether responses have an ``ETag``.
     tags: bool = True
-    #: Whether it heeds ``If-Range``.
+    #: Whether ``If-Range`` is respected.
     if_range: bool = True
-    #: Requests that are being answered.
+    #: Number of requests in progress.
     busy: int = 0
     idle: threading.Condition = field(default_factory=threading.Condition)
 
     def settle(self):
-        """Wait until every request is noted: a client may have its last byte before that."""
+        """Wait until all requests are recorded; a client may receive its last byte before."""
         with self.idle:
             assert self.idle.wait_for(lambda: not self.busy, timeout=10)
 
     @property
     def sent(self) -> int:
-        """Bytes of bodies sent."""
+        """Number of bytes sent in bodies."""
         return sum(count for *_, count in self.requests)
 
 
@@ -94,7 +98,7 @@ def _handler(archive):
                 total = len(content)
                 tag = f'"{hash(content)}"'
                 if archive.if_range and self.headers.get("If-Range", tag) != tag:
-                    span = ""  # another version: all of it
+                    span = ""  # another version: send the whole file
                 match = re.fullmatch(r"bytes=(\d+)-(\d*)", span)
                 if match and not fault.ignore_range:
                     first = int(match[1])

@@ -72,22 +72,16 @@ class ArchiveFile:
 
     Parameters
     ----------
-    name
-        Short description.
-    kind
-        One of :data:`KINDS`.
+    name, kind
+        Short description; one of :data:`KINDS`.
     cell
         EID; empty if the file serves all cell types.
-    url
-        Address in the archive.
-    path
-        Path below the user's folder.
-    checksum
-        ``md5:…`` if published, otherwise empty.
-    size
-        Size in bytes if published, otherwise None.
+    url, path
+        Address in the archive, and path below the user's folder.
+    checksum, size
+        ``md5:…`` and size in bytes, as published.
     mark
-        Mark of a track or of reads, otherwise empty.
+        Mark of a track or of reads.
     certain
         Whether the archive is known to have the file; if not, only the server can tell.
     """
@@ -105,17 +99,7 @@ class ArchiveFile:
 
 @dataclass(frozen=True)
 class FetchRequest:
-    """The files that were asked for.
-
-    Parameters
-    ----------
-    files
-        The files, in the order of the kinds. The matrices of all cell types are one archive.
-    cells
-        EIDs; empty if all files serve all cell types.
-    missing
-        A message for each kind that was not published for a cell type.
-    """
+    """Requested files by kind, EIDs, and a message for each kind that was not published."""
 
     files: list[ArchiveFile]
     cells: list[str]
@@ -123,14 +107,7 @@ class FetchRequest:
 
 
 def request_files(cells: Sequence[str], kinds: Sequence[str]) -> FetchRequest:
-    """Return the files of some kinds and cell types.
-
-    Parameters
-    ----------
-    cells
-        EIDs or common names, in any case; may be empty if all `kinds` are in :data:`SHARED_KINDS`.
-    kinds
-        Names from :data:`KINDS`.
+    """Return the files of some kinds (:data:`KINDS`) and cell types (EIDs or common names).
 
     Raises
     ------
@@ -180,13 +157,7 @@ def matrix_files(cell: str) -> dict[str, str]:
 
 
 def mirror_base(base_url: str | None) -> str:
-    """Return the address of the mirror to use, empty to use the archives themselves.
-
-    Parameters
-    ----------
-    base_url
-        The mirror; if None or empty, the value of :data:`MIRROR_VARIABLE`.
-    """
+    """Return `base_url` or else the mirror in :data:`MIRROR_VARIABLE`; empty if there is none."""
     base = (base_url or os.environ.get(MIRROR_VARIABLE) or "").strip().rstrip("/")
     if base and not (is_address(base) and urlsplit(base).netloc and not urlsplit(base).query):
         shown = base.partition("?")[0].rpartition("@")[2]
@@ -206,17 +177,7 @@ def mirrored(url: str, base: str) -> str:
 def zenodo_file(record: object, name: str) -> tuple[str, int] | None:
     """Return a file's checksum (``md5:…``) and size in bytes from a Zenodo record.
 
-    Parameters
-    ----------
-    record
-        The parsed JSON of ``/api/records/{id}``.
-    name
-        The file's name.
-
-    Returns
-    -------
-    tuple or None
-        None if the record has no usable entry for the file.
+    The record is the JSON of ``/api/records/{id}``; None if it has no usable entry for the file.
     """
     files = record.get("files") if isinstance(record, dict) else None
     for item in files if isinstance(files, list) else []:

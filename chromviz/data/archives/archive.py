@@ -1,8 +1,8 @@
-"""Chosen members of a tar archive, written only once the whole archive was seen to be sound.
+"""Extract chosen members of a tar archive, after reading all of it.
 
-An archive comes from elsewhere, so nothing it says is trusted: no member decides where it is
-written, no size is believed before it is held against a limit, and one member that has no
-business in a data archive (a link, a device, a path that leads out) refuses all of it.
+An archive comes from elsewhere, so it is not trusted: members do not decide where they are
+written, sizes are checked against limits, and one member that a data archive does not have (a
+link, a device, a path that leads out of the archive) is a reason to refuse all of it.
 """
 
 from __future__ import annotations
@@ -21,43 +21,29 @@ from pathlib import Path
 from typing import IO, BinaryIO, NoReturn, cast
 
 from chromviz import provenance
-from chromviz.data.archives.disk import check_space
+from chromviz.data.archives.disk import MB, check_space
 from chromviz.errors import ChromvizError, first_line
 from chromviz.progress import Progress, silent
 
-_MB = 1_000_000
 _PIECE = 1 << 20
-#: A name or a set of attributes is read at once, and is never longer than this.
+#: Longest header: names and attributes are read in one piece.
 _LONGEST_HEADER = 1 << 20
 _END = bytes(tarfile.BLOCKSIZE)
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What an archive may claim and hold.
+class ArchiveLimits:
+    """Bytes of one member and in total, number of members, and unpacked by packed bytes.
 
-    Parameters
-    ----------
-    member
-        Bytes of one member.
-    total
-        Bytes of the whole archive, unpacked.
-    members
-        Number of members.
-    ratio
-        Bytes unpacked a byte packed; tables of counts reach a few tens, gzip's most is about 1,030.
-    grace
-        Bytes unpacked before the ratio is looked at.
+    Tables of counts reach a ratio of a few tens, gzip at most about 1,030. The ratio is not checked
+    for the first `grace` bytes.
     """
 
-    member: int = 512 * _MB
-    total: int = 50_000 * _MB
+    member: int = 512 * MB
+    total: int = 50_000 * MB
     members: int = 20_000
     ratio: float = 200.0
-    grace: int = 16 * _MB
-
-
-LIMITS = Limits()
+    grace: int = 16 * MB
 
 
 def extract_members(
@@ -65,60 +51,65 @@ def extract_members(
     wanted: Mapping[str, Path],
     *,
     progress: Progress = silent,
-    limits: Limits = LIMITS,
+    limits: ArchiveLimits | None = None,
 ) -> dict[Path, str]:
-    """Write chosen files of a tar archive, gzipped or not, all of them or none.
+    """Write chosen files of a tar archive, gzipped or not: all of them or none.
 
-    The archive is read once, front to back, a piece at a time, and always to its end: that is
-    where gzip's checksum is, and nothing appears under its name before.
+    The archive is read once, from start to end, because gzip's checksum is at the end; the files
+    get their names only then.
 
     Parameters
     ----------
     archive
-        The archive; its first bytes tell whether it is gzipped.
+        The archive.
     wanted
-        Where to write each member, by its name without the folders above
-        (``E003/classification/train.csv`` also stands for ``data/E003/classification/train.csv``).
+        Where to write each member, by its name without leading folders
+        (``E003/classification/train.csv`` also matches ``data/E003/classification/train.csv``).
     progress
-        Told of MB of the archive that were read.
+        Receives MB of the archive read.
     limits
-        What the archive may claim and hold.
+        What the archive may contain.
 
     Returns
     -------
     dict
-        SHA-256 of each file that was written, by path.
+        SHA-256 of each file written, by path.
 
     Raises
     ------
     ChromvizError
-        If the archive is missing, damaged or cut off, is over a limit, has a link, a device or a
-        name that leads out of it, or lacks a wanted member or has it twice; or if a file cannot
-        be written, or would not fit on the disk.
+        If the archive is missing, damaged, truncated or beyond a limit; has a link, a device or a
+        name that leads out of it; lacks a wanted member or has it twice; or if a file cannot be
+        written.
     """
     archive = Path(archive)
     try:
         with archive.open("rb") as handle, ExitStack() as files:
-            return _take(_Forward(archive, handle, limits, progress), wanted, files)
+            stream = _ForwardStream(archive, handle, limits or ArchiveLimits(), progress)
+            return _extract(stream, wanted, files)
     except FileNotFoundError:
         raise ChromvizError(f"no file {archive}; check the path") from None
     except ChromvizError:
         raise
     except tarfile.TarError as error:
-        raise _damaged(archive, first_line(error)) from None
+        problem = first_line(error)
     except OSError as error:
         raise ChromvizError(f"cannot read {archive} ({error.strerror or error})") from None
-    # What `tarfile` lets through of headers that make no sense.
+    # Raised by `tarfile` for some invalid headers.
     except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
-        raise _damaged(archive, f"a header makes no sense: {type(error).__name__}") from None
+        problem = f"invalid header: {type(error).__name__}"
+    raise ChromvizError(
+        f"{archive} is a damaged or truncated tar archive ({problem}); delete it and fetch it again"
+    )
 
 
-def _take(stream: _Forward, wanted: Mapping[str, Path], files: ExitStack) -> dict[Path, str]:
-    """Write the wanted members to temporary names, which `files` makes good, and hash them."""
+def _extract(
+    stream: _ForwardStream, wanted: Mapping[str, Path], files: ExitStack
+) -> dict[Path, str]:
+    """Write the wanted members to temporary names, which `files` renames, and hash them."""
     written: dict[Path, str] = {}
     found: dict[str, str] = {}
-    # All that `tarfile` does to the stream is to read headers and to skip; members are checked
-    # and copied here.
+    # `tarfile` only reads headers and skips; members are checked and copied here.
     with tarfile.TarFile(
         fileobj=cast("IO[bytes]", stream), encoding="utf-8", errors="surrogateescape"
     ) as tar:
@@ -141,10 +132,12 @@ def _take(stream: _Forward, wanted: Mapping[str, Path], files: ExitStack) -> dic
     return written
 
 
-class _Forward(io.RawIOBase):
-    """What an archive unpacks to, read forward only and within limits."""
+class _ForwardStream(io.RawIOBase):
+    """The unpacked bytes of an archive, read forward only and within limits."""
 
-    def __init__(self, path: Path, handle: BinaryIO, limits: Limits, progress: Progress) -> None:
+    def __init__(
+        self, path: Path, handle: BinaryIO, limits: ArchiveLimits, progress: Progress
+    ) -> None:
         super().__init__()
         self.path, self.handle, self.limits, self.progress = path, handle, limits, progress
         self.size = os.fstat(handle.fileno()).st_size
@@ -153,8 +146,7 @@ class _Forward(io.RawIOBase):
         self.source: IO[bytes] = (
             cast("IO[bytes]", gzip.GzipFile(fileobj=handle)) if self.packed else handle
         )
-        self.position, self.members = 0, 0
-        self.reported = -1
+        self.position, self.members, self.reported = 0, 0, -1
         self.last = b""
 
     def read(self, size: int = -1, /) -> bytes:
@@ -162,12 +154,20 @@ class _Forward(io.RawIOBase):
             self.refuse(f"it has a header of {size:,} bytes")
         try:
             data = self.source.read(size)
-        # Told apart here from a file that cannot be written, which is an OSError too.
+        # Converted here, because a file that cannot be written raises an OSError, too.
         except (OSError, EOFError, zlib.error) as error:
             raise tarfile.ReadError(first_line(error)) from None
         self.position += len(data)
         self.last = data
-        self._watch()
+        limits, read = self.limits, self.handle.tell()
+        if self.position > limits.total:
+            self.refuse(f"it unpacks to more than {limits.total / MB:,.0f} MB")
+        if self.packed and self.position > max(limits.grace, limits.ratio * read):
+            self.refuse(f"it unpacks to more than {limits.ratio:,.0f} times its size")
+        if read // MB > self.reported:
+            self.reported = read // MB
+            whole = max(-(-self.size // MB), 1)
+            self.progress(f"unpacking {self.path.name}", -(-read // MB), whole, "MB")
         return data
 
     def tell(self) -> int:
@@ -175,42 +175,32 @@ class _Forward(io.RawIOBase):
 
     def seek(self, target: int, whence: int = io.SEEK_SET, /) -> int:
         if whence != io.SEEK_SET or target < self.position:
-            raise tarfile.ReadError("a header leads backwards")
+            raise tarfile.ReadError("a header points backwards")
         while self.position < target and self.read(min(_PIECE, target - self.position)):
             pass
         return self.position
 
     def finish(self) -> None:
-        """Read what follows the last member: the end mark, then nothing, then gzip's checksum."""
+        """Read what follows the last member: the end mark, padding, and gzip's checksum."""
         # `tarfile` takes whatever it cannot read for the end.
         if self.last != _END:
             raise tarfile.ReadError(f"no end mark after {self.position:,} bytes")
         while data := self.read(_PIECE):
             if data.count(0) != len(data):
-                raise tarfile.ReadError(f"something follows its end, at {self.position:,} bytes")
+                raise tarfile.ReadError(
+                    f"unexpected data after the end, at {self.position:,} bytes"
+                )
 
     def refuse(self, problem: str) -> NoReturn:
-        """Raise that the archive is not one to take anything from."""
+        """Raise that nothing is extracted from this archive."""
         raise ChromvizError(
-            f"{self.path}: {problem}; nothing was taken from it. If it is not the archive that you "
-            "meant, delete it and fetch it again"
+            f"{self.path}: {problem}; nothing was extracted. If it is not the expected archive, "
+            "delete it and fetch it again"
         )
 
-    def _watch(self) -> None:
-        """Hold what came so far against the limits, and report it."""
-        limits, read = self.limits, self.handle.tell()
-        if self.position > limits.total:
-            self.refuse(f"it unpacks to more than {limits.total / _MB:,.0f} MB")
-        if self.packed and self.position > max(limits.grace, limits.ratio * read):
-            self.refuse(f"it unpacks to more than {limits.ratio:,.0f} times its size")
-        if read // _MB > self.reported:
-            self.reported = read // _MB
-            whole = max(-(-self.size // _MB), 1)
-            self.progress(f"unpacking {self.path.name}", -(-read // _MB), whole, "MB")
 
-
-def _check(member: tarfile.TarInfo, stream: _Forward) -> None:
-    """Refuse the archive for a member that a data archive does not have."""
+def _check(member: tarfile.TarInfo, stream: _ForwardStream) -> None:
+    """Refuse the archive because of a member that a data archive does not have."""
     limits, name = stream.limits, member.name
     stream.members += 1
     if stream.members > limits.members:
@@ -224,15 +214,15 @@ def _check(member: tarfile.TarInfo, stream: _Forward) -> None:
         stream.refuse(f"its member {name!r} is neither a file nor a folder")
     if member.size > limits.member:
         stream.refuse(
-            f"its member {name!r} claims {member.size / _MB:,.0f} MB, more than the "
-            f"{limits.member / _MB:,.0f} MB allowed"
+            f"its member {name!r} claims {member.size / MB:,.0f} MB, more than the "
+            f"{limits.member / MB:,.0f} MB allowed"
         )
     if member.size < 0:
         raise tarfile.ReadError(f"its member {name!r} claims {member.size} bytes")
 
 
 def _match(member: tarfile.TarInfo, wanted: Mapping[str, Path]) -> str:
-    """Return the wanted name that a member goes by, empty if it is not wanted."""
+    """Return the wanted name that a member has, empty if it is not wanted."""
     if not member.isreg():
         return ""
     parts = [part for part in member.name.split("/") if part not in ("", ".")]
@@ -240,8 +230,8 @@ def _match(member: tarfile.TarInfo, wanted: Mapping[str, Path]) -> str:
     return next((name for name in names if name in wanted), "")
 
 
-def _copy(member: tarfile.TarInfo, stream: _Forward, target: Path) -> str:
-    """Write the member that the stream stands at; return its SHA-256."""
+def _copy(member: tarfile.TarInfo, stream: _ForwardStream, target: Path) -> str:
+    """Write the member at the stream's position; return its SHA-256."""
     digest = hashlib.sha256()
     left = member.size
     stream.seek(member.offset_data)
@@ -254,9 +244,3 @@ def _copy(member: tarfile.TarInfo, stream: _Forward, target: Path) -> str:
             digest.update(data)
             left -= len(data)
     return digest.hexdigest()
-
-
-def _damaged(path: Path, problem: str) -> ChromvizError:
-    return ChromvizError(
-        f"{path} is a damaged or cut-off tar archive ({problem}); delete it and fetch it again"
-    )

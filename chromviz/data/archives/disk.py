@@ -20,15 +20,7 @@ _RESERVE = 64 * MB
 
 
 def check_space(path: Path, needed: int) -> None:
-    """Raise if a file would not fit on the disk.
-
-    Parameters
-    ----------
-    path
-        The file.
-    needed
-        Bytes that will be written to it.
-    """
+    """Raise if `needed` more bytes of a file would not fit on the disk."""
     usable = max(shutil.disk_usage(path.parent).free - _RESERVE, 0)
     if needed > usable:
         raise ChromvizError(
@@ -44,21 +36,16 @@ def exclusive(path: Path, task: str, say: Callable[[str], None]) -> Iterator[Non
     Parameters
     ----------
     path
-        What the task writes. The lock is ``.{name}.lock`` beside it; it is kept, empty, because
-        two processes could hold two locks of the same name if it were removed.
+        What the task writes; the lock is ``.{name}.lock`` beside it.
     task
         What another process may be doing, for the message that this one waits.
     say
         Receives that message.
-
-    Raises
-    ------
-    ChromvizError
-        If the file system does not support locks.
     """
     # Imported here: only work that other processes may do at the same time needs it.
     from filelock import FileLock, Timeout
 
+    # The file is kept, empty: if it were removed, two processes could hold two locks of one name.
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         try:

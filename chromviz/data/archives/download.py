@@ -25,23 +25,19 @@ def download(
     pause: float = 1.0,
     reporter: Reporter = SILENT,
 ) -> bool:
-    """Download a file unless it is there already.
+    """Download a file, and return True, unless it is there already.
 
-    pooch checks the file and puts it in place only when it is complete and has the expected
-    checksum; until then, a file that was there before stays. An interrupted transfer is resumed,
-    in this run or the next, if the server still has the same file. If two processes want the same
-    file, one waits for the other. Retries are not left to pooch, which would also repeat a
-    download whose checksum is wrong, and a request for a file that does not exist.
+    pooch puts the file in place only when it is complete and has the expected checksum. An
+    interrupted transfer is resumed, in this run or the next, if the server still has the same
+    file. If two processes want the same file, one waits for the other. Retries are not left to
+    pooch, which would also repeat them for a wrong checksum and for a file that does not exist.
 
     Parameters
     ----------
-    url
-        The file's address.
-    path
-        Where to put it.
+    url, path
+        The file's address, and where to put it.
     checksum
-        ``md5:…`` or ``sha256:…`` in hex; empty if it is not known, and then a file that is there
-        is taken as it is.
+        ``md5:…`` or ``sha256:…`` in hex; if empty, a file that is there is taken as it is.
     size
         Size in bytes, if it is known; a file of another size is refused before it is transferred.
     attempts
@@ -51,11 +47,6 @@ def download(
     reporter
         Receives MB downloaded, and messages about waiting and starting again.
 
-    Returns
-    -------
-    bool
-        True if the file was downloaded, False if it was there already.
-
     Raises
     ------
     chromviz.data.archives.http.ChecksumError
@@ -63,15 +54,15 @@ def download(
     chromviz.data.archives.http.MissingFileError
         If the server does not have the file.
     ChromvizError
-        If the server cannot be reached, refuses, or sends a web page or nothing; if the disk is
-        full, or the file cannot be written.
+        If the server cannot be reached, refuses, or sends a web page or nothing; or if the file
+        cannot be written.
     """
     path = Path(path)
     provenance.ensure_folder(path.parent)
     if path.exists() and not path.is_file():
         raise ChromvizError(f"cannot write {path}: it is not a file; move it away")
     shown = without_credentials(url)
-    downloader = ResumingDownloader(path, bool(checksum), size, attempts, pause, reporter)
+    downloader = ResumingDownloader(path, size, bool(checksum), attempts, pause, reporter)
     with exclusive(path, f"downloading {path.name}", reporter.say):
         there = path.is_file()
         try:

@@ -53,11 +53,9 @@ class FetchedFiles:
     files
         All requested files that are in the folder.
     downloaded, up_to_date
-        Descriptions of what was downloaded now, and of what was there already.
-    missing
-        Messages about what the archives do not have.
-    notes
-        All messages for the user.
+        What was downloaded now, and what was there already, in words.
+    missing, notes
+        Messages about what the archives do not have; all messages.
     """
 
     files: list[FetchedFile] = field(default_factory=list)
@@ -78,10 +76,8 @@ class PlannedFile:
 
     Parameters
     ----------
-    kind, name
-        As in :class:`chromviz.data.archives.addresses.ArchiveFile`.
-    url
-        Address in the archive or on the mirror.
+    kind, name, url
+        What it is, and its address in the archive or on the mirror.
     there
         Whether nothing has to be downloaded.
     size
@@ -129,31 +125,14 @@ def fetch_files(
 
     A file without a published checksum is checked against the SHA-256 recorded when it was first
     downloaded: if it was changed in the folder, it is downloaded again; if it has changed in the
-    archive, it is refused.
+    archive, it is refused. An archive that was copied into the folder by hand is kept.
 
     Parameters
     ----------
-    cells
-        EIDs or common names, in any case.
-    kinds
-        Names from :data:`chromviz.data.archives.addresses.KINDS`.
-    out
-        The folder.
-    base_url
-        A mirror with each file at ``{base_url}/{host}/{path}``; by default ``$CHROMVIZ_MIRROR``,
-        or the archives themselves.
-    keep_archives
-        Keep the archive of matrices, of which one cell type is a small part. An archive that was
-        copied into the folder by hand is always kept.
+    cells, kinds, out, base_url, keep_archives, reporter
+        As for :func:`chromviz.data.archives.published.fetch`.
     attempts, pause
         As for :func:`chromviz.data.archives.download.download`.
-    reporter
-        Receives progress and messages.
-
-    Returns
-    -------
-    FetchedFiles
-        Where the files are, and which were downloaded.
 
     Raises
     ------
@@ -192,11 +171,6 @@ def plan_files(
         As for :func:`fetch_files`.
     ask_sizes
         Ask the servers for sizes; after the first one that cannot be reached, no more are asked.
-
-    Raises
-    ------
-    ChromvizError
-        If a cell type or kind is unknown, or none of the requested data exist.
 
     Examples
     --------

@@ -49,13 +49,8 @@ def without_credentials(url: str) -> str:
 def session(attempts: int = 5, pause: float = 0.5) -> requests.Session:
     """Return a session that repeats a request while the server is busy or cannot be reached.
 
-    Parameters
-    ----------
-    attempts
-        Maximum number of retries; at most three of them if no connection can be made.
-    pause
-        Seconds before the second retry; doubled for each further one. A time given by the server
-        (``Retry-After``) is respected up to one minute.
+    The pause, in seconds, is doubled for each retry. A time given by the server (``Retry-After``)
+    is respected up to one minute. If no connection can be made, there are at most three retries.
     """
     # Imported here, as everywhere below: only work over the network needs it.
     import requests
@@ -79,15 +74,7 @@ def session(attempts: int = 5, pause: float = 0.5) -> requests.Session:
 
 
 def check_response(url: str, response: requests.Response) -> None:
-    """Raise if a response is neither a file nor a part of one.
-
-    Raises
-    ------
-    MissingFileError
-        If the server does not have the file.
-    ChromvizError
-        If the server refuses, or sends a web page or an empty file.
-    """
+    """Raise if a response is neither a file nor a part of one."""
     shown, headers = without_credentials(url), response.headers
     if response.status_code not in (200, 206, 416):
         raise refuse_status(url, response.status_code, response.reason)

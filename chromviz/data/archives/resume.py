@@ -1,7 +1,7 @@
 """A downloader for pooch that resumes where an earlier connection or run stopped.
 
-The bytes received so far are in ``.{name}.part``. ``.{name}.part.json`` records which version of
-the file they belong to, so that the rest is requested only while the server has that version.
+Bytes received so far are in ``.{name}.part``; the version of the file that they belong to, without
+which the rest is not requested, is in ``.{name}.part.json``.
 """
 
 from __future__ import annotations
@@ -30,19 +30,17 @@ class ResumingDownloader:
 
     Parameters
     ----------
-    path
-        The file to write.
+    path, size
+        The file to write, and its size in bytes if that is known.
     checked
         Whether a checksum will detect pieces that belong to different versions.
-    size
-        The file's size in bytes; None if it is not known.
     attempts, pause, reporter
         As for :func:`chromviz.data.archives.download.download`.
     """
 
     path: Path
-    checked: bool = False
     size: int | None = None
+    checked: bool = False
     attempts: int = 5
     pause: float = 1.0
     reporter: Reporter = SILENT
@@ -65,8 +63,7 @@ class ResumingDownloader:
                     self._receive(live, url)
                     break
                 except http.ConnectionLostError as lost:
-                    # Only new bytes count as progress: a server that sends the same beginning
-                    # again and again is given up.
+                    # Only new bytes are progress: a server may send the same part for ever.
                     failures = 1 if self.held() > furthest else failures + 1
                     furthest = max(furthest, self.held())
                     if failures > self.attempts:

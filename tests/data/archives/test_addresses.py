@@ -1,4 +1,4 @@
-"""Addresses of the archives, as published, and what is said where nothing is."""
+"""Addresses of the archives as published, and errors for what was not published."""
 
 import re
 
@@ -47,19 +47,19 @@ def test_addresses_as_published():
     assert weights.checksum == "md5:9b4ff730ac5e70265f7a78162fa76768"
 
 
-def test_every_cell_type_has_a_place_of_its_own_for_every_file():
+def test_every_file_has_its_own_path():
     remotes = request_files(list(epigenomes()), list(KINDS)).files
     assert len({remote.path for remote in remotes}) == len({remote.url for remote in remotes})
     assert all(remote.path.startswith("raw/") for remote in remotes)
     assert all(".." not in remote.path for remote in remotes)
     assert all(re.fullmatch("|md5:[0-9a-f]{32}", remote.checksum) for remote in remotes)
-    # 55 weights, 15 tracks and 2 of H3K27ac a cell, and five files that serve all.
+    # 55 weights; 15 tracks and 2 of H3K27ac per cell type; five files that serve all of them.
     assert len(remotes) == 55 + 56 * (15 + 2) + 5
     assert len({(remote.name, remote.kind) for remote in remotes}) == len(remotes)
     assert sum(bool(remote.checksum) for remote in remotes) == 55 + 2
 
 
-def test_what_is_there_is_told_as_it_is_known():
+def test_available_says_what_is_known():
     for cell in epigenomes():
         have = available(cell)
         assert set(have) == set(KINDS)
@@ -73,7 +73,7 @@ def test_what_is_there_is_told_as_it_is_known():
     assert set(PAPER_CELLS) <= set(KNOWN_REFERENCE)
 
 
-def test_what_was_never_published_is_refused():
+def test_unpublished_kinds_are_refused():
     with pytest.raises(ChromvizError, match="no weights were published for E059"):
         request_files(["E059"], ["weights"])
 
@@ -88,13 +88,13 @@ def test_unknown_names_are_refused():
     assert request_files([], SHARED_KINDS).files
 
 
-def test_the_matrices_go_where_data_is_read():
+def test_matrices_are_put_where_data_are_read():
     assert matrix_files("E003")["E003/classification/train.csv"] == (
         "raw/deepchrome/E003/classification/train.csv"
     )
 
 
-def test_a_mirror_has_host_and_path(monkeypatch):
+def test_mirror_addresses_contain_host_and_path(monkeypatch):
     url = "https://zenodo.org/record/1/files/a.gz?download=1"
     assert mirrored(url, "") == url
     assert (
@@ -111,13 +111,13 @@ def test_a_mirror_has_host_and_path(monkeypatch):
     "base",
     ["/a/folder", "ftp://x", "http://", "here:8000", "http://x/?key=secret", "u:secret@here"],
 )
-def test_a_mirror_that_is_no_address_is_refused(base):
+def test_a_mirror_that_is_not_an_address_is_refused(base):
     with pytest.raises(ChromvizError, match="is not an http") as error:
         mirror_base(base)
     assert "secret" not in str(error.value)
 
 
-def test_zenodo_s_word_on_a_file():
+def test_checksum_and_size_from_a_zenodo_record():
     md5 = "0123456789abcdef0123456789abcdef"
     files = [
         {"key": "other", "size": 1, "checksum": "md5:" + "0" * 32},
@@ -143,5 +143,5 @@ def test_zenodo_s_word_on_a_file():
         {"files": [{"key": "data.tar.gz", "size": 0, "checksum": "md5:" + "0" * 32}]},
     ],
 )
-def test_a_record_that_says_nothing_sensible_is_not_believed(record):
+def test_an_unusable_zenodo_record_is_ignored(record):
     assert zenodo_file(record, "data.tar.gz") is None

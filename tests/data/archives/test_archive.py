@@ -1,4 +1,4 @@
-"""Archives: what is wanted comes out as it went in; everything odd is refused as a whole."""
+"""Archives: wanted members are extracted unchanged; an unexpected member refuses them all."""
 
 import gzip
 import hashlib
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chromviz.data.archives.archive import Limits, extract_members
+from chromviz.data.archives.archive import ArchiveLimits, extract_members
 from chromviz.errors import ChromvizError
 
 TRAIN, TEST = "E003/classification/train.csv", "E003/classification/test.csv"
@@ -26,7 +26,7 @@ CONTENT = {
 
 
 def pack(members, form=tarfile.USTAR_FORMAT, packed=True):
-    """A tar archive of files by name, or of ready members."""
+    """Return a tar archive of contents by name, or of pairs of name and content or member."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz" if packed else "w", format=form) as tar:
         for name, content in members.items() if isinstance(members, dict) else members:
@@ -49,7 +49,7 @@ def member(name, kind, **attributes):
 
 @pytest.fixture
 def take(tmp_path):
-    """Take the two files of E003 out of an archive's bytes."""
+    """Extract the two files of E003 from an archive given as bytes."""
 
     def run(data, **options):
         run.archive.write_bytes(data)
@@ -61,7 +61,7 @@ def take(tmp_path):
 
 
 def refused(take, data, words, **options):
-    """The archive is refused with one line, and nothing is left of it."""
+    """Check that an archive is refused with one line and nothing is extracted."""
     with pytest.raises(ChromvizError) as error:
         take(data, **options)
     line = str(error.value)
@@ -75,7 +75,7 @@ def refused(take, data, words, **options):
 @pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 @pytest.mark.parametrize("top", ["data/", "", "./", "./data/", "x" * 90 + "/" + "y" * 60 + "/µ/"])
-def test_what_went_in_comes_out(take, packed, form, top):
+def test_extracted_files_equal_the_originals(take, packed, form, top):
     content = {top + name.removeprefix("data/"): data for name, data in CONTENT.items()}
     hashes = take(pack(content, form, packed))
     assert {path.name for path in take.out.iterdir()} == {"train.csv", "test.csv"}
@@ -84,12 +84,12 @@ def test_what_went_in_comes_out(take, packed, form, top):
         assert hashes[path] == hashlib.sha256(content[top + name]).hexdigest()
 
 
-def test_folders_and_other_files_are_passed_over(take):
+def test_folders_and_other_files_are_skipped(take):
     entries = [member("data", tarfile.DIRTYPE), *CONTENT.items()]
     assert len(take(pack(entries))) == 2
 
 
-def test_an_existing_file_is_replaced_only_by_a_sound_archive(take):
+def test_an_existing_file_is_replaced_only_from_an_intact_archive(take):
     take.out.mkdir()
     (take.out / "train.csv").write_bytes(b"old")
     data = pack(CONTENT)
@@ -143,7 +143,7 @@ def test_a_claim_of_ten_gigabytes_is_refused_before_it_is_read(take):
 
 
 @pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE])
-def test_a_header_is_never_read_at_any_length(take, kind):
+def test_an_overlong_header_is_refused(take, kind):
     info = member("././@LongLink", kind, size=10_000_000_000)[1]
     refused(take, info.tobuf(tarfile.GNU_FORMAT) + bytes(2048), "a header of 10,000,000,")
 
@@ -156,23 +156,23 @@ def test_a_chain_of_headers_without_end_is_refused(take):
 def test_a_bomb_is_refused_by_its_ratio_and_by_its_total(take):
     bomb = pack([*CONTENT.items(), ("zeros", bytes(20_000_000))])
     refused(take, bomb, "unpacks to more than 200 times its size")
-    refused(take, bomb, "unpacks to more than 5 MB", limits=Limits(total=5_000_000))
-    zeros = gzip.compress(bytes(20_000_000))  # no member at all: one long end mark
+    refused(take, bomb, "unpacks to more than 5 MB", limits=ArchiveLimits(total=5_000_000))
+    zeros = gzip.compress(bytes(20_000_000))  # no member, only a long end mark
     refused(take, zeros, "unpacks to more than 200 times its size")
 
 
 def test_many_members_are_refused(take):
     names = [(f"f{at}", b"") for at in range(30)]
-    refused(take, pack(names), "more than 20 members", limits=Limits(members=20))
+    refused(take, pack(names), "more than 20 members", limits=ArchiveLimits(members=20))
 
 
-def test_a_member_twice_is_refused(take):
+def test_a_duplicate_member_is_refused(take):
     data = pack([*CONTENT.items(), (f"backup/{TRAIN}", b"other")])
     line = refused(take, data, f"it has {TRAIN} twice")
     assert f"backup/{TRAIN}" in line
 
 
-def test_what_is_not_there_is_named(take):
+def test_missing_members_are_named(take):
     line = refused(take, pack({"data/E004/classification/train.csv": b"x"}), "it has no ")
     assert TRAIN in line
     assert TEST in line
@@ -187,10 +187,10 @@ def test_a_missing_archive_is_one_line(take, tmp_path):
 
 
 @pytest.mark.parametrize("packed", [True, False])
-def test_a_cut_off_archive_is_refused_wherever_it_ends(take, packed):
+def test_a_truncated_archive_is_refused_wherever_it_ends(take, packed):
     data = pack(CONTENT, packed=packed)
     if not packed:
-        # Python pads with more end marks than the one that the format asks for.
+        # Python writes more padding than the format requires.
         data = data[: len(data.rstrip(b"\0")) // 512 * 512 + 1024]
     ends = {*range(0, len(data), max(1, len(data) // 60)), len(data) - 1, len(data) // 2}
     if not packed:
@@ -201,7 +201,7 @@ def test_a_cut_off_archive_is_refused_wherever_it_ends(take, packed):
         refused(take, data[:end], "")
 
 
-def test_a_bit_that_fell_over_is_noticed_or_changes_nothing(take):
+def test_a_flipped_bit_is_detected_or_harmless(take):
     data = pack(CONTENT)
     draw = np.random.default_rng(1)
     noticed = 0
@@ -214,20 +214,20 @@ def test_a_bit_that_fell_over_is_noticed_or_changes_nothing(take):
             assert "\n" not in str(error)  # noqa: PT017
             assert not take.out.exists() or not list(take.out.iterdir())
             noticed += 1
-        else:  # a bit that fills up a byte and means nothing
+        else:  # a bit without meaning, such as padding
             assert (take.out / "train.csv").read_bytes() == CONTENT[f"data/{TRAIN}"]
             assert (take.out / "test.csv").read_bytes() == CONTENT[f"data/{TEST}"]
             shutil.rmtree(take.out)
     assert noticed > 140
 
 
-def test_something_after_the_end_is_noticed(take):
+def test_data_after_the_end_are_refused(take):
     data = pack(CONTENT, packed=False)
-    refused(take, data + b"more", "something follows its end")
-    refused(take, gzip.compress(data) + b"more", "damaged or cut-off")
+    refused(take, data + b"more", "data after the end")
+    refused(take, gzip.compress(data) + b"more", "damaged or truncated")
 
 
-def test_a_disk_that_fills_up_blames_the_file_and_not_the_archive(take, monkeypatch):
+def test_a_full_disk_is_reported_for_the_file_and_not_the_archive(take, monkeypatch):
     def full(self, mode):
         raise OSError(28, "No space left on device")
 
@@ -243,7 +243,7 @@ def test_a_disk_that_fills_up_blames_the_file_and_not_the_archive(take, monkeypa
 
 
 def _headers():
-    """Headers that look like tar's, with any field in any state."""
+    """Return a strategy for tar headers with arbitrary fields."""
     field = st.binary(max_size=12)
     kind = st.sampled_from([*b"01234567xgLKSDV\0\x80\xff"]).map(lambda code: bytes([code]))
 
@@ -278,9 +278,7 @@ def _headers():
     ),
     packed=st.booleans(),
 )
-def test_any_bytes_are_one_line_or_an_archive_without_what_is_wanted(
-    tmp_path_factory, data, packed
-):
+def test_arbitrary_bytes_give_a_one_line_error(tmp_path_factory, data, packed):
     folder = tmp_path_factory.mktemp("any")
     archive = folder / "a.tar"
     archive.write_bytes(gzip.compress(data) if packed else data)
@@ -290,7 +288,7 @@ def test_any_bytes_are_one_line_or_an_archive_without_what_is_wanted(
     assert not (folder / "out").exists()
 
 
-def test_a_full_disk_is_told_before_anything_is_written(take, monkeypatch):
+def test_a_full_disk_is_reported_before_anything_is_written(take, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, 1_000_000))
     with pytest.raises(ChromvizError, match=r"not enough disk space for .*\.csv") as caught:

@@ -74,7 +74,7 @@ def one_line(error):
 
 
 @pytest.mark.parametrize("known", [{}, {"checksum": MD5}, {"size": len(BODY)}])
-def test_a_file_comes_whole_and_only_once(get, server, known):
+def test_a_file_is_downloaded_completely_and_only_once(get, server, known):
     assert get(**known) is True
     assert get.path.read_bytes() == BODY
     assert files(get) == {"a.bin"}
@@ -99,7 +99,7 @@ def test_progress_is_in_megabytes_and_ends_at_the_total(server, get):
     assert set(total) == {4}
 
 
-def test_a_broken_connection_is_taken_up_where_it_broke(get, server):
+def test_a_broken_connection_is_resumed(get, server):
     server.faults["/a.bin"] = [Fault(cut=100_000), Fault(cut=50_000)]
     assert get(checksum=MD5)
     assert get.path.read_bytes() == BODY
@@ -109,7 +109,7 @@ def test_a_broken_connection_is_taken_up_where_it_broke(get, server):
     assert server.sent == len(BODY)  # no byte twice
 
 
-def test_a_later_run_takes_up_what_an_earlier_one_left(get, server):
+def test_a_later_run_resumes_an_earlier_one(get, server):
     server.faults["/a.bin"] = [Fault(cut=100_000)]
     with pytest.raises(ChromvizError, match=r"0\.1 MB are kept for the next run") as error:
         get(attempts=0)
@@ -122,7 +122,7 @@ def test_a_later_run_takes_up_what_an_earlier_one_left(get, server):
     assert files(get) == {"a.bin"}
 
 
-def test_a_server_that_ignores_ranges_begins_again(get, server):
+def test_a_server_that_ignores_ranges_restarts(get, server):
     server.faults["/a.bin"] = [Fault(cut=100_000), Fault(ignore_range=True)]
     assert get()
     assert get.path.read_bytes() == BODY
@@ -130,7 +130,7 @@ def test_a_server_that_ignores_ranges_begins_again(get, server):
 
 
 @pytest.mark.parametrize("if_range", [True, False])
-def test_a_file_that_changed_meanwhile_is_not_mixed(get, server, if_range):
+def test_versions_of_a_file_are_not_mixed(get, server, if_range):
     server.if_range = if_range
     server.faults["/a.bin"] = [Fault(cut=100_000)]
     with pytest.raises(ChromvizError):
@@ -141,10 +141,10 @@ def test_a_file_that_changed_meanwhile_is_not_mixed(get, server, if_range):
     settled(server, 2 if if_range else 3)
 
 
-def test_without_a_word_on_versions_only_a_checksum_lets_a_part_go_on(get, server):
+def test_without_an_etag_a_part_is_resumed_only_if_a_checksum_is_known(get, server):
     server.tags = False
     server.faults["/a.bin"] = [Fault(cut=100_000), Fault()]
-    assert get()  # begun again
+    assert get()  # from the start
     assert get.path.read_bytes() == BODY
     assert [request[2] for request in settled(server, 2)] == ["", ""]
 
@@ -159,7 +159,7 @@ def test_without_a_word_on_versions_only_a_checksum_lets_a_part_go_on(get, serve
 
 
 @pytest.mark.parametrize("note", ["", "[]", '{"url": 1}', "null", "\0"])
-def test_a_damaged_note_begins_again(get, server, note):
+def test_a_damaged_note_restarts_the_download(get, server, note):
     server.faults["/a.bin"] = [Fault(cut=100_000)]
     with pytest.raises(ChromvizError):
         get(attempts=0)
@@ -168,7 +168,7 @@ def test_a_damaged_note_begins_again(get, server, note):
     assert get.path.read_bytes() == BODY
 
 
-def test_a_part_that_was_whole_needs_no_server(get, server):
+def test_a_complete_part_needs_no_server(get, server):
     server.faults["/a.bin"] = [Fault(cut=100_000)]
     with pytest.raises(ChromvizError):
         get(attempts=0)
@@ -178,7 +178,7 @@ def test_a_part_that_was_whole_needs_no_server(get, server):
     assert settled(server, 1)
 
 
-def test_a_part_longer_than_the_file_is_begun_again(get, server):
+def test_a_part_longer_than_the_file_is_discarded(get, server):
     server.faults["/a.bin"] = [Fault(cut=100_000)]
     with pytest.raises(ChromvizError):
         get(attempts=0)
@@ -187,12 +187,12 @@ def test_a_part_longer_than_the_file_is_begun_again(get, server):
     assert get.path.read_bytes() == BODY
 
 
-def test_a_server_that_never_gets_further_is_given_up(get, server):
-    server.tags = False  # so that each connection begins again
+def test_a_server_without_progress_is_given_up(get, server):
+    server.tags = False  # so that each connection starts again
     server.faults["/a.bin"] = [Fault(cut=100_000)] * 50
     with pytest.raises(ChromvizError, match="does not respond"):
         get(attempts=3)
-    # The first brings something new, and three more may fail to.
+    # The first request delivers something new; three more may fail to.
     settled(server, 4)
 
 
@@ -206,14 +206,14 @@ def test_a_wrong_checksum_leaves_nothing(get, server):
     assert files(get) == set()
 
 
-def test_a_shorter_file_is_refused_before_it_comes(get, server):
+def test_a_shorter_file_is_refused_before_the_transfer(get, server):
     server.faults["/a.bin"] = [Fault(truncate=1000)]
     with pytest.raises(ChecksumError, match=r"has 1,000 bytes on the server instead of 307,200"):
         get(size=len(BODY))
     assert files(get) == set()
 
 
-def test_a_shorter_file_of_unknown_size_is_told_by_its_checksum(get, server):
+def test_a_shorter_file_of_unknown_size_is_detected_by_its_checksum(get, server):
     server.faults["/a.bin"] = [Fault(truncate=1000)]
     with pytest.raises(ChecksumError, match=r"MD5 hash .* does not match"):
         get(checksum=MD5)
@@ -227,7 +227,7 @@ def test_a_body_without_length(get, server):
     assert "an incomplete file cannot be detected" in get.said[0]
 
 
-def test_a_file_that_is_not_the_expected_one_is_fetched_again(get, server):
+def test_an_edited_file_is_downloaded_again(get, server):
     get.path.parent.mkdir()
     get.path.write_bytes(b"edited")
     assert get(checksum=MD5)
@@ -235,7 +235,7 @@ def test_a_file_that_is_not_the_expected_one_is_fetched_again(get, server):
     assert "did not have the expected checksum and was downloaded again" in get.said[0]
 
 
-def test_the_old_file_stays_until_the_new_one_is_whole(get, server):
+def test_the_old_file_stays_until_the_new_one_is_complete(get, server):
     get.path.parent.mkdir()
     get.path.write_bytes(b"edited")
     server.faults["/a.bin"] = [Fault(status=403)]
@@ -244,7 +244,7 @@ def test_the_old_file_stays_until_the_new_one_is_whole(get, server):
     assert get.path.read_bytes() == b"edited"
 
 
-def test_a_busy_server_is_asked_again(get, server):
+def test_a_busy_server_is_retried(get, server):
     server.faults["/a.bin"] = [Fault(status=503), Fault(status=503)]
     assert get()
     assert [request[3] for request in settled(server, 3)] == [503, 503, 200]
@@ -260,7 +260,7 @@ def test_a_busy_server_is_asked_again(get, server):
         (Fault(content_type="text/html; charset=utf-8"), "received a web page instead of the file"),
     ],
 )
-def test_an_answer_that_is_not_the_file_is_one_line(get, server, fault, words):
+def test_a_response_that_is_not_the_file_is_one_line(get, server, fault, words):
     server.faults["/a.bin"] = [fault] * 9
     with pytest.raises(ChromvizError) as error:
         get()
@@ -269,14 +269,14 @@ def test_an_answer_that_is_not_the_file_is_one_line(get, server, fault, words):
     assert files(get) == set()
 
 
-def test_a_missing_file_can_be_told_apart(server, tmp_path):
+def test_a_missing_file_has_its_own_error(server, tmp_path):
     with pytest.raises(MissingFileError):
         download(f"{server.url}/b.bin", tmp_path / "b.bin", pause=0)
     assert isinstance(refuse_status("http://x", 410), MissingFileError)
     assert not isinstance(refuse_status("http://x", 403), MissingFileError)
 
 
-def test_no_network_is_one_line_that_says_what_to_do(tmp_path):
+def test_no_network_is_one_line_with_a_remedy(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -288,7 +288,7 @@ def test_no_network_is_one_line_that_says_what_to_do(tmp_path):
     assert str(tmp_path / "a.bin") in line
 
 
-def test_failures_have_words():
+def test_failures_are_described():
     assert describe_failure(requests.exceptions.SSLError("x")) == "its certificate is not trusted"
     assert describe_failure(requests.exceptions.ReadTimeout("x")) == "timed out"
     assert describe_failure(requests.exceptions.ConnectionError()) == "no connection"
@@ -297,7 +297,7 @@ def test_failures_have_words():
     assert "no " in describe_failure(error.value)
 
 
-def test_a_full_disk_is_told_before_the_transfer(get, server, monkeypatch):
+def test_a_full_disk_is_reported_before_the_transfer(get, server, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, 64_100_000))
     server.files["/a.bin"] = bytes(2_000_000)
@@ -307,7 +307,7 @@ def test_a_full_disk_is_told_before_the_transfer(get, server, monkeypatch):
     assert not get.path.exists()
 
 
-def test_a_disk_that_fills_up_meanwhile_keeps_what_came(get, server, monkeypatch):
+def test_a_disk_that_fills_up_keeps_what_was_received(get, server, monkeypatch):
     def full(handle):
         raise OSError(28, "No space left on device")
 
@@ -321,13 +321,13 @@ def test_a_disk_that_fills_up_meanwhile_keeps_what_came(get, server, monkeypatch
     assert settled(server, 1)
 
 
-def test_a_folder_in_the_way_is_one_line(get):
+def test_a_folder_with_the_name_of_the_file_is_one_line(get):
     get.path.mkdir(parents=True)
     with pytest.raises(ChromvizError, match="cannot write"):
         get()
 
 
-def test_an_interruption_keeps_what_came(get, server, monkeypatch):
+def test_an_interruption_keeps_what_was_received(get, server, monkeypatch):
     def stop(*step):
         raise KeyboardInterrupt
 
@@ -395,7 +395,7 @@ def test_a_killed_process_loses_nothing(get, server):
     assert resumed[2:] == (f"bytes={held}-", 206, len(BODY) - held)
 
 
-def test_a_lock_that_cannot_be_had_is_one_line(tmp_path):
+def test_a_lock_that_fails_is_one_line(tmp_path):
     with pytest.raises(ChromvizError, match="cannot lock"):  # noqa: SIM117
         with exclusive(Path("/proc/self/nowhere/a"), "doing nothing", print):
             pass

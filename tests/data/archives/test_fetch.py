@@ -89,7 +89,7 @@ def test_matrices_become_a_folder_of_csv(get, server):
     assert any("--keep-archives" in line for line in found.notes)
 
 
-def test_what_is_there_is_not_fetched_again(get, server):
+def test_complete_files_are_not_fetched_again(get, server):
     get(["E003"], ["matrices", "signal"])
     server.settle()
     count = len(server.requests)
@@ -102,7 +102,7 @@ def test_what_is_there_is_not_fetched_again(get, server):
 
 
 @pytest.mark.parametrize("damage", ["edited", "missing"])
-def test_a_matrix_that_was_changed_is_taken_again(get, server, damage):
+def test_a_changed_matrix_is_extracted_again(get, server, damage):
     get(["E003"], ["matrices"], keep_archives=True)
     victim = get.out / "raw/deepchrome/E003/classification/valid.csv"
     victim.write_bytes(b"edited") if damage == "edited" else victim.unlink()
@@ -110,10 +110,10 @@ def test_a_matrix_that_was_changed_is_taken_again(get, server, damage):
     assert found.downloaded == ["the matrices of H1-hESC (E003)", "the matrices of GM12878 (E116)"]
     assert victim.read_bytes() == csv("E003", "valid")
     assert len(asked(server)) == 1
-    assert (get.out / "raw/zenodo/data.tar.gz").exists()  # it was to be kept
+    assert (get.out / "raw/zenodo/data.tar.gz").exists()  # as requested in the first run
 
 
-def test_an_archive_that_was_copied_by_hand_is_used_and_kept(get, server, tar):
+def test_an_archive_copied_by_hand_is_used_and_kept(get, server, tar):
     place = get.out / "raw/zenodo/data.tar.gz"
     place.parent.mkdir(parents=True)
     place.write_bytes(tar)
@@ -123,27 +123,27 @@ def test_an_archive_that_was_copied_by_hand_is_used_and_kept(get, server, tar):
 
 
 @pytest.mark.parametrize("told", [None, b"<html>", b'{"files": []}'])
-def test_without_zenodo_s_word_the_archive_is_checked_by_itself(get, server, tar, told):
+def test_without_a_zenodo_record_the_archive_is_checked_by_its_crc(get, server, tar, told):
     if told is None:
         del server.files[RECORD]
     else:
         server.files[RECORD] = told
     server.files[TAR] = tar[:-40]
-    with pytest.raises(ChromvizError, match="damaged or cut-off tar archive") as error:
+    with pytest.raises(ChromvizError, match="damaged or truncated tar archive") as error:
         get(["E003"], ["matrices"])
     assert "\n" not in str(error.value)
     assert "no MD5 of data.tar.gz from Zenodo" in get.said[0]
     assert not list(get.out.rglob("*.csv"))
 
 
-def test_without_zenodo_s_word_a_sound_archive_will_do(get, server):
+def test_without_a_zenodo_record_an_intact_archive_is_used(get, server):
     del server.files[RECORD]
     found = get(["E003"], ["matrices"])
     assert len(found.files) == 3
     assert "(it responded 404)" in found.notes[0]
 
 
-def test_an_archive_that_is_not_as_published_is_refused(get, server, tar):
+def test_an_archive_with_a_wrong_md5_is_refused(get, server, tar):
     server.files[TAR] = tar[:-1] + b"x"
     with pytest.raises(ChromvizError, match=r"MD5 hash .* does not match") as error:
         get(["E003"], ["matrices"])
@@ -151,13 +151,13 @@ def test_an_archive_that_is_not_as_published_is_refused(get, server, tar):
     assert not list(get.out.rglob("*.csv"))
 
 
-def test_a_cell_type_that_the_archive_lacks(get):
+def test_a_cell_type_missing_from_the_archive(get):
     with pytest.raises(ChromvizError, match=r"it has no E004/classification/train\.csv"):
         get(["E003", "E004"], ["matrices"])
     assert not list(get.out.rglob("*.csv"))
 
 
-def test_files_know_where_they_came_from(get, server):
+def test_addresses_and_checksums_are_recorded(get, server):
     found = get(["E003"], ["genes", "expression", "coverage", "signal"])
     assert len(found.files) == 8
     (reads,) = found.find("coverage", "E003")
@@ -172,7 +172,18 @@ def test_files_know_where_they_came_from(get, server):
     assert entry["url"].startswith(server.url)
 
 
-def test_a_file_edited_here_is_fetched_again(get):
+def test_credentials_of_a_mirror_are_neither_shown_nor_stored(get, server):
+    base = server.url.replace("http://", "http://someone:secret@")
+    found = get(["E003", "E116"], ["matrices", "genes"], base_url=base)
+    kinds = ["matrices", "coverage"]
+    planned = plan_files(["E004"], kinds, get.out, base_url=base)
+    assert all(item.url.startswith(server.url) for item in planned)
+    record = (get.out / "raw/checksums.json").read_text()
+    assert server.url in record
+    assert "secret" not in "".join([record, *get.said, *found.notes, *map(str, found.files)])
+
+
+def test_a_file_edited_locally_is_fetched_again(get):
     (genes,) = get([], ["genes"]).find("genes")
     genes.path.write_bytes(b"edited")
     found = get([], ["genes"])
@@ -196,7 +207,7 @@ def test_a_file_that_changed_in_the_archive_is_refused_until_accepted(get, serve
     assert get([], ["genes"]).find("genes")[0].path.read_bytes() == b"another table"
 
 
-def test_a_file_of_unknown_origin_is_taken_and_said(get):
+def test_a_file_of_unknown_origin_is_used_and_reported(get):
     place = get.out / "raw/roadmap/expression/Ensembl_v65.Gencode_v10.ENSG.gene_info"
     place.parent.mkdir(parents=True)
     place.write_bytes(b"by hand")
@@ -206,7 +217,7 @@ def test_a_file_of_unknown_origin_is_taken_and_said(get):
     assert get([], ["genes"]).notes == []
 
 
-def test_h3k27ac_that_the_archive_lacks_is_told_and_the_rest_goes_on(get, server):
+def test_missing_h3k27ac_is_reported_and_the_rest_is_fetched(get, server):
     assert available("E004")["coverage"] is None
     found = get(["E004", "E003"], ["coverage"])
     (line,) = found.missing
@@ -217,14 +228,14 @@ def test_h3k27ac_that_the_archive_lacks_is_told_and_the_rest_goes_on(get, server
         get(["E004"], ["coverage"])
 
 
-def test_a_file_that_must_be_there_and_is_not_is_an_error(get):
+def test_a_missing_file_that_was_published_is_an_error(get):
     with pytest.raises(ChromvizError, match="the server responded 404"):
         get(["E116"], ["coverage"])
     with pytest.raises(ChromvizError, match="no weights were published for E059; nothing"):
         get(["E059"], ["weights"])
 
 
-def test_a_broken_connection_and_a_busy_server_go_on(get, server, tar):
+def test_a_busy_server_and_a_broken_connection_are_retried(get, server, tar):
     server.faults[TAR] = [Fault(status=503), Fault(cut=200_000)]
     get(["E003"], ["matrices"])
     assert [request[2:4] for request in asked(server)] == [
@@ -245,7 +256,7 @@ def test_a_broken_connection_and_a_busy_server_go_on(get, server, tar):
         ([""], ["signal"], "signal needs a cell type; give one with --cells"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything(get, server, cells, kinds, words):
+def test_invalid_requests_are_refused_before_any_download(get, server, cells, kinds, words):
     with pytest.raises(ChromvizError) as error:
         get(cells, kinds)
     assert words in str(error.value)
@@ -294,7 +305,7 @@ def test_two_processes_share_a_folder(get, server, tar):
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     children = [subprocess.Popen(command, **pipes) for _ in range(2)]
     try:
-        # One of the two waits, and only then does the other's file come.
+        # One of the two says that it waits; only then is the other's download continued.
         with selectors.DefaultSelector() as select:
             for child in children:
                 select.register(child.stdout, selectors.EVENT_READ)
@@ -309,7 +320,7 @@ def test_two_processes_share_a_folder(get, server, tar):
     assert not (get.out / "raw/zenodo/data.tar.gz").exists()
 
 
-def test_what_was_never_published_is_an_error_that_leaves_nothing(tmp_path):
+def test_unpublished_kinds_leave_no_folder(tmp_path):
     for look in (plan_files, fetch_files):
         with pytest.raises(ChromvizError, match=r"no weights were published for E059"):
             look(["E059"], ["weights"], tmp_path / "new")

@@ -37,12 +37,9 @@ def test_the_datasets_of_table_3(tmp_path, suffix):
         # The matrices name genes by six digits; each gene is where the gene table has it.
         csv = tmp_path / "raw" / "deepchrome" / "E123" / "classification" / "train.csv"
         assert csv.read_text().startswith(f"000000{suffix},1,")
-        places = zip(dataset["chrom"].values, dataset["tss"].values, strict=True)
-        assert {
-            gene: place
-            for gene, place in zip(dataset["gene"].values, places, strict=True)
-            if place[0]
-        } == files.tss
+        columns = (dataset[name].values for name in ("gene", "chrom", "tss"))
+        placed = {gene: (chrom, tss) for gene, chrom, tss in zip(*columns, strict=True) if chrom}
+        assert placed == files.tss
         assert np.isfinite(dataset["coverage"].values[0]).all(axis=1).sum() == len(files.tss) == 59
         told = [str(item) for item in result.findings["E123"]]
         assert any(line.startswith("59 of 60 genes of the matrices are named by") for line in told)
@@ -111,7 +108,7 @@ def test_a_dataset_is_built_again_when_its_inputs_or_the_code_change(mirror, tmp
     assert not built()
 
 
-def test_reads_that_came_earlier_stay_in_the_dataset(mirror, tmp_path):
+def test_reads_fetched_earlier_stay_in_the_dataset(mirror, tmp_path):
     fetch("K562", tmp_path, base_url=mirror.url)
     before = (tmp_path / "E123.nc").stat().st_mtime_ns
     kinds = ["matrices", "expression", "genes"]
@@ -119,7 +116,7 @@ def test_reads_that_came_earlier_stay_in_the_dataset(mirror, tmp_path):
     assert (tmp_path / "E123.nc").stat().st_mtime_ns == before
 
 
-def test_a_cell_without_h3k27ac_has_a_dataset_that_cannot_be_compared(mirror, tmp_path):
+def test_a_cell_type_without_h3k27ac_has_a_dataset_without_coverage(mirror, tmp_path):
     (path,) = [path for path in mirror.files if path.endswith("E004-H3K27ac.tagAlign.gz")]
     del mirror.files[path]
     made = fetch(["E004"], tmp_path, base_url=mirror.url)
@@ -149,7 +146,7 @@ def test_cell_types_are_listed_with_what_is_available(mirror, tmp_path):
         list_cells(tmp_path / "absent")
 
 
-def test_a_dataset_of_ones_own_is_not_written_over(mirror, tmp_path):
+def test_a_dataset_of_other_files_is_not_overwritten(mirror, tmp_path):
     schema.save_dataset(make_dataset(cell="E123"), tmp_path / "E123.nc")
     before = (tmp_path / "E123.nc").read_bytes()
     sent = mirror.sent
