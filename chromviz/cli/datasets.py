@@ -223,10 +223,7 @@ def _units(values: list[str]) -> dict[str, str]:
 _FETCH_WHAT, _FETCH_WHERE = "What to download", "Where from and to"
 
 
-@app.command(
-    epilog="Example: chromviz fetch --cells K562,GM12878 --out roadmap, "
-    "then chromviz compare --cell K562 --data roadmap"
-)
+@app.command(epilog="Example: chromviz fetch --cells K562,GM12878 --out roadmap")
 def fetch(
     cells: Annotated[
         str,

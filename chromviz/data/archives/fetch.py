@@ -310,10 +310,10 @@ def _as_published(run: FetchRun, remote: ArchiveFile) -> ArchiveFile:
                 return replace(remote, checksum=stated[0], size=stated[1])
         else:
             problem = f"it responded {answer.status_code}"
-    except http.failures() as error:
-        problem = http.describe_failure(error)
     except ValueError:
         problem = "its record is not JSON"
+    except http.failures() as error:
+        problem = http.describe_failure(error)
     run.note(
         f"no MD5 of {Path(remote.path).name} from Zenodo ({problem}); only its length and its own "
         "CRC are checked"

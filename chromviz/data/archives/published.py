@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 TABLE3_KINDS = ("matrices", "coverage", "expression", "genes")
 # Without these there is no dataset; one without coverage can be used for training only.
 _NEEDED = ("matrices", "expression", "genes")
+# The attribute of a dataset that holds the key under which it is valid.
+_VALIDITY = "validity"
 # The matrices of all cell types are one archive; local ones are found by their folders.
 _OF_ONE_CELL = tuple(kind for kind in KINDS if kind not in (*SHARED_KINDS, "matrices"))
 
@@ -58,7 +60,7 @@ class FetchResult:
     folder: Path
     planned: list[PlannedFile] = field(default_factory=list)
     files: FetchedFiles = field(default_factory=FetchedFiles)
-    datasets: dict[str, xr.Dataset] = field(default_factory=dict)
+    datasets: dict[str, xr.Dataset] = field(default_factory=dict, repr=False)
     paths: dict[str, Path] = field(default_factory=dict)
     findings: dict[str, list[Finding]] = field(default_factory=dict)
 
@@ -67,7 +69,7 @@ def fetch(
     cells: str | Sequence[str],
     out: str | Path,
     *,
-    kinds: Sequence[str] = TABLE3_KINDS,
+    kinds: str | Sequence[str] = TABLE3_KINDS,
     base_url: str | None = None,
     keep_archives: bool = False,
     dry_run: bool = False,
@@ -84,7 +86,7 @@ def fetch(
     Parameters
     ----------
     cells
-        EID or common name of a cell type, in any case; several; or ``"all"`` 56.
+        EID or common name of a cell type, in any case, or several; ``"all"`` for all 56.
     out
         Folder for the files (below ``raw``) and the datasets (``{EID}.nc``).
     kinds
@@ -118,7 +120,9 @@ def fetch(
     >>> [file.name for file in result.planned]
     ['H3K27ac reads of K562 (E123)', 'the gene table']
     """
-    out, cells = Path(out), _names(cells)
+    out, cells, kinds = Path(out), _names(cells), _names(kinds)
+    if [name.strip().lower() for name in cells] == ["all"]:
+        cells = list(epigenomes())
     if dry_run:
         planned = plan_files(cells, kinds, out, base_url=base_url, ask_sizes=False)
         return FetchResult(out, planned)
@@ -139,23 +143,20 @@ def fetch(
     return result
 
 
-def _names(cells: str | Sequence[str]) -> list[str]:
-    """Return the cell types that are meant; ``"all"`` stands for the 56 epigenomes."""
-    names = [cells] if isinstance(cells, str) else list(cells)
-    return list(epigenomes()) if [name.strip().lower() for name in names] == ["all"] else names
+def _names(given: str | Sequence[str]) -> list[str]:
+    return [given] if isinstance(given, str) else list(given)
 
 
 def _refuse_other_dataset(path: Path) -> None:
-    """Refuse to replace a dataset that was not built from matrices, so not by :func:`fetch`."""
+    """Refuse to replace a dataset that :func:`fetch` did not build."""
     try:
-        sources = json.loads(schema.load_dataset(path).attrs["sources"])
-        ours = any(source["role"] == "deepchrome" for source in sources)
-    except (ChromvizError, KeyError, TypeError, ValueError):
+        ours = _VALIDITY in schema.load_dataset(path).attrs
+    except ChromvizError:
         return  # missing, or unreadable for everyone
     if not ours:
         raise ChromvizError(
-            f"{path} is a dataset of other files, which fetch would overwrite; choose another "
-            "folder with --out, or move it away"
+            f"{path} was not built by fetch, which would overwrite it; choose another folder with "
+            "--out, or move it away"
         )
 
 
@@ -177,13 +178,13 @@ def _build(path: Path, files: FetchedFiles, eid: str, reporter: Reporter) -> xr.
     key = validity.key([hashes, asdict(choices)], from_matrices)
     try:
         dataset = schema.load_dataset(path)
-        if dataset.attrs.get("validity") == key:
+        if dataset.attrs.get(_VALIDITY) == key:
             return dataset
     except ChromvizError:
         pass  # missing, or damaged: replaced once the new one is complete
     reporter.say(f"building the dataset of {cell_label(eid)}")
     dataset, _ = from_matrices(inputs, choices, reporter.progress)
-    dataset = dataset.assign_attrs(validity=key)
+    dataset = dataset.assign_attrs({_VALIDITY: key})
     schema.save_dataset(dataset, path)
     return dataset
 

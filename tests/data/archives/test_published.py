@@ -150,7 +150,7 @@ def test_a_dataset_of_other_files_is_not_overwritten(mirror, tmp_path):
     schema.save_dataset(make_dataset(cell="E123"), tmp_path / "E123.nc")
     before = (tmp_path / "E123.nc").read_bytes()
     sent = mirror.sent
-    with pytest.raises(ChromvizError, match=r"E123\.nc is a dataset of other files"):
+    with pytest.raises(ChromvizError, match=r"E123\.nc was not built by fetch"):
         fetch(["K562"], tmp_path, base_url=mirror.url)
     assert (tmp_path / "E123.nc").read_bytes() == before
     assert mirror.sent == sent
@@ -168,6 +168,8 @@ def test_a_cell_type_with_two_names_is_listed_once(mirror, tmp_path):
 def test_a_dry_run_contacts_no_server_and_writes_nothing(tmp_path):
     result = fetch("all", tmp_path / "new", kinds=["coverage"], dry_run=True)
     assert len(result.planned) == 56
+    (weights,) = fetch("K562", tmp_path / "new", kinds="weights", dry_run=True).planned
+    assert weights.name == "AttentiveChrome for K562 (E123)"
     assert {(file.kind, file.there, file.size) for file in result.planned} == {
         ("coverage", False, None)
     }
