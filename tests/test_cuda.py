@@ -111,7 +111,7 @@ def test_batches_do_not_matter(data, fitted):
 def test_too_little_memory_is_one_error(fitted):
     module = fitted["lstm-alpha"].module
     with (
-        pytest.raises(ChromvizError, match="memory of the device 'cuda' does not suffice"),
+        pytest.raises(ChromvizError, match="memory of the device 'cuda' is too small"),
         session(module, "cuda"),
     ):
         torch.empty(2**50, dtype=torch.uint8, device="cuda")

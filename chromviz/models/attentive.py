@@ -5,7 +5,13 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from chromviz.models.layers import Attention, InputTransform, SoftAttention, draw_uniform
+from chromviz.models.layers import (
+    AttendingNetwork,
+    Attention,
+    InputTransform,
+    SoftAttention,
+    draw_uniform,
+)
 from chromviz.models.recurrent import BidirectionalLSTM
 
 #: Embedding sizes of the paper (section 5, "Model Hyperparameters"): d and d'.
@@ -14,7 +20,7 @@ MARK_HIDDEN = 16
 
 
 class BinLevel(nn.Module):
-    """The first level of both networks: a bidirectional LSTM and an α a mark.
+    """The first level of both networks: a bidirectional LSTM and an α for each mark.
 
     Algorithm S:1, "Bin-level attention"; mark j's vector is m_j = Σ_t α_t h_t, of size 2 d.
 
@@ -37,8 +43,8 @@ class BinLevel(nn.Module):
         return vectors, alpha.permute(2, 1, 0)
 
 
-class LSTMAlpha(nn.Module):
-    """LSTM-α: the bin level, then the marks' vectors concatenated into a two-layer MLP.
+class LSTMAlpha(AttendingNetwork):
+    """LSTM-α: the bin level, then a two-layer MLP on the concatenated vectors of the marks.
 
     The paper does not give the MLP's hidden size; here it is 2 d = 64, with a ReLU. 65,729
     parameters for 5 × 100.
@@ -46,7 +52,7 @@ class LSTMAlpha(nn.Module):
     Parameters
     ----------
     n_marks, n_bins
-        Size of the input; any number of bins is taken.
+        Size of the input; any number of bins is accepted.
     """
 
     def __init__(self, n_marks: int, n_bins: int) -> None:
@@ -61,24 +67,16 @@ class LSTMAlpha(nn.Module):
 
     @property
     def transform(self) -> nn.Module:
-        """What the network does to the signal first."""
+        """The transform of the input."""
         return self.bins.transform
 
     def attention(self, signal: torch.Tensor) -> Attention:
         """Return α (batch, mark, bin) and the logit, for signal (batch, mark, bin)."""
         vectors, alpha = self.bins(signal)
-        return Attention(alpha, None, self._classify(vectors))
-
-    def forward(self, signal: torch.Tensor) -> torch.Tensor:
-        """Return the logit of ON (batch,), for signal (batch, mark, bin)."""
-        return self._classify(self.bins(signal)[0])
-
-    def _classify(self, vectors: torch.Tensor) -> torch.Tensor:
-        logit: torch.Tensor = self.mlp(vectors.flatten(0, 1).t()).squeeze(-1)
-        return logit
+        return Attention(alpha, None, self.mlp(vectors.flatten(0, 1).t()).squeeze(-1))
 
 
-class LSTMAlphaBeta(nn.Module):
+class LSTMAlphaBeta(AttendingNetwork):
     """LSTM-α,β, AttentiveChrome: the bin level, then an LSTM and a β over the marks.
 
     Algorithm S:1: s_j = [LSTM(m_j), reversed LSTM(m_j)] of size 2 d' = 32 over the marks in their
@@ -88,7 +86,7 @@ class LSTMAlphaBeta(nn.Module):
     Parameters
     ----------
     n_marks, n_bins
-        Size of the input; any number of bins is taken.
+        Size of the input; any number of bins is accepted.
     """
 
     def __init__(self, n_marks: int, n_bins: int) -> None:
@@ -101,20 +99,11 @@ class LSTMAlphaBeta(nn.Module):
 
     @property
     def transform(self) -> nn.Module:
-        """What the network does to the signal first."""
+        """The transform of the input."""
         return self.bins.transform
 
     def attention(self, signal: torch.Tensor) -> Attention:
         """Return α (batch, mark, bin), β (batch, mark) and the logit."""
         vectors, alpha = self.bins(signal)
-        beta, logit = self._combine(vectors)
-        return Attention(alpha, beta, logit)
-
-    def forward(self, signal: torch.Tensor) -> torch.Tensor:
-        """Return the logit of ON (batch,), for signal (batch, mark, bin)."""
-        return self._combine(self.bins(signal)[0])[1]
-
-    def _combine(self, vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return β (batch, mark) and the logit (batch,) for m (mark, 2 d, batch)."""
         whole, beta = self.mark_attention(self.lstm(vectors.unsqueeze(1)))
-        return beta[:, 0].t(), self.output(whole[0].t()).squeeze(-1)
+        return Attention(alpha, beta[:, 0].t(), self.output(whole[0].t()).squeeze(-1))

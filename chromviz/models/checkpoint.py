@@ -1,4 +1,4 @@
-"""Trained models on disk: weights as safetensors, everything else in a JSON card beside them."""
+"""Trained models on disk: weights as safetensors, and a JSON card with everything else."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ SUFFIXES = (".safetensors", ".json")
 
 @dataclass(frozen=True)
 class Card:
-    """What a trained model is and where it comes from.
+    """Description and origin of a trained model.
 
-    One that was trained elsewhere has empty or None for what nobody recorded.
+    Fields that are unknown, for a model trained elsewhere, are empty or None.
 
     Parameters
     ----------
     name
-        The architecture's name.
+        Name of the architecture.
     n_bins, bin_width, marks
         The input it was trained on.
     cell, signal_unit, simulated, dataset_hash
@@ -50,16 +50,16 @@ class Card:
         Number of train, valid and test genes.
     metrics
         ``best_epoch``, the kept one, with its ``valid_auc`` and ``valid_loss``; ``test_auc`` (None
-        where the test genes are all of one state); ``epochs``, ``seconds``.
+        if the test genes are all of one class); ``epochs``, ``seconds``.
     curve
-        One record an epoch.
+        One record per epoch.
     weights_hash
         SHA-256 over all parameters and buffers.
     stamp
         Command, versions, time; ``source_file`` and ``source_sha256`` of an imported one.
     members
-        Of an ensemble, one record a member: ``seed``, ``metrics``, ``curve``, ``weights_hash``.
-        Its own `seed` is the first member's, and its own `curve` is empty.
+        Of an ensemble, one record per member: ``seed``, ``metrics``, ``curve``, ``weights_hash``.
+        The `seed` of the ensemble is that of the first member, and its `curve` is empty.
     variant
         How the model differs from the trained architecture: ``""`` for a model as trained,
         ``"untrained"``, ``"permuted labels"`` and so on for one that serves as a control.
@@ -148,7 +148,7 @@ class TrainedModel(Summarised):
         )
 
     def summary(self) -> Summary:
-        """Return what the model is, in a few lines."""
+        """Return a description of a few lines."""
         card, metrics = self.card, self.card.metrics
         auc = metrics.get("test_auc")
         epoch = metrics.get("best_epoch")
@@ -186,13 +186,13 @@ def _rows(dataset: xr.Dataset, genes: str | Sequence[str]) -> np.ndarray:
 
 
 def weights_hash(module: nn.Module) -> str:
-    """Return a SHA-256 over a module's parameters and buffers, wherever they lie."""
+    """Return a SHA-256 over the parameters and buffers of a module, on any device."""
     state = {name: value.detach().cpu().numpy() for name, value in module.state_dict().items()}
     return provenance.hash_arrays(state)
 
 
 def save_model(model: TrainedModel, stem: Path) -> None:
-    """Write ``{stem}.safetensors`` and ``{stem}.json``; the card last, so it vouches for both."""
+    """Write ``{stem}.safetensors`` and ``{stem}.json``; the card last."""
     state = {
         name: np.ascontiguousarray(value.detach().cpu().numpy())
         for name, value in model.module.state_dict().items()
@@ -208,10 +208,10 @@ def load_model(stem: Path, spec: ModelSpec | None = None) -> TrainedModel:
     Parameters
     ----------
     stem
-        The files' path without suffix.
+        Path of the files without suffix.
     spec
-        Its architecture, if the caller knows it. That of a user's own module must be given: what a
-        file names is not imported, for that would run code.
+        Its architecture. Needed for a user's own module only: a module that a file names is not
+        imported, because that would run code.
 
     Raises
     ------
@@ -250,30 +250,30 @@ def load_model(stem: Path, spec: ModelSpec | None = None) -> TrainedModel:
 
 
 class _NotNamedError(ChromvizError):
-    """A card names code that the user did not."""
+    """A card names code that the user did not name."""
 
 
 def _architecture(card: Card, spec: ModelSpec | None, path: Path) -> ModelSpec:
-    """Return the architecture of a card; one that would have to be imported must be given."""
+    """Return the architecture of a card; one that would have to be imported has to be given."""
     if spec is None and ":" not in card.name:
         return find_model(card.name)
     if spec is None or spec.name != card.name:
         named = "nothing" if spec is None else spec.name
         raise _NotNamedError(
-            f"{path} is of the architecture {card.name}, and {named} was named; where you trust "
-            f"its code, write {card.name}={path.with_suffix('')}"
+            f"{path} has the architecture {card.name}, and {named} was named; if you trust its "
+            f"code, write {card.name}={path.with_suffix('')}"
         )
     version = str(card.stamp.get("model_version", ""))
     if version != spec.version:
         raise _NotNamedError(
-            f"{path} was trained with another version of {card.name} than there is now; train it "
-            "again, or bring that version back"
+            f"{path} was trained with another version of {card.name}; train it again, or restore "
+            "that version"
         )
     return spec
 
 
 def check_input(card: Card, dataset: xr.Dataset) -> None:
-    """Refuse a dataset whose marks or bins are not those a model was trained on.
+    """Refuse a dataset whose marks, bins or unit differ from those a model was trained on.
 
     Raises
     ------
@@ -296,8 +296,8 @@ def check_input(card: Card, dataset: xr.Dataset) -> None:
     units = [str(card.signal_unit), str(dataset.attrs["signal_unit"])]
     if not same_unit(*units):
         raise ChromvizError(
-            f"the model {card.name} reads {units[0]}; {dataset.attrs['cell']} holds {units[1]}, "
-            "which means something else to it"
+            f"the model {card.name} reads {units[0]}; the signal of {dataset.attrs['cell']} is "
+            f"{units[1]}"
         )
 
 
@@ -313,8 +313,8 @@ def stem_of(path: str | Path) -> Path:
     stem = Path(str(path).removesuffix(suffix))
     if not _card(stem).is_file():
         raise ChromvizError(
-            f"there is no model {stem}.json; 'chromviz train --out' and 'chromviz models import' "
-            "write models"
+            f"the model {stem}.json does not exist; 'chromviz train --out' and 'chromviz models "
+            "import' write models"
         )
     return stem
 
@@ -329,13 +329,13 @@ def _card(stem: Path) -> Path:
 
 
 def curve_table(model: TrainedModel) -> pd.DataFrame:
-    """Return a model's learning curve, of an ensemble its members'.
+    """Return the learning curve of a model; of an ensemble, those of its members.
 
     Returns
     -------
     pandas.DataFrame
-        A row a seed and epoch: ``cell, model, seed, epoch, train_loss, valid_loss, valid_auc,
-        kept, simulated``; no row for a model that was fitted in one go.
+        One row per seed and epoch: ``cell, model, seed, epoch, train_loss, valid_loss, valid_auc,
+        kept, simulated``; no row for a model that is not trained by gradient steps.
     """
     card = model.card
     runs = card.members or [{"seed": card.seed, "metrics": card.metrics, "curve": card.curve}]

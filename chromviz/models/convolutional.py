@@ -1,8 +1,8 @@
-"""The paper's attentive CNNs: CNN-Attn and CNN-α,β.
+"""The attentive CNNs of the paper: CNN-Attn and CNN-α,β.
 
-In both, zeros are put before and after the bins ('same' padding), so that a convolution gives as
-many positions as it reads and an attention has one weight for each bin. The paper does not say
-how its own did it. Of an even width the half that is larger lies after the bin.
+Both pad the bins with zeros ('same' padding), so that the output of a convolution has as many
+positions as its input and the attention has one weight for each bin. The paper does not describe
+its padding. With an even kernel width, the larger half lies after the bin.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from torch import nn
 
 from chromviz.models.attentive import BIN_HIDDEN, MARK_HIDDEN
 from chromviz.models.deepchrome import CHANNELS, KERNEL, classifier
-from chromviz.models.layers import Attention, InputTransform, SoftAttention
+from chromviz.models.layers import AttendingNetwork, Attention, InputTransform, SoftAttention
 
-#: Marks that the second convolution of CNN-α,β reads at once: one and its two neighbours.
+#: Kernel width of the second convolution of CNN-α,β: a mark and its two neighbours.
 MARK_KERNEL = 3
 
 
-class CNNAttention(nn.Module):
-    """CNN-Attn: DeepChrome's convolution with an attention over bins in the place of max-pooling.
+class CNNAttention(AttendingNetwork):
+    """CNN-Attn: DeepChrome's convolution with attention over bins in place of max-pooling.
 
     With x the transformed signal of all marks::
 
@@ -27,11 +27,11 @@ class CNNAttention(nn.Module):
         α_t = exp(w · h_t) / Σ_i exp(w · h_i)
         logit = MLP(dropout(Σ_t α_t h_t))                       50 → 625 → 125 → 2
 
-    Convolution, dropout 0.5 and MLP are DeepChrome's; the logit is the difference of the two
-    outputs. α has one weight a bin for all marks together. What the paper leaves open is chosen
-    so: the dropout stays before the MLP, whose first layer now reads the attention's 50 values
-    and not 900; the context vector has the convolution's 50 channels. 112,977 parameters for
-    5 × 100.
+    Convolution, dropout 0.5 and MLP are those of DeepChrome; the logit is the difference of the
+    two outputs. α has one weight per bin for all marks together. The paper leaves open the rest:
+    here the dropout stays before the MLP, whose first layer now reads the 50 values of the
+    attention in place of 900, and the context vector has the 50 channels of the convolution.
+    112,977 parameters for 5 × 100.
 
     Source: Singh et al., "Attend and Predict", NeurIPS 2017, section 5, "Model Variations and
     Two Baselines"; convolution and MLP from DeepChrome, Bioinformatics 32(17), 2016.
@@ -39,7 +39,7 @@ class CNNAttention(nn.Module):
     Parameters
     ----------
     n_marks, n_bins
-        Size of the input; any number of marks and bins is taken, from one of each.
+        Size of the input; any number of marks and bins is accepted, from one of each.
     """
 
     def __init__(self, n_marks: int, n_bins: int) -> None:
@@ -52,21 +52,14 @@ class CNNAttention(nn.Module):
 
     def attention(self, signal: torch.Tensor) -> Attention:
         """Return α (batch, bin) and the logit, for signal (batch, mark, bin)."""
-        return Attention(*self._attend(signal))
-
-    def forward(self, signal: torch.Tensor) -> torch.Tensor:
-        """Return the logit of ON (batch,), for signal (batch, mark, bin)."""
-        return self._attend(signal)[2]
-
-    def _attend(self, signal: torch.Tensor) -> tuple[torch.Tensor, None, torch.Tensor]:
         maps = self.convolution(self.transform(signal))
         whole, alpha = self.bin_attention(_states(maps, 1))
         outputs = self.mlp(self.dropout(whole[0].t()))
-        return alpha[:, 0].t(), None, outputs[:, 1] - outputs[:, 0]
+        return Attention(alpha[:, 0].t(), None, outputs[:, 1] - outputs[:, 0])
 
 
-class CNNAlphaBeta(nn.Module):
-    """CNN-α,β: a convolution and an α a mark, then a convolution and a β over the marks.
+class CNNAlphaBeta(AttendingNetwork):
+    """CNN-α,β: a convolution and an α for each mark, then a convolution and a β over the marks.
 
     With x^j the transformed signal of mark j::
 
@@ -77,10 +70,10 @@ class CNNAlphaBeta(nn.Module):
         logit = u · Σ_j β_j s_j + a
 
     The paper gives the context vectors of its variations 64 and 32 entries (section 5, "Model
-    Hyperparameters"), so the convolutions have as many channels: h and s have the sizes that
-    they have in LSTM-α,β. What it leaves open is chosen so: one layer with a ReLU at each level;
-    bins by DeepChrome's width of 10; marks by a width of 3, in their order, so that s_j depends
-    on mark j and its neighbours; no dropout. 10,081 parameters for 5 × 100.
+    Hyperparameters"), so the convolutions have as many channels: h and s have the same sizes as
+    in LSTM-α,β. The paper leaves open the rest: here one layer with a ReLU at each level; kernels
+    of width 10 over bins, as in DeepChrome, and of width 3 over the marks in their order, so that
+    s_j depends on mark j and its neighbours; no dropout. 10,081 parameters for 5 × 100.
 
     Source: Singh et al., "Attend and Predict", NeurIPS 2017, section 5, "Model Variations and
     Two Baselines"; attention as in section 3.
@@ -88,7 +81,7 @@ class CNNAlphaBeta(nn.Module):
     Parameters
     ----------
     n_marks, n_bins
-        Size of the input; any number of marks and bins is taken, from one of each.
+        Size of the input; any number of marks and bins is accepted, from one of each.
     """
 
     def __init__(self, n_marks: int, n_bins: int) -> None:
@@ -104,32 +97,25 @@ class CNNAlphaBeta(nn.Module):
 
     def attention(self, signal: torch.Tensor) -> Attention:
         """Return α (batch, mark, bin), β (batch, mark) and the logit."""
-        return Attention(*self._attend(signal))
-
-    def forward(self, signal: torch.Tensor) -> torch.Tensor:
-        """Return the logit of ON (batch,), for signal (batch, mark, bin)."""
-        return self._attend(signal)[2]
-
-    def _attend(self, signal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         maps = self.convolution(self.transform(signal))
         vectors, alpha = self.bin_attention(_states(maps, self.n_marks))
         mark_maps = self.mark_convolution(vectors.permute(2, 1, 0))
         whole, beta = self.mark_attention(_states(mark_maps, 1))
         logit = self.output(whole[0].t()).squeeze(-1)
-        return alpha.permute(2, 1, 0), beta[:, 0].t(), logit
+        return Attention(alpha.permute(2, 1, 0), beta[:, 0].t(), logit)
 
 
 def same_convolution(
     channels_in: int, channels_out: int, width: int, groups: int = 1
 ) -> nn.Sequential:
-    """Return a convolution that gives as many positions as it reads, and a ReLU.
+    """Return a convolution with 'same' padding, and a ReLU.
 
     Parameters
     ----------
     channels_in, channels_out, groups
         As for ``torch.nn.Conv1d``.
     width
-        Positions read at once: (width - 1) // 2 before, and width // 2 after.
+        Kernel width: (width - 1) // 2 positions before, and width // 2 after.
     """
     # Conv1d's own padding="same" warns, and copies, when the width is even.
     return nn.Sequential(

@@ -184,10 +184,10 @@ def _import(place: str) -> ModuleType:
         if error.name is None or not f"{place}.".startswith(f"{error.name}."):
             raise ChromvizError(_blame(f"the module {place} cannot be imported", error)) from None
         raise ChromvizError(
-            f"there is no module {error.name!r} (looked in {here} and where Python looks); run "
-            "chromviz from the folder that holds it, or install its package"
+            f"the module {error.name!r} was not found in {here} or on Python's path; run chromviz "
+            "from the folder that contains it, or install its package"
         ) from None
-    # What a user's module raises, nobody can foresee.
+    # A user's module may raise anything.
     except Exception as error:  # noqa: BLE001
         raise ChromvizError(_blame(f"the module {place} cannot be imported", error)) from None
     finally:
@@ -195,7 +195,7 @@ def _import(place: str) -> ModuleType:
 
 
 def _sized(factory: Callable[..., Any]) -> Callable[[int, int], Any]:
-    """Return a factory as one that takes the numbers of marks and bins."""
+    """Return a factory that takes the numbers of marks and bins."""
     try:
         inspect.signature(factory).bind(*_USUAL)
     except (TypeError, ValueError):
@@ -204,7 +204,7 @@ def _sized(factory: Callable[..., Any]) -> Callable[[int, int], Any]:
 
 
 def _build(factory: Callable[[int, int], Any], name: str, n_marks: int, n_bins: int) -> nn.Module:
-    """Build a module and try it on two genes without signal, before anybody trains it."""
+    """Build a module and try it on two genes without signal, before it is trained."""
     with _explained(f"{name} could not be built for {n_marks} marks and {n_bins} bins"):
         module = factory(n_marks, n_bins)
     if not isinstance(module, nn.Module):
@@ -212,14 +212,14 @@ def _build(factory: Callable[[int, int], Any], name: str, n_marks: int, n_bins: 
             f"{name} returned a {type(module).__name__}; it must return a torch.nn.Module"
         )
     if not any(True for _ in module.parameters()):
-        raise ChromvizError(f"{name} has no parameters; there is nothing to train")
+        raise ChromvizError(f"{name} has no parameters to train")
     with _tried(module):
         with _explained(f"{name} failed on signal of shape (2, {n_marks}, {n_bins})"):
             output = module(torch.zeros(2, n_marks, n_bins))
         if isinstance(output, torch.Tensor) and output.shape == (2, 1):
             raise ChromvizError(
-                f"the output of {name} is (batch, 1); a model must return one logit a gene, shape "
-                "(batch,): end its forward with .squeeze(-1)"
+                f"the output of {name} is (batch, 1); a model must return one logit per gene, "
+                "shape (batch,): end its forward with .squeeze(-1)"
             )
         one_a_gene(output, 2)
         if not output.is_floating_point() or not bool(output.isfinite().all()):
@@ -231,12 +231,15 @@ def _build(factory: Callable[[int, int], Any], name: str, n_marks: int, n_bins: 
 
 
 def _attends(build: Callable[[int, int], nn.Module]) -> tuple[str, ...]:
-    """Return which attention a module gives, believing it where it cannot be tried."""
+    """Return which attention a module gives; assume both if it cannot be tried."""
     with torch.random.fork_rng(devices=[]):
         try:
             module = build(*_USUAL)
         except ChromvizError:
-            return ("alpha", "beta")  # made for another size, or broken: building it will tell
+            return (
+                "alpha",
+                "beta",
+            )  # for another size, or broken: building it tells
     attention = getattr(module, "attention", None)
     if not callable(attention):
         return ()
@@ -247,7 +250,7 @@ def _attends(build: Callable[[int, int], nn.Module]) -> tuple[str, ...]:
 
 @contextmanager
 def _tried(module: nn.Module) -> Iterator[None]:
-    """Let a module run without a trace: its mode and torch's random numbers stay as they are."""
+    """Run a module and restore its mode and torch's random state."""
     modes = [(part, part.training) for part in module.modules()]
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         module.eval()
@@ -260,7 +263,7 @@ def _tried(module: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _explained(what: str) -> Iterator[None]:
-    """Say in one line what went wrong in a user's code, and where."""
+    """Turn an error in a user's code into one line that says what went wrong, and where."""
     try:
         yield
     except ChromvizError:
@@ -270,7 +273,7 @@ def _explained(what: str) -> Iterator[None]:
 
 
 def _blame(what: str, error: Exception) -> str:
-    """Return an error's kind and message with the last line of the user's code that led to it."""
+    """Return the kind and message of an error and the line of the user's code that caused it."""
     reason = f"{type(error).__name__}: {first_line(error)}"
     if isinstance(error, SyntaxError):
         return f"{what}: {reason}"  # its message has the file and the line

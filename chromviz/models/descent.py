@@ -52,13 +52,12 @@ def descend(
 ) -> Descent:
     """Train a network by gradient steps; dropout draws from torch's global generator.
 
-    The loss is the binary cross-entropy of the logit, weighted by class if the settings ask for
-    it; the validation loss is weighted in the same way. The loss and the AUC of the validation
-    genes are computed after each epoch. Training stops when neither has improved for `patience`
-    epochs. Of the epochs whose validation loss is within `loss_slack` of the lowest, the weights
-    of the one with the best AUC are kept. The loss matters because the AUC does not say on which
-    side of 0.5 the probabilities lie, and explanations of genes *predicted* ON need that: after a
-    few steps a network may rank genes well and yet call none of them ON.
+    The loss is the binary cross-entropy of the logit, in training and validation weighted by
+    class if the settings ask for it. Training stops when neither loss nor AUC of the validation
+    genes has improved for `patience` epochs. Of the epochs whose validation loss is within
+    `loss_slack` of the lowest, the weights of the one with the best AUC are kept: the AUC does not
+    say on which side of 0.5 the probabilities lie, and after a few steps a network may rank genes
+    well and yet call none of them ON.
 
     Parameters
     ----------
@@ -66,12 +65,10 @@ def descend(
         The untrained module. It is changed in place.
     train, valid
         The genes.
-    settings
-        How to train.
+    settings, device
+        How and where to train.
     seed
         Seed of the order of the genes.
-    device
-        Where to train.
     on_epoch
         Called after each epoch with its record.
 
@@ -93,21 +90,10 @@ def descend(
     keeper = BestEpoch(settings.patience, settings.loss_slack)
     curve: list[dict[str, float]] = []
     while len(curve) < settings.max_epochs and not keeper.stopped:
-        losses, sizes = [], []
-        module.train()
-        size = settings.batch_for(len(train.signal))
-        for signal, label in _batches(train, size, device, order):
-            optimizer.zero_grad()
-            loss = loss_of(one_a_gene(module(signal), len(label)), label)
-            loss.backward()
-            if settings.clip_norm:
-                nn.utils.clip_grad_norm_(module.parameters(), settings.clip_norm)
-            optimizer.step()
-            losses.append(loss.item())
-            sizes.append(len(label))
+        batches = _batches(train, settings.batch_for(len(train.signal)), device, order)
         record = {
             "epoch": len(curve) + 1.0,
-            "train_loss": float(np.average(losses, weights=sizes)),
+            "train_loss": _take_steps(module, batches, loss_of, optimizer, settings.clip_norm),
             **_validate(module, valid, loss_of, device),
         }
         curve.append(record)
@@ -116,6 +102,28 @@ def descend(
         keeper.see(record, module)
     module.load_state_dict(keeper.weights())
     return Descent(module.cpu().eval(), curve, keeper.best)
+
+
+def _take_steps(
+    module: nn.Module,
+    batches: Iterator[tuple[torch.Tensor, torch.Tensor]],
+    loss_of: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    clip_norm: float | None,
+) -> float:
+    """Take one step per batch; return the mean loss over the genes."""
+    losses, sizes = [], []
+    module.train()
+    for signal, label in batches:
+        optimizer.zero_grad()
+        loss = loss_of(one_a_gene(module(signal), len(label)), label)
+        loss.backward()
+        if clip_norm:
+            nn.utils.clip_grad_norm_(module.parameters(), clip_norm)
+        optimizer.step()
+        losses.append(loss.item())
+        sizes.append(len(label))
+    return float(np.average(losses, weights=sizes))
 
 
 def _validate(

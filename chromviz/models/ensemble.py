@@ -1,4 +1,4 @@
-"""Ensembles: networks of one architecture that differ in their seed, answering together."""
+"""Ensembles: the mean of networks of one architecture that differ in their seed."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from chromviz.models.layers import Attention
 
 
 class Ensemble(nn.Module):
-    """The mean of its members' logits.
+    """The mean of the logits of its members.
 
-    The mean is over logits, not probabilities: gradients, and attributions that are complete (sum
-    to a difference of logits), are then the means of the members' own.
+    The mean is over logits and not over probabilities: gradients, and attributions that sum to a
+    difference of logits, are then the means of those of the members.
 
     Parameters
     ----------
@@ -34,20 +34,20 @@ class Ensemble(nn.Module):
 
 
 class AttendingEnsemble(Ensemble):
-    """An ensemble whose members attend: its attention is the mean of theirs.
+    """An ensemble of networks with attention: its attention is the mean of theirs.
 
-    Means of weights that sum to 1 sum to 1. It is no attention that any member computed: where
-    members look at different bins, it shows all of them.
+    The mean weights sum to 1 as well. No member computes this attention: if members attend to
+    different bins, it shows all of them.
     """
 
     def attention(self, signal: torch.Tensor) -> Attention:
-        """Return the mean α, β and logit; None for what a member does not give."""
+        """Return the mean α, β and logit; None for those that a member does not give."""
         found = [cast("Any", member).attention(signal) for member in self.members]
         alpha = _mean([one.alpha for one in found])
         if alpha is None:
             raise ChromvizError(
-                f"{type(self.members[0]).__name__}'s attention gives no α; a model that attends "
-                "must return chromviz.models.layers.Attention"
+                f"the attention of {type(self.members[0]).__name__} has no α; attention() must "
+                "return chromviz.models.layers.Attention"
             )
         return Attention(
             alpha, _mean([one.beta for one in found]), _mean([one.logit for one in found])
@@ -55,7 +55,7 @@ class AttendingEnsemble(Ensemble):
 
 
 def join(members: Sequence[nn.Module]) -> Ensemble:
-    """Return the ensemble of some modules; it attends if all of them do.
+    """Return the ensemble of some modules; it has attention if all of them have.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def join(members: Sequence[nn.Module]) -> Ensemble:
 
 
 def build_like(build: Callable[[], nn.Module], members: int) -> nn.Module:
-    """Build a module, or an ensemble of so many where there are members."""
+    """Build a module, or an ensemble if the number of members is above 0."""
     return join([build() for _ in range(members)]) if members else build()
 
 

@@ -1,7 +1,7 @@
-"""Models that are fitted in one go, not by gradient steps: what they have in common.
+"""Models that are fitted by one call, and not by gradient steps.
 
-What such a model has learned lies in its buffers, as a network's lies in its parameters, so that
-it is kept, checked and loaded as every other model: as tensors, never as pickled objects.
+The result is stored in buffers, like that of a network in parameters, so that these models are
+kept, checked and loaded like all others: as tensors, never as pickled objects.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import nn
 
 
 class Genes(NamedTuple):
-    """Some genes to learn from.
+    """Genes to learn from.
 
     Attributes
     ----------
@@ -29,16 +29,16 @@ class Genes(NamedTuple):
 
 
 class Fitted(nn.Module, ABC):
-    """A model whose numbers come from one call of :meth:`fit`."""
+    """A model that is trained by one call of :meth:`fit`."""
 
     @abstractmethod
     def fit(self, train: Genes, valid: Genes, seed: int) -> None:
-        """Learn from the training genes; the validation genes may choose among settings.
+        """Learn from the training genes; the validation genes may be used to choose settings.
 
         Parameters
         ----------
         train, valid
-            Genes of both states each.
+            Genes, each part with both classes.
         seed
-            Decides all that is drawn.
+            Random seed.
         """

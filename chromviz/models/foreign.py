@@ -1,8 +1,7 @@
 """Models trained elsewhere: the AttentiveChrome checkpoints that its authors released.
 
-Only tensors are read from a file. A checkpoint is a pickle, and a pickle can hold code that runs
-as it is opened; ``torch.load(weights_only=True)`` builds tensors and plain containers alone and
-refuses all else.
+Only tensors are read from a file. A checkpoint is a pickle, which can contain code that runs when
+it is opened; ``torch.load(weights_only=True)`` builds only tensors and plain containers.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from chromviz.vocabulary import MARKS
 #: The registered architecture that released weights are loaded into.
 RELEASED = "attentivechrome-released"
 
-#: Keys under which training scripts keep a state_dict among other things.
+#: Keys under which training scripts save a state_dict.
 _NESTED = ("state_dict", "model_state_dict", "model", "net", "weights")
 
 #: What wrappers put before each key (``DataParallel``, a module held by another).
@@ -41,12 +40,12 @@ _PREFIXES = ("module.", "model.")
 class ReleasedAttentiveChrome(LSTMAlphaBeta):
     """LSTM-α,β as its authors released it: the same network on raw read counts.
 
-    It has the identity for a transform, with nothing to fit, so 55,681 numbers are all of it.
+    Its transform is the identity; 55,681 parameters.
 
     Parameters
     ----------
     n_marks, n_bins
-        Size of the input; any number of bins is taken.
+        Size of the input; any number of bins is accepted.
     """
 
     def __init__(self, n_marks: int, n_bins: int) -> None:
@@ -97,32 +96,28 @@ def import_attentivechrome(
 ) -> TrainedModel:
     """Read a released AttentiveChrome checkpoint.
 
-    The file does not say what it was trained on, so the caller does. Logits, α and β are those
-    of the released network; tests hold them to 1e-5.
+    The file does not say what it was trained on, so the caller has to. Logits, α and β equal those
+    of the released network to 1e-5.
 
     Parameters
     ----------
     path
-        A file that ``torch.save`` wrote: a ``state_dict``, or a dict that holds one. Half and
+        A file written by ``torch.save``: a ``state_dict``, or a dict that contains one. Half and
         double precision become float32.
-    cell
-        The cell type it was trained on.
-    marks
-        The marks in the order of the columns that it was trained on.
-    n_bins, bin_width
-        The bins that it was trained on; bin width in bp.
+    cell, marks, n_bins, bin_width
+        What it was trained on: cell type, marks in the order of the columns, bins, width in bp.
 
     Returns
     -------
     TrainedModel
-        The module in evaluation mode. What nobody recorded is None or empty in its card; the
-        card's stamp has the file's name and SHA-256.
+        The module in evaluation mode. What is unknown is None or empty in its card; the stamp of
+        the card has the name and SHA-256 of the file.
 
     Raises
     ------
     ChromvizError
-        If the file cannot be read, holds more than tensors, or is of another network: which keys
-        are missing or unknown, or which tensor has another shape, type, or NaN.
+        If the file cannot be read, contains more than tensors, or belongs to another network:
+        keys are missing or unknown, or a tensor has another shape, another type, or NaN.
     """
     marks = tuple(marks)
     _check_claims(cell, marks, n_bins, bin_width)
@@ -138,23 +133,15 @@ def import_attentivechrome(
         for name, keys in plan.items()
     }
     module.load_state_dict({name: value.reshape(own[name].shape) for name, value in state.items()})
+    unknown = ("best_epoch", "valid_auc", "valid_loss", "test_auc", "epochs", "seconds")
+    trained_on: dict[str, Any] = {"marks": marks, "n_bins": n_bins, "bin_width": bin_width}
+    trained_on |= {"cell": cell, "signal_unit": "read counts", "simulated": 0, "dataset_hash": ""}
+    how: dict[str, Any] = {"settings": {}, "seed": None, "device": "", "genes": {}, "curve": []}
     card = Card(
         name=RELEASED,
-        n_bins=n_bins,
-        bin_width=bin_width,
-        marks=marks,
-        cell=cell,
-        signal_unit="read counts",
-        simulated=0,
-        dataset_hash="",
-        settings={},
-        seed=None,
-        device="",
-        genes={},
-        metrics=dict.fromkeys(
-            ("best_epoch", "valid_auc", "valid_loss", "test_auc", "epochs", "seconds")
-        ),
-        curve=[],
+        **trained_on,
+        **how,
+        metrics=dict.fromkeys(unknown),
         weights_hash=weights_hash(module),
         stamp={**provenance.stamp(), **source},
     )
@@ -162,7 +149,7 @@ def import_attentivechrome(
 
 
 def _check_claims(cell: str, marks: tuple[str, ...], n_bins: int, bin_width: int) -> None:
-    """Refuse a description that no checkpoint can have."""
+    """Refuse an impossible description."""
     if not cell.strip():
         raise ChromvizError("the cell type that the checkpoint was trained on must be named")
     if not marks or len(set(marks)) != len(marks):
@@ -180,7 +167,7 @@ def _load(path: Path) -> Any:
     """Read tensors and plain containers from a file that ``torch.save`` wrote."""
     try:
         with path.open("rb") as handle, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's remarks on old formats are not the user's
+            warnings.simplefilter("ignore")  # about old formats
             _check_sums(handle, path)
             handle.seek(0)
             return torch.load(handle, map_location="cpu", weights_only=True)
@@ -190,15 +177,15 @@ def _load(path: Path) -> Any:
         raise ChromvizError(
             f"cannot read the checkpoint {path} ({error.strerror or first_line(error)})"
         ) from None
-    # Its unpickler meets arbitrary bytes with arbitrary exceptions.
+    # On arbitrary bytes, its unpickler raises arbitrary exceptions.
     except Exception as error:  # noqa: BLE001
         raise ChromvizError(_why_not(path, error)) from None
 
 
 def _check_sums(handle: BinaryIO, path: Path) -> None:
-    """Refuse a zip archive with a wrong checksum: torch would take a flipped bit for a weight."""
+    """Refuse a zip archive with a wrong checksum, which torch does not check."""
     if not zipfile.is_zipfile(handle):
-        return  # torch's older format, which has no checksums, or no checkpoint
+        return  # torch's older format without checksums, or another file
     with zipfile.ZipFile(handle) as archive:
         broken = archive.testzip()
     if broken is not None:
@@ -209,7 +196,7 @@ def _check_sums(handle: BinaryIO, path: Path) -> None:
 
 
 def _why_not(path: Path, error: Exception) -> str:
-    """Say in one line why torch did not read a file."""
+    """Return one line on why torch did not read a file."""
     text = str(error)
     remedy = "save its weights alone with torch.save(model.state_dict(), file), where you trust it"
     holder = re.search(r"GLOBAL ([\w.]+)", text)
@@ -241,7 +228,7 @@ def _why_not(path: Path, error: Exception) -> str:
 
 
 def _state_dict(content: Any, path: Path) -> dict[str, torch.Tensor]:
-    """Find the state_dict in what a file holds, without what wrappers put before its keys."""
+    """Find the state_dict in the content of a file, and remove the prefixes of wrappers."""
     if not isinstance(content, Mapping):
         raise ChromvizError(
             f"{path} holds a {type(content).__name__}, not a state_dict (tensors by name)"
@@ -271,9 +258,9 @@ def _names_tensors(item: Any) -> bool:
 
 
 def _plan(n_marks: int) -> dict[str, list[str]]:
-    """Return which released tensors, stacked in this order, make each of ours.
+    """Return which released tensors, stacked in this order, give each of ours.
 
-    Ours are stacked over (direction, mark); the released network has a module a mark.
+    Ours are stacked over (direction, mark); the released network has one module per mark.
     """
     bins, over_marks = [f"rnn_hms.{mark}" for mark in range(n_marks)], ["hm_level_rnn_1"]
     plan = {"output.weight": ["fdiff1_1.weight"], "output.bias": ["fdiff1_1.bias"]}
@@ -290,7 +277,7 @@ def _plan(n_marks: int) -> dict[str, list[str]]:
 
 
 def _shape(name: str, own: Mapping[str, torch.Tensor]) -> tuple[int, ...]:
-    """Return the shape of each released tensor that goes into one of ours."""
+    """Return the shape of each released tensor that is part of one of ours."""
     shape = tuple(own[name].shape)
     if name.endswith(".context"):
         return (shape[1], 1)
@@ -303,7 +290,7 @@ def _check_keys(
     marks: tuple[str, ...],
     path: Path,
 ) -> None:
-    """Refuse another network, another number of marks, and missing or unknown tensors."""
+    """Refuse other networks, another number of marks, and missing or unknown tensors."""
     expected = [key for keys in plan.values() for key in keys]
     if not found.keys() & set(expected):
         raise ChromvizError(
@@ -331,7 +318,7 @@ def _check_keys(
 
 
 def _looks_like(found: Mapping[str, torch.Tensor]) -> str:
-    """Name the network that tensors seem to be of."""
+    """Name the network to which tensors seem to belong."""
     shapes = {tuple(value.shape) for value in found.values()}
     if any(key.endswith("transform.scale") for key in found):  # the buffer of InputTransform
         return "a network of chromviz itself, which needs no import"
@@ -345,7 +332,7 @@ def _looks_like(found: Mapping[str, torch.Tensor]) -> str:
 
 
 def _tensor(value: torch.Tensor, key: str, shape: tuple[int, ...], path: Path) -> torch.Tensor:
-    """Return one tensor as float32 if it is what it should be."""
+    """Return one tensor as float32, after checking its shape, type and values."""
     if tuple(value.shape) != shape:
         raise ChromvizError(
             f"{path}: {key} has shape {tuple(value.shape)}; the released AttentiveChrome has "
@@ -370,6 +357,6 @@ def _some(keys: Iterable[Any], limit: int = 4) -> str:
 
 
 def _show(name: Any) -> str:
-    """Return a name from a file as printable text on one line, cut where it is long."""
+    """Return a name from a file as printable text on one line, shortened if it is long."""
     text = name if isinstance(name, str) and name.isprintable() else repr(name)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,4 +1,4 @@
-"""Running a model without leaving a trace: mode, device and gradients are as before afterwards."""
+"""Running a model without side effects: its mode, device and gradients are restored."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from chromviz.progress import Progress, silent
 
 T = TypeVar("T")
 
-#: Genes in one pass on a CPU. More make LSTMs no faster there, for a step would no longer stay in
-#: its cache; and each gene takes a megabyte or two when gradients are asked for.
+#: Genes in one pass on a CPU. More do not make LSTMs faster, because a step would not fit in the
+#: cache; and each gene takes one or two megabytes if gradients are needed.
 BATCH_SIZE = 64
-#: On other devices a pass takes about as long for many genes as for few.
+#: On other devices a pass takes about the same time for many genes as for few.
 BATCH_SIZE_ELSEWHERE = 512
 
 
 def batch_for(device: torch.device | str) -> int:
-    """Return how many genes to take in one pass on a device, where nobody says."""
+    """Return the default number of genes in one pass on a device."""
     return BATCH_SIZE if torch.device(device).type == "cpu" else BATCH_SIZE_ELSEWHERE
 
 
 def find_device(name: str) -> torch.device:
-    """Return a device that works here.
+    """Return a device by its name, after checking that it works.
 
     Raises
     ------
     ChromvizError
-        If the name means nothing, or that device is not here.
+        If the name is unknown or the device is not available.
     """
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).item()
-    # torch raises RuntimeError, AssertionError or NotImplementedError, as the build has it.
+    # Which error torch raises depends on its build.
     except (RuntimeError, AssertionError, NotImplementedError):
         raise ChromvizError(
             f"the device {name!r} is not available here; use --device cpu"
@@ -50,11 +50,12 @@ def find_device(name: str) -> torch.device:
 
 @contextmanager
 def session(module: nn.Module, device: str = "cpu") -> Iterator[torch.device]:
-    """Put a module in evaluation mode on a device, parameters frozen; undo all of it on leaving.
+    """Put a module in evaluation mode on a device with its parameters frozen; then restore it.
 
-    Undone also after an error: the mode of every submodule, the device, which parameters ask for
-    gradients, and the gradients they held. On a GPU, convolutions are meanwhile not rounded to ten
-    bits (TF32), as torch has them by default: a completeness error should be the method's.
+    Restored, also after an error: the mode of every submodule, the device, which parameters
+    require gradients, and the gradients they held. On a GPU, convolutions are meanwhile computed
+    in full float32 and not in TF32, torch's default: a completeness error should be that of the
+    method.
 
     Parameters
     ----------
@@ -71,15 +72,15 @@ def session(module: nn.Module, device: str = "cpu") -> Iterator[torch.device]:
     Raises
     ------
     ChromvizError
-        If the device is not available or its memory does not suffice, or the module lies on
-        several.
+        If the device is not available or its memory is too small, or the module is spread over
+        several devices.
     """
     target = find_device(device)
     tensors = [*module.parameters(), *module.buffers()]
     homes = {tensor.device for tensor in tensors} or {torch.device("cpu")}
     if len(homes) > 1:
         raise ChromvizError(
-            f"the model lies on several devices ({', '.join(sorted(map(str, homes)))}); "
+            f"the model is spread over several devices ({', '.join(sorted(map(str, homes)))}); "
             "move it to one"
         )
     modes = [(part, part.training) for part in module.modules()]
@@ -93,8 +94,7 @@ def session(module: nn.Module, device: str = "cpu") -> Iterator[torch.device]:
             yield target
     except torch.OutOfMemoryError:
         raise ChromvizError(
-            f"the memory of the device {device!r} does not suffice; use smaller batches or "
-            "--device cpu"
+            f"the memory of the device {device!r} is too small; use smaller batches or --device cpu"
         ) from None
     finally:
         module.to(homes.pop())
@@ -108,11 +108,11 @@ def session(module: nn.Module, device: str = "cpu") -> Iterator[torch.device]:
 
 @contextmanager
 def _all_digits() -> Iterator[None]:
-    """Keep cuDNN from TF32, unless somebody has chosen a precision for each of its operators."""
+    """Switch TF32 off in cuDNN, unless the user chose a precision for single operators."""
     cudnn = torch.backends.cudnn
     try:
         before = cudnn.allow_tf32
-    except RuntimeError:  # torch's answer where the operators differ
+    except RuntimeError:  # torch raises this if the operators differ
         yield
         return
     cudnn.allow_tf32 = False
@@ -133,24 +133,28 @@ def over_batches(
     what: str = "",
     progress: Progress = silent,
 ) -> Iterator[tuple[slice, T]]:
-    """Do some work on each batch of a signal; on a CPU on several batches at once.
+    """Do some work on each batch of a signal; on a CPU on several batches at a time.
 
-    Batches share threads only if the module is made of torch's layers and ours: a user's forward
-    pass may keep things in the module.
+    Batches run in parallel only if the module consists of torch's layers and ours: the forward
+    pass of a user's module may store values in the module.
 
     Parameters
     ----------
     work
-        Given a float32 batch on the device, and its rows. It runs in another thread, so that it
-        must itself say whether it wants gradients.
+        Called with a float32 batch on the device, and its rows. It may run in another thread, so
+        that it has to enable or disable gradients itself.
     signal
         (gene, mark, bin).
     module
-        What `work` calls.
+        The module that `work` calls.
+    device
+        Where to run.
+    batch_size
+        Genes per batch; :func:`batch_for` if None.
     side_by_side
-        False where `work` changes the module meanwhile.
-    device, batch_size, what, progress
-        Where, how many genes (:func:`batch_for` if None), and whom to tell of what.
+        False if `work` changes the module.
+    what, progress
+        Name of the work, and what receives its progress.
 
     Yields
     ------
@@ -189,7 +193,7 @@ def over_batches(
 
 
 def _shares_threads(module: nn.Module) -> bool:
-    """Return whether a module's forward pass only reads the module."""
+    """Return whether the forward pass of a module does not change the module."""
     known = ("torch.nn.", "chromviz.models.")
     return all(type(part).__module__.startswith(known) for part in module.modules())
 
@@ -206,7 +210,7 @@ def logits(
     Raises
     ------
     ChromvizError
-        If the module does not give one number a gene.
+        If the module does not return one number per gene.
     """
 
     def run(batch: torch.Tensor, rows: slice) -> np.ndarray:
@@ -228,7 +232,7 @@ def logits_of(module: nn.Module, batch: torch.Tensor) -> np.ndarray:
 
 
 def one_a_gene(output: torch.Tensor, genes: int) -> torch.Tensor:
-    """Check that a model gave one logit for each gene of a batch.
+    """Check that a model returned one logit for each gene of a batch.
 
     Raises
     ------
@@ -239,7 +243,7 @@ def one_a_gene(output: torch.Tensor, genes: int) -> torch.Tensor:
         found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
         raise ChromvizError(
             f"the model's output is {found} for a batch of {genes} genes; "
-            "a model must return one logit a gene, shape (batch,)"
+            "a model must return one logit per gene, shape (batch,)"
         )
     return output
 

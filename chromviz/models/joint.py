@@ -1,11 +1,11 @@
-"""The paper's LSTMs that read all marks of a bin together: LSTM and LSTM-Attn.
+"""The LSTMs of the paper that read all marks of a bin together: LSTM and LSTM-Attn.
 
 Neither considers "the modular property" of the marks (section 5): the signals of all marks in
-bin t are the t-th input of one LSTM. Parameters start from U(-0.1, 0.1), as in the released
-AttentiveChrome, but the biases of forget gates with more, as Jozefowicz et al. recommend (ICML
-2015): 1 more in LSTM-Attn, and 2 in LSTM, whose state has to carry the promoter's bins over the
-fifty that come after them. LSTM's test AUC on the embedded E003 is 0.77 without it (one seed),
-0.798 to 0.806 with 1, and 0.804 to 0.810 with 2 (four seeds each).
+bin t are the t-th input of one LSTM. Parameters are initialised from U(-0.1, 0.1), as in the
+released AttentiveChrome, but the biases of the forget gates are raised, as Jozefowicz et al.
+recommend (ICML 2015): by 1 in LSTM-Attn, and by 2 in LSTM, whose state has to carry the bins of
+the promoter over the fifty that follow. The test AUC of LSTM on the embedded E003 is 0.77 without
+this (one seed), 0.798 to 0.806 with 1, and 0.804 to 0.810 with 2 (four seeds each).
 """
 
 from __future__ import annotations
@@ -14,7 +14,13 @@ import torch
 from torch import nn
 
 from chromviz.models.attentive import BIN_HIDDEN
-from chromviz.models.layers import Attention, InputTransform, SoftAttention, draw_uniform
+from chromviz.models.layers import (
+    AttendingNetwork,
+    Attention,
+    InputTransform,
+    SoftAttention,
+    draw_uniform,
+)
 from chromviz.models.recurrent import BidirectionalLSTM
 
 
@@ -26,9 +32,9 @@ class JointLSTM(nn.Module):
         f_t = LSTM(x_t, f_{t-1})                b_t = LSTM'(x_t, b_{t+1})
         logit = u · [f_T, b_1] + c
 
-    f_T and b_1, each of size d = 32, are the last states of the two directions. The paper says
-    neither that this LSTM runs in both directions nor how its states are read; both are chosen
-    as in its attentive networks, d too. 10,049 parameters for 5 × 100.
+    f_T and b_1, each of size d = 32, are the last states of the two directions. The paper states
+    neither whether this LSTM runs in both directions nor how its states are read; both, and d,
+    are chosen as in its attentive networks. 10,049 parameters for 5 × 100.
 
     Source: Singh et al., "Attend and Predict", NeurIPS 2017, section 5, "Model Variations and
     Two Baselines"; the LSTM's own equations in supplement S:1.3.
@@ -36,7 +42,7 @@ class JointLSTM(nn.Module):
     Parameters
     ----------
     n_marks, n_bins
-        Size of the input; any number of marks and bins is taken, from one of each.
+        Size of the input; any number of marks and bins is accepted, from one of each.
     """
 
     def __init__(self, n_marks: int, n_bins: int) -> None:
@@ -56,7 +62,7 @@ class JointLSTM(nn.Module):
         return logit
 
 
-class JointLSTMAttention(nn.Module):
+class JointLSTMAttention(AttendingNetwork):
     """LSTM-Attn: one bidirectional LSTM over bins, one attention over its states, a linear layer.
 
     With x_t the transformed signal of all marks in bin t::
@@ -65,8 +71,8 @@ class JointLSTMAttention(nn.Module):
         α_t = exp(w · h_t) / Σ_i exp(w · h_i)
         logit = u · Σ_t α_t h_t + c
 
-    α has one weight a bin for all marks together, and says nothing of a single mark. The paper
-    does not give the layer after the attention; here it is linear, as in LSTM-α,β.
+    α has one weight per bin for all marks together, and does not tell the marks apart. The paper
+    does not describe the layer after the attention; here it is linear, as in LSTM-α,β.
     10,113 parameters for 5 × 100.
 
     Source: Singh et al., "Attend and Predict", NeurIPS 2017, section 5, "Model Variations and
@@ -75,7 +81,7 @@ class JointLSTMAttention(nn.Module):
     Parameters
     ----------
     n_marks, n_bins
-        Size of the input; any number of marks and bins is taken, from one of each.
+        Size of the input; any number of marks and bins is accepted, from one of each.
     """
 
     def __init__(self, n_marks: int, n_bins: int) -> None:
@@ -89,19 +95,12 @@ class JointLSTMAttention(nn.Module):
 
     def attention(self, signal: torch.Tensor) -> Attention:
         """Return α (batch, bin) and the logit, for signal (batch, mark, bin)."""
-        return Attention(*self._attend(signal))
-
-    def forward(self, signal: torch.Tensor) -> torch.Tensor:
-        """Return the logit of ON (batch,), for signal (batch, mark, bin)."""
-        return self._attend(signal)[2]
-
-    def _attend(self, signal: torch.Tensor) -> tuple[torch.Tensor, None, torch.Tensor]:
         whole, alpha = self.bin_attention(_encode(self.transform(signal), self.lstm))
-        return alpha[:, 0].t(), None, self.output(whole[0].t()).squeeze(-1)
+        return Attention(alpha[:, 0].t(), None, self.output(whole[0].t()).squeeze(-1))
 
 
 def _encode(values: torch.Tensor, lstm: BidirectionalLSTM) -> torch.Tensor:
-    """Run one LSTM over the bins of (batch, mark, bin); states as the LSTM gives them."""
+    """Run one LSTM over the bins of (batch, mark, bin)."""
     states: torch.Tensor = lstm(values.permute(2, 1, 0).unsqueeze(1))
     return states
 

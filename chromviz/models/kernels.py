@@ -1,9 +1,9 @@
-"""The loops of LSTM and attention, compiled by numba: for float32 on a CPU.
+"""The loops of LSTM and attention, compiled by numba, for float32 on a CPU.
 
-A step of these networks is a small product and some cheap functions of what it gives. Called one
-by one from Python, the functions read and write memory more often than they compute. Here a step
-stays in a core's cache, the whole sequence is one call, and the interpreter is free meanwhile, so
-that groups run side by side in threads.
+A step of these networks is a small matrix product followed by cheap functions of the result.
+Called one by one from Python, these are bound by memory. Here a step stays in the cache of a
+core, the whole sequence is one call, and the interpreter is released meanwhile, so that groups
+run in parallel threads.
 """
 
 from __future__ import annotations
@@ -17,24 +17,23 @@ import torch
 
 _F = np.float32
 _LOG2_E = _F(1.4426950408889634)
-# ln 2 in two parts (Cody and Waite): n times the first is exact for every n that occurs.
+# ln 2 in two parts (Cody and Waite): n times the first is exact for every n needed.
 _LN2_HIGH = _F(0.693359375)
 _LN2_LOW = _F(np.log(2) - 0.693359375)
-# Taylor's terms of exp; the next one is below 1.2e-7 of the sum for |r| <= ln 2 / 2.
+# Taylor terms of exp; the next one is below 1.2e-7 of the sum for |r| <= ln 2 / 2.
 _T2, _T3, _T4, _T5, _T6 = (_F(1 / factorial) for factorial in (2, 6, 24, 120, 720))
 _ONE, _TWO, _LIMIT = _F(1), _F(2), _F(87)
 _BIAS, _MANTISSA = np.int32(127), np.int32(23)
 
 
 def serve(values: torch.Tensor) -> bool:
-    """Return whether these loops take a tensor; torch does the same for others."""
+    """Return whether these loops accept a tensor; torch computes the same for others."""
     return values.device.type == "cpu" and values.dtype == torch.float32
 
 
 def _compiled(function: Callable[..., Any]) -> Any:
-    """Compile a function at its first call, kept on disk where there is a place for it."""
-    # Everything of fastmath but the promise that there is no NaN: training that diverges must
-    # show.
+    """Compile a function at its first call, cached on disk if possible."""
+    # All of fastmath except the assumption that NaN does not occur: divergence must be visible.
     options: dict[str, Any] = {
         "nogil": True,
         "error_model": "numpy",
@@ -42,7 +41,7 @@ def _compiled(function: Callable[..., Any]) -> Any:
     }
     try:
         return numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # neither the package nor the user's cache can be written to
+    except RuntimeError:  # neither the package's nor the user's cache is writable
         return numba.njit(**options)(function)
 
 
@@ -52,8 +51,8 @@ def _inlined(function: Callable[..., Any]) -> Any:
 
 @_inlined
 def _exp(x: Any) -> Any:
-    """Return e**x to about two units in the last place, by what a loop can do to many at once."""
-    # Comparisons with NaN are false, so that it passes.
+    """Return e**x to about two units in the last place, in operations that can be vectorised."""
+    # Comparisons with NaN are false, so that NaN is passed on.
     x = _LIMIT if x > _LIMIT else x
     x = -_LIMIT if x < -_LIMIT else x
     n = np.rint(x * _LOG2_E)
@@ -98,12 +97,12 @@ def step_through(
         (K, 4 * hidden, hidden + feature + 1), rows in torch's order i, f, g, o.
     gates, cells, squashed
         The gates (step, K, 4 * hidden, batch), the cells c (step + 1, K, hidden, batch) and
-        tanh(c) (step, K, hidden, batch), to fill. Where nothing goes back, one step of gates and
-        tanh and two of states and cells will do: they stay in cache.
+        tanh(c) (step, K, hidden, batch), to fill. Without a backward pass, one step of gates and
+        tanh and two of states and cells suffice and stay in the cache.
     found
         The states (step, K, hidden, batch), to fill.
     first, last
-        Which groups.
+        The first group, and the group after the last.
     """
     hidden, batch = cells.shape[2], cells.shape[3]
     for t in range(len(inputs)):
@@ -119,7 +118,7 @@ def step_through(
                 before, after = cells[old, k, j], cells[new, k, j]
                 squash, state, shown = squashed[now, k, j], states[new, k, j], found[t, k, j]
                 for b in range(batch):
-                    # Named first: a loop that reads what it has just written is not done at once.
+                    # Named first: a loop that reads what it has just written is not vectorised.
                     at_i, at_f = _sigmoid(i[b]), _sigmoid(f[b])
                     at_g, at_o = _tanh(g[b]), _sigmoid(o[b])
                     cell = at_f * before[b] + at_i * at_g
@@ -148,17 +147,17 @@ def step_back(
     Parameters
     ----------
     grad
-        Of the states, (step, K, hidden, batch).
+        Gradient of the states, (step, K, hidden, batch).
     states, gates, cells, squashed
         As :func:`step_through` filled them.
     back
         From the gates to [h, x, 1], or to h alone, (K, hidden + feature + 1, 4 * hidden).
     grad_inputs
-        (step, K, feature + 1, batch), to fill; without steps if nobody asks.
+        (step, K, feature + 1, batch), to fill; without steps if it is not needed.
     grad_weight
-        Like the weight, zeros to add to; without groups if nobody asks.
+        Like the weight, zeros to add to; without groups if it is not needed.
     first, last
-        Which groups.
+        The first group, and the group after the last.
     """
     steps, hidden, batch = grad.shape[0], grad.shape[2], grad.shape[3]
     delta = np.empty((4 * hidden, batch), np.float32)
@@ -207,13 +206,13 @@ def attend(
     Parameters
     ----------
     states
-        (step, direction, group, hidden, batch), backward ones by step from the last.
+        (step, direction, group, hidden, batch); backward ones by step from the last.
     context
         (group, direction, hidden).
     weights, summed
         (step, group, batch) and (group, direction, hidden, batch), to fill.
     first, last
-        Which groups.
+        The first group, and the group after the last.
     """
     steps, directions, _, hidden, batch = states.shape
     largest = np.empty(batch, np.float32)
@@ -268,13 +267,13 @@ def attend_back(
     Parameters
     ----------
     grad_weights, grad_summed
-        Of the weights and of the sum.
+        Gradients of the weights and of the sum.
     states, context, weights
         As for :func:`attend`.
     grad_states, grad_context
         To fill, and zeros to add to.
     first, last
-        Which groups.
+        The first group, and the group after the last.
     """
     steps, directions, _, hidden, batch = states.shape
     grads = np.empty((steps, batch), np.float32)

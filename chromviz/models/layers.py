@@ -1,4 +1,4 @@
-"""Layers that the architectures share, and what they all hand out."""
+"""Layers that several architectures use, and the attention that they return."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from chromviz.models.threads import by_group
 
 
 class Attention(NamedTuple):
-    """What a model that attends gives beside its prediction.
+    """Attention weights of a model, with its prediction.
 
     Attributes
     ----------
     alpha
-        (batch, mark, bin), or (batch, bin) where the model does not separate marks; sums to 1
-        over bins.
+        (batch, mark, bin), or (batch, bin) if the model has one attention for all marks; sums to
+        1 over bins.
     beta
-        (batch, mark), sums to 1 over marks; None where the model has none.
+        (batch, mark), sums to 1 over marks; None if the model has none.
     logit
-        (batch,), from the same pass; None where the model would need another.
+        (batch,), from the same pass; None if the model does not return it.
     """
 
     alpha: torch.Tensor
@@ -32,12 +32,25 @@ class Attention(NamedTuple):
     logit: torch.Tensor | None = None
 
 
-class InputTransform(nn.Module):
-    """arcsinh of the signal, divided by each mark's spread.
+class AttendingNetwork(nn.Module):
+    """A network whose logit comes from the same pass as its attention."""
 
-    It is part of the module, so attributions are on the raw signal. Signals are heavy-tailed:
-    arcsinh is linear near 0, logarithmic far from it, and defined for negative values. Zero
-    stays zero, so that no signal stays the neutral input.
+    def attention(self, signal: torch.Tensor) -> Attention:
+        """Return the attention and the logit, for signal (batch, mark, bin)."""
+        raise NotImplementedError
+
+    def forward(self, signal: torch.Tensor) -> torch.Tensor:
+        """Return the logit of ON (batch,), for signal (batch, mark, bin)."""
+        logit: torch.Tensor = self.attention(signal).logit  # type: ignore[assignment]
+        return logit
+
+
+class InputTransform(nn.Module):
+    """The arcsinh of the signal, divided by the standard deviation of each mark.
+
+    It is part of the module, so that attributions refer to the raw signal. Signals are
+    heavy-tailed: the arcsinh is linear near 0, logarithmic far from it, and defined for negative
+    values. Zero stays zero, so that the absence of signal stays the neutral input.
 
     Parameters
     ----------
@@ -52,9 +65,9 @@ class InputTransform(nn.Module):
         self.register_buffer("scale", torch.ones(n_marks, 1))
 
     def fit(self, signal: np.ndarray) -> None:
-        """Take each mark's spread from training genes, (gene, mark, bin)."""
+        """Compute the scale of each mark from the training genes, (gene, mark, bin)."""
         spread = np.arcsinh(signal).std(axis=(0, 2), dtype=np.float64)
-        spread[spread == 0] = 1  # a mark that never varies carries nothing to scale
+        spread[spread == 0] = 1  # a constant mark
         self.scale.copy_(torch.from_numpy(spread.astype(np.float32))[:, None])
 
     def forward(self, signal: torch.Tensor) -> torch.Tensor:
@@ -63,10 +76,10 @@ class InputTransform(nn.Module):
 
 
 class SoftAttention(nn.Module):
-    """Soft attention over steps, one context vector a group (section 3, α- and β-attention).
+    """Soft attention over steps, one context vector per group (section 3, α- and β-attention).
 
     α_t = exp(w·h_t) / Σ_i exp(w·h_i) and m = Σ_t α_t h_t, where h_t is the forward state at t
-    above the backward state at t; of a convolution there is one state at t, and no backward one.
+    concatenated with the backward state at t; a convolution has one state at t.
 
     Parameters
     ----------
@@ -75,8 +88,8 @@ class SoftAttention(nn.Module):
     hidden
         Size of a state in one direction.
     directions
-        2 for states of a bidirectional LSTM, 1 for those of a convolution; a context vector has
-        `directions` times `hidden` entries.
+        2 for the states of a bidirectional LSTM, 1 for those of a convolution. A context vector
+        has `directions` times `hidden` entries.
     """
 
     def __init__(self, groups: int, hidden: int, directions: int = 2) -> None:
@@ -85,13 +98,12 @@ class SoftAttention(nn.Module):
         nn.init.uniform_(self.context, -0.1, 0.1)
 
     def forward(self, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Attend to what :class:`~chromviz.models.recurrent.BidirectionalLSTM` gives.
+        """Attend to the states of :class:`~chromviz.models.recurrent.BidirectionalLSTM`.
 
         Parameters
         ----------
         states
-            (step, direction, group, hidden, batch); the backward ones, where there are any, by
-            step from the last.
+            (step, direction, group, hidden, batch); backward ones by step from the last.
 
         Returns
         -------
@@ -111,7 +123,7 @@ class SoftAttention(nn.Module):
 
 
 def _attend(states: torch.Tensor, context: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Do as :class:`_Attend`, in any precision and on any device."""
+    """Compute the same as :class:`_Attend`, in any precision and on any device."""
     scores = (context.transpose(0, 1).unsqueeze(2) @ states).squeeze(3)
     forwards, *backwards = scores.unbind(1)
     weights = torch.softmax(forwards + backwards[0].flip(0) if backwards else forwards, 0)
@@ -120,7 +132,7 @@ def _attend(states: torch.Tensor, context: torch.Tensor) -> tuple[torch.Tensor, 
 
 
 class _Attend(torch.autograd.Function):
-    """Weights (step, group, batch) and the sum (group, direction, hidden, batch), compiled."""
+    """Compiled attention: weights (step, group, batch), sum (group, direction, hidden, batch)."""
 
     @staticmethod
     def forward(

@@ -1,8 +1,7 @@
-"""How work on a CPU is shared out: whole batches or whole groups, each to one thread.
+"""How work on a CPU is divided: whole batches or whole groups, each in one thread.
 
-These networks are too small for torch's own threads, which share out single operations: what
-they gain is less than what their waiting costs. And a sum in one thread rounds the same on every
-machine.
+These networks are too small for torch's own threads, which divide single operations: waiting for
+one another costs more than they gain. And a sum in one thread is rounded alike on every machine.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ import numba
 import torch
 from threadpoolctl import ThreadpoolController
 
-#: Threads that share the work; the environment variable ``NUMBA_NUM_THREADS`` sets another number.
+#: Number of threads; set by the environment variable ``NUMBA_NUM_THREADS``.
 THREADS: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
 
-#: Products of numbers from which on a second thread pays: those of half a millisecond.
+#: Number of multiplications above which a second thread pays: about half a millisecond.
 _WORTH_A_THREAD = 2e7
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Hold torch to one thread."""
+    """Limit torch to one thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -39,26 +38,27 @@ def one_thread() -> Iterator[None]:
 def by_group(
     loop: Callable[..., None], tensors: tuple[torch.Tensor, ...], groups: int, products: float
 ) -> None:
-    """Run a loop of :mod:`chromviz.models.kernels` over all groups, in threads where that pays.
+    """Run a loop of :mod:`chromviz.models.kernels` over all groups, in threads if that pays.
 
-    Each group's numbers come from the same calls in any number of threads. Cores are free where
-    torch is held to one thread, and nobody else shares the work out where this is the main one.
+    The numbers of a group come from the same calls with any number of threads. Threads are used
+    only while torch is limited to one thread and this is the main thread: otherwise the cores are
+    busy with other batches.
 
     Parameters
     ----------
     loop
-        Takes the tensors as arrays, and which groups: the first, and the one after the last.
+        Takes the tensors as arrays, the first group, and the group after the last.
     tensors
-        On the CPU.
+        Tensors on the CPU.
     groups
-        How many there are.
+        Number of groups.
     products
-        Products of numbers in all; of what is done from memory and not in cache, ten times as many.
+        Total number of multiplications; ten times as many for work that is bound by memory.
     """
     arrays = [tensor.detach().numpy() for tensor in tensors]
     alone = torch.get_num_threads() == 1 and current_thread() is main_thread()
     threads = min(groups, THREADS) if alone and products > _WORTH_A_THREAD else 1
-    # The loops' products call BLAS, whose own threads would wait for one another.
+    # The matrix products call BLAS, whose own threads would wait for one another.
     with _libraries().limit(limits=1, user_api="blas"):
         if threads == 1:
             loop(*arrays, 0, groups)
@@ -70,5 +70,5 @@ def by_group(
 
 @cache
 def _libraries() -> ThreadpoolController:
-    """Return what sets the threads of BLAS; to look for its libraries takes milliseconds."""
+    """Return the controller of BLAS threads; finding the libraries takes milliseconds."""
     return ThreadpoolController()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -40,9 +40,7 @@ def train(
 ) -> TrainedModel:
     """Train an architecture on the training genes of a dataset.
 
-    A network takes gradient steps, see :func:`chromviz.models.descent.descend`; a
-    :class:`~chromviz.models.fitted.Fitted` model receives all genes at once. The global random
-    state does not change.
+    The global random state does not change.
 
     Parameters
     ----------
@@ -54,10 +52,8 @@ def train(
         Defaults to the settings of the architecture.
     seed
         Seed of the initial weights, the order of the genes and dropout.
-    device
-        Where to train.
-    on_epoch
-        Called after each epoch with its record.
+    device, on_epoch
+        Where to train; called after each epoch with its record.
 
     Returns
     -------
@@ -90,13 +86,7 @@ def train(
     version = {"model_version": spec.version} if spec.version else {}
     card = Card(
         name=spec.name,
-        n_bins=dataset.sizes["bin"],
-        bin_width=int(dataset.attrs["bin_width"]),
-        marks=tuple(str(mark) for mark in dataset["mark"].values),
-        cell=str(dataset.attrs["cell"]),
-        signal_unit=str(dataset.attrs["signal_unit"]),
-        simulated=int(dataset.attrs["simulated"]),
-        dataset_hash=dataset_hash(dataset),
+        **_traits(dataset),
         settings={} if isinstance(found.module, Fitted) else asdict(settings),
         seed=seed,
         device=str(target),
@@ -107,6 +97,19 @@ def train(
         stamp={**provenance.stamp(seed), **version},
     )
     return TrainedModel(found.module, card)
+
+
+def _traits(dataset: xr.Dataset) -> dict[str, Any]:
+    """Return the fields of a card that describe the dataset."""
+    return {
+        "n_bins": dataset.sizes["bin"],
+        "bin_width": int(dataset.attrs["bin_width"]),
+        "marks": tuple(str(mark) for mark in dataset["mark"].values),
+        "cell": str(dataset.attrs["cell"]),
+        "signal_unit": str(dataset.attrs["signal_unit"]),
+        "simulated": int(dataset.attrs["simulated"]),
+        "dataset_hash": dataset_hash(dataset),
+    }
 
 
 class _Fit(NamedTuple):
@@ -170,10 +173,8 @@ def combine(
     ----------
     models
         Trained models of one architecture, on one dataset, with the same settings.
-    dataset
-        That dataset.
-    device
-        Where to compute the logits.
+    dataset, device
+        That dataset, and where to compute the logits.
 
     Returns
     -------

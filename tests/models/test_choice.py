@@ -113,10 +113,10 @@ def test_explain_writes_what_extract_gives(files):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("nowhere/E123.alpha", "there is no model nowhere/E123.alpha.json"),
-        ("E124.alpha.safetensors", "there is no model E124.alpha.json"),
+        ("nowhere/E123.alpha", "the model nowhere/E123.alpha.json does not exist"),
+        ("E124.alpha.safetensors", "the model E124.alpha.json does not exist"),
         ("E123.alhpa", "unknown model"),
-        ("nomodule:Net=E123.alpha", "there is no module 'nomodule'"),
+        ("nomodule:Net=E123.alpha", "the module 'nomodule' was not found"),
         ("examples", "unknown model"),
     ],
 )

@@ -311,8 +311,8 @@ def test_each_mistake_is_one_line(module, text, factory, words):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("no_such_module_here:Net", "there is no module 'no_such_module_here'"),
-        ("torch.no_such_part:Net", "there is no module 'torch.no_such_part'"),
+        ("no_such_module_here:Net", "the module 'no_such_module_here' was not found"),
+        ("torch.no_such_part:Net", "the module 'torch.no_such_part' was not found"),
         ("my-model:Net", "write package.module:factory"),
         ("my_model:", "write package.module:factory"),
         (":Net", "write package.module:factory"),

@@ -268,7 +268,7 @@ def test_a_session_leaves_a_precision_that_is_set_for_each_operator():
 
 
 def test_too_little_memory_on_a_device_is_one_error():
-    with pytest.raises(ChromvizError, match="does not suffice"), session(torch.nn.Identity()):
+    with pytest.raises(ChromvizError, match="is too small"), session(torch.nn.Identity()):
         raise torch.OutOfMemoryError
 
 

@@ -1,4 +1,4 @@
-"""What the older models share: buffers whose size is known only once they are fitted."""
+"""The base of the older models: buffers whose size is known only after fitting."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from chromviz.models.fitted import Fitted
 
 
 class Classical(Fitted):
-    """A fitted model whose buffers take the size of what they are given."""
+    """A fitted model whose buffers take the size of the arrays that are stored in them."""
 
     def hold(self, **arrays: np.ndarray | np.generic) -> None:
-        """Put what was learned into buffers, of the types that the arrays have."""
+        """Store arrays in buffers of their type."""
         for name, value in arrays.items():
             self.register_buffer(name, torch.from_numpy(np.array(value)))
 
     def _load_from_state_dict(
         self, state_dict: Mapping[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
-        """Make room for the file's tensors: how many support vectors there are, it alone knows."""
+        """Resize the buffers to the tensors of the file, as for the number of support vectors."""
         for name, buffer in list(self._buffers.items()):
             found = state_dict.get(prefix + name)
             if buffer is not None and isinstance(found, torch.Tensor) and found.ndim == buffer.ndim:
@@ -31,6 +31,6 @@ class Classical(Fitted):
 
 
 def keep_inside(p: torch.Tensor, margin: float) -> torch.Tensor:
-    """Return the logit of a probability that is kept so far from 0 and 1."""
+    """Return the logit of a probability that is clipped to [margin, 1 - margin]."""
     p = p.clamp(margin, 1 - margin)
     return (p / (1 - p)).log()

@@ -1,6 +1,6 @@
 """Features of the older models, from the arcsinh of the signal, standardised on training genes.
 
-The arcsinh stands where their papers take logarithms: it bears zero and negative values.
+The arcsinh replaces the logarithms of their papers: it is defined for zero and negative values.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from chromviz.models.fitted import Genes
 
 
 class Features(nn.Module, ABC):
-    """Some numbers a gene, each less its mean over training genes, over its spread there.
+    """Features of a gene, standardised by mean and standard deviation over the training genes.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Features(nn.Module, ABC):
         """Return weights of features (feature,) as weights of bins (mark, bin)."""
 
     def choose(self, genes: Genes) -> None:
-        """Choose what to select, where that depends on the training genes."""
+        """Choose the features, if they depend on the training genes."""
 
     def fit(self, genes: Genes) -> np.ndarray:
         """Learn from the training genes; return their features, float32 (gene, feature)."""
@@ -51,7 +51,7 @@ class Features(nn.Module, ABC):
         with torch.no_grad():
             found = self.select(torch.asinh(torch.from_numpy(genes.signal))).double()
             spread = found.std(0, correction=0)
-            spread[spread == 0] = 1  # a feature that never varies carries nothing to scale
+            spread[spread == 0] = 1  # a constant feature
             self.centre.copy_(found.mean(0))
             self.spread.copy_(spread)
         return self.of(genes.signal)
@@ -68,7 +68,7 @@ class Features(nn.Module, ABC):
 
 
 class MarkAverages(Features):
-    """A mark's mean over its bins, as Karlić et al. (2010) and Ho et al. (2015) use marks."""
+    """The mean of each mark over its bins, as in Karlić et al. (2010) and Ho et al. (2015)."""
 
     def __init__(self, n_marks: int, n_bins: int) -> None:
         super().__init__(n_marks, n_bins, n_marks)
@@ -78,12 +78,12 @@ class MarkAverages(Features):
         return values.mean(2)
 
     def spread_out(self, weight: np.ndarray) -> np.ndarray:
-        """Share each mark's weight among its bins, which the mean treats alike."""
+        """Divide the weight of each mark equally among its bins."""
         return np.repeat(weight[:, None] / self.n_bins, self.n_bins, axis=1)
 
 
 class BinValues(Features):
-    """Every bin of every mark, as Cheng et al. (2011) use them."""
+    """Every bin of every mark, as in Cheng et al. (2011)."""
 
     def __init__(self, n_marks: int, n_bins: int) -> None:
         super().__init__(n_marks, n_bins, n_marks * n_bins)
@@ -98,9 +98,10 @@ class BinValues(Features):
 
 
 class BestBins(Features):
-    """A mark's bin that correlates best with the label, as Dong et al. (2012) choose it.
+    """The bin of each mark that correlates best with the label, as in Dong et al. (2012).
 
-    The correlation is Pearson's, by size, over the training genes; of equals, the first.
+    The correlation is the absolute value of Pearson's over the training genes; the first bin wins
+    a tie.
     """
 
     best: torch.Tensor
@@ -116,7 +117,7 @@ class BestBins(Features):
         label = genes.label.astype(np.float64) - genes.label.mean(dtype=np.float64)
         size = np.sqrt((values**2).sum(axis=0))
         shared = np.abs(np.einsum("gmb,g->mb", values, label))
-        # A bin that never varies correlates with nothing.
+        # The correlation of a constant bin counts as 0.
         r = np.divide(shared, size, out=np.zeros_like(size), where=size > 0)
         self.best.copy_(torch.from_numpy(r.argmax(axis=1)))
 
@@ -125,7 +126,7 @@ class BestBins(Features):
         return values[:, torch.arange(self.n_marks, device=values.device), self.best]
 
     def spread_out(self, weight: np.ndarray) -> np.ndarray:
-        """Lay each mark's weight on its best bin."""
+        """Assign the weight of each mark to its best bin."""
         found = np.zeros((self.n_marks, self.n_bins))
         found[np.arange(self.n_marks), self.best.cpu().numpy()] = weight
         return found

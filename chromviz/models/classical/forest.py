@@ -10,15 +10,15 @@ from chromviz.models.classical.base import Classical, keep_inside
 from chromviz.models.classical.features import BestBins
 from chromviz.models.fitted import Genes
 
-#: Trees, and training genes that a leaf needs; the papers do not give theirs.
+#: Number of trees, and minimum number of training genes in a leaf; the paper does not give them.
 _TREES, _LEAF = 500, 5
 
 
 class ForestOnBestBins(Classical):
-    """A random forest on each mark's best bin.
+    """A random forest on the best bin of each mark.
 
-    Its probability is the mean over trees of the leaves' share of ON genes. Half a tree short of
-    0 and 1, a probability is cut off, so that its logit is finite.
+    Its probability is the mean over trees of the fraction of ON genes in the leaf. Probabilities
+    are clipped at half a tree from 0 and 1, so that the logit is finite.
 
     Parameters
     ----------
@@ -87,5 +87,5 @@ class ForestOnBestBins(Classical):
         return keep_inside(self.probability(signal), 0.5 / len(self.roots)).to(signal.dtype)
 
     def own_weights(self) -> np.ndarray:
-        """Return how much each best bin lowers the trees' impurity, (mark, bin); sums to 1."""
+        """Return the decrease in impurity due to each best bin, (mark, bin); sums to 1."""
         return self.features.spread_out(self.importance.cpu().numpy())

@@ -34,7 +34,7 @@ class _OnAverages(Classical):
         return logit
 
     def own_weights(self) -> np.ndarray:
-        """Return the logit's slope by each bin's arcsinh, (mark, bin)."""
+        """Return the slope of the logit with respect to the arcsinh of each bin, (mark, bin)."""
         slope = (self.weight / self.features.spread).cpu().numpy()
         return self.features.spread_out(slope)
 
@@ -42,13 +42,14 @@ class _OnAverages(Classical):
 class LinearOnAverages(_OnAverages):
     """Least squares of the label, 1 or 0, on mark averages.
 
-    Karlić et al. regress expression itself; here the label, as in the paper's comparison. The
-    fitted value ŷ estimates the probability of ON but leaves [0, 1], so that it has no logit;
-    4 (ŷ - 1/2), the logit's tangent at 1/2, stands for it: the same order, the same side of 1/2.
+    Karlić et al. regress expression; here it is the label, as in the paper's comparison. The
+    fitted value ŷ estimates the probability of ON but may leave [0, 1], where the logit is
+    undefined. The logit is replaced by its tangent at 1/2, 4 (ŷ - 1/2), which keeps the order and
+    the side of 1/2.
     """
 
     def fit(self, train: Genes, valid: Genes, seed: int) -> None:
-        """Solve the least squares; nothing is drawn."""
+        """Solve the least squares problem; the seed has no effect."""
         found = LinearRegression().fit(self.features.fit(train).astype(np.float64), train.label)
         self.hold(weight=np.float32(4 * found.coef_), bias=np.float32(4 * (found.intercept_ - 0.5)))
 
@@ -57,7 +58,7 @@ class LogisticOnAverages(_OnAverages):
     """Logistic regression on mark averages, with scikit-learn's ridge penalty (C = 1)."""
 
     def fit(self, train: Genes, valid: Genes, seed: int) -> None:
-        """Maximise the penalised likelihood; nothing is drawn."""
+        """Maximise the penalised likelihood; the seed has no effect."""
         found = LogisticRegression(max_iter=1000).fit(
             self.features.fit(train).astype(np.float64), train.label
         )

@@ -1,4 +1,4 @@
-"""A learner of rules on mark averages, after the rule-based models that the paper compares with."""
+"""A rule learner on mark averages, like the rule-based models that the paper compares with."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from chromviz.models.classical.base import Classical, keep_inside
 from chromviz.models.classical.features import MarkAverages
 from chromviz.models.fitted import Genes
 
-#: A rule compares a mark's average with the training genes' tenths.
+#: A rule compares the average of a mark with deciles of the training genes.
 _TENTHS = 10
 
-#: A comparison that a rule does not ask for.
+#: Marks a comparison that a rule does not use.
 _ANY = -1
 
 
 class RulesOnAverages(Classical):
-    """RIPPER (Cohen 1995), as the library wittgenstein has it, on mark averages.
+    """RIPPER (Cohen 1995), from the library wittgenstein, on mark averages.
 
-    A rule asks for some marks' averages to lie above, or not above, certain tenths of the training
-    genes. A gene's probability of ON is the mean, over the rules that it meets, of the (smoothed)
-    share of ON among the training genes that meet the rule; for a gene that meets none, the share
-    among those that meet none. So a model gives few distinct probabilities.
+    A rule requires the averages of some marks to be above, or not above, certain deciles of the
+    training genes. The probability of ON of a gene is the mean, over the rules that it meets, of
+    the smoothed fraction of ON among the training genes that meet the rule; for a gene that meets
+    none, the fraction among the training genes that meet none. The model therefore has few
+    distinct probabilities.
 
     Parameters
     ----------
@@ -92,10 +93,10 @@ class RulesOnAverages(Classical):
         return keep_inside(self.probability(signal), 1e-6).to(signal.dtype)
 
     def own_weights(self) -> np.ndarray:
-        """Return how much rules use each mark, shared among its bins, (mark, bin); sums to 1.
+        """Return how much the rules use each mark, divided among its bins, (mark, bin); sums to 1.
 
-        A rule weighs as much as the training genes that meet it, and lays that on its marks in
-        equal parts.
+        The weight of a rule is the fraction of training genes that meet it, divided equally among
+        its marks.
         """
         asked = (self.wanted != _ANY).cpu().numpy()
         used = asked.reshape(len(asked), -1, _TENTHS - 1).any(2)
@@ -105,7 +106,7 @@ class RulesOnAverages(Classical):
         return self.features.spread_out(by_mark)
 
     def describe(self, marks: Sequence[str]) -> list[str]:
-        """Return the rules in words, the averages being those of arcsinh of the signal.
+        """Return the rules in words; averages are those of the arcsinh of the signal.
 
         Parameters
         ----------
@@ -124,7 +125,7 @@ class RulesOnAverages(Classical):
         return [*lines, f"no rule met: ON with {float(self.uncovered):.2f}"]
 
     def _above(self, averages: torch.Tensor) -> torch.Tensor:
-        """Return whether each average lies above each of its mark's tenths, (gene, comparison)."""
+        """Return whether each average is above each decile of its mark, (gene, comparison)."""
         return (averages.unsqueeze(2) > self.edges).flatten(1)
 
     def _meets(self, above: torch.Tensor) -> torch.Tensor:
@@ -133,12 +134,12 @@ class RulesOnAverages(Classical):
 
 
 def _share(label: np.ndarray) -> float:
-    """Return the share of ON, smoothed by one gene of each state."""
+    """Return the fraction of ON, smoothed by one gene of each class."""
     return float((label.sum(dtype=np.float64) + 1) / (len(label) + 2))
 
 
 def _between(mark: str, edges: np.ndarray, wanted: np.ndarray) -> str:
-    """Return what a rule asks of one mark, empty if nothing."""
+    """Return what a rule requires of one mark; empty if nothing."""
     low, high = edges[wanted == 1], edges[wanted == 0]
     parts = [f"above {low.max():.3g}"] if len(low) else []
     parts += [f"at most {high.min():.3g}"] if len(high) else []
@@ -147,9 +148,9 @@ def _between(mark: str, edges: np.ndarray, wanted: np.ndarray) -> str:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Keep to itself what the library does to the rest of the process.
+    """Undo the side effects of the library.
 
-    It seeds Python's random numbers for everyone, and calls pandas in ways that pandas warns of.
+    It seeds Python's global random numbers, and calls pandas in ways that cause warnings.
     """
     state = random.getstate()
     try:

@@ -15,9 +15,9 @@ from chromviz.models.fitted import Genes
 class SVMOnBins(Classical):
     """A support vector machine with a radial kernel on the bins of all marks.
 
-    C = 1 and γ = 1 / (features × variance), scikit-learn's defaults. A decision value d becomes a
-    logit a·d + b (Platt 1999), fitted on the validation genes: on the training genes, d is too
-    sure of itself.
+    C = 1 and γ = 1 / (features × variance), scikit-learn's defaults. The logit is a·d + b for the
+    decision value d (Platt 1999), fitted on the validation genes: on the training genes, d is
+    overconfident.
 
     Parameters
     ----------
@@ -43,11 +43,11 @@ class SVMOnBins(Classical):
         )
 
     def fit(self, train: Genes, valid: Genes, seed: int) -> None:
-        """Solve for the support vectors, then calibrate; nothing is drawn."""
-        # The cache is in MB: 6,600 genes' kernel takes 350.
+        """Find the support vectors, then calibrate; the seed has no effect."""
+        # In MB: the kernel matrix of 6,600 genes takes 350.
         machine = SVC(cache_size=500).fit(self.features.fit(train), train.label)
         decision = machine.decision_function(self.features.of(valid.signal))
-        # A penalty this weak only keeps a perfect separation finite.
+        # This weak penalty only keeps the coefficients finite if the classes are separable.
         line = LogisticRegression(C=1e4).fit(decision[:, None], valid.label)
         self.hold(
             support=np.float32(machine.support_vectors_),
