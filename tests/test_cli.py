@@ -377,7 +377,7 @@ def test_models_import(run, tmp_path):
     torch.save(released().state_dict(), tmp_path / "model.pt")
     done = run("models", "import", "model.pt", "--cell", "K562", "--out", "kept", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "trained elsewhere, from" in done.stdout
+    assert "trained elsewhere, read from" in done.stdout
     assert load_model(tmp_path / "kept" / "E123.attentivechrome-released").card.cell == "E123"
     (tmp_path / "model.pt").write_bytes(b"no checkpoint")
     done = run("models", "import", "model.pt", "--cell", "K562", "--out", "new", cwd=tmp_path)
