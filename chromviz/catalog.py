@@ -570,8 +570,7 @@ def list_models() -> pd.DataFrame:
 
     Examples
     --------
-    >>> import chromviz as cv
-    >>> table = cv.list_models()
+    >>> table = list_models()
     >>> table.loc[table["model"] == "lstm-alpha-beta", "attention"].item()
     'alpha beta'
     """

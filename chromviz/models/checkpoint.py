@@ -296,8 +296,8 @@ def check_input(card: Card, dataset: xr.Dataset) -> None:
     units = [str(card.signal_unit), str(dataset.attrs["signal_unit"])]
     if not same_unit(*units):
         raise ChromvizError(
-            f"the model {card.name} reads {units[0]}; the signal of {dataset.attrs['cell']} is "
-            f"{units[1]}"
+            f"the model {card.name} reads {units[0]}, but the signal of {dataset.attrs['cell']} is "
+            f"{units[1]}; use a dataset in the unit of the model"
         )
 
 

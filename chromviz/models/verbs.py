@@ -38,6 +38,9 @@ def train(
 ) -> TrainedModel:
     """Train a model on the training genes of a dataset.
 
+    Source: training as in Singh et al., "Attend and Predict", NeurIPS 2017, section 5, and the
+    released code (preset ``"paper"``).
+
     A model that was trained before with the same code, data, settings and seed is taken from the
     store of trained models (``$CHROMVIZ_CACHE``, or the user's cache folder).
 
@@ -79,16 +82,13 @@ def train(
 
     Examples
     --------
-    >>> import chromviz as cv
-    >>> data = cv.open_cell("K562").isel(gene=slice(0, 300))
-    >>> model = cv.train("lstm-alpha-beta", data, seed=0, epochs=1)
-    >>> model.card.name
-    'lstm-alpha-beta'
-    >>> model.predict(data).between(0, 1).all()
-    np.True_
-
-    Source: training as in Singh et al., "Attend and Predict", NeurIPS 2017, section 5, and the
-    released code (preset ``"paper"``).
+    >>> from chromviz.data.store import open_cell
+    >>> data = open_cell("K562").isel(gene=slice(0, 300))
+    >>> model = train("lstm-alpha-beta", data, seed=0, epochs=1)
+    >>> model.card.name, model.card.seed
+    ('lstm-alpha-beta', 0)
+    >>> bool(model.predict(data).between(0, 1).all())
+    True
     """
     if isinstance(model, TrainedModel):
         raise ChromvizError(
@@ -125,12 +125,13 @@ def load_model(path: str | Path, model: Any = None) -> TrainedModel:
 
     Examples
     --------
-    >>> import chromviz as cv
+    >>> from tempfile import TemporaryDirectory
+    >>> from chromviz.data.store import open_cell
     >>> from chromviz.models.checkpoint import save_model
-    >>> data = cv.open_cell("K562").isel(gene=slice(0, 300))
-    >>> model = cv.train("cnn-attn", data, epochs=1)
-    >>> save_model(model, tmp / "mine")
-    >>> again = cv.load_model(tmp / "mine.safetensors")
+    >>> model = train("cnn-attn", open_cell("K562").isel(gene=slice(0, 300)), epochs=1)
+    >>> with TemporaryDirectory() as folder:
+    ...     save_model(model, Path(folder) / "mine")
+    ...     again = load_model(f"{folder}/mine.safetensors")
     >>> again.card == model.card
     True
     """

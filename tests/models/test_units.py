@@ -18,5 +18,5 @@ def test_units_must_agree_where_both_are_known():
     check_input(card, dataset.assign_attrs(signal_unit="reads"))
     check_input(card, dataset.assign_attrs(signal_unit=""))
     check_input(replace(card, signal_unit=""), dataset)
-    with pytest.raises(ChromvizError, match="reads counts; E123 holds -log10 p"):
+    with pytest.raises(ChromvizError, match="reads counts, but the signal of E123 is -log10 p"):
         check_input(card, dataset.assign_attrs(signal_unit="-log10 p"))
