@@ -143,10 +143,10 @@ def _leave_one_out(
     as_json: bool,
 ) -> None:
     """Train on all cell types but one, for each, and print how that one is predicted."""
-    from chromviz import provenance
     from chromviz.models import find_model
     from chromviz.recipes.learning import leave_each_out, write_model
     from chromviz.reporting.terminal import left_out_page
+    from chromviz.results.tables import write_csv
 
     with Live(quiet) as live:
         table, models = leave_each_out(
@@ -161,8 +161,7 @@ def _leave_one_out(
     if out is not None:
         for model in models:
             write_model(model, out / f"{model.card.cell}.{find_model(name).slug}.seed{seed}")
-        csv = table.to_csv(index=False, lineterminator="\n")
-        provenance.write_text(out / "leave_one_out.csv", csv)
+        write_csv(table, out / "leave_one_out.csv")
     show(left_out_page(table), records(table), as_json)
 
 

@@ -303,8 +303,7 @@ def _write(folder: ResultFolder, record: Mapping[str, Any], parts: Sequence[Cell
         lambda: provenance.write_json(path / "audit.json", content),
     )
     table = audit_table(record)
-    csv = table.to_csv(index=False, lineterminator="\n")
-    folder.once("audit", csv, ["audit.csv"], lambda: provenance.write_text(path / "audit.csv", csv))
+    folder.write_table("audit", "audit.csv", table)
     symbol = record["symbol"] or record["gene"]
     for name in dict.fromkeys(name for part in parts for name in part.models):
         shown = table[table["model"].isin(("", name))].reset_index(drop=True)

@@ -36,6 +36,7 @@ from chromviz.reporting.figures import write_curves, write_figure, write_gain, w
 from chromviz.reporting.results_page import write_report
 from chromviz.reporting.tables import table3_latex, table3_markdown
 from chromviz.results.folder import ResultFolder, default_folder, of_result
+from chromviz.results.tables import to_csv
 from chromviz.schema import Summarised, Summary, dataset_hash, find_gene, gene_counts
 from chromviz.schema.genes import reason_of
 from chromviz.validation import coverage_profile, table3, weight_profiles
@@ -326,16 +327,11 @@ def _table(
     """Write Table 3 in its three forms."""
     table = table3(attributions, dataset, n_bootstrap=n_bootstrap, seed=seed)
     forms = {
-        "table3.csv": table.to_csv(index=False, lineterminator="\n"),
+        "table3.csv": to_csv(table),
         "table3.md": table3_markdown(table),
         "table3.tex": table3_latex(table),
     }
-
-    def make() -> None:
-        for file, text in forms.items():
-            provenance.write_text(folder.path / file, text)
-
-    folder.once("table3", forms, list(forms), make)
+    folder.write_texts("table3", forms)
     return table
 
 
@@ -357,19 +353,20 @@ def _agreement(
     seed: int,
 ) -> pd.DataFrame:
     """Measure agreement against the raw signal and chance; write the table and its figure."""
-    file = folder.path / "agreement.csv"
     made_from = [provenance.hash_arrays({"weight": one["weight"].values}) for one in attributions]
     models = [[str(one.attrs[name]) for name in ("model", "variant")] for one in attributions]
 
-    def make() -> None:
-        table = association(
-            attributions, dataset, marks=[PROMOTER_MARK], n_bootstrap=n_bootstrap, seed=seed
-        )
-        provenance.write_text(file, table.to_csv(index=False, lineterminator="\n"))
+    def measured() -> list[pd.DataFrame]:
+        return [
+            association(
+                attributions, dataset, marks=[PROMOTER_MARK], n_bootstrap=n_bootstrap, seed=seed
+            )
+        ]
 
     key = [data_hash, made_from, models, n_bootstrap, seed]
-    folder.once("agreement", key, [file.name], make)
-    table = read_tidy(file)
+    file = "agreement.csv"
+    folder.tables("agreement", key, [file], measured)
+    table = read_tidy(folder.path / file)
     write_gain(folder, table)
     return table
 

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from chromviz import provenance
 from chromviz.data.store import available_cells, open_cell
 from chromviz.errors import ChromvizError
 from chromviz.extractors import find_method
@@ -143,16 +142,10 @@ def differential(
     if len(table):
         write_figure(folder, "differential", "Genes that change state", table, draw_changes)
     else:
-        _write(folder, "differential.csv", table)
-    _write(folder, "recovery.csv", found_again)
+        folder.write_table("differential.csv", "differential.csv", table)
+    folder.write_table("recovery.csv", "recovery.csv", found_again)
     folder.finish()
     return Differential(folder.path, table, found_again, folder.made, folder.kept)
-
-
-def _write(folder: ResultFolder, file: str, table: pd.DataFrame) -> None:
-    csv = table.to_csv(index=False, lineterminator="\n")
-    path = folder.path / file
-    folder.once(file, csv, [file], lambda: provenance.write_text(path, csv))
 
 
 def _common(opened: Sequence[xr.Dataset]) -> list[np.ndarray]:

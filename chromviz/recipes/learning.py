@@ -17,6 +17,7 @@ from chromviz.models.training import Settings
 from chromviz.plot.curves import draw_learning_curve
 from chromviz.plot.style import save_figure
 from chromviz.progress import SILENT, Reporter
+from chromviz.results.tables import to_csv
 
 
 def write_model(model: TrainedModel, stem: Path) -> list[str]:
@@ -33,7 +34,7 @@ def write_model(model: TrainedModel, stem: Path) -> list[str]:
     if table.empty:
         return files
     curve = stem.with_name(f"{stem.name}.curve")
-    csv = table.to_csv(index=False, lineterminator="\n")
+    csv = to_csv(table)
     provenance.write_text(curve.with_name(f"{curve.name}.csv"), csv)
     simulated = " (simulated data)" if model.card.simulated else ""
     metadata = {

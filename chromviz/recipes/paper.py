@@ -19,7 +19,8 @@ from chromviz.reporting.grid import to_latex, to_markdown
 from chromviz.reporting.suite_tables import latex, markdown
 from chromviz.reporting.table1 import table1_grid
 from chromviz.reporting.tables import table3_latex, table3_markdown
-from chromviz.results.reading import Results, open_all, read_table
+from chromviz.results.reading import Results, open_all
+from chromviz.results.tables import parse_csv, to_csv
 from chromviz.validation.published import TABLE_1
 
 
@@ -131,7 +132,7 @@ def _table1(_: Sequence[Results], out: Path) -> list[Path]:
     table = table1()
     grid = table1_grid(table)
     texts = {
-        "table1.csv": table.to_csv(index=False, lineterminator="\n"),
+        "table1.csv": to_csv(table),
         "table1.md": to_markdown(grid),
         "table1.tex": to_latex(grid),
     }
@@ -147,7 +148,7 @@ def _table3(found: Sequence[Results], out: Path) -> list[Path]:
             "make them with one version of chromviz"
         )
     csv = "".join([parts[0][0], "\n", *(rows for _, _, rows in parts)])
-    table = read_table(csv)
+    table = parse_csv(csv)
     texts = {
         "table3.csv": csv,
         "table3.md": table3_markdown(table),

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from chromviz import provenance
 from chromviz.data.store import available_cells, open_cell
 from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.models import find_model, slug
@@ -23,6 +22,7 @@ from chromviz.progress import SILENT, Reporter
 from chromviz.reporting.figures import write_figure
 from chromviz.reporting.suite_tables import TABLES, latex, markdown
 from chromviz.results.folder import ResultFolder, of_result
+from chromviz.results.tables import read_csv, to_csv, write_csv
 from chromviz.schema import Summarised, Summary, dataset_hash, select_marks, usable
 from chromviz.validation.classification import reliability, scores
 from chromviz.validation.paired import over_cells, paired_auc
@@ -243,7 +243,7 @@ def _run_cell(
     train_missing(trainings, device=device, reporter=reporter)
     for unit in units:
         folder.once(unit.file, made_from[unit], [unit.file], steps[unit], code[unit])
-    return [(unit, pd.read_csv(folder.path / unit.file)) for unit in units]
+    return [(unit, read_csv(folder.path / unit.file)) for unit in units]
 
 
 def _origin(unit: _Unit, data_hash: str, device: str) -> dict[str, Any]:
@@ -269,7 +269,7 @@ def _predict(path: Path, unit: _Unit, dataset: xr.Dataset, device: str, reporter
             "simulated": int(dataset.attrs["simulated"]),
         }
     )
-    provenance.write_text(path, table.to_csv(index=False, lineterminator="\n"))
+    write_csv(table, path)
 
 
 def _row(unit: _Unit, table: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -342,18 +342,9 @@ def _write(
     summaries: Mapping[str, pd.DataFrame],
 ) -> None:
     """Write the tables, each form of them once."""
-    texts = {"suite.csv": _csv(units), "paired.csv": _csv(paired)}
+    texts = {"suite.csv": to_csv(units), "paired.csv": to_csv(paired)}
     for name, table in summaries.items():
-        texts[f"table{name}.csv"] = _csv(table)
+        texts[f"table{name}.csv"] = to_csv(table)
         texts[f"table{name}.md"] = markdown(name, table)
         texts[f"table{name}.tex"] = latex(name, table)
-
-    def make() -> None:
-        for file, text in texts.items():
-            provenance.write_text(folder.path / file, text)
-
-    folder.once("tables", texts, list(texts), make)
-
-
-def _csv(table: pd.DataFrame) -> str:
-    return str(table.to_csv(index=False, lineterminator="\n"))
+    folder.write_texts("tables", texts)

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from chromviz import provenance
 from chromviz.data.labels import permute_labels
 from chromviz.data.store import open_cell
 from chromviz.errors import ChromvizError, UnknownNameError
@@ -34,7 +33,7 @@ from chromviz.reporting.figures import write_figure, write_gain, write_panels
 from chromviz.reporting.results_page import write_report
 from chromviz.reporting.verdicts import verdict_latex, verdict_markdown
 from chromviz.results.folder import ResultFolder, default_folder, of_result
-from chromviz.results.reading import read_table
+from chromviz.results.tables import to_csv
 from chromviz.results.validity import Code
 from chromviz.schema import Summarised, Summary, dataset_hash, gene_counts
 from chromviz.validation.agreement import reference_genes
@@ -282,17 +281,13 @@ class _Parts:
         """Do a test that is not done already; `of` is what else decides its result."""
         files = [f"parts/{slug(name)}.csv" for name in (test, beside) if name]
 
-        def write() -> None:
+        def tables() -> tuple[pd.DataFrame, ...]:
             made = make()
-            tables = made if isinstance(made, tuple) else (made,)
-            for file, table in zip(files, tables, strict=True):
-                text = table.to_csv(index=False, lineterminator="\n")
-                provenance.write_text(self.folder.path / file, text)
+            return made if isinstance(made, tuple) else (made,)
 
-        self.folder.once(test, [*self.made_from, *of], files, write, self.code)
+        found = self.folder.tables(test, [*self.made_from, *of], files, tables, self.code)
         self.rows.append(read_tidy(self.folder.path / files[0]))
-        for file in files[1:]:
-            self.beside.append(read_table((self.folder.path / file).read_text("utf-8")))
+        self.beside += found[1:]
 
 
 def _run_tests(
@@ -437,20 +432,13 @@ def _write(
     simulated = int(table["simulated"].max())
     shown = found.assign(simulated=simulated)
     texts = {
-        "validation.csv": table.to_csv(index=False, lineterminator="\n"),
+        "validation.csv": to_csv(table),
         "verdicts.md": verdict_markdown(shown, table),
         "verdicts.tex": verdict_latex(shown, table),
     }
-
-    def make() -> None:
-        for file, text in texts.items():
-            provenance.write_text(folder.path / file, text)
-
-    folder.once("tables", texts, list(texts), make)
+    folder.write_texts("tables", texts)
     if not figures or found.empty:
-        csv = shown.to_csv(index=False, lineterminator="\n")
-        path = folder.path / "verdicts.csv"
-        folder.once("verdicts", csv, ["verdicts.csv"], lambda: provenance.write_text(path, csv))
+        folder.write_table("verdicts", "verdicts.csv", shown)
     if figures:
         write_gain(folder, table)
     if figures and len(found):

@@ -19,6 +19,7 @@ from chromviz.plot.style import save_figure
 from chromviz.plot.truth import draw_truth
 from chromviz.plot.validation import draw_validation
 from chromviz.results.folder import ResultFolder
+from chromviz.results.tables import to_csv
 from chromviz.validation.genes import genes_by_expression
 from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK
 
@@ -43,7 +44,7 @@ def write_figure(
     draw
         Draws it.
     """
-    csv = table.to_csv(index=False, lineterminator="\n")
+    csv = to_csv(table)
 
     def make() -> None:
         provenance.write_text(folder.path / f"{name}.csv", csv)

@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
+
+import pandas as pd
 
 from chromviz import provenance
 from chromviz.errors import ChromvizError
 from chromviz.results import validity
+from chromviz.results.tables import read_csv, to_csv, write_csv
 from chromviz.results.validity import Code
 from chromviz.schema.summary import SIMULATED
 from chromviz.vocabulary import COMMON_NAMES
@@ -118,6 +122,55 @@ class ResultFolder:
         }
         self.made.append(step)
         self.save()
+
+    def write_texts(self, step: str, texts: Mapping[str, str]) -> None:
+        """Write files whose content is known, in one step.
+
+        Parameters
+        ----------
+        step
+            The step's name.
+        texts
+            The content of each file, by its name below the folder; it decides the step's key.
+        """
+
+        def make() -> None:
+            for name, text in texts.items():
+                provenance.write_text(self.path / name, text)
+
+        self.once(step, dict(texts), list(texts), make)
+
+    def write_table(self, step: str, file: str, table: pd.DataFrame) -> None:
+        """Write a table that is known as CSV; its content decides the step's key."""
+        self.write_texts(step, {file: to_csv(table)})
+
+    def tables(
+        self,
+        step: str,
+        made_from: Any,
+        files: Sequence[str],
+        make: Callable[[], Sequence[pd.DataFrame]],
+        code: Sequence[Code] = (),
+    ) -> list[pd.DataFrame]:
+        """Return tables from the folder, computing and writing them unless they are up to date.
+
+        Parameters
+        ----------
+        step, made_from, code
+            As for :meth:`once`.
+        files
+            Names of the CSV files, one for each table.
+        make
+            Computes the tables.
+        """
+        self.once(step, made_from, files, partial(self._write_tables, files, make), code)
+        return [read_csv(self.path / file) for file in files]
+
+    def _write_tables(
+        self, files: Sequence[str], make: Callable[[], Sequence[pd.DataFrame]]
+    ) -> None:
+        for file, table in zip(files, make(), strict=True):
+            write_csv(table, self.path / file)
 
     def has(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,14 +13,7 @@ import pandas as pd
 from chromviz import provenance
 from chromviz.errors import ChromvizError
 from chromviz.results.folder import MANIFEST, SCHEMA
-
-#: Columns of text in the tables of a result folder: an empty one is empty, and no missing number.
-_TEXT = (
-    *("cell", "cells", "model", "variant", "method", "mark", "marks", "track"),
-    *("state", "role", "unit"),
-    *("gene", "symbol", "split", "reason", "gene_set", "note", "missing", "score", "statistic"),
-    *("layer", "name", "expression_unit", "way", "one", "other"),
-)
+from chromviz.results.tables import parse_csv
 
 
 @dataclass(frozen=True)
@@ -78,21 +70,8 @@ class Results:
         return self.file(name).read_text("utf-8")
 
     def table(self, name: str) -> pd.DataFrame:
-        """Return a CSV of the folder; empty text is text. Errors as for :meth:`file`."""
-        return read_table(self.text(name))
-
-
-def read_table(text: str) -> pd.DataFrame:
-    """Read a CSV as chromviz writes it: empty text is text, and an empty number is NaN."""
-    header = pd.read_csv(io.StringIO(text), nrows=0).columns
-    words = [column for column in header if column in _TEXT]
-    numbers = {column: ["", "nan"] for column in header if column not in words}
-    return pd.read_csv(
-        io.StringIO(text),
-        keep_default_na=False,
-        na_values=numbers,
-        dtype=dict.fromkeys(words, str),
-    )
+        """Return a table of the folder; errors as for :meth:`file`."""
+        return parse_csv(self.text(name))
 
 
 def open_results(path: Path, *commands: str) -> Results:

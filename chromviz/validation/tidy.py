@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 
+from chromviz.results.tables import read_csv
+
 #: Columns of ``validation.csv``. ``chrom_low`` and ``chrom_high`` are an interval over chromosomes,
 #: ``null`` is what `p` was computed against, ``better`` the direction in which better lies.
 COLUMNS = (
@@ -94,10 +96,6 @@ def p_of_zero(draws: np.ndarray) -> float:
 
 
 def read_tidy(path: Path) -> pd.DataFrame:
-    """Read a tidy table as it was written: empty text is text."""
-    table = pd.read_csv(path, keep_default_na=False, na_values={"estimate": [""]}, dtype=str)
-    for name in _NUMBERS:
-        table[name] = pd.to_numeric(table[name], errors="coerce")
-    table["n"] = pd.to_numeric(table["n"], errors="coerce").astype("Int64")
-    table["simulated"] = table["simulated"].astype(int)
-    return table[list(COLUMNS)]
+    """Read a tidy table as it was written."""
+    kinds: dict[Any, Any] = dict.fromkeys(_NUMBERS, float) | {"n": "Int64", "simulated": int}
+    return read_csv(path)[list(COLUMNS)].astype(kinds)

@@ -14,7 +14,8 @@ from chromviz.extractors import find_method
 from chromviz.models import find_model
 from chromviz.recipes.paper import ITEMS, rebuild, table1
 from chromviz.results.folder import ResultFolder
-from chromviz.results.reading import open_results, read_table
+from chromviz.results.reading import open_results
+from chromviz.results.tables import parse_csv
 from chromviz.validation.published import TABLE_1_PROPERTIES
 from tests.plot.drawings import agreement_table, beta_table, figure2a_table, figure2b_table
 
@@ -87,7 +88,7 @@ def test_table_1_is_the_papers_and_the_registrys(tmp_path):
 def test_table_3_of_several_cell_types(results, tmp_path):
     other = made(tmp_path / "other", "E003")
     csv, markdown, _ = rebuild("table3", [other, results], tmp_path / "out")
-    assert read_table(csv.read_text())["cell"].unique().tolist() == ["E003", "E123"]
+    assert parse_csv(csv.read_text())["cell"].unique().tolist() == ["E003", "E123"]
     words = markdown.read_text()
     assert "| Cell type | Method |" in words
     assert "**Simulated data**" in words
@@ -99,7 +100,7 @@ def test_reading_keeps_text_text_and_gaps_gaps(results):
     table = open_results(results, "compare").table("table3.csv")
     pd.testing.assert_frame_equal(table, agreement_table(), check_dtype=False)
     assert table["note"].tolist().count("") == 3
-    assert read_table("missing,estimate\nnan,\n").to_dict("records")[0]["missing"] == "nan"
+    assert parse_csv("missing,estimate\nnan,\n").to_dict("records")[0]["missing"] == "nan"
 
 
 def damage(path, how):
