@@ -150,10 +150,12 @@ def test_the_verdicts_are_right_where_the_cause_is_known(tmp_path, blank_figures
         n_bootstrap=200, n_null=50, n_genes=60, seeds=1,
     )  # fmt: skip
     assert pd.read_csv(tmp_path / "out" / "planted_truth.csv")["statistic"].nunique() == 8
-    verdict = found.verdicts.set_index("model")
-    learnt = verdict.loc["lstm-alpha-beta"]
+    verdict = found.verdicts.set_index(["model", "variant"])
+    learnt = verdict.loc["lstm-alpha-beta", ""]
     assert learnt["predicts"] == learnt["finds_causes"] == learnt["faithful"] == 1
     assert learnt["passes"] == 1
     for name in ("untrained", "permuted labels"):
-        assert verdict.loc[f"lstm-alpha-beta ({name})", "passes"] == 0, name
-    assert "" not in verdict.index, "the raw signal has no verdict: it cannot beat itself"
+        assert verdict.loc[("lstm-alpha-beta", name), "passes"] == 0, name
+    assert "" not in verdict.index.get_level_values("model"), (
+        "the raw signal has no verdict: it cannot beat itself"
+    )
