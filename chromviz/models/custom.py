@@ -236,10 +236,8 @@ def _attends(build: Callable[[int, int], nn.Module]) -> tuple[str, ...]:
         try:
             module = build(*_USUAL)
         except ChromvizError:
-            return (
-                "alpha",
-                "beta",
-            )  # for another size, or broken: building it tells
+            # It is for another size, or broken, which building it for the data will tell.
+            return ("alpha", "beta")
     attention = getattr(module, "attention", None)
     if not callable(attention):
         return ()

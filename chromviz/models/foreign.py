@@ -198,7 +198,7 @@ def _check_sums(handle: BinaryIO, path: Path) -> None:
 def _why_not(path: Path, error: Exception) -> str:
     """Return one line on why torch did not read a file."""
     text = str(error)
-    remedy = "save its weights alone with torch.save(model.state_dict(), file), where you trust it"
+    remedy = "if you trust it, save its weights with torch.save(model.state_dict(), file)"
     holder = re.search(r"GLOBAL ([\w.]+)", text)
     if isinstance(error, pickle.UnpicklingError) and holder:
         return (
@@ -211,19 +211,10 @@ def _why_not(path: Path, error: Exception) -> str:
         start = handle.read(2)
     if not start:
         return f"the checkpoint {path} is empty; download or copy it again"
-    if start == b"PK":
-        return (
-            f"{path} is a zip archive, but cut short, damaged, or not written by torch.save; "
-            "download or copy it again"
-        )
-    if start[:1] == pickle.PROTO and isinstance(error, pickle.UnpicklingError):
-        return (
-            f"{path} is damaged, or a pickle that does not come from torch.save (pickles are not "
-            f"opened: that can run code from the file); a state_dict is needed: {remedy}"
-        )
+    kind = "a zip archive, but cut short, damaged, or" if start == b"PK" else "damaged or"
     return (
-        f"{path} is not a checkpoint of torch, or is damaged; expected is a file that torch.save "
-        "wrote"
+        f"{path} is {kind} not written by torch.save; download or copy it again. Other pickles are "
+        f"not opened, because that can run code from the file; {remedy}"
     )
 
 
@@ -293,9 +284,11 @@ def _check_keys(
     """Refuse other networks, another number of marks, and missing or unknown tensors."""
     expected = [key for keys in plan.values() for key in keys]
     if not found.keys() & set(expected):
+        own = any(key.endswith("transform.scale") for key in found)
+        hint = " (it is a network of chromviz itself, which needs no import)" if own else ""
         raise ChromvizError(
-            f"{path} is not a released AttentiveChrome: it looks like {_looks_like(found)}; its "
-            f"keys: {_some(found)}; expected: {_some(expected)}"
+            f"{path} is not a released AttentiveChrome{hint}; its keys: {_some(found)}; expected: "
+            f"{_some(expected)}"
         )
     held = {hit[1] for key in found if (hit := re.match(r"rnn_hms\.(\d+)\.", key))}
     if len(held) > len(marks):
@@ -315,20 +308,6 @@ def _check_keys(
             f"{path} has more than the released AttentiveChrome ({_some(unknown)}); it may be "
             "another version of the network"
         )
-
-
-def _looks_like(found: Mapping[str, torch.Tensor]) -> str:
-    """Name the network to which tensors seem to belong."""
-    shapes = {tuple(value.shape) for value in found.values()}
-    if any(key.endswith("transform.scale") for key in found):  # the buffer of InputTransform
-        return "a network of chromviz itself, which needs no import"
-    if (625, 900) in shapes:  # between its pooled convolution and the first hidden layer
-        return "DeepChrome"
-    if any("weight_hh_l0" in key for key in found):
-        return "another recurrent network"
-    if any(len(shape) in (3, 4) for shape in shapes):
-        return "a convolutional network"
-    return "an unknown network"
 
 
 def _tensor(value: torch.Tensor, key: str, shape: tuple[int, ...], path: Path) -> torch.Tensor:

@@ -220,7 +220,7 @@ def test_code_in_a_file_never_runs(refused, file, tmp_path, older):
         refused(None, "pickled objects", "mkdir", "would run code", "state_dict is needed")
     for protocol in range(6):
         file.write_bytes(pickle.dumps(CreatesAFile(trap), protocol))
-        refused(None, "run code from the file", "state_dict is needed")
+        refused(None, "run code from the file", "model.state_dict()")
     assert not trap.exists()
     pickle.loads(file.read_bytes())  # noqa: S301 (the trap works)
     assert trap.exists()
@@ -244,7 +244,7 @@ def test_files_that_are_no_checkpoints(refused, file):
     file.touch()
     refused(None, "is empty")
     file.write_text("<html>not found</html>")
-    refused(None, "not a checkpoint of torch")
+    refused(None, "not written by torch.save")
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("a.txt", "b")
     refused(None, "zip archive", "not written by torch.save")
@@ -311,10 +311,8 @@ def test_other_networks_are_named(refused):
     original = nn.Sequential(
         nn.Conv1d(5, 50, 10), nn.ReLU(), nn.MaxPool1d(5), nn.Linear(900, 625), nn.Linear(625, 125)
     )
-    refused(original.state_dict(), *start, "looks like DeepChrome", "0.weight, 0.bias")
-    refused(nn.LSTM(5, 8).state_dict(), *start, "another recurrent network", "weight_ih_l0")
-    refused(nn.Conv1d(5, 8, 3).state_dict(), *start, "a convolutional network")
-    refused(nn.Linear(5, 8).state_dict(), *start, "an unknown network")
+    refused(original.state_dict(), *start, "its keys: 0.weight, 0.bias")
+    refused(nn.LSTM(5, 8).state_dict(), *start, "its keys: weight_ih_l0")
     refused({"a\nb" * 60: torch.ones(1)}, *start, "...")
     for name in ("lstm-alpha", "lstm-alpha-beta", "lstm", "deepchrome"):
         state = find_model(name).build(5, 100).state_dict()
