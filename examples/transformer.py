@@ -1,4 +1,4 @@
-"""A Transformer over bins, with its attention exposed: a worked example of one's own model.
+"""A Transformer over bins that returns its attention: an example of a model of your own.
 
 chromviz compare --cell K562 --models examples.transformer:BinTransformer
 """
@@ -12,10 +12,10 @@ from chromviz.models.layers import Attention, InputTransform
 
 
 class BinTransformer(nn.Module):
-    """Bins as words: an encoder layer over them, then one query that attends to all bins.
+    """One encoder layer over bins, then one query that attends to all bins.
 
-    α is that last attention. The encoder's own attention mixes bins before it, so that α says
-    from which positions the prediction is read, not which bins alone it rests on.
+    α is the attention of the query. The encoder mixes the bins before, so that α shows the
+    positions from which the prediction is read, and not only the bins that determine it.
     """
 
     def __init__(self, n_marks: int, n_bins: int, width: int = 32) -> None:

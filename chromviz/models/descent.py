@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from chromviz.errors import ChromvizError
-from chromviz.models.fitted import Genes
+from chromviz.models.fitted import LabelledGenes
 from chromviz.models.inference import BATCH_SIZE, one_a_gene
 from chromviz.settings import Settings
 
@@ -42,8 +42,8 @@ class Descent(NamedTuple):
 
 def descend(
     module: nn.Module,
-    train: Genes,
-    valid: Genes,
+    train: LabelledGenes,
+    valid: LabelledGenes,
     *,
     settings: Settings,
     seed: int,
@@ -127,7 +127,7 @@ def _take_steps(
 
 
 def _validate(
-    module: nn.Module, valid: Genes, loss_of: nn.Module, device: torch.device
+    module: nn.Module, valid: LabelledGenes, loss_of: nn.Module, device: torch.device
 ) -> dict[str, float]:
     """Return loss and AUC of the validation genes."""
     losses, sizes, scores = [], [], []
@@ -151,7 +151,7 @@ def _validate(
 
 
 def _batches(
-    genes: Genes, size: int, device: torch.device, order: torch.Generator | None = None
+    genes: LabelledGenes, size: int, device: torch.device, order: torch.Generator | None = None
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield batches of signal and label, shuffled if there is a generator.
 

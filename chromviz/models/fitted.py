@@ -13,7 +13,7 @@ import numpy as np
 from torch import nn
 
 
-class Genes(NamedTuple):
+class LabelledGenes(NamedTuple):
     """Genes to learn from.
 
     Attributes
@@ -32,7 +32,7 @@ class Fitted(nn.Module, ABC):
     """A model that is trained by one call of :meth:`fit`."""
 
     @abstractmethod
-    def fit(self, train: Genes, valid: Genes, seed: int) -> None:
+    def fit(self, train: LabelledGenes, valid: LabelledGenes, seed: int) -> None:
         """Learn from the training genes; the validation genes may be used to choose settings.
 
         Parameters

@@ -20,7 +20,7 @@ from chromviz.models import find_model
 from chromviz.models.checkpoint import Card, TrainedModel, weights_hash
 from chromviz.models.descent import OnEpoch, descend
 from chromviz.models.ensemble import join
-from chromviz.models.fitted import Fitted, Genes
+from chromviz.models.fitted import Fitted, LabelledGenes
 from chromviz.models.inference import find_device, logits
 from chromviz.models.threads import one_thread
 from chromviz.schema import dataset_hash, usable
@@ -122,7 +122,7 @@ class _Fit(NamedTuple):
 
 def fit(
     build: Callable[[int, int], nn.Module],
-    parts: Mapping[str, Genes],
+    parts: Mapping[str, LabelledGenes],
     *,
     settings: Settings,
     seed: int,
@@ -233,13 +233,15 @@ def takes_steps(spec: ModelSpec, dataset: xr.Dataset) -> bool:
         return not isinstance(spec.build(dataset.sizes["mark"], dataset.sizes["bin"]), Fitted)
 
 
-def _part(dataset: xr.Dataset, part: str) -> Genes:
+def _part(dataset: xr.Dataset, part: str) -> LabelledGenes:
     """Return the usable genes of a part of the split."""
     rows = np.flatnonzero((dataset["split"].values == part) & usable(dataset))
-    return Genes(dataset["signal"].values[rows], dataset["label"].values[rows].astype(np.float32))
+    return LabelledGenes(
+        dataset["signal"].values[rows], dataset["label"].values[rows].astype(np.float32)
+    )
 
 
-def _check_genes(genes: Genes, part: str, cell: str) -> None:
+def _check_genes(genes: LabelledGenes, part: str, cell: str) -> None:
     """Refuse genes that a model cannot learn from."""
     if set(genes.label) != {0.0, 1.0}:
         raise ChromvizError(
@@ -254,7 +256,7 @@ def _check_genes(genes: Genes, part: str, cell: str) -> None:
         )
 
 
-def _auc_of(module: nn.Module, genes: Genes, device: str) -> float | None:
+def _auc_of(module: nn.Module, genes: LabelledGenes, device: str) -> float | None:
     """Return the AUC; None if the genes are not of both classes."""
     if len(set(genes.label)) < 2:
         return None

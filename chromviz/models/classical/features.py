@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from chromviz.models.fitted import Genes
+from chromviz.models.fitted import LabelledGenes
 
 
 class Features(nn.Module, ABC):
@@ -42,10 +42,10 @@ class Features(nn.Module, ABC):
     def spread_out(self, weight: np.ndarray) -> np.ndarray:
         """Return weights of features (feature,) as weights of bins (mark, bin)."""
 
-    def choose(self, genes: Genes) -> None:
+    def choose(self, genes: LabelledGenes) -> None:
         """Choose the features, if they depend on the training genes."""
 
-    def fit(self, genes: Genes) -> np.ndarray:
+    def fit(self, genes: LabelledGenes) -> np.ndarray:
         """Learn from the training genes; return their features, float32 (gene, feature)."""
         self.choose(genes)
         with torch.no_grad():
@@ -110,7 +110,7 @@ class BestBins(Features):
         super().__init__(n_marks, n_bins, n_marks)
         self.register_buffer("best", torch.zeros(n_marks, dtype=torch.int64))
 
-    def choose(self, genes: Genes) -> None:
+    def choose(self, genes: LabelledGenes) -> None:
         """Choose each mark's bin."""
         values = np.arcsinh(genes.signal.astype(np.float64))
         values -= values.mean(axis=0)

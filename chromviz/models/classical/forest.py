@@ -8,7 +8,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from chromviz.models.classical.base import Classical, keep_inside
 from chromviz.models.classical.features import BestBins
-from chromviz.models.fitted import Genes
+from chromviz.models.fitted import LabelledGenes
 
 #: Number of trees, and minimum number of training genes in a leaf; the paper does not give them.
 _TREES, _LEAF = 500, 5
@@ -46,7 +46,7 @@ class ForestOnBestBins(Classical):
             importance=np.zeros(n_marks),
         )
 
-    def fit(self, train: Genes, valid: Genes, seed: int) -> None:
+    def fit(self, train: LabelledGenes, valid: LabelledGenes, seed: int) -> None:
         """Grow the trees."""
         forest = RandomForestClassifier(
             n_estimators=_TREES, min_samples_leaf=_LEAF, random_state=seed

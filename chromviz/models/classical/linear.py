@@ -8,7 +8,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from chromviz.models.classical.base import Classical
 from chromviz.models.classical.features import MarkAverages
-from chromviz.models.fitted import Genes
+from chromviz.models.fitted import LabelledGenes
 
 
 class _OnAverages(Classical):
@@ -48,7 +48,7 @@ class LinearOnAverages(_OnAverages):
     the side of 1/2.
     """
 
-    def fit(self, train: Genes, valid: Genes, seed: int) -> None:
+    def fit(self, train: LabelledGenes, valid: LabelledGenes, seed: int) -> None:
         """Solve the least squares problem; the seed has no effect."""
         found = LinearRegression().fit(self.features.fit(train).astype(np.float64), train.label)
         self.hold(weight=np.float32(4 * found.coef_), bias=np.float32(4 * (found.intercept_ - 0.5)))
@@ -57,7 +57,7 @@ class LinearOnAverages(_OnAverages):
 class LogisticOnAverages(_OnAverages):
     """Logistic regression on mark averages, with scikit-learn's ridge penalty (C = 1)."""
 
-    def fit(self, train: Genes, valid: Genes, seed: int) -> None:
+    def fit(self, train: LabelledGenes, valid: LabelledGenes, seed: int) -> None:
         """Maximise the penalised likelihood; the seed has no effect."""
         found = LogisticRegression(max_iter=1000).fit(
             self.features.fit(train).astype(np.float64), train.label

@@ -13,7 +13,7 @@ import torch
 
 from chromviz.models.classical.base import Classical, keep_inside
 from chromviz.models.classical.features import MarkAverages
-from chromviz.models.fitted import Genes
+from chromviz.models.fitted import LabelledGenes
 
 #: A rule compares the average of a mark with deciles of the training genes.
 _TENTHS = 10
@@ -54,7 +54,7 @@ class RulesOnAverages(Classical):
             support=np.zeros(1, np.float32),
         )
 
-    def fit(self, train: Genes, valid: Genes, seed: int) -> None:
+    def fit(self, train: LabelledGenes, valid: LabelledGenes, seed: int) -> None:
         """Grow and prune the rules."""
         from wittgenstein import RIPPER
 

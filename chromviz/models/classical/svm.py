@@ -9,7 +9,7 @@ from sklearn.svm import SVC
 
 from chromviz.models.classical.base import Classical
 from chromviz.models.classical.features import BinValues
-from chromviz.models.fitted import Genes
+from chromviz.models.fitted import LabelledGenes
 
 
 class SVMOnBins(Classical):
@@ -42,7 +42,7 @@ class SVMOnBins(Classical):
             platt=np.array([1, 0], np.float32),
         )
 
-    def fit(self, train: Genes, valid: Genes, seed: int) -> None:
+    def fit(self, train: LabelledGenes, valid: LabelledGenes, seed: int) -> None:
         """Find the support vectors, then calibrate; the seed has no effect."""
         # In MB: the kernel matrix of 6,600 genes takes 350.
         machine = SVC(cache_size=500).fit(self.features.fit(train), train.label)

@@ -17,7 +17,7 @@ from chromviz.extractors import extract
 from chromviz.models import find_model
 from chromviz.models.checkpoint import load_model, save_model
 from chromviz.models.classical.rules import _alone
-from chromviz.models.fitted import Genes
+from chromviz.models.fitted import LabelledGenes
 from chromviz.models.inference import logits
 from chromviz.models.training import train
 from chromviz.vocabulary import Window
@@ -33,7 +33,7 @@ def genes(n, seed, n_marks=5, n_bins=20):
     signal = rng.gamma(1.0, 1.0, (n, n_marks, n_bins)).astype(np.float32)
     signal[:, -2] += 2 * (label ^ (rng.random(n) < 0.05))[:, None]
     signal[:, 1] += 0.1 * ~label[:, None]
-    return Genes(signal, label.astype(np.float32))
+    return LabelledGenes(signal, label.astype(np.float32))
 
 
 @cache
@@ -159,7 +159,7 @@ def test_saved_and_loaded_gives_the_same_bits(name, tmp_path):
 def test_other_sizes_and_marks_that_never_vary(name):
     module, _, new = fitted(name, n_marks=7, n_bins=33)
     assert output(module, new.signal).shape == (100,)
-    flat = Genes(new.signal.copy(), new.label)
+    flat = LabelledGenes(new.signal.copy(), new.label)
     flat.signal[:, 2] = 0
     module = find_model(name).build(7, 33)
     module.fit(flat, flat, 0)

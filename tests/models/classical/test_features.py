@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from chromviz.models.classical.features import BestBins, BinValues, MarkAverages
-from chromviz.models.fitted import Genes
+from chromviz.models.fitted import LabelledGenes
 
 # Two marks, three bins, four genes; the label follows mark 1's last bin, and mark 0's first.
 SIGNAL = np.sinh(
@@ -17,7 +17,7 @@ SIGNAL = np.sinh(
         dtype=np.float32,
     )
 )
-GENES = Genes(SIGNAL, np.array([0, 0, 1, 1], dtype=np.float32))
+GENES = LabelledGenes(SIGNAL, np.array([0, 0, 1, 1], dtype=np.float32))
 
 
 def test_mark_averages_by_hand():
