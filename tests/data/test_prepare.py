@@ -496,7 +496,7 @@ def test_units_are_those_of_the_marks_however_they_are_spelled(inputs, tmp_path)
         (b"#x\nchr1\t0\t10\t1.5\n", "is bedGraph; convert it with bedGraphToBigWig"),
         (gzip.compress(b"track type=bedGraph\nchr1\t0\t10\t1\n"), "is bedGraph"),
         (b"", "is empty"),
-        (b"chr1 0 10 r 0 +\n", "give bigWig, or reads (BAM, or BED with tabs)"),
+        (b"chr1 0 10 r 0 +\n", "give bigWig, or reads (BAM, or tab-separated BED)"),
     ],
 )
 def test_a_source_of_another_kind_says_which(inputs, tmp_path, content, words):

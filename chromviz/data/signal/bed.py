@@ -1,32 +1,38 @@
-"""The reads of a BED file (tagAlign is BED6): tab separated, 0-based and half-open, one a line."""
+"""The reads of a BED file (tagAlign is BED6): tab-separated, 0-based, half-open, one per line.
+
+pandas reads blocks of lines that are all plain reads; any other block is read line by line, which
+also finds the line that is wrong and says why.
+"""
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
+import pandas as pd
 
 from chromviz.data.signal.read_files import (
     BYTE_ORDER_MARK,
     MAX_POSITION,
     SKIPPED,
     Batch,
-    at_each_byte,
-    chrom_name,
     is_bedgraph,
 )
 from chromviz.errors import ChromvizError
 
 _MAX_LINE, _MAX_NAME = 1 << 20, 255
-_MAYBE_SKIPPED = np.isin(np.arange(256), list(b"#tb \t\r\n"))
-_TAB, _NEWLINE, _RETURN, _PLUS, _MINUS, _ZERO = b"\t\n\r+-0"
+# A block of plain lines: possessive, so that a line that differs is found without backtracking.
+_START = rb"(?:(?!#|track |browser )[^\t\r\n]{1,255}+\t[0-9]{1,10}+\t[0-9]{1,10}+"
+_PLAIN = re.compile(_START + rb"(?:\t[^\r\n]*+)?+\n)*+")
+_PLAIN_6 = re.compile(_START + rb"\t[^\t\r\n]*+\t[^\t\r\n]*+\t[+-](?:\t[^\r\n]*+)?+\n)*+")
 _BEDGRAPH = "it looks like bedGraph, which holds signal (four columns, the fourth a number)"
 
 
 def read_bed(path: Path, blocks: Iterator[bytes], strands: bool) -> Generator[Batch, None, None]:
-    """Read the reads of a BED file, one a line, tab separated.
+    """Read the reads of a BED file, one per line, tab-separated.
 
     Empty lines, comments and ``track`` and ``browser`` lines are left out.
 
@@ -37,7 +43,7 @@ def read_bed(path: Path, blocks: Iterator[bytes], strands: bool) -> Generator[Ba
     blocks
         Its content, see :func:`read_blocks`.
     strands
-        Whether strands are needed; if not, no column after the third is looked at.
+        Whether strands are needed; if not, only the first three columns are read.
 
     Yields
     ------
@@ -47,26 +53,35 @@ def read_bed(path: Path, blocks: Iterator[bytes], strands: bool) -> Generator[Ba
     Raises
     ------
     ChromvizError
-        If the file is not text or a line is no read; the message names the line.
+        If the file is not text or a line is not a read; the message names the line.
     """
-    codes: dict[bytes, int] = {}
+    codes: dict[str, int] = {}
     names: list[str] = []
-    n_lines = 0
-    columns = 0
+    n_lines = columns = 0
+    plain = _PLAIN_6 if strands else _PLAIN
     for data, complete in _whole_lines(path, blocks):
         if b"\0" in data:
             raise ChromvizError(f"{path} is not a text file; give reads (BAM or BED)")
-        lines = _Lines(path, data, n_lines)
-        n_lines += lines.n_lines
-        if not len(lines.first):
-            continue
         if not columns:
-            lines.refuse_bedgraph()
-        # A line that nothing ends stands alone. Without its last columns, its end may be too small.
-        if not complete and lines.columns[0] < columns:
-            lines.refuse(0, "the file is cut off here; fetch or copy it again")
-        columns = int(lines.columns[-1])
-        yield lines.parse(codes, names, strands)
+            _refuse_bedgraph(path, data)
+        last = data[data.rfind(b"\n", 0, -1) + 1 :].count(b"\t") + 1
+        # Without its last columns, the end of the last line may be too small as well.
+        if not complete and last < columns:
+            line = n_lines + data.count(b"\n")
+            raise _refuse(path, line, "the file is cut off here; download or copy it again")
+        columns = last
+        table = _parse_plain(data, strands) if plain.fullmatch(data) else None
+        if table is None:
+            table = _parse_lines(path, data, n_lines, strands)
+        n_lines += data.count(b"\n")
+        if table.empty:
+            continue
+        for name in table[0].cat.categories:
+            if codes.setdefault(name, len(codes)) == len(names):
+                names.append(name)
+        chrom = np.array([codes[name] for name in table[0].cat.categories])[table[0].cat.codes]
+        minus = table[5].to_numpy() == "-" if strands else None
+        yield Batch(names, chrom, table[1].to_numpy(), table[2].to_numpy(), minus)
 
 
 def _whole_lines(path: Path, blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
@@ -81,111 +96,72 @@ def _whole_lines(path: Path, blocks: Iterator[bytes]) -> Iterator[tuple[bytes, b
                 f"{path} has a line of more than {_MAX_LINE:,} bytes; give reads (BAM or BED)"
             )
         if cut:
-            yield data[:cut], True
+            yield data[:cut].replace(b"\r\n", b"\n"), True
     if kept:
-        yield kept + b"\n", False
+        yield kept.removesuffix(b"\r") + b"\n", False
 
 
-class _Lines:
-    """The records among some whole lines of a BED file.
+def _parse_plain(data: bytes, strands: bool) -> pd.DataFrame | None:
+    """Return the columns of plain lines, or None if a line needs a closer look."""
+    columns = [0, 1, 2, 5] if strands else [0, 1, 2]
+    try:
+        table = pd.read_csv(
+            io.BytesIO(data),
+            sep="\t",
+            header=None,
+            index_col=False,
+            usecols=columns,
+            dtype=dict.fromkeys(columns, "category") | {1: "int64", 2: "int64"},
+            quoting=3,  # a quotation mark is a letter like others
+            na_filter=False,
+            skip_blank_lines=False,
+            engine="c",
+        )
+    except (ValueError, OverflowError):  # lines of several lengths, or text that is not UTF-8
+        return None
+    wrong = (table[2] <= table[1]) | (table[2] > MAX_POSITION)
+    return None if wrong.any() or len(table) != data.count(b"\n") else table
 
-    Fields are found, and coordinates computed, for all lines at once; only a line that is refused
-    is looked at by itself. ``first`` and ``last`` are the places, among all tabs and newlines, of
-    the first of a record and of its newline.
-    """
 
-    def __init__(self, path: Path, data: bytes, n_before: int) -> None:
-        self.path, self.data, self.n_before = path, data, n_before
-        self.bytes = np.frombuffer(data, np.uint8)
-        self.breaks = np.flatnonzero((self.bytes == _TAB) | (self.bytes == _NEWLINE))
-        last = np.flatnonzero(self.bytes[self.breaks] == _NEWLINE)
-        self.n_lines = len(last)
-        first = np.concatenate(([0], last[:-1] + 1))
-        begin = np.concatenate(([0], self.breaks[last[:-1]] + 1))
-        keep = np.ones(len(last), dtype=bool)
-        for line in np.flatnonzero(_MAYBE_SKIPPED[self.bytes[begin]]):
-            text = data[begin[line] : self.breaks[last[line]]]
-            keep[line] = bool(text.strip()) and not text.startswith(SKIPPED)
-        self.number = np.flatnonzero(keep)
-        self.first, self.last, self.begin = first[keep], last[keep], begin[keep]
-        self.end = self.breaks[self.last]
-        self.end = self.end - (self.bytes[self.end - 1] == _RETURN)
-        self.columns = self.last - self.first + 1
+def _parse_lines(path: Path, data: bytes, n_before: int, strands: bool) -> pd.DataFrame:
+    """Return the columns of any lines, or refuse the first that is not a read."""
+    rows = []
+    for number, line in enumerate(data[:-1].split(b"\n"), start=n_before + 1):
+        if not line.strip() or line.startswith(SKIPPED):
+            continue
+        fields = line.split(b"\t")
+        problem = _problem(fields, strands)
+        if problem:
+            raise _refuse(path, number, problem)
+        try:
+            name = fields[0].decode("utf-8")
+        except UnicodeDecodeError:
+            problem = f"{fields[0][:40]!r} cannot be the name of a chromosome"
+            raise _refuse(path, number, problem) from None
+        strand = fields[5].decode() if strands else ""
+        rows.append((name, int(fields[1]), int(fields[2]), strand))
+    table = pd.DataFrame(rows, columns=[0, 1, 2, 5])
+    return table.astype({0: "category", 1: "int64", 2: "int64"})
 
-    def parse(self, codes: dict[bytes, int], names: list[str], strands: bool) -> Batch:
-        """Return the reads; chromosomes that are new are added to `codes` and `names`."""
-        self._refuse_any(self.columns < (6 if strands else 3), strands)
-        until = [
-            np.minimum(self.breaks[self.first + column], self.end)
-            for column in (range(6) if strands else range(3))
-        ]
-        start, wrong = self._numbers(until[0] + 1, until[1])
-        end, wrong_end = self._numbers(until[1] + 1, until[2])
-        width = until[0] - self.begin
-        wrong |= wrong_end | (end <= start) | (width < 1) | (width > _MAX_NAME)
-        minus = None
-        if strands:
-            sign = self.bytes[until[4] + 1]
-            minus = sign == _MINUS
-            wrong |= (until[5] - until[4] != 2) | ~(minus | (sign == _PLUS))
-        self._refuse_any(wrong, strands)
-        return Batch(names, self._chroms(width, codes, names), start, end, minus)
 
-    def _numbers(self, begin: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the whole numbers in fields (record,), and which are none that can be."""
-        width = end - begin
-        value = np.zeros(len(width), dtype=np.int64)
-        wrong = (width < 1) | (width > len(str(MAX_POSITION)))
-        certain = int(width.min())
-        for place in range(min(int(width.max()), len(str(MAX_POSITION)))):
-            # Bytes below "0" wrap around to large numbers.
-            digit = self.bytes[end - (place + 1)] - np.uint8(_ZERO)
-            if place >= certain:
-                digit[width <= place] = 0
-            wrong |= digit > 9
-            value += digit * np.int64(10**place)
-        return value, wrong | (value > MAX_POSITION)
+def _refuse_bedgraph(path: Path, data: bytes) -> None:
+    """Refuse signal, which a rule that looks at three columns would count as reads."""
+    first, records = 0, []
+    for number, line in enumerate(data.split(b"\n", 200), start=1):
+        if line.strip() and not line.startswith(SKIPPED) and number <= 200:
+            first = first or number
+            records.append(line.rstrip(b"\r").split(b"\t"))
+    if records and all(is_bedgraph(fields) for fields in records[:100]):
+        raise _refuse(path, first, f"{_BEDGRAPH}; give reads (BED6 or BAM)")
 
-    def _chroms(self, width: np.ndarray, codes: dict[bytes, int], names: list[str]) -> np.ndarray:
-        """Return the code of each record's chromosome (record,)."""
-        widest = int(width.max())
-        padded = self.data + bytes(widest)
-        letters = at_each_byte(padded, np.dtype(f"S{widest}"))[self.begin]
-        if int(width.min()) < widest:
-            table = letters.view(np.uint8).reshape(-1, widest)
-            table[np.arange(widest) >= width[:, None]] = 0
-        # Neighbours are nearly always on one chromosome, so that names are looked up by run.
-        run = np.concatenate(([0], np.flatnonzero(letters[1:] != letters[:-1]) + 1))
-        found = []
-        for letter in letters[run].tolist():
-            if letter not in codes:
-                names.append(chrom_name(letter, self.path))
-                codes[letter] = len(codes)
-            found.append(codes[letter])
-        return np.repeat(found, np.diff(np.append(run, len(letters))))
 
-    def _refuse_any(self, wrong: np.ndarray, strands: bool) -> None:
-        if wrong.any():
-            record = int(np.argmax(wrong))
-            self.refuse(record, _problem(self._fields(record), strands))
-
-    def refuse(self, record: int, problem: str) -> NoReturn:
-        """Raise what is wrong with a record."""
-        line = self.n_before + int(self.number[record]) + 1
-        raise ChromvizError(f"{self.path}, line {line:,}: {problem}")
-
-    def refuse_bedgraph(self) -> None:
-        """Refuse signal, which a rule that looks at three columns would count as reads."""
-        records = range(min(100, len(self.first)))
-        if all(is_bedgraph(self._fields(record)) for record in records):
-            self.refuse(0, f"{_BEDGRAPH}; give reads (BED6 or BAM)")
-
-    def _fields(self, record: int) -> list[bytes]:
-        return self.data[self.begin[record] : self.end[record]].split(b"\t")
+def _refuse(path: Path, line: int, problem: str) -> ChromvizError:
+    """Return the error for a line that is not a read."""
+    return ChromvizError(f"{path}, line {line:,}: {problem}")
 
 
 def _problem(fields: list[bytes], strands: bool) -> str:
-    """Say what is wrong with the fields of a line that was refused."""
+    """Say what is wrong with the fields of a line, empty if nothing is."""
     shown = [field[:40].decode("utf-8", "replace") for field in fields]
     if len(fields) < 3:
         return (
@@ -205,7 +181,9 @@ def _problem(fields: list[bytes], strands: bool) -> str:
         return f"end {shown[2]} does not lie after start {shown[1]}; BED is 0-based and half-open"
     if strands and len(fields) < 6:
         return (
-            f"it has no strand ({len(fields)} tab-separated columns, the strand is the sixth), "
+            f"it has no strand ({len(fields)} tab-separated columns; the strand is the sixth), "
             "which this way of counting needs; give BED6, or count whole reads of both strands"
         )
-    return f"strand {shown[5]!r} is neither '+' nor '-', and this way of counting needs it"
+    if strands and fields[5] not in (b"+", b"-"):
+        return f"strand {shown[5]!r} is neither '+' nor '-', and this way of counting needs it"
+    return ""

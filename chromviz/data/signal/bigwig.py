@@ -1,54 +1,92 @@
-"""The bigWig format, read by hand: chromosomes, the index, and the blocks of data.
+"""bigWig files, on disk or at an address, decoded by pybigtools.
 
-The layout is that of Kent et al., Bioinformatics 26, 2204 (2010), supplement. Nothing in a file
-is believed that could make reading it endless or huge. Of an index only the nodes on the way to
-the windows are read, level by level, and of the data only blocks that overlap them, so that the
-same code serves a file on disk and one on a server.
+pybigtools decodes the data. What leads to the data is checked here first: the header and the two
+trees, of chromosomes and of blocks (layout: Kent et al., Bioinformatics 26, 2204 (2010),
+supplement). pybigtools follows a tree that runs in circles for ever, and its errors do not say
+what is wrong with a file. The same walk finds the parts of a remote file to transfer.
 
-Positions are int64 on one line of all chromosomes: the chromosome's number in the file times
+Positions are int64 on one line through all chromosomes: the chromosome's number in the file times
 2^32, plus the base.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
+import stat
 import struct
-from collections.abc import Iterator
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
 
 import numpy as np
 
 from chromviz.data.archives.http import is_address
-from chromviz.data.signal import inflate
-from chromviz.data.signal.remote import Source, merge_spans
+from chromviz.data.signal.remote import open_remote
 from chromviz.errors import ChromvizError
 
-#: Bits of a position that hold the base.
-BASE_BITS = 32
-_BIGWIG, _BIGBED, _NAMES, _INDEX = 0x888FFC26, 0x8789F2EB, 0x78CA8C91, 0x2468ACE0
-# Magic, version, zoom levels, offsets of the chromosomes, the data and their index, counts and
-# offsets that only bigBed uses, offset of the summary, size of an unpacked block (0: unpacked).
+_BASE_BITS = 32
+_BIGWIG, _BIGBED, _CHROM_TREE, _INDEX = 0x888FFC26, 0x8789F2EB, 0x78CA8C91, 0x2468ACE0
+# Magic, version, zoom levels, offsets of the chromosomes, the data and their index, two counts and
+# two offsets that only bigBed uses, and the bytes of the largest block when unpacked.
 _HEADER, _HEADER_SIZE = "IHHQQQHHQQI", 64
-_ZOOM_SIZE, _MAX_ZOOMS = 24, 32  # programs write ten
-_NAMES_SIZE, _INDEX_SIZE, _NODE_SIZE, _SECTION_SIZE = 32, 48, 4, 24
-_MAX_KEY = 1024  # bytes in the name of a chromosome
+_ZOOM_SIZE, _MAX_ZOOMS = 24, 32  # writers use up to ten
+_TREE_HEAD, _INDEX_HEAD, _NODE_HEAD = 32, 48, 4
+_MAX_NAME = 1024  # bytes in the name of a chromosome
 _MAX_CHROM = 1 << 31
-_MAX_TREE = 1_000_000  # bytes of the chromosomes' tree that are fetched in one go
-# A section counts its records in 16 bits, and a record has at most 12 bytes; packed data can be
-# a little longer than unpacked.
-_MAX_BLOCK = _SECTION_SIZE + 0xFFFF * 12
+# A block counts its records, of 12 bytes at most, in 16 bits; packed, it can be a little longer.
+# pybigtools makes room for whatever a file claims, and ends the process if there is not so much.
+_MAX_BLOCK = 24 + 0xFFFF * 12
 _MAX_PACKED = _MAX_BLOCK + _MAX_BLOCK // 100
-_START_AND_END, _START, _FIXED_STEP = 1, 2, 3
-# Bytes of a record by kind of section, 0 for those that are not.
-_ITEM_SIZES = np.zeros(256, dtype=np.int64)
-_ITEM_SIZES[[_START_AND_END, _START, _FIXED_STEP]] = 12, 8, 4
-_USUAL_BLOCK = 1 << 15
-# Packed data this short unpacks to less than 67 MB: faster unpacked without a limit.
-_SHORT = 1 << 16
+# Panics are printed to the process's standard error, which all threads share.
+_STDERR = threading.Lock()
+
+
+class ByteSource(Protocol):
+    """A file whose bytes can be read from any offset."""
+
+    name: str
+    size: int
+
+    @property
+    def handle(self) -> io.RawIOBase:
+        """The file for pybigtools, which tells formats of paths by the suffix alone."""
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return `size` bytes from `offset`, fewer only at the end of the file."""
+
+    def prefetch(self, start: np.ndarray, stop: np.ndarray, keep: bool = False) -> None:
+        """Transfer these parts, int64 (part,) each, before they are read."""
+
+
+class LocalFile:
+    """A file on disk, see :class:`ByteSource`."""
+
+    def __init__(self, handle: io.FileIO, name: str) -> None:
+        self.name = name
+        self.handle: io.RawIOBase = handle
+        self.size = os.fstat(handle.fileno()).st_size
+        self._descriptor = handle.fileno()
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return `size` bytes from `offset`, fewer only at the end of the file."""
+        try:
+            return os.pread(self._descriptor, size, offset)
+        except OSError as error:
+            raise ChromvizError(f"cannot read {self.name} ({error.strerror or error})") from None
+
+    def prefetch(self, start: np.ndarray, stop: np.ndarray, keep: bool = False) -> None:
+        """Do nothing: the operating system reads files on disk ahead."""
 
 
 @dataclass(frozen=True)
-class Track:
-    """Where the parts of a bigWig file are.
+class BigWig:
+    """An open bigWig file.
 
     Parameters
     ----------
@@ -57,224 +95,271 @@ class Track:
     order
         ``<`` if it is little-endian, ``>`` if big-endian.
     index
-        Offset of the index.
-    packed
-        Whether blocks are compressed.
+        Offset of the index of blocks.
     chroms
-        Number and size in bases of each chromosome.
+        Number in the file and size in bases of each chromosome.
+    reader
+        What pybigtools opened.
     """
 
-    source: Source
+    source: ByteSource
     order: str
     index: int
-    packed: bool
     chroms: dict[str, tuple[int, int]]
+    reader: Any
+
+    def position(self, chrom: str, start: np.ndarray) -> np.ndarray:
+        """Return positions of bases of a chromosome, int64."""
+        return (self.chroms[chrom][0] << _BASE_BITS) + start.astype(np.int64)
+
+    def find_blocks(self, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Find the blocks of data that overlap windows.
+
+        Parameters
+        ----------
+        start, end
+            int64 (window,): positions of windows, sorted by start.
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            Positions of each block's first base and the base after its last, its first byte and
+            the byte after its last: int64 (block,) each, sorted by position.
+
+        Raises
+        ------
+        ChromvizError
+            If the index is damaged or cut off.
+        """
+        head = _take(self.source, self.index, _INDEX_HEAD)
+        magic, width = struct.unpack_from(self.order + "II", head)
+        if magic != _INDEX:
+            raise damaged(self.source, "its index is not an index")
+        bounds = [(name, self.order + "u4") for name in ("chrom", "start", "last", "end")]
+        bounds.append(("offset", self.order + "u8"))
+        tree = _Tree(np.dtype([*bounds, ("size", self.order + "u8")]), np.dtype(bounds), width)
+        first, last = _join(start, end)
+
+        def overlapping(items: np.ndarray) -> np.ndarray:
+            self._check_items(items)
+            begin, stop = _span(items)
+            window = np.searchsorted(last, begin, "right")
+            inside = window < len(first)
+            inside[inside] = first[window[inside]] < stop[inside]
+            return items[inside]
+
+        root = self.index + _INDEX_HEAD
+        found = tree.leaves(self.source, self.order, root, overlapping) if len(start) else None
+        items = np.empty(0, tree.leaf) if found is None else found
+        offset, size = items["offset"].astype(np.int64), items["size"].astype(np.int64)
+        begin, stop = _span(items)
+        order = np.lexsort((stop, begin))
+        return begin[order], stop[order], offset[order], (offset + size)[order]
+
+    def _check_items(self, items: np.ndarray) -> None:
+        """Raise if items of the index are impossible."""
+        if max(items["chrom"].max(initial=0), items["last"].max(initial=0)) >= _MAX_CHROM:
+            raise damaged(self.source, "its index names an impossible chromosome")
+        end = items["offset"]
+        if "size" in (items.dtype.names or ()):
+            if items["size"].max(initial=0) > _MAX_PACKED:
+                raise damaged(self.source, "its index claims an impossible block")
+            # An offset near 2^64 would wrap around.
+            end = np.maximum(end, end + items["size"])
+        if int(end.max(initial=0)) > self.source.size:
+            raise damaged(self.source, f"it ends after {self.source.size:,} bytes")
+
+    def fill(self, windows: list[tuple[str, int, int]], base: np.ndarray) -> np.ndarray:
+        """Read the value of every base of some windows; call it within :func:`one_line`.
+
+        Parameters
+        ----------
+        windows
+            Chromosome, first base and the base after the last; within the chromosome.
+        base
+            float64 (window, base), filled here: NaN where there is no data.
+
+        Returns
+        -------
+        numpy.ndarray
+            int64 (window,): bases that have data.
+
+        Raises
+        ------
+        ChromvizError
+            If the data give a base two values.
+        """
+        values = self.reader.values
+        for row, (chrom, start, end) in enumerate(windows):
+            values(chrom, start, end, fillna=None, arr=base[row])
+        present: np.ndarray = base.shape[1] - np.count_nonzero(np.isnan(base), axis=1)
+        # Two records that overlap count twice here, and pybigtools has added their values up.
+        counted = np.zeros(len(windows))
+        how = {"bins": 1, "summary": "bases_covered", "exact": True, "fillna": None}
+        for row in np.flatnonzero(present).tolist():
+            values(*windows[row], arr=counted[row : row + 1], **how)
+        for row in np.flatnonzero(counted != present).tolist():
+            self._refuse_overlaps(*windows[row])
+        return present
+
+    def _refuse_overlaps(self, chrom: str, start: int, end: int) -> None:
+        """Raise if two records of a window overlap; records whose value is NaN are no fault."""
+        reach = 0
+        for first, last, _ in self.reader.records(chrom, start, end):
+            if first < reach:
+                raise damaged(
+                    self.source, f"records overlap or are out of order at {chrom}:{first:,}"
+                )
+            reach = last
 
 
-@dataclass(frozen=True)
-class Blocks:
-    """Blocks of data in the order of the genome: int64 (block,) each.
-
-    Parameters
-    ----------
-    start, end
-        Position of the first base, and after the last.
-    offset, size
-        Bytes in the file.
-    """
-
-    start: np.ndarray
-    end: np.ndarray
-    offset: np.ndarray
-    size: np.ndarray
-
-    def __getitem__(self, which: np.ndarray | slice) -> Blocks:
-        return Blocks(self.start[which], self.end[which], self.offset[which], self.size[which])
-
-
-def read_track(source: Source) -> Track:
-    """Read what comes before the data: the header and the chromosomes.
+@contextmanager
+def open_bigwig(location: Path | str) -> Iterator[BigWig]:
+    """Open a bigWig file on disk or at an http(s) address.
 
     Raises
     ------
     ChromvizError
-        If the file is not a bigWig, is damaged, or is cut off.
+        If the file is missing or cannot be read, is not a bigWig, is damaged, or is cut off; at an
+        address also if the server cannot be reached or does not send parts of files.
     """
-    header = source.read(0, _HEADER_SIZE)
+    # Imported here: only work on bigWig files needs it.
+    import pybigtools
+
+    with contextlib.ExitStack() as stack:
+        source: ByteSource = stack.enter_context(
+            cast(
+                "AbstractContextManager[ByteSource]",
+                open_remote(str(location)) if is_address(location) else _open_local(Path(location)),
+            )
+        )
+        order, names, index = _read_header(source)
+        chroms = _read_chroms(source, order, names)
+        # The index is walked before pybigtools sees it, see the top of this file.
+        with one_line(source):
+            # Its Python wrapper costs as much again for each window.
+            reader = pybigtools.open(source.handle)._rust
+        yield BigWig(source, order, index, chroms, reader)
+
+
+@contextmanager
+def _open_local(path: Path) -> Iterator[LocalFile]:
+    try:
+        # Opening a pipe would wait for its other end.
+        if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+            raise ChromvizError(f"cannot read {path} (it is not a file); check the path")
+        handle = path.open("rb", buffering=0)
+    except FileNotFoundError:
+        raise ChromvizError(f"no file {path}; check the path") from None
+    except (OSError, ValueError) as error:
+        problem = getattr(error, "strerror", None) or error
+        raise ChromvizError(f"cannot read {path} ({problem})") from None
+    with handle:
+        yield LocalFile(handle, str(path))
+
+
+def _read_header(source: ByteSource) -> tuple[str, int, int]:
+    """Return the byte order, and the offsets of the chromosomes and of the index."""
+    header = source.read_at(0, _HEADER_SIZE)
     magic = header[:4]
     order = "<" if magic == _BIGWIG.to_bytes(4, "little") else ">"
     if magic not in (_BIGWIG.to_bytes(4, "little"), _BIGWIG.to_bytes(4, "big")):
         bigbed = magic in (_BIGBED.to_bytes(4, "little"), _BIGBED.to_bytes(4, "big"))
-        found = "it is a bigBed" if bigbed else "it begins otherwise"
+        found = "it is a bigBed" if bigbed else "its first bytes are not those of one"
         remedy = (
-            "from an address only bigWig is read: of reads, download the file and give its path"
+            "only bigWig can be read from an address: download a file of reads and give its path"
             if is_address(source.name)
-            else "give bigWig, or reads (BAM, or BED with tabs)"
+            else "give bigWig, or reads (BAM, or tab-separated BED)"
         )
         raise ChromvizError(f"{source.name} is not a bigWig file ({found}); {remedy}")
     if len(header) < _HEADER_SIZE:
         raise damaged(source, f"its header ends after {len(header)} bytes")
     fields = struct.unpack_from(order + _HEADER, header)
     n_zooms, (names, data, index), unpacked = fields[2], fields[3:6], fields[10]
+    if unpacked > 16 * _MAX_BLOCK:
+        raise damaged(source, f"it claims blocks of {unpacked:,} bytes")
     if n_zooms > _MAX_ZOOMS:
         raise damaged(source, f"it claims {n_zooms:,} zoom levels")
     zooms = np.frombuffer(
         _take(source, _HEADER_SIZE, n_zooms * _ZOOM_SIZE),
         [("_", "u8"), ("data", order + "u8"), ("index", order + "u8")],
     )
-    # The zoom levels come last in most files: this is what shows that the end is missing.
-    offsets = [names, data, index, *zooms["data"].tolist(), *zooms["index"].tolist()]
-    if max(offsets) >= source.size:
+    # In most files the zoom levels come last: they show that the end is missing.
+    if max(names, data, index, *zooms["data"].tolist(), *zooms["index"].tolist()) >= source.size:
         raise damaged(source, f"it ends after {source.size:,} bytes")
-    end = min((offset for offset in offsets if offset > names), default=source.size)
-    ahead = [(index, _INDEX_SIZE + _NODE_SIZE), (names, min(end - names, _MAX_TREE))]
-    source.expect(*np.array(ahead, dtype=np.int64).T)
-    return Track(source, order, index, unpacked > 0, _read_chroms(source, order, names))
+    return order, names, index
 
 
-def _read_chroms(source: Source, order: str, at: int) -> dict[str, tuple[int, int]]:
+def _read_chroms(source: ByteSource, order: str, at: int) -> dict[str, tuple[int, int]]:
     """Return number and size of each chromosome, from the tree that starts at a byte."""
-    head = _take(source, at, _NAMES_SIZE)
-    magic, _, key, value, count = struct.unpack_from(order + "IIIIQ", head)
-    if magic != _NAMES or not 0 < key <= _MAX_KEY or value != 8:
-        raise damaged(source, "its list of chromosomes is no such list")
-    leaf_type = np.dtype([("name", f"S{key}"), ("number", order + "u4"), ("size", order + "u4")])
-    types = _Types(leaf_type, np.dtype([("name", f"S{key}"), ("child", order + "u8")]))
-    listed: list[tuple[bytes, int, int]] = []
-    level, left = [at + _NAMES_SIZE], source.size
-    while level:
-        below: list[int] = []
-        for node in level:
-            length = types.length(source, order, _take(source, node, _NODE_SIZE))
-            left -= length
-            if left < 0:
-                raise damaged(source, "its list of chromosomes runs in circles")
-            leaf, items = types.items(_take(source, node, length))
-            if leaf:
-                listed += items.tolist()
-            else:
-                below += items["child"].tolist()
-        level = below
+    head = _take(source, at, _TREE_HEAD)
+    magic, width, key, value, count = struct.unpack_from(order + "IIIIQ", head)
+    if magic != _CHROM_TREE or not 0 < key <= _MAX_NAME or value != 8:
+        raise damaged(source, "its list of chromosomes cannot be read")
+    name = ("name", f"S{key}")
+    tree = _Tree(
+        np.dtype([name, ("number", order + "u4"), ("size", order + "u4")]),
+        np.dtype([name, ("offset", order + "u8")]),
+        width,
+    )
+    listed = tree.leaves(source, order, at + _TREE_HEAD).tolist()
     try:
         chroms = {name.decode(): (number, size) for name, number, size in listed}
     except UnicodeDecodeError:
         raise damaged(source, "a chromosome's name is not text") from None
     numbers = {number for number, _ in chroms.values()}
     if not len(listed) == len(chroms) == len(numbers) == count:
-        raise damaged(source, f"it lists {len(listed):,} chromosomes of {count:,}, or some twice")
+        raise damaged(source, f"it lists {len(listed):,} chromosomes instead of {count:,}")
     if max(numbers, default=0) >= _MAX_CHROM:
-        raise damaged(source, "it numbers a chromosome beyond reason")
+        raise damaged(source, "the number of a chromosome is impossible")
     return chroms
 
 
 @dataclass(frozen=True)
-class _Types:
-    """The items of a tree's nodes: those of leaves, and those of the nodes above."""
+class _Tree:
+    """A tree in a file: the items of its leaves and of the nodes above, and items per node."""
 
     leaf: np.dtype[np.void]
     above: np.dtype[np.void]
+    width: int
 
-    def length(self, source: Source, order: str, head: bytes) -> int:
-        """Return the bytes of a node from its first four."""
-        kind, _, count = struct.unpack_from(order + "BBH", head)
-        if kind > 1:
-            raise damaged(source, "a node of its index is neither branch nor leaf")
-        return _NODE_SIZE + int(count) * (self.leaf if kind else self.above).itemsize
-
-    def items(self, content: bytes) -> tuple[bool, np.ndarray]:
-        """Return whether a node is a leaf, and its items."""
-        leaf = content[0] == 1
-        return leaf, np.frombuffer(content, self.leaf if leaf else self.above, offset=_NODE_SIZE)
-
-
-def find_blocks(track: Track, start: np.ndarray, end: np.ndarray) -> Blocks:
-    """Find the blocks of data that overlap windows.
-
-    Parameters
-    ----------
-    track
-        The file.
-    start, end
-        int64 (window,): positions of windows, by start.
-
-    Raises
-    ------
-    ChromvizError
-        If the index is damaged or cut off.
-    """
-    source, order = track.source, track.order
-    head = _take(source, track.index, _INDEX_SIZE + _NODE_SIZE)
-    magic, width = struct.unpack_from(order + "II", head)
-    if magic != _INDEX:
-        raise damaged(source, "its index is no index")
-    bounds = [(name, order + "u4") for name in ("chrom", "start", "last", "end")]
-    leaf_type = np.dtype([*bounds, ("offset", order + "u8"), ("size", order + "u8")])
-    types = _Types(leaf_type, np.dtype([*bounds, ("offset", order + "u8")]))
-    start, end = _join(start, end)
-    found = [_blocks(source, np.empty(0, leaf_type))]
-    level = np.array([track.index + _INDEX_SIZE] if len(start) else [], dtype=np.int64)
-    room = np.array([types.length(source, order, head[_INDEX_SIZE:])])
-    left = source.size
-    while len(level):
-        below = [_blocks(source, np.empty(0, types.above))]
-        for content in _read_level(track, level, room, types):
-            left -= len(content)
-            if left < 0:
+    def leaves(
+        self,
+        source: ByteSource,
+        order: str,
+        root: int,
+        keep: Callable[[np.ndarray], np.ndarray] = lambda items: items,
+    ) -> np.ndarray:
+        """Return the items of the leaves, of those branches only whose items `keep` keeps."""
+        largest = max(self.leaf.itemsize, self.above.itemsize)
+        room = _NODE_HEAD + min(self.width, 0xFFFF) * largest
+        found, level, seen = [np.empty(0, self.leaf)], [root], set[int]()
+        while level:
+            if not seen.isdisjoint(level):
                 raise damaged(source, "its index runs in circles")
-            leaf, items = types.items(content)
-            (found if leaf else below).append(_blocks(source, items))
-        nodes = concatenate(below)
-        level = np.unique(nodes[_overlap(nodes, start, end)].offset)
-        # Nodes of a level follow one another, so that the next one's place tells the length.
-        known = np.unique(nodes.offset)
-        room = np.diff(known, append=source.size)[np.searchsorted(known, level)]
-        room[room > _NODE_SIZE + min(width, 0xFFFF) * leaf_type.itemsize] = _NODE_SIZE
-    blocks = concatenate(found)
-    blocks = blocks[_overlap(blocks, start, end)]
-    if len(blocks.size) and int(blocks.size.max()) > _MAX_PACKED:
-        raise damaged(source, "its index claims a block beyond reason")
-    return blocks[np.lexsort((blocks.end, blocks.start))]
+            seen.update(level)
+            nodes = np.array(level, dtype=np.int64)
+            source.prefetch(nodes, nodes + room, keep=True)
+            below: list[int] = []
+            for node in level:
+                kind, count = struct.unpack_from(order + "BxH", _take(source, node, _NODE_HEAD))
+                if kind > 1:
+                    raise damaged(source, "a node of its index is neither branch nor leaf")
+                dtype = self.leaf if kind else self.above
+                content = _take(source, node + _NODE_HEAD, count * dtype.itemsize)
+                items = keep(np.frombuffer(content, dtype))
+                if kind:
+                    found.append(items)
+                else:
+                    below += items["offset"].tolist()
+            level = sorted(set(below))
+        return np.concatenate(found)
 
 
-def _read_level(
-    track: Track, level: np.ndarray, room: np.ndarray, types: _Types
-) -> Iterator[bytes]:
-    """Give the nodes of one level; what `room` does not hold takes a second request."""
-    source = track.source
-    source.expect(level, room)
-    heads = [_take(source, node, _NODE_SIZE) for node in level.tolist()]
-    length = np.array([types.length(source, track.order, head) for head in heads])
-    whole = length <= room
-    for part in (whole, ~whole):
-        if part is not whole and part.any():
-            source.expect(level[part], length[part])
-        for node, size in zip(level[part].tolist(), length[part].tolist(), strict=True):
-            yield _take(source, node, size)
-
-
-def _blocks(source: Source, items: np.ndarray) -> Blocks:
-    """Return an index's items with their positions; the size is 0 where they are nodes."""
+def _span(items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the positions of an index's items: first base, and the base after the last."""
     chrom, last = items["chrom"].astype(np.int64), items["last"].astype(np.int64)
-    offset = items["offset"].astype(np.int64)
-    named = items.dtype.names or ()
-    size = items["size"].astype(np.int64) if "size" in named else np.zeros_like(offset)
-    if max(chrom.max(initial=0), last.max(initial=0)) >= _MAX_CHROM:
-        raise damaged(source, "its index names a chromosome beyond reason")
-    # A number beyond int64 has become negative.
-    if min(offset.min(initial=0), size.min(initial=0)) < 0 or (
-        np.maximum(offset, size).max(initial=0) >= source.size
-        or (offset + size).max(initial=0) > source.size
-    ):
-        raise damaged(source, f"it ends after {source.size:,} bytes")
-    return Blocks(
-        (chrom << BASE_BITS) + items["start"], (last << BASE_BITS) + items["end"], offset, size
-    )
-
-
-def concatenate(parts: list[Blocks]) -> Blocks:
-    """Return the blocks of all parts."""
-    names = ("start", "end", "offset", "size")
-    return Blocks(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    return (chrom << _BASE_BITS) + items["start"], (last << _BASE_BITS) + items["end"]
 
 
 def _join(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -284,143 +369,70 @@ def _join(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return start[first], np.maximum.reduceat(end, first) if len(first) else end[:0]
 
 
-def _overlap(blocks: Blocks, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Return which blocks overlap a window, bool (block,); windows are sorted and disjoint."""
-    window = np.searchsorted(end, blocks.start, "right")
-    inside = window < len(start)
-    inside[inside] = start[window[inside]] < blocks.end[inside]
-    return inside
+@contextmanager
+def one_line(source: ByteSource) -> Iterator[None]:
+    """Turn every failure of pybigtools, panics included, into one line about the file."""
+    with _STDERR, _captured_stderr() as forget:
+        try:
+            yield
+        except BaseException as error:
+            failure = getattr(source, "failure", None)
+            if failure is not None:  # what stopped reading from the server
+                forget()
+                raise failure from None
+            # A panic derives from BaseException, so that nobody catches it by accident.
+            panic = type(error).__name__ == "PanicException"
+            if isinstance(error, ChromvizError | MemoryError) or not (
+                panic or isinstance(error, Exception)
+            ):
+                raise
+            forget()
+            if panic:
+                raise damaged(source, "a block cannot be unpacked") from None
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+            raise damaged(source, f"pybigtools: {reason}") from None
 
 
-def read_records(track: Track, blocks: Blocks) -> np.ndarray:
-    """Read the records of blocks: stretches of bases that have one value each.
+@contextmanager
+def _captured_stderr() -> Iterator[Callable[[], None]]:
+    """Hold back what is printed to standard error; forget it if told so, else print it later.
 
-    Parameters
-    ----------
-    track
-        The file.
-    blocks
-        Some that :func:`find_blocks` gave, in order, all of one chromosome.
-
-    Returns
-    -------
-    numpy.ndarray
-        (record,) in order and disjoint: ``start`` and ``end``, the first base and that after the
-        last, 32 bits each; ``value``, float32; in the file's byte order.
-
-    Raises
-    ------
-    ChromvizError
-        If a block is damaged or cut off, lies elsewhere than the index says, or gives a base two
-        values.
+    pybigtools prints some failures from Rust, where Python's ``sys.stderr`` has no say.
     """
-    contents = _read_blocks(track, blocks)
-    held = np.array([len(content) for content in contents], dtype=np.int64)
-    if held.min(initial=_SECTION_SIZE) < _SECTION_SIZE:
-        raise damaged(track.source, "a block is too short")
-    heads = np.frombuffer(
-        b"".join([content[:_SECTION_SIZE] for content in contents]), _section_type(track.order)
-    )
-    base = heads["chrom"].astype(np.int64) << BASE_BITS
-    if (base + heads["start"] < blocks.start).any() or (base + heads["end"] > blocks.end).any():
-        raise damaged(track.source, "a block lies elsewhere than the index says")
-    item = _ITEM_SIZES[heads["kind"]]
-    stop = _SECTION_SIZE + heads["count"] * item
-    if not item.all() or (held < stop).any():
-        raise damaged(track.source, "a block is too short or of an unknown kind")
-    parts = [
-        content[_SECTION_SIZE:end] for content, end in zip(contents, stop.tolist(), strict=True)
-    ]
-    for block in np.flatnonzero(heads["kind"] != _START_AND_END).tolist():
-        parts[block] = _spell_out(track, heads[block], parts[block])
-    records = np.frombuffer(b"".join(parts), _record_type(track.order))
-    start, end = records["start"], records["end"]
-    wrong = end < start
-    wrong[1:] |= start[1:] < end[:-1]
-    if wrong.any():
-        at = int(start[np.flatnonzero(wrong)[0]])
-        raise damaged(
-            track.source,
-            f"records overlap or are out of order at {_chrom_name(track, blocks)}:{at:,}",
-        )
-    return records
-
-
-def _record_type(order: str) -> np.dtype[np.void]:
-    return np.dtype([("start", order + "u4"), ("end", order + "u4"), ("value", order + "f4")])
-
-
-def _section_type(order: str) -> np.dtype[np.void]:
-    names = ("chrom", "start", "end", "step", "span")
-    return np.dtype(
-        [(name, order + "u4") for name in names]
-        + [("kind", "u1"), ("_", "u1"), ("count", order + "u2")]
-    )
-
-
-def _chrom_name(track: Track, blocks: Blocks) -> str:
-    """Return the chromosome that blocks are of, for messages."""
-    number = int(blocks.start[0]) >> BASE_BITS
-    return next((name for name, (known, _) in track.chroms.items() if known == number), "?")
-
-
-def _read_blocks(track: Track, blocks: Blocks) -> list[memoryview]:
-    """Return what is in blocks, unpacked."""
-    # Blocks that follow one another in the file are read in one go.
-    spans = merge_spans(blocks.offset, blocks.offset + blocks.size, waste=0)
-    starts = np.array([start for start, _ in spans], dtype=np.int64)
-    contents = [memoryview(_take(track.source, start, end - start)) for start, end in spans]
-    which = np.searchsorted(starts, blocks.offset, "right") - 1
-    first = blocks.offset - starts[which]
-    columns = (which.tolist(), first.tolist(), (first + blocks.size).tolist())
-    packed = [contents[span][start:end] for span, start, end in zip(*columns, strict=True)]
-    if not track.packed:
-        return packed
-    # A loop of its own, as tight as can be: unpacking lets other threads run, which should not
-    # find this one busy with the interpreter.
     try:
-        return [memoryview(_unpack(content)) for content in packed]
-    except inflate.FAULTS:
-        raise damaged(track.source, "a block cannot be unpacked") from None
+        saved = os.dup(2)
+    except OSError:  # a process without standard error
+        yield lambda: None
+        return
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+
+        def forget() -> None:
+            held.truncate(0)
+
+        try:
+            yield forget
+        finally:
+            os.dup2(saved, 2)
+            held.seek(0)
+            with contextlib.suppress(OSError):
+                os.write(saved, held.read())
+            os.close(saved)
 
 
-def _spell_out(track: Track, head: np.void, content: memoryview) -> memoryview:
-    """Return the records of a section that leaves out ends, or starts too."""
-    count, span = int(head["count"]), int(head["span"])
-    items = np.frombuffer(content, track.order + "u4").reshape(count, -1)
-    begin = items[:, 0].astype(np.int64)
-    if head["kind"] == _FIXED_STEP:
-        begin = int(head["start"]) + int(head["step"]) * np.arange(count, dtype=np.int64)
-    if begin.max(initial=0) + span >= 1 << BASE_BITS:
-        raise damaged(track.source, "a record lies beyond the end of any chromosome")
-    records = np.empty(count, _record_type(track.order))
-    records["start"], records["end"] = begin, begin + span
-    records["value"] = items[:, -1].view(track.order + "f4")
-    return memoryview(records.tobytes())
-
-
-def _unpack(content: memoryview) -> bytes:
-    """Return what a block's compressed bytes hold, within reason."""
-    if len(content) <= _SHORT:
-        return inflate.decompress(content, bufsize=_USUAL_BLOCK)
-    unpacker = inflate.decompressobj(15)
-    unpacked: bytes = unpacker.decompress(content, _MAX_BLOCK)
-    if not unpacker.eof:
-        raise inflate.FAULTS[0]
-    return unpacked
-
-
-def _take(source: Source, offset: int, size: int) -> bytes:
-    """Return bytes of the file, or refuse one that ends before."""
-    content = source.read(offset, size) if offset < source.size else b""
+def _take(source: ByteSource, offset: int, size: int) -> bytes:
+    """Return bytes of the file, or refuse a file that ends before them."""
+    content = source.read_at(offset, size) if offset < source.size else b""
     if len(content) < size:
         raise damaged(source, f"it ends after {source.size:,} bytes")
     return content
 
 
-def damaged(source: Source, problem: str) -> ChromvizError:
-    """Return the error for a file that contradicts itself."""
+def damaged(source: ByteSource, problem: str) -> ChromvizError:
+    """Return the error for a file that is damaged or cut off."""
     remedy = (
-        "try again, or give another copy" if is_address(source.name) else "fetch or copy it again"
+        "try again, or give another copy"
+        if is_address(source.name)
+        else "download or copy it again"
     )
     return ChromvizError(f"{source.name} is a damaged or cut-off bigWig file ({problem}); {remedy}")

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from chromviz.data.signal.bam import DUPLICATE, FAILED, read_bam
+from chromviz.data.signal.bam import DUPLICATE, FAILED, header_sizes, open_bam, read_bam
 from chromviz.data.signal.bed import read_bed
 from chromviz.data.signal.overlaps import BinsOfChromosome, lay_out
 from chromviz.data.signal.read_files import Batch, kind_of_reads, read_blocks, refuse_other_kinds
@@ -212,18 +212,19 @@ def count_reads(
             f"{path} is BED, which has no mapping quality (its score is another thing); give a "
             "BAM file, or no minimum quality"
         )
+    naming = _Naming(path, translate)
     known = dict(sizes or {})
-    with contextlib.closing(read_blocks(path, progress)) as blocks:
+    with contextlib.ExitStack() as stack:
         if kind == "bam":
-            header, batches = read_bam(path, blocks)
-            naming = _Naming(path, translate)
-            known = {naming(name): size for name, size in header.items()}
+            file = stack.enter_context(open_bam(path))
+            known = {naming(name): size for name, size in header_sizes(path, file).items()}
             known.pop("", None)
-            tally = _Tally(naming, genes, window, rule, known)
             naming.check_common(genes)
+            batches = read_bam(path, file, progress)
         else:
-            tally = _Tally(_Naming(path, translate), genes, window, rule, known)
+            blocks = stack.enter_context(contextlib.closing(read_blocks(path, progress)))
             batches = read_bed(path, blocks, rule.needs_strand)
+        tally = _Tally(naming, genes, window, rule, known)
         for batch in batches:
             tally.add(batch)
     tally.add_remembered()

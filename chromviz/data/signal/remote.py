@@ -1,285 +1,294 @@
-"""Bytes of a file on disk or at an address, of which only the parts asked for are transferred."""
+"""A file at an http(s) address, of which only the parts that are read are transferred.
+
+fsspec speaks HTTP. This module decides what to ask for: parts that are announced are fetched over
+several connections at once, neighbours together, and every answer is checked.
+"""
 
 from __future__ import annotations
 
 import bisect
-import os
+import io
 import re
-import stat
-import threading
+import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
-from urllib.parse import unquote, urlsplit
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import numpy as np
 
 from chromviz.data.archives import http
 from chromviz.errors import ChromvizError
 
-if TYPE_CHECKING:
-    import requests
-
-#: Bytes of the first request to a server; formats begin with a header that is shorter.
-HEAD_SIZE = 512
-
-# As many connections as a browser opens to one server, and a few: ranges are small and many, so
-# that the time goes by in waiting for each answer.
+# Ranges are small and many, so that most of the time is spent waiting for answers.
 _CONNECTIONS = 8
-# Bytes fetched between two ranges, as a share of those asked for, to save a request.
-_WASTE = 0.03
-# Bytes in one request: a broken connection costs no more than this.
-_SPAN = 4_000_000
-_PIECE = 65536
+# Bytes fetched at the start of a file (the header and most lists of chromosomes), and at least
+# with every read that was not announced.
+_HEAD = 4096
+# Gaps of up to so many bytes are fetched to save a request; a request ends after _SPAN bytes.
+_GAP, _SPAN = 512, 4_000_000
 # Seconds before each further attempt at a range whose answer broke off.
 _PAUSES = (0.2, 1.0, 3.0)
+_SECRETS = re.compile(
+    r"(?i)([?&;][^=&;]*(?:token|key|sig|secret|password|credential|auth)[^=&;]*=)[^&;]*"
+)
+_GET = "download the file and give its path"
 
 
-class Source(Protocol):
-    """A file that can be read anywhere."""
+def short_name(location: Path | str) -> str:
+    """Return the last part of a path or an address, for messages."""
+    if http.is_address(location):
+        address = urlsplit(str(location))
+        return unquote(address.path.rstrip("/").rsplit("/", 1)[-1]) or (address.hostname or "")
+    return Path(location).name
 
-    name: str
-    size: int
-    #: Bytes worth announcing at a time.
-    at_once: int
 
-    def expect(self, offsets: np.ndarray, sizes: np.ndarray) -> None:
-        """Take note of what will be read until the next call, int64 (part,) each."""
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Return `size` bytes from `offset`, fewer only where the file ends; in any thread."""
+def without_credentials(location: str) -> str:
+    """Return a path, or an address without user, password and signing parameters."""
+    if not http.is_address(location):
+        return location
+    address = urlsplit(location)
+    host = address.netloc.rpartition("@")[2]
+    return _SECRETS.sub(r"\1***", urlunsplit(address._replace(netloc=host)))
 
 
 @contextmanager
-def open_source(location: Path | str) -> Iterator[Source]:
-    """Open a file on disk or at an http(s) address for reading in parts.
-
-    Parameters
-    ----------
-    location
-        A path, or an address.
+def open_remote(url: str) -> Iterator[RemoteFile]:
+    """Open a file at an http(s) address.
 
     Raises
     ------
     ChromvizError
-        If it is missing or cannot be read, and for an address also if the server sends no
-        parts of files, cannot be reached, or the file changes in the meantime.
+        If fsspec or aiohttp is missing, if the server cannot be reached, has no such file, does
+        not send parts of files, or if the file changes while it is read.
     """
-    with ExitStack() as stack:
-        if http.is_address(location):
-            yield RemoteFile(stack.enter_context(http.session()), str(location))
-            return
-        path = Path(location)
-        try:
-            # Opening a pipe would wait for its other end.
-            if path.exists() and not stat.S_ISREG(path.stat().st_mode):
-                raise ChromvizError(f"cannot read {path} (it is not a file); check the path")
-            handle = stack.enter_context(path.open("rb"))
-        except FileNotFoundError:
-            raise ChromvizError(f"no file {path}; check the path") from None
-        except (OSError, ValueError) as error:
-            problem = getattr(error, "strerror", None) or error
-            raise ChromvizError(f"cannot read {path} ({problem})") from None
-        yield LocalFile(handle.fileno(), str(path))
+    name = without_credentials(url)
+    try:
+        import aiohttp
+        from fsspec.implementations.http import HTTPFileSystem
+    except ImportError:
+        raise ChromvizError(
+            f"reading {name} needs fsspec and aiohttp; install them with "
+            "pip install 'chromviz[http]', or download the file and give its path"
+        ) from None
+    connect, read = http.TIMEOUT
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read)
+    files = HTTPFileSystem(
+        # Quoted as the user gave it, so that signed addresses stay valid.
+        encoded="%" in url,
+        client_kwargs={"timeout": timeout, "trust_env": True},
+        skip_instance_cache=True,
+    )
+    try:
+        remote = RemoteFile(files, url)
+        yield remote
+        remote.check_unchanged()
+    finally:
+        if files._session is not None:
+            HTTPFileSystem.close_session(files.loop, files._session)
 
 
-def short_name(location: Path | str) -> str:
-    """Return the last part of a path or an address, for people."""
-    if http.is_address(location):
-        address = urlsplit(str(location))
-        return unquote(address.path.rstrip("/").rsplit("/", 1)[-1]) or address.netloc
-    return Path(location).name
+class RemoteFile(io.RawIOBase):
+    """A file at an address that can be read from any offset.
 
-
-class LocalFile:
-    """A file on disk, see :class:`Source`."""
-
-    at_once = 1 << 62
-
-    def __init__(self, descriptor: int, name: str) -> None:
-        self.name = name
-        self.size = os.fstat(descriptor).st_size
-        self._descriptor = descriptor
-
-    def expect(self, offsets: np.ndarray, sizes: np.ndarray) -> None:
-        """Do nothing: any part is at hand."""
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Return `size` bytes from `offset`, fewer only where the file ends; in any thread."""
-        try:
-            return os.pread(self._descriptor, size, offset)
-        except OSError as error:
-            raise ChromvizError(f"cannot read {self.name} ({error.strerror or error})") from None
-
-
-class RemoteFile:
-    """A file at an address, see :class:`Source`.
-
-    What was announced is fetched over several connections and kept until the next announcement;
-    what was not is fetched when it is read.
+    ``failure`` is the error that ended reading, for callers that cannot pass exceptions on.
     """
 
-    at_once = 8_000_000
-
-    def __init__(self, session: requests.Session, url: str) -> None:
-        self.name = url
-        self.size = -1
-        self._session = session
-        self._tag: str | None = None
-        self._stop = threading.Event()
-        self._head = self._fetch(0, HEAD_SIZE)
-        self._starts, self._parts = [0], [self._head]
-
-    def expect(self, offsets: np.ndarray, sizes: np.ndarray) -> None:
-        """Fetch these parts, neighbours together."""
-        self._starts, self._parts = [0], [self._head]
-        stops = np.minimum(offsets + sizes, self.size)
-        offsets = np.maximum(offsets, len(self._head))
-        asked = stops > offsets
-        spans = merge_spans(offsets[asked], stops[asked])
-        with ThreadPoolExecutor(_CONNECTIONS) as pool:
-            try:
-                found = {
-                    pool.submit(self._fetch, start, stop - start): start for start, stop in spans
-                }
-                kept = {found[future]: future.result() for future in as_completed(found)}
-            except BaseException:
-                self._stop.set()
-                pool.shutdown(cancel_futures=True)
-                raise
-        for start in sorted(kept):
-            self._starts.append(start)
-            self._parts.append(kept[start])
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Return `size` bytes from `offset`, fewer only where the file ends; in any thread."""
-        stop = min(offset + size, self.size)
-        pieces = []
-        while offset < stop:
-            which = bisect.bisect_right(self._starts, offset) - 1
-            within = offset - self._starts[which]
-            piece = self._parts[which][within : within + stop - offset]
-            if not piece:
-                later = self._starts[which + 1 : which + 2]
-                piece = self._fetch(offset, min([stop, *later]) - offset)
-            pieces.append(piece)
-            offset += len(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def _fetch(self, offset: int, size: int) -> bytes:
-        """Return a range, going on where an answer broke off."""
-        # Imported here: only work over the network needs it.
-        import requests
-
-        content = bytearray()
-        for pause in (*_PAUSES, None):
-            try:
-                first, wanted = offset + len(content), size - len(content)
-                response = self._session.get(
-                    self.name,
-                    headers={"Range": f"bytes={first}-{first + wanted - 1}"},
-                    stream=True,
-                    timeout=http.TIMEOUT,
-                )
-            except requests.RequestException as error:
-                raise http.refuse_failure(self.name, error) from None
-            problem: Exception | None = None
-            with response:
-                total = self._check(response, first)
-                size = min(size, max(total - offset, 0))
-                try:
-                    for piece in response.iter_content(_PIECE) if len(content) < size else ():
-                        content += piece
-                        if self._stop.is_set() or len(content) > size:
-                            break
-                except requests.RequestException as error:
-                    problem = error
-            if len(content) > size:
-                raise ChromvizError(
-                    f"{self.name}: the server sends more than it was asked for; {_GET}"
-                )
-            if len(content) == size:
-                return bytes(content)
-            if pause is None or self._stop.wait(pause):
-                break
-        broken = problem or requests.exceptions.ChunkedEncodingError()
-        raise http.refuse_failure(self.name, broken) from None
-
-    def _check(self, response: requests.Response, first: int) -> int:
-        """Return the size of the whole file that an answer gives, or refuse the answer."""
-        status = response.status_code
-        span = response.headers.get("Content-Range", "")
-        match = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+)", span.strip())
-        if status == 200:
-            raise self._refuse_whole(response)
-        if status not in (206, 416):
-            raise http.refuse_status(self.name, status, response.reason or "")
-        if match is None or (status == 206 and match[1] != str(first)):
+    def __init__(self, files: Any, url: str) -> None:
+        self.name: str = without_credentials(url)
+        self.failure: BaseException | None = None
+        self._files, self._url, self._at = files, url, 0
+        self._version = self._info()
+        size = self._version["size"]
+        if str(self._version.get("mimetype", "")).lower() == "text/html":
             raise ChromvizError(
-                f"{self.name}: the server does not say which part of the file it sends; {_GET}"
+                f"{self.name}: the server answers with a web page, not a file; check the address"
             )
-        total, tag = int(match[2]), response.headers.get("ETag")
-        if self.size < 0:
-            self.size, self._tag = total, tag
-        # A server that refuses a range may leave the tag out.
-        if total != self.size or (status == 206 and tag != self._tag):
+        if size is None or not self._version.get("partial", True):
+            raise self._refuse_whole()
+        self.size: int = size
+        self._kept: dict[int, bytes] = {}
+        self._parts: dict[int, bytes] = {}
+        self._starts: list[int] = []
+        self._file = files.open(url, size=size, block_size=_HEAD, cache_type="none")
+        # The end first: only a part that does not begin the file shows whether parts are sent.
+        for start in (max(size - 4, 0), 0):
+            stop = min(start + _HEAD, size)
+            self._keep({start: self._fetch((start, stop))} if stop > start else {}, True)
+
+    def check_unchanged(self) -> None:
+        """Raise if the file is no longer the one that was opened."""
+        told = ("size", "ETag", "Last-Modified")
+        now = self._info()
+        if any(now.get(key) != self._version.get(key) for key in told):
             raise ChromvizError(
                 f"{self.name} has changed on the server while it was read; run the same command "
                 "again"
             )
-        return total
 
-    def _refuse_whole(self, response: requests.Response) -> ChromvizError:
-        """Return the error for a server that sends everything when asked for a part."""
-        kind = response.headers.get("Content-Type", "").lower()
-        if kind.startswith("text/html"):
-            return ChromvizError(
-                f"{self.name}: the server answers with a web page, not a file; check the address"
-            )
+    def prefetch(self, start: np.ndarray, stop: np.ndarray, keep: bool = False) -> None:
+        """Fetch these parts, int64 (part,) each, and forget those fetched before unless kept."""
+        from fsspec.utils import merge_offset_ranges
+
+        stop = np.minimum(stop, self.size)
+        start = np.maximum(start, min(_HEAD, self.size))
+        asked = stop > start
+        _, starts, stops = merge_offset_ranges(
+            [""] * int(asked.sum()),
+            start[asked].tolist(),
+            stop[asked].tolist(),
+            max_gap=_GAP,
+            max_block=_SPAN,
+        )
+        spans = list(zip(starts, stops, strict=True))
+        with ThreadPoolExecutor(_CONNECTIONS) as pool:
+            try:
+                contents = list(pool.map(self._fetch, spans))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        self._keep(dict(zip(starts, contents, strict=True)), keep)
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return `size` bytes from `offset`, fewer only at the end of the file."""
+        stop = min(offset + size, self.size)
+        pieces = []
+        while offset < stop:
+            which = bisect.bisect_right(self._starts, offset) - 1
+            piece = b""
+            if which >= 0:
+                start = self._starts[which]
+                held = self._kept.get(start) or self._parts[start]
+                piece = held[offset - start : stop - start]
+            if not piece:
+                end = min(max(stop, offset + _HEAD), self.size)
+                self._keep({offset: self._fetch((offset, end))}, True)
+                continue
+            pieces.append(piece)
+            offset += len(piece)
+        return b"".join(pieces)
+
+    @property
+    def handle(self) -> io.RawIOBase:
+        """The file itself."""
+        return self
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return the offset of the next read."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Set the offset of the next read."""
+        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence]
+        self._at = max(0, origin + offset)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """Read into a buffer and return the number of bytes read."""
+        content = self.read(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes; a failure is also kept, see the class."""
+        try:
+            content = self.read_at(self._at, self.size if size is None or size < 0 else size)
+        except BaseException as error:
+            self.failure = error
+            raise
+        self._at += len(content)
+        return content
+
+    def _keep(self, pieces: dict[int, bytes], keep: bool) -> None:
+        """Hold pieces by their offset, for good or until the next ones come."""
+        if keep:
+            self._kept |= pieces
+        else:
+            self._parts = pieces
+        self._starts = sorted({*self._kept, *self._parts})
+
+    def _info(self) -> dict[str, Any]:
+        """Ask the server about the file."""
+        pauses = iter(_PAUSES)
+        while True:
+            try:
+                return dict(self._files.info(self._url))
+            except Exception as error:  # noqa: BLE001 - of many kinds, told apart below
+                # fsspec says "not found" whatever happened, and keeps the reason as the cause.
+                cause = error.__cause__ or error
+                pause = next(pauses, None) if _may_pass(cause) else None
+            if pause is None:
+                raise self._refuse(cause)
+            time.sleep(pause)
+
+    def _fetch(self, span: tuple[int, int]) -> bytes:
+        """Return a range of bytes, trying again where an answer breaks off."""
+        start, stop = span
+        pauses = iter(_PAUSES)
+        while True:
+            refusal: ChromvizError
+            try:
+                content = bytes(self._file._fetch_range(start, stop))
+            except ValueError:  # fsspec's answer to a server that sends the whole file
+                raise self._refuse_whole() from None
+            except Exception as error:  # noqa: BLE001 - of many kinds, told apart below
+                refusal = self._refuse(error)
+                pause = next(pauses, None) if _may_pass(error) else None
+            else:
+                if len(content) == stop - start:
+                    return content
+                refusal = ChromvizError(
+                    f"{self.name}: the server sent {len(content):,} bytes instead of "
+                    f"{stop - start:,}; try again, or {_GET}"
+                )
+                pause = next(pauses, None)
+            if pause is None:
+                raise refusal
+            time.sleep(pause)
+
+    def _refuse_whole(self) -> ChromvizError:
         return ChromvizError(f"{self.name}: the server does not send parts of files; {_GET}")
 
+    def _refuse(self, error: BaseException) -> ChromvizError:
+        """Return one line about a request that failed."""
+        import aiohttp
 
-_GET = "download the file and give its path"
+        if isinstance(error, aiohttp.ClientResponseError):
+            return http.refuse_status(self.name, error.status, error.message)
+        if isinstance(error, FileNotFoundError):
+            return http.refuse_status(self.name, 404)
+        meanings: tuple[tuple[type[BaseException], str], ...] = (
+            (TimeoutError, "no answer in time"),
+            (aiohttp.TooManyRedirects, "it redirects in circles"),
+            (aiohttp.InvalidURL, "this is not an address"),
+            (aiohttp.ClientConnectorDNSError, "no network, or no server of that name"),
+            (aiohttp.ClientSSLError, "its certificate is not trusted"),
+            (aiohttp.ClientConnectorError, "no connection"),
+            (aiohttp.ClientError, "the connection broke off"),
+        )
+        words = next((words for kind, words in meanings if isinstance(error, kind)), "")
+        return ChromvizError(
+            f"cannot reach {self.name} ({words or type(error).__name__}); check the network and "
+            "the address, then run the same command again"
+        )
 
 
-def merge_spans(
-    starts: np.ndarray, stops: np.ndarray, waste: float = _WASTE, limit: int = _SPAN
-) -> list[tuple[int, int]]:
-    """Return the ranges to ask a server for, so that these parts are in them.
+def _may_pass(error: BaseException) -> bool:
+    """Return whether a later attempt may succeed."""
+    import aiohttp
 
-    Parts that touch or overlap are asked for together, and so are neighbours across the shortest
-    gaps, as long as all gaps together stay below a share of what was asked for.
-
-    Parameters
-    ----------
-    starts, stops
-        int64 (part,): first byte of each part and the byte after its last.
-    waste
-        Bytes fetched in vain, as a share of those asked for.
-    limit
-        Bytes after which a range ends at the next part's end.
-
-    Returns
-    -------
-    list of tuple of int
-        First byte of each range and the byte after its last, in order; no part is in two.
-    """
-    if not len(starts):
-        return []
-    order = np.lexsort((stops, starts))
-    starts, stops = starts[order], np.maximum.accumulate(stops[order])
-    gaps = np.maximum(starts[1:] - stops[:-1], 0)
-    needed = int(stops[-1] - starts[0] - gaps.sum())
-    cheapest = np.argsort(gaps, kind="stable")
-    joined = np.empty(len(gaps), dtype=bool)
-    joined[cheapest] = np.cumsum(gaps[cheapest]) <= waste * needed
-    spans = [(int(starts[0]), int(stops[0]))]
-    for start, stop, join in zip(starts[1:].tolist(), stops[1:].tolist(), joined, strict=True):
-        first, last = spans[-1]
-        if start < last or (join and last - first < limit):
-            spans[-1] = (first, stop)
-        else:
-            spans.append((start, stop))
-    return spans
+    if isinstance(error, aiohttp.ClientResponseError):
+        return error.status in http.RETRIED
+    return isinstance(
+        error, TimeoutError | aiohttp.ClientPayloadError | aiohttp.ClientConnectionError
+    )

@@ -19,6 +19,7 @@ from chromviz.data.archives.http import is_address
 from chromviz.data.signal.chromosomes import Assembly, Translator
 from chromviz.data.signal.read_files import kind_of_reads, refuse_neither
 from chromviz.data.signal.reads import ReadRule, count_reads
+from chromviz.data.signal.remote import without_credentials
 from chromviz.data.signal.tracks import chrom_sizes, read_bins
 from chromviz.data.text import is_file
 from chromviz.errors import ChromvizError
@@ -187,7 +188,8 @@ def _read(
 ) -> Measured:
     """Read one source."""
     translate = Translator(genes["chrom"], assembly)
-    record: dict[str, Any] = {"role": source.role, "name": source.name, "path": source.location}
+    record: dict[str, Any] = {"role": source.role, "name": source.name}
+    record["path"] = without_credentials(source.location)
     record |= {"kind": source.kind, "sha256": ""}
     if not source.remote:
         record["sha256"] = provenance.hash_file(Path(source.location))

@@ -1,35 +1,24 @@
-"""Signal tracks: bigWig files to the mean signal of each bin around each TSS."""
+"""Signal tracks: from bigWig files to the mean signal of each bin around each TSS."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
 
-from chromviz.data.signal.bigwig import (
-    BASE_BITS,
-    Blocks,
-    Track,
-    concatenate,
-    find_blocks,
-    read_records,
-    read_track,
-)
-from chromviz.data.signal.remote import open_source, short_name
+from chromviz.data.signal.bigwig import BigWig, one_line, open_bigwig
+from chromviz.data.signal.remote import short_name, without_credentials
 from chromviz.data.signal.windows import check_orientation, orient, window_bounds
 from chromviz.errors import ChromvizError
 from chromviz.progress import Progress, silent
 from chromviz.vocabulary import Window
 
-# What one thread works on at a time: enough that NumPy is fast and threads seldom meet, little
-# enough that each needs some 50 MB. A block unpacks to 32 kB in most files.
-_BINS, _BLOCKS = 50_000, 256
-_MAX_THREADS = 4
+# Bases in memory at a time, 8 bytes each: few enough to stay in the processor's cache.
+_BASES = 100_000
+# Windows between two calls of progress, whose blocks a server is asked for together.
+_GROUP = 400
 
 
 def chrom_sizes(location: Path | str) -> dict[str, int]:
@@ -43,10 +32,10 @@ def chrom_sizes(location: Path | str) -> dict[str, int]:
     Raises
     ------
     ChromvizError
-        If the file is missing or out of reach, is not a bigWig, or is cut off.
+        If the file is missing or cannot be reached, is not a bigWig, or is cut off.
     """
-    with open_source(location) as source:
-        return {name: size for name, (_, size) in read_track(source).chroms.items()}
+    with open_bigwig(location) as track:
+        return {name: size for name, (_, size) in track.chroms.items()}
 
 
 def read_bins(
@@ -61,13 +50,14 @@ def read_bins(
     """Read the mean signal of each bin around each TSS.
 
     The mean is over the bases of the bin that have data; a bin without any is NaN, never zero.
-    A window that leaves its chromosome is all NaN, never clipped, and so is one on a chromosome
-    that the track lacks. Of a file at an address only what the windows need is transferred.
+    A window that leaves its chromosome is all NaN, never clipped, and so is a window on a
+    chromosome that the track lacks. Only the parts of a remote file that the windows need are
+    transferred.
 
     Parameters
     ----------
     location
-        A bigWig file, whatever its suffix, or its http(s) address.
+        A bigWig file with any suffix, or its http(s) address.
     genes
         Columns ``chrom``, ``tss`` (0-based) and ``strand``.
     window
@@ -75,10 +65,10 @@ def read_bins(
     orientation
         ``genome`` or ``strand``, see :func:`chromviz.data.signal.windows.orient`.
     translate
-        Given a chromosome's name in the file, returns the genes' name for it, or None if they
-        have none. Without it the names are the same.
+        Function that returns the genes' name for a chromosome of the file, or None if the genes
+        do not use it. By default the names are the same.
     progress
-        Told of windows read.
+        Called with the number of windows read.
 
     Returns
     -------
@@ -89,206 +79,117 @@ def read_bins(
     ------
     ChromvizError
         If the file is missing, is not a bigWig, is damaged or cut off, holds infinite values, or
-        has no chromosome in common with the genes; of an address also if it cannot be reached or
-        sends no parts of files.
+        has no chromosome in common with the genes; at an address also if the server cannot be
+        reached or does not send parts of files.
     """
     check_orientation(orientation)
     bins = np.full((len(genes), window.n_bins), np.nan, dtype=np.float32)
-    with open_source(location) as source:
-        track = read_track(source)
-        which, names = pd.factorize(genes["chrom"].to_numpy(object))
-        chroms = _translated(track, names.tolist(), translate or str)
-        places = np.array([chroms.get(name, (0, -1)) for name in names], dtype=np.int64)
-        number, size = places.reshape(-1, 2)[which].T
+    chrom = genes["chrom"].to_numpy(object)
+    with open_bigwig(location) as track:
+        theirs = _translated(track, chrom, translate or str)
         start, end = window_bounds(genes, window)
+        size = np.array(
+            [track.chroms[theirs[c]][1] if c in theirs else -1 for c in chrom], np.int64
+        )
         rows = np.flatnonzero((start >= 0) & (end <= size))
-        position = (number << BASE_BITS) + start
+        position = np.empty(len(genes), dtype=np.int64)
+        for name in dict.fromkeys(chrom[rows]):
+            here = rows[chrom[rows] == name]
+            position[here] = track.position(theirs[name], start[here])
         # In the order of the file, where neighbours share blocks.
         rows = rows[np.argsort(position[rows], kind="stable")]
-        done, what = 0, f"reading {short_name(location)}"
-        progress(what, done, len(rows))
-        pieces = _cut(track, rows, position[rows], window)
-        # Unpacking and NumPy let go of the interpreter, so that threads use several cores.
-        with ThreadPoolExecutor(min(joblib.cpu_count(), _MAX_THREADS)) as pool:
-            try:
-                for batch in _batches(pieces, source.at_once):
-                    blocks = concatenate([piece.blocks for piece in batch])
-                    source.expect(blocks.offset, blocks.size)
-                    jobs = [pool.submit(_fill, bins, track, piece, window) for piece in batch]
-                    for job, piece in zip(jobs, batch, strict=True):
-                        job.result()
-                        done += len(piece.rows)
-                        progress(what, done, len(rows))
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-    infinite = np.flatnonzero(np.isinf(bins).any(axis=1))
-    if len(infinite):
-        gene = genes.iloc[int(infinite[0])]
-        raise ChromvizError(
-            f"{location} holds infinite values around {gene['chrom']}:{gene['tss']}; "
-            "make the track again with finite values"
-        )
+        asked = [(theirs[chrom[row]], int(start[row]), int(end[row])) for row in rows]
+        what = f"reading {short_name(location)}"
+        progress(what, 0, len(rows))
+        blocks = track.find_blocks(position[rows], position[rows] + 2 * window.flank)
+        memory = np.empty((max(1, _BASES // (2 * window.flank)), 2 * window.flank))
+        for first in range(0, len(rows), _GROUP):
+            group = slice(first, min(first + _GROUP, len(rows)))
+            _prefetch(track, blocks, position[rows[group]], window)
+            with one_line(track.source):
+                bins[rows[group]] = _read_windows(track, asked[group], window, memory)
+            progress(what, group.stop, len(rows))
+    _refuse_infinite(location, genes, bins)
     return orient(bins, genes["strand"].to_numpy(object), orientation)
 
 
 def _translated(
-    track: Track, names: list[str], translate: Callable[[str], str | None]
-) -> dict[str, tuple[int, int]]:
-    """Return a track's chromosomes by the genes' names; refuse one that shares none with them."""
-    chroms: dict[str, tuple[int, int]] = {}
-    origin: dict[str, str] = {}
-    for own, place in track.chroms.items():
-        name = translate(own)
-        if name in origin:
+    track: BigWig, chrom: np.ndarray, translate: Callable[[str], str | None]
+) -> dict[str, str]:
+    """Return the track's names of chromosomes by the genes' names; refuse if none is shared."""
+    name = track.source.name
+    theirs: dict[str, str] = {}
+    for own in track.chroms:
+        ours = translate(own)
+        if ours is not None and theirs.setdefault(ours, own) != own:
             raise ChromvizError(
-                f"{track.source.name} has two chromosomes for the genes' {name!r}: "
-                f"{origin[name]!r} and {own!r}; give a track with one of them"
+                f"{name} has two chromosomes for the genes' {ours!r}: {theirs[ours]!r} and "
+                f"{own!r}; give a track with one of them"
             )
-        if name is not None:
-            chroms[name], origin[name] = place, own
-    if names and not chroms.keys() & set(names):
+    used = list(dict.fromkeys(chrom))
+    if used and not theirs.keys() & set(used):
         raise ChromvizError(
-            f"{track.source.name} has no chromosome in common with the genes: they use "
-            f"{', '.join(map(repr, names[:3]))}, the track "
+            f"{name} has no chromosome in common with the genes: they use "
+            f"{', '.join(map(repr, used[:3]))}, the track "
             f"{', '.join(map(repr, list(track.chroms)[:3]))}; rename the chromosomes in the gene "
             "file"
         )
-    return chroms
+    return theirs
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """What one thread works on at a time: windows, and all the blocks that overlap them.
-
-    Parameters
-    ----------
-    rows
-        int64 (window,): which genes they are of.
-    start
-        int64 (window,): their first bases, sorted, all on one chromosome.
-    blocks
-        The blocks.
-    """
-
-    rows: np.ndarray
-    start: np.ndarray
-    blocks: Blocks
+def _prefetch(
+    track: BigWig, blocks: tuple[np.ndarray, ...], position: np.ndarray, window: Window
+) -> None:
+    """Transfer the blocks of neighbouring windows, (window,) sorted, if the file is remote."""
+    begin, end, start, stop = blocks
+    at = np.searchsorted(position + 2 * window.flank, begin, "right")
+    inside = at < len(position)
+    inside[inside] = position[at[inside]] < end[inside]
+    track.source.prefetch(start[inside], stop[inside])
 
 
-def _cut(track: Track, rows: np.ndarray, start: np.ndarray, window: Window) -> list[_Piece]:
-    """Cut windows, sorted by position, into pieces of bounded work."""
-    end = start + 2 * window.flank
-    blocks = find_blocks(track, start, end)
-    first = np.searchsorted(np.maximum.accumulate(blocks.end), start, "right")
-    after = np.searchsorted(blocks.start, end)
-    chrom = start >> BASE_BITS
-    pieces, at = [], 0
-    while at < len(rows):
-        ends = (
-            int(np.searchsorted(after, first[at] + _BLOCKS, "right")),
-            int(np.searchsorted(chrom, chrom[at], "right")),
-            at + _BINS // window.n_bins,
-        )
-        stop = max(min(ends), at + 1)
-        found = blocks[first[at] : after[stop - 1]]
-        found = found[found.end > start[at]]
-        pieces.append(_Piece(rows[at:stop], start[at:stop] - (chrom[at] << BASE_BITS), found))
-        at = stop
-    return pieces
+def _read_windows(
+    track: BigWig, windows: list[tuple[str, int, int]], window: Window, memory: np.ndarray
+) -> np.ndarray:
+    """Return the mean of each bin of some windows, float32 (window, bin)."""
+    bins = np.full((len(windows), window.n_bins), np.nan, dtype=np.float32)
+    for first in range(0, len(windows), len(memory)):
+        part = windows[first : first + len(memory)]
+        base = memory[: len(part)]
+        present = track.fill(part, base)
+        some = np.flatnonzero(present)
+        whole = present[some] == base.shape[1]
+        for rows, mean in ((some[whole], _whole_means), (some[~whole], _means)):
+            if len(rows):
+                here = base if len(rows) == len(base) else base[rows]
+                with np.errstate(invalid="ignore"):
+                    bins[first + rows] = mean(here.reshape(len(rows), -1, window.bin_width))
+    return bins
 
 
-def _batches(pieces: list[_Piece], limit: int) -> Iterator[list[_Piece]]:
-    """Group neighbouring pieces, up to some bytes of blocks, or one piece if it has more."""
-    batch: list[_Piece] = []
-    total = 0
-    for piece in pieces:
-        size = int(piece.blocks.size.sum())
-        if batch and total + size > limit:
-            yield batch
-            batch, total = [], 0
-        batch.append(piece)
-        total += size
-    if batch:
-        yield batch
-
-
-def _fill(bins: np.ndarray, track: Track, piece: _Piece, window: Window) -> None:
-    """Read a piece and put its bins in their rows."""
-    bins[piece.rows] = _bin_means(read_records(track, piece.blocks), piece.start, window)
-
-
-def _bin_means(records: np.ndarray, start: np.ndarray, window: Window) -> np.ndarray:
-    """Return the mean over the bases with data of each bin, float32 (window, bin).
-
-    Bins that hold an infinite value are infinite.
-
-    Parameters
-    ----------
-    records
-        Stretches with one value, see :func:`chromviz.data.signal.bigwig.read_records`.
-    start
-        int64 (window,): first base of each window.
-    window
-        Flank and bin width.
-    """
-    records = _near(records, start, 2 * window.flank)
-    edge = start[:, None] + window.bin_width * np.arange(window.n_bins + 1)
-    finite = np.isfinite(records["value"])
-    if finite.all():
-        return _means(records, edge)
-    # A base whose value is "not a number" has no data.
-    means = _means(records[finite], edge)
-    infinite = records[np.isinf(records["value"])]
-    infinite["value"] = 0
-    means[~np.isnan(_means(infinite, edge))] = np.inf
-    return means
-
-
-def _near(records: np.ndarray, start: np.ndarray, width: int) -> np.ndarray:
-    """Return the records that overlap windows, which are sorted: often few of those in a block."""
-    first = np.searchsorted(records["end"], start, "right")
-    after = np.searchsorted(records["start"], start + width)
-    new = np.flatnonzero(np.r_[True, first[1:] > after[:-1]])
-    first, after = first[new], after[np.r_[new[1:] - 1, len(start) - 1]]
-    # Without their fields, which NumPy would compare at every step.
-    plain = records.view(f"V{records.itemsize}")
-    found = np.concatenate([plain[a:b] for a, b in zip(first, after, strict=True)])
-    return found.view(records.dtype)
-
-
-def _means(records: np.ndarray, edge: np.ndarray) -> np.ndarray:
-    """Return the mean value of the bases between edges, NaN where there are none.
-
-    Parameters
-    ----------
-    records
-        As for :func:`_bin_means`, of finite value.
-    edge
-        int64 (window, bin + 1): edges of the bins.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32 (window, bin).
-    """
-    # An empty record behind the last stands for none.
-    begin = np.full(len(records) + 1, np.iinfo(np.int64).max)
-    begin[:-1] = records["start"]
-    bases, value = np.zeros_like(begin), np.zeros(len(begin))
-    bases[:-1], value[:-1] = records["end"] - records["start"], records["value"]
-    # The record at each edge, or else the next one, and how many of its bases lie before the edge.
-    at = np.searchsorted(records["end"], edge, "right")
-    before = np.maximum(edge - begin[at], 0)
-    covered = np.diff((np.cumsum(bases) - bases)[at] + before)
-    left, right = at[:, :-1], at[:, 1:]
-    same = left == right
-    total = value[left] * np.where(same, covered, bases[left] - before[:, :-1])
-    total += value[right] * np.where(same, 0, before[:, 1:])
-    # Whole records in between. Of an empty range, reduceat gives one element: not wanted.
-    between = np.stack([np.minimum(left + 1, right), right], axis=-1)
-    whole = np.add.reduceat(value * bases, between.ravel())[::2].reshape(total.shape)
-    total += np.where(right - left > 1, whole, 0.0)
-    with np.errstate(invalid="ignore"):
-        mean: np.ndarray = (total / covered).astype(np.float32)
+def _whole_means(base: np.ndarray) -> np.ndarray:
+    """Return the mean of bins (window, bin, base) whose bases all have data."""
+    mean: np.ndarray = base.sum(axis=2) / base.shape[2]
+    # Infinite values of both signs add up to NaN, and are no missing data.
+    mean[np.isnan(mean)] = np.inf
     return mean
+
+
+def _means(base: np.ndarray) -> np.ndarray:
+    """Return the mean over the bases with data of bins (window, bin, base), NaN without any."""
+    missing = np.isnan(base)
+    covered = base.shape[2] - np.count_nonzero(missing, axis=2)
+    total = np.where(missing, 0, base).sum(axis=2)
+    total[np.isnan(total)] = np.inf
+    mean: np.ndarray = np.divide(total, covered, out=np.full_like(total, np.nan), where=covered > 0)
+    return mean
+
+
+def _refuse_infinite(location: Path | str, genes: pd.DataFrame, bins: np.ndarray) -> None:
+    infinite = np.flatnonzero(np.isinf(bins).any(axis=1))
+    if len(infinite):
+        gene = genes.iloc[int(infinite[0])]
+        raise ChromvizError(
+            f"{without_credentials(str(location))} holds infinite values around "
+            f"{gene['chrom']}:{gene['tss']}; make the track again with finite values"
+        )

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chromviz.data.signal import bam as bam_file
 from chromviz.data.signal import overlaps, read_files
 from chromviz.data.signal.reads import PAPER_RULE, ReadRule, count_reads, kind_of_reads
 from chromviz.data.signal.windows import orient
@@ -312,7 +313,7 @@ def test_blocks_and_merges_do_not_matter(tmp_path, monkeypatch, block):
     rule = ReadRule(100, "position")
     want = [count_reads(path, genes, WINDOW, rule=rule) for path in (bam, packed)]
     monkeypatch.setattr(read_files, "_BLOCK", block)
-    monkeypatch.setattr(read_files, "_COMPRESSED", block)
+    monkeypatch.setattr(bam_file, "_RECORDS", block)
     monkeypatch.setattr(overlaps, "_MERGE_EVERY", block)
     for path, whole in zip((bam, packed), want, strict=True):
         found = count_reads(path, genes, WINDOW, rule=rule)
