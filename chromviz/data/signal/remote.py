@@ -274,7 +274,7 @@ class RemoteFile(io.RawIOBase):
             (aiohttp.ClientConnectorDNSError, "no network, or no server of that name"),
             (aiohttp.ClientSSLError, "its certificate is not trusted"),
             (aiohttp.ClientConnectorError, "no connection"),
-            (aiohttp.ClientError, "the connection broke off"),
+            (aiohttp.ClientError, "connection lost"),
         )
         words = next((words for kind, words in meanings if isinstance(error, kind)), "")
         return ChromvizError(
