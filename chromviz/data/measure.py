@@ -69,7 +69,7 @@ def read_tracks(
     chrom = table["chrom"]
     # Headers first: a track of another assembly is refused before an hour of counting reads.
     sizes = {
-        source.location: header_sizes(source, Translator(chrom, assembly))
+        source.label: header_sizes(source, Translator(chrom, assembly))
         for source in sources
         if source.kind == BIGWIG
     }
@@ -77,7 +77,7 @@ def read_tracks(
     found = read_sources(
         sources, table, choices.window, rule=choices.reads, assembly=assembly, progress=progress
     )
-    named = dict(zip((source.location for source in sources), found, strict=True))
+    named = dict(zip((source.label for source in sources), found, strict=True))
     # BAM headers are known only now.
     with_bam = {where: each.sizes for where, each in named.items() if each.sizes}
     if len(with_bam) > len(sizes):
@@ -86,7 +86,7 @@ def read_tracks(
         {where: each.reach for where, each in named.items()}, chrom, assembly
     )
     findings += preflight.check_names({where: each.mapped for where, each in named.items()})
-    findings += _same_files([each.record for each in found])
+    findings += _same_files(sources, found)
     findings += _counted(found)
     why = _place_windows(table, choices.window, found, assembly)
     inside = why == ""
@@ -213,16 +213,16 @@ def _counted(found: Sequence[Measured]) -> list[Finding]:
     return findings
 
 
-def _same_files(records: Sequence[Mapping[str, Any]]) -> list[Finding]:
-    """Warn of tracks with the same content, which are nearly always a slip."""
+def _same_files(sources: Sequence[Source], found: Sequence[Measured]) -> list[Finding]:
+    """Warn about tracks with the same content, which is nearly always a mistake."""
     by_content: dict[str, list[str]] = {}
-    for record in records:
-        by_content.setdefault(record["sha256"] or record["path"], []).append(record["name"])
+    for source, each in zip(sources, found, strict=True):
+        by_content.setdefault(each.record["sha256"] or source.location, []).append(source.name)
     return [
         warning(
             "duplicates",
-            f"{' and '.join(names)} are the same file; check the paths: what a result says of one "
-            "is true of the other",
+            f"{' and '.join(names)} are the same file, so their results are the same; check the "
+            "paths",
         )
         for names in by_content.values()
         if len(names) > 1

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import bisect
 import io
-import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
@@ -31,9 +30,6 @@ _HEAD = 4096
 _GAP, _SPAN = 512, 4_000_000
 # Seconds before each further attempt at a range whose answer broke off.
 _PAUSES = (0.2, 1.0, 3.0)
-_SECRETS = re.compile(
-    r"(?i)([?&;][^=&;]*(?:token|key|sig|secret|password|credential|auth)[^=&;]*=)[^&;]*"
-)
 _GET = "download the file and give its path"
 
 
@@ -43,15 +39,6 @@ def short_name(location: Path | str) -> str:
         address = urlsplit(str(location))
         return unquote(address.path.rstrip("/").rsplit("/", 1)[-1]) or (address.hostname or "")
     return Path(location).name
-
-
-def without_credentials(location: str) -> str:
-    """Return a path, or an address without user, password and signing parameters."""
-    if not http.is_address(location):
-        return location
-    address = urlsplit(location)
-    host = address.netloc.rpartition("@")[2]
-    return _SECRETS.sub(r"\1***", urlunsplit(address._replace(netloc=host)))
 
 
 @contextmanager
@@ -64,7 +51,7 @@ def open_remote(url: str) -> Iterator[RemoteFile]:
         If fsspec or aiohttp is missing, if the server cannot be reached, has no such file, does
         not send parts of files, or if the file changes while it is read.
     """
-    name = without_credentials(url)
+    name = http.without_credentials(url)
     try:
         import aiohttp
         from fsspec.implementations.http import HTTPFileSystem
@@ -97,7 +84,7 @@ class RemoteFile(io.RawIOBase):
     """
 
     def __init__(self, files: Any, url: str) -> None:
-        self.name: str = without_credentials(url)
+        self.name: str = http.without_credentials(url)
         self.failure: BaseException | None = None
         self._files, self._url, self._at = files, url, 0
         self._version = self._info()
@@ -268,10 +255,10 @@ class RemoteFile(io.RawIOBase):
         if isinstance(error, FileNotFoundError):
             return http.refuse_status(self.name, 404)
         meanings: tuple[tuple[type[BaseException], str], ...] = (
-            (TimeoutError, "no answer in time"),
-            (aiohttp.TooManyRedirects, "it redirects in circles"),
-            (aiohttp.InvalidURL, "this is not an address"),
-            (aiohttp.ClientConnectorDNSError, "no network, or no server of that name"),
+            (TimeoutError, "timed out"),
+            (aiohttp.TooManyRedirects, "too many redirects"),
+            (aiohttp.InvalidURL, "not a valid address"),
+            (aiohttp.ClientConnectorDNSError, "no network, or unknown host name"),
             (aiohttp.ClientSSLError, "its certificate is not trusted"),
             (aiohttp.ClientConnectorError, "no connection"),
             (aiohttp.ClientError, "connection lost"),

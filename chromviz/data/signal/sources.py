@@ -15,11 +15,10 @@ import numpy as np
 import pandas as pd
 
 from chromviz import provenance
-from chromviz.data.archives.http import is_address
+from chromviz.data.archives.http import is_address, without_credentials
 from chromviz.data.signal.chromosomes import Assembly, Translator
 from chromviz.data.signal.read_files import kind_of_reads, refuse_neither
 from chromviz.data.signal.reads import ReadRule, count_reads
-from chromviz.data.signal.remote import without_credentials
 from chromviz.data.signal.tracks import chrom_sizes, read_bins
 from chromviz.data.text import is_file
 from chromviz.errors import ChromvizError
@@ -58,6 +57,16 @@ class Source:
     def remote(self) -> bool:
         """Whether it is read over the network."""
         return is_address(self.location)
+
+    @property
+    def shown(self) -> str:
+        """The location without credentials, for messages and datasets."""
+        return without_credentials(self.location) if self.remote else self.location
+
+    @property
+    def label(self) -> str:
+        """As `shown`, with the name of an address that would be ambiguous without its query."""
+        return self.shown if self.shown == self.location else f"{self.shown} ({self.name})"
 
 
 @dataclass(frozen=True)
@@ -174,7 +183,7 @@ def read_sources(
 def header_sizes(source: Source, translate: Translator) -> dict[str, int]:
     """Return a bigWig's chromosome sizes by the genes' names, before any of it is read."""
     sizes = chrom_sizes(source.location)
-    with saying_where(source.location):
+    with saying_where(source.shown):
         return translate.by_gene_name(sizes)
 
 
@@ -189,7 +198,7 @@ def _read(
     """Read one source."""
     translate = Translator(genes["chrom"], assembly)
     record: dict[str, Any] = {"role": source.role, "name": source.name}
-    record["path"] = without_credentials(source.location)
+    record["path"] = source.shown
     record |= {"kind": source.kind, "sha256": ""}
     if not source.remote:
         record["sha256"] = provenance.hash_file(Path(source.location))
@@ -197,7 +206,7 @@ def _read(
         sizes = header_sizes(source, translate)
         values = read_bins(source.location, genes, window, translate=translate, progress=progress)
         return Measured(values, sizes, {}, translate.mapped, record)
-    with saying_where(source.location):
+    with saying_where(source.shown):
         counted = count_reads(
             Path(source.location),
             genes,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from chromviz.data.signal.bigwig import BigWig, one_line, open_bigwig
-from chromviz.data.signal.remote import short_name, without_credentials
+from chromviz.data.signal.remote import short_name
 from chromviz.data.signal.windows import check_orientation, orient, window_bounds
 from chromviz.errors import ChromvizError
 from chromviz.progress import Progress, silent
@@ -109,7 +109,7 @@ def read_bins(
             with one_line(track.source):
                 bins[rows[group]] = _read_windows(track, asked[group], window, memory)
             progress(what, group.stop, len(rows))
-    _refuse_infinite(location, genes, bins)
+    _refuse_infinite(track.source.name, genes, bins)
     return orient(bins, genes["strand"].to_numpy(object), orientation)
 
 
@@ -185,11 +185,11 @@ def _means(base: np.ndarray) -> np.ndarray:
     return mean
 
 
-def _refuse_infinite(location: Path | str, genes: pd.DataFrame, bins: np.ndarray) -> None:
+def _refuse_infinite(name: str, genes: pd.DataFrame, bins: np.ndarray) -> None:
     infinite = np.flatnonzero(np.isinf(bins).any(axis=1))
     if len(infinite):
         gene = genes.iloc[int(infinite[0])]
         raise ChromvizError(
-            f"{without_credentials(str(location))} holds infinite values around "
+            f"{name} holds infinite values around "
             f"{gene['chrom']}:{gene['tss']}; make the track again with finite values"
         )

@@ -9,7 +9,7 @@ import pytest
 
 from chromviz.data.archives import http
 from chromviz.data.signal import remote
-from chromviz.data.signal.remote import open_remote, short_name, without_credentials
+from chromviz.data.signal.remote import open_remote, short_name
 from chromviz.data.signal.tracks import chrom_sizes, read_bins
 from chromviz.errors import ChromvizError
 from chromviz.vocabulary import Window
@@ -158,7 +158,7 @@ def test_a_server_that_does_not_answer(content, monkeypatch):
         with open_remote(f"{archive.url}/t") as source, pytest.raises(ChromvizError) as caught:
             source.read_at(5000, 200_000)
         archive.stop.set()
-    assert "no answer in time" in str(caught.value)
+    assert "timed out" in str(caught.value)
 
 
 def test_a_file_that_changes_while_it_is_read(content):
@@ -187,11 +187,6 @@ def test_reading_anywhere():
 
 
 def test_credentials_are_not_told(content):
-    address = "https://me:secret@a.org/t.bw?id=7&X-Amz-Signature=abc&access_token=def"
-    told = without_credentials(address)
-    assert told == "https://a.org/t.bw?id=7&X-Amz-Signature=***&access_token=***"
-    assert without_credentials("https://a.org/t.bw?id=7") == "https://a.org/t.bw?id=7"
-    assert without_credentials("/data/me@here/t.bw") == "/data/me@here/t.bw"
     with serve({"/t": content.read_bytes()[:5000]}) as archive:
         for path in ("/t", "/absent"):
             with pytest.raises(ChromvizError) as caught:
@@ -200,7 +195,7 @@ def test_credentials_are_not_told(content):
                     genes(1, 30),
                     WINDOW,
                 )
-            assert f"{archive.url}{path}?token=***" in str(caught.value)
+            assert f"{archive.url}{path}" in str(caught.value)
             assert "secret" not in str(caught.value)
             assert "abc" not in str(caught.value)
 
