@@ -110,7 +110,10 @@ def test_variables_say_what_they_are_and_old_files_without_that_load(dataset, tm
     assert not loaded["signal"].attrs
     assert schema.dataset_hash(loaded) == schema.dataset_hash(dataset)
     weight = schema.build_attribution(
-        np.zeros((60, 10)), ("gene", "bin"), dataset, method="m", parameters={}, signed=True
+        np.zeros((60, 10)),
+        ("gene", "bin"),
+        dataset,
+        schema.Origin(method="m", parameters={}, signed=True),
     )
     assert all("long_name" in one.attrs for one in weight.variables.values())
 
@@ -226,7 +229,7 @@ def test_a_symbol_of_two_genes_lists_their_ids(dataset):
 
 def _attribution(dataset, weight, dims, **more):
     return schema.build_attribution(
-        weight, dims, dataset, method="m", parameters={"a": 1}, signed=False, **more
+        weight, dims, dataset, schema.Origin(method="m", parameters={"a": 1}, signed=False), **more
     )
 
 

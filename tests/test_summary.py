@@ -14,7 +14,7 @@ from chromviz.recipes.differential import Differential
 from chromviz.recipes.explain import Explanation
 from chromviz.recipes.suite import Suite
 from chromviz.recipes.validate import Validation
-from chromviz.schema import build_attribution, dataset_hash, describe
+from chromviz.schema import Origin, build_attribution, dataset_hash, describe
 from tests.conftest import make_dataset
 
 
@@ -22,12 +22,12 @@ def rows(summary):
     return {name: text for name, text in summary.rows if text}
 
 
-def attribute(dataset, **more):
+def attribute(dataset, values=None, **more):
     given = {"method": "integrated_gradients", "parameters": {"steps": 50}, "signed": True, **more}
     genes = np.flatnonzero(dataset["split"].values == "test")
-    return build_attribution(
-        np.zeros((len(genes), 5, 10)), ("gene", "mark", "bin"), dataset, genes=genes, **given
-    )
+    weight = np.zeros((len(genes), 5, 10))
+    dims = ("gene", "mark", "bin")
+    return build_attribution(weight, dims, dataset, Origin(**given), genes=genes, **(values or {}))
 
 
 def test_a_dataset_counts_its_genes_and_says_why_some_are_left_out(dataset):
@@ -50,10 +50,9 @@ def test_a_dataset_counts_its_genes_and_says_why_some_are_left_out(dataset):
 def test_an_attribution_says_what_it_is_of(dataset):
     n = int((dataset["split"].values == "test").sum())
     probability = np.linspace(0, 1, n)
-    one = attribute(
-        dataset, model="deepchrome", model_hash="ab" * 32, probability=probability,
-        delta=np.r_[2.0, np.full(n - 1, 0.001)], difference=np.ones(n),
-    )  # fmt: skip
+    delta, difference = np.r_[2.0, np.full(n - 1, 0.001)], np.ones(n)
+    values = {"probability": probability, "delta": delta, "difference": difference}
+    one = attribute(dataset, values, model="deepchrome", model_hash="ab" * 32)
     found = rows(describe(one))
     assert found["model"] == "deepchrome (abababababab)"
     assert found["weights"] == f"{n} genes × 5 marks × 10 bins"
@@ -63,7 +62,7 @@ def test_an_attribution_says_what_it_is_of(dataset):
     assert found["signed"] == "yes"
     assert rows(describe(attribute(dataset)))["model"] == "none: a control"
     whole = build_attribution(
-        np.zeros((5, 10)), ("mark", "bin"), dataset, method="m", parameters={}, signed=True
+        np.zeros((5, 10)), ("mark", "bin"), dataset, Origin(method="m", parameters={}, signed=True)
     )
     assert "genes" not in rows(describe(whole))
 

@@ -23,7 +23,7 @@ from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.inference import logits_of, over_batches, probabilities, session
 from chromviz.models.layers import SoftAttention
 from chromviz.progress import Progress, silent
-from chromviz.schema import dataset_hash, require_made_from
+from chromviz.schema import dataset_hash, explained_genes
 
 #: Shares of a gene's bins that are taken away or put in.
 SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
@@ -273,21 +273,12 @@ def _bin_attention(module: nn.Module) -> SoftAttention:
 def _genes(
     attribution: xr.Dataset, dataset: xr.Dataset, genes: Sequence[int] | np.ndarray | None
 ) -> np.ndarray:
-    cell = str(dataset.attrs["cell"])
-    what = require_made_from(attribution, cell, dataset_hash(dataset))
-    if "gene" not in attribution["weight"].dims:
-        test = np.flatnonzero(dataset["split"].values == "test")
-        return test if genes is None else np.asarray(genes)
-    explained = pd.Index(dataset["gene"].values).get_indexer(attribution["gene"].values)
-    if genes is None:
-        return np.asarray(explained)
-    lacking = np.setdiff1d(genes, explained)
-    if len(lacking):
-        raise ChromvizError(
-            f"the attribution {what} lacks the gene {dataset['gene'].values[lacking[0]]}; extract "
-            "it for all genes that are looked at"
-        )
-    return np.asarray(genes)
+    needed = () if genes is None else genes
+    explained = explained_genes(attribution, dataset, dataset_hash(dataset), needed=needed)
+    if genes is not None:
+        return np.asarray(genes)
+    test = np.flatnonzero(dataset["split"].values == "test")
+    return test if explained is None else explained
 
 
 def _logits(module: nn.Module, signal: np.ndarray, device: torch.device) -> np.ndarray:

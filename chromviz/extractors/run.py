@@ -17,7 +17,7 @@ from chromviz.models import models
 from chromviz.models.checkpoint import TrainedModel, check_input, weights_hash
 from chromviz.models.inference import batch_for, probabilities, session
 from chromviz.progress import Progress, silent
-from chromviz.schema import build_attribution, usable
+from chromviz.schema import Origin, build_attribution, usable
 from chromviz.vocabulary import SPLITS
 
 
@@ -113,19 +113,22 @@ def extract(
         found.weight,
         found.dims or chosen.dims,
         dataset,
-        method=chosen.name,
-        parameters=settings,
-        signed=chosen.signed,
+        Origin(
+            method=chosen.name,
+            parameters=settings,
+            signed=chosen.signed,
+            model=name,
+            model_hash=model_hash,
+            variant=variant,
+            seed=seed,
+            device="none" if module is None else device,
+        ),
         genes=rows,
         probability=None if found.logit is None else probabilities(found.logit),
         delta=found.delta,
         difference=found.difference,
-        model=name,
-        model_hash=model_hash,
-        seed=seed,
-        device="none" if module is None else device,
     )
-    return attribution.assign_attrs({"variant": variant, **(found.notes or {})})
+    return attribution.assign_attrs(found.notes or {})
 
 
 def job_for(

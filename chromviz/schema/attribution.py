@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from chromviz import provenance
@@ -38,22 +40,43 @@ _ATTRIBUTION_ATTRS = (
 )
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where weights come from: the method and the model.
+
+    Parameters
+    ----------
+    method, parameters, signed
+        The method's name, its settings, and whether the sign of a weight has a meaning.
+    model, model_hash
+        Name and weights of the model explained; empty for a control.
+    variant
+        What was done to the model: ``""`` for the trained one, ``"untrained"``,
+        ``"permuted labels"``.
+    seed, device
+        Seed and device of the run.
+    """
+
+    method: str
+    parameters: Mapping[str, Any]
+    signed: bool
+    model: str = ""
+    model_hash: str = ""
+    variant: str = ""
+    seed: int = 0
+    device: str = "cpu"
+
+
 def build_attribution(
     weight: np.ndarray,
     dims: tuple[str, ...],
     dataset: xr.Dataset,
+    origin: Origin,
     *,
-    method: str,
-    parameters: Mapping[str, Any],
-    signed: bool,
     genes: np.ndarray | None = None,
     probability: np.ndarray | None = None,
     delta: np.ndarray | None = None,
     difference: np.ndarray | None = None,
-    model: str = "",
-    model_hash: str = "",
-    seed: int = 0,
-    device: str = "cpu",
 ) -> xr.Dataset:
     """Label weights with the genes, marks and bins of their dataset, and check the result.
 
@@ -64,20 +87,18 @@ def build_attribution(
     dims
         One of :data:`WEIGHT_DIMS`.
     dataset
-        What was explained.
-    method, parameters, signed
-        The method's name, its settings, and whether the sign of a weight has a meaning.
+        The dataset that was explained.
+    origin
+        The method and the model.
     genes
         Positions in `dataset` of the genes explained; None for a class's weights.
     probability
-        (gene,) of ON, as the model gave it.
+        (gene,) Predicted probability of ON.
     delta
-        (gene,), the method's completeness error, in logits.
+        (gene,) Completeness error of the method, in logits.
     difference
-        (gene,), what the weights should add up to, in logits. With it genes are ``flagged`` whose
-        error is more than :data:`DELTA_THRESHOLD` of it (of 1, where it is smaller).
-    model, model_hash, seed, device
-        Name and hash of the model explained (empty for a control), seed and device of the run.
+        (gene,) The sum that the weights should have, in logits. If it is given, genes are
+        ``flagged`` whose error exceeds :data:`DELTA_THRESHOLD` times its size (at least 1 logit).
 
     Raises
     ------
@@ -106,17 +127,14 @@ def build_attribution(
     attrs = {
         "schema": ATTRIBUTION,
         "schema_version": SCHEMA_VERSION,
-        "method": method,
-        "parameters": json.dumps(dict(parameters), sort_keys=True),
-        "signed": int(signed),
+        **asdict(origin),
+        "parameters": json.dumps(dict(origin.parameters), sort_keys=True),
+        "signed": int(origin.signed),
         "cell": dataset.attrs["cell"],
-        "model": model,
-        "model_hash": model_hash,
         "dataset_hash": dataset_hash(dataset),
-        "device": device,
         "simulated": dataset.attrs["simulated"],
         "missing": dataset.attrs["missing"],
-        **provenance.stamp(seed),
+        **provenance.stamp(origin.seed),
     }
     if "flagged" in data:
         attrs |= {
@@ -181,12 +199,12 @@ def require_made_from(attribution: xr.Dataset, cell: str, data_hash: str) -> str
     attribution
         The attribution.
     cell, data_hash
-        The dataset's cell type, and its hash.
+        The dataset's cell type and hash.
 
     Raises
     ------
     ChromvizError
-        If it was made from another.
+        If it was made from another dataset.
     """
     what = f"{attribution.attrs['method']} of {attribution.attrs['model'] or 'no model'}"
     if attribution.attrs["dataset_hash"] != data_hash:
@@ -195,3 +213,51 @@ def require_made_from(attribution: xr.Dataset, cell: str, data_hash: str) -> str
             "extract it again"
         )
     return what
+
+
+def explained_genes(
+    attribution: xr.Dataset,
+    dataset: xr.Dataset,
+    data_hash: str,
+    *,
+    bins: bool = False,
+    needed: Sequence[int] | np.ndarray = (),
+) -> np.ndarray | None:
+    """Return the positions in a dataset of the genes that an attribution explains.
+
+    Parameters
+    ----------
+    attribution, dataset
+        The attribution, and the dataset that it was made from.
+    data_hash
+        The dataset's hash.
+    bins
+        Whether the weights must have bins.
+    needed
+        Positions of genes that it must explain.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        In the order of the attribution; None for the weights of a class.
+
+    Raises
+    ------
+    ChromvizError
+        If the attribution was made from another dataset, or lacks bins or genes.
+    """
+    what = require_made_from(attribution, str(dataset.attrs["cell"]), data_hash)
+    dims = attribution["weight"].dims
+    if bins and "bin" not in dims:
+        raise ChromvizError(f"the attribution {what} has no bins; use a method that weights bins")
+    if "gene" not in dims:
+        return None
+    found = pd.Index(dataset["gene"].values).get_indexer(attribution["gene"].values)
+    lacking = np.setdiff1d(needed, found)
+    if len(lacking):
+        first = dataset["gene"].values[lacking[0]]
+        raise ChromvizError(
+            f"the attribution {what} lacks {len(lacking)} of the {len(needed)} genes needed, first "
+            f"{first}; extract it for all of them"
+        )
+    return np.asarray(found)

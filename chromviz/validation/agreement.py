@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from chromviz.errors import ChromvizError
-from chromviz.schema import dataset_hash, require_made_from
+from chromviz.schema import dataset_hash, explained_genes
 from chromviz.validation.published import TABLE_3
 from chromviz.validation.resample import correlate, means
 from chromviz.validation.tidy import interval
@@ -210,13 +210,9 @@ def explained_rows(
     ChromvizError
         If the attribution was made from another dataset, or has no bins.
     """
-    what = require_made_from(attribution, str(dataset.attrs["cell"]), data_hash)
-    weight = attribution["weight"]
-    if "bin" not in weight.dims:
-        raise ChromvizError(f"the attribution {what} has no bins: it cannot agree with a track")
-    if "gene" not in weight.dims:
+    position = explained_genes(attribution, dataset, data_hash, bins=True)
+    if position is None:
         return None
-    position = pd.Index(dataset["gene"].values).get_indexer(attribution["gene"].values)
     test = dataset["split"].values[position] == "test"
     if attribution.attrs["model"]:
         chosen = test & (attribution["probability"].values > 0.5)

@@ -15,7 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from chromviz.errors import ChromvizError
-from chromviz.schema import dataset_hash, require_made_from
+from chromviz.schema import dataset_hash, explained_genes
 from chromviz.validation.resample import draw_genes, sums
 from chromviz.validation.tidy import interval, p_of_zero, tidy
 
@@ -162,20 +162,12 @@ def _sizes(
     attribution: xr.Dataset, dataset: xr.Dataset, data_hash: str, rows: np.ndarray
 ) -> np.ndarray:
     """Return the weights of some genes without sign, float32 (gene, mark and bin)."""
-    what = require_made_from(attribution, str(dataset.attrs["cell"]), data_hash)
+    explained = explained_genes(attribution, dataset, data_hash, bins=True, needed=rows)
     weight = attribution["weight"]
-    if "bin" not in weight.dims:
-        raise ChromvizError(f"the attribution {what} has no bins; causes lie in bins")
     shape = (len(rows), dataset.sizes["mark"], dataset.sizes["bin"])
     values = np.abs(weight.values)
-    if "gene" in weight.dims:
-        place = pd.Index(attribution["gene"].values).get_indexer(dataset["gene"].values[rows])
-        if (place < 0).any():
-            raise ChromvizError(
-                f"the attribution {what} lacks {int((place < 0).sum())} of the test genes; extract "
-                "it for all of them"
-            )
-        values = values[place]
+    if explained is not None:
+        values = values[pd.Index(explained).get_indexer(rows)]
         if "mark" not in weight.dims:
             values = values[:, None]
     return np.ascontiguousarray(np.broadcast_to(values, shape)).reshape(len(rows), -1)

@@ -9,7 +9,7 @@ import pytest
 
 from chromviz.data.signal.chromosomes import find_assembly
 from chromviz.recipes.export import export
-from chromviz.schema import build_attribution, save_attribution, save_dataset
+from chromviz.schema import Origin, build_attribution, save_attribution, save_dataset
 from chromviz.vocabulary import Window
 from tests.browser import igv
 from tests.browser.conftest import missing, watched
@@ -48,9 +48,13 @@ def exported(place, form):
     rows = np.flatnonzero(data["split"].values == "test")
     weight = np.random.default_rng(0).normal(size=(len(rows), 5, 20)).astype(np.float32)
     one = build_attribution(
-        weight, ("gene", "mark", "bin"), data, method="saliency", parameters={}, signed=True,
-        genes=rows, probability=np.full(len(rows), 0.7), model="deepchrome", model_hash="x",
-    )  # fmt: skip
+        weight,
+        ("gene", "mark", "bin"),
+        data,
+        Origin(method="saliency", parameters={}, signed=True, model="deepchrome", model_hash="x"),
+        genes=rows,
+        probability=np.full(len(rows), 0.7),
+    )
     save_attribution(one, place / "results" / "attributions" / "deepchrome.saliency.nc")
     return export("K562", data=place / "data", results=place / "results", formats=[form, "bed"])
 

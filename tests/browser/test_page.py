@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from chromviz.reporting.explorer import Part, explore
 from chromviz.reporting.page import Page, Picture, write_page
 from chromviz.reporting.tables import table3_grid
-from chromviz.schema import build_attribution, load_attribution, save_attribution
+from chromviz.schema import Origin, build_attribution, load_attribution, save_attribution
 from chromviz.vocabulary import Window
 from tests.browser.conftest import watched
 from tests.conftest import make_dataset
@@ -53,12 +53,15 @@ def made(tmp_path_factory):
         path = folder / f"{model}.{method}.nc"
         save_attribution(
             build_attribution(
-                values, dims, dataset, method=method, parameters={}, signed=signed, genes=rows,
+                values,
+                dims,
+                dataset,
+                Origin(method=method, parameters={}, signed=signed, model=model, model_hash="0"),
+                genes=rows,
                 probability=np.random.default_rng(MODELS.index(model)).random(len(rows)),
-                model=model, model_hash="0",
             ),
             path,
-        )  # fmt: skip
+        )
         found[model, method] = load_attribution(path)
     write_page(folder / "report.html", page_of(dataset, list(found.values())))
     return folder / "report.html", dataset, found

@@ -20,7 +20,7 @@ from chromviz.extractors.metrics import infidelity_and_sensitivity
 from chromviz.extractors.sanity import layers, randomised, untrained
 from chromviz.models.checkpoint import TrainedModel, weights_hash
 from chromviz.models.training import Settings, train
-from chromviz.schema import build_attribution
+from chromviz.schema import Origin, build_attribution
 from chromviz.validation.faithfulness import curve_scores, faithfulness_rows
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
@@ -56,9 +56,13 @@ def linear(fitted):
 def explained(dataset, weight, *, signed=True):
     rows = np.flatnonzero(dataset["split"].values == "test")
     return build_attribution(
-        weight, ("gene", "mark", "bin"), dataset, method="truth", parameters={}, signed=signed,
-        genes=rows, probability=np.full(len(rows), 0.9), model="m", model_hash="x",
-    )  # fmt: skip
+        weight,
+        ("gene", "mark", "bin"),
+        dataset,
+        Origin(method="truth", parameters={}, signed=signed, model="m", model_hash="x"),
+        genes=rows,
+        probability=np.full(len(rows), 0.9),
+    )
 
 
 def test_deletion_of_a_linear_models_terms_is_their_running_sum(data, linear):
@@ -154,7 +158,7 @@ def test_attributions_of_any_dimensions_can_be_taken_away(data, fitted):
         ({"shares": [0.5, 0.1]}, "shares must rise from 0 to 1"),
         ({"shares": [0, 2]}, "shares must rise"),
         ({"by": "genes"}, "bins or marks can be taken away, not 'genes'"),
-        ({"genes": [0]}, "lacks the gene G000"),
+        ({"genes": [0]}, "lacks 1 of the 1 genes needed, first G000"),
         ({"reference": "zer"}, "unknown reference"),
     ],
 )

@@ -13,7 +13,13 @@ from chromviz.errors import ChromvizError
 from chromviz.extractors import extract
 from chromviz.recipes.export import export
 from chromviz.reporting import tracks
-from chromviz.schema import build_attribution, load_attribution, save_attribution, save_dataset
+from chromviz.schema import (
+    Origin,
+    build_attribution,
+    load_attribution,
+    save_attribution,
+    save_dataset,
+)
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 
@@ -35,10 +41,21 @@ def fill(folder, data):
     rows = np.flatnonzero(data["split"].values == "test")
     weight = np.random.default_rng(0).normal(size=(len(rows), 5, 20)).astype(np.float32)
     one = build_attribution(
-        weight, ("gene", "mark", "bin"), data, method="saliency", parameters={}, signed=True,
-        genes=rows, probability=np.full(len(rows), 0.7), model="deepchrome", model_hash="x",
-        seed=0, device="cpu",
-    )  # fmt: skip
+        weight,
+        ("gene", "mark", "bin"),
+        data,
+        Origin(
+            method="saliency",
+            parameters={},
+            signed=True,
+            model="deepchrome",
+            model_hash="x",
+            seed=0,
+            device="cpu",
+        ),
+        genes=rows,
+        probability=np.full(len(rows), 0.7),
+    )
     attributions = folder / "results" / "attributions"
     save_attribution(one, attributions / "deepchrome.saliency.nc")
     save_attribution(extract("raw_signal", data, None), attributions / "control.raw_signal.nc")
@@ -210,9 +227,20 @@ def test_top_bins_stay_on_the_chromosome(place):
     one = load_attribution(other)
     rows = np.flatnonzero(data["split"].values == "test")
     again = build_attribution(
-        one["weight"].values, ("gene", "mark", "bin"), data, method="saliency", parameters={},
-        signed=True, genes=rows, model="deepchrome", model_hash="x", seed=0, device="cpu",
-    )  # fmt: skip
+        one["weight"].values,
+        ("gene", "mark", "bin"),
+        data,
+        Origin(
+            method="saliency",
+            parameters={},
+            signed=True,
+            model="deepchrome",
+            model_hash="x",
+            seed=0,
+            device="cpu",
+        ),
+        genes=rows,
+    )
     save_attribution(again, other)
     found = run(place, method_names=["saliency"], formats=["bed"], top=100)
     best = pd.read_csv(

@@ -5,7 +5,7 @@ import pytest
 
 from chromviz.reporting.explorer import Part, explore
 from chromviz.reporting.layers import Packed, unpack
-from chromviz.schema import build_attribution
+from chromviz.schema import Origin, build_attribution
 from chromviz.validation.caution import WARNINGS
 from tests.conftest import make_dataset
 
@@ -17,13 +17,9 @@ def weights(dataset, rows, *, method="saliency", model="net", dims=("gene", "mar
         rng.normal(size=[sizes[dim] for dim in dims]),
         dims,
         dataset,
-        method=method,
-        parameters={},
-        signed=True,
+        Origin(method=method, parameters={}, signed=True, model=model, model_hash="abc"),
         genes=np.asarray(rows),
         probability=rng.random(len(rows)),
-        model=model,
-        model_hash="abc",
     )
 
 

@@ -9,7 +9,7 @@ from sklearn.linear_model import LinearRegression
 from threadpoolctl import threadpool_limits
 
 from chromviz.errors import ChromvizError
-from chromviz.schema import build_attribution
+from chromviz.schema import Origin, build_attribution
 from chromviz.validation import nulls, resample, table3
 from chromviz.validation.association import association
 from chromviz.validation.tidy import COLUMNS, adjust, p_above, p_of_zero, tidy
@@ -26,13 +26,11 @@ def explain(dataset, weight, *, method="alpha", model="m", probability=None, dim
         weight,
         dims or ("gene", "mark", "bin"),
         dataset,
-        method=method,
-        parameters={},
-        signed=False,
+        Origin(
+            method=method, parameters={}, signed=False, model=model, model_hash="x" if model else ""
+        ),
         genes=rows,
         probability=on if model else None,
-        model=model,
-        model_hash="x" if model else "",
     )
 
 
@@ -266,9 +264,11 @@ def test_weights_of_a_class_and_of_all_marks_together(data):
     n = int((data["split"] == "test").sum())
     together = explain(data, RNG(0).random((n, 20)), dims=("gene", "bin"))
     by_class = build_attribution(
-        RNG(0).random((5, 20)), ("mark", "bin"), data, method="class_optimization",
-        parameters={}, signed=False, model="m", model_hash="x",
-    )  # fmt: skip
+        RNG(0).random((5, 20)),
+        ("mark", "bin"),
+        data,
+        Origin(method="class_optimization", parameters={}, signed=False, model="m", model_hash="x"),
+    )
     found = association([together, by_class], data, n_bootstrap=50, n_null=20)
     assert set(found.loc[found["method"] == "class_optimization", "test"]) == {"profile"}
     by_mark = found[(found["method"] == "alpha") & (found["statistic"] == "pearson")]

@@ -98,7 +98,7 @@ def test_data_without_truth_is_refused(data):
     with pytest.raises(ChromvizError, match="no planted truth; only simulated data has"):
         planted([raw(data)], data.drop_vars(["truth", "decoy"]))
     some = raw(data).isel(gene=slice(3))
-    with pytest.raises(ChromvizError, match=r"lacks \d+ of the test genes"):
+    with pytest.raises(ChromvizError, match=r"lacks \d+ of the \d+ genes needed"):
         planted([some], data)
 
 

@@ -4,7 +4,7 @@ import pytest
 from scipy import stats
 
 from chromviz.errors import ChromvizError
-from chromviz.schema import build_attribution
+from chromviz.schema import Origin, build_attribution
 from chromviz.validation import coverage_profile, table3, weight_profiles
 from chromviz.validation.agreement import pearson
 from tests.conftest import make_dataset
@@ -16,13 +16,11 @@ def attribution(dataset, weight, *, probability=None, model="m", method="alpha",
         weight,
         ("gene", "mark", "bin"),
         dataset,
-        method=method,
-        parameters={},
-        signed=False,
+        Origin(
+            method=method, parameters={}, signed=False, model=model, model_hash="x" if model else ""
+        ),
         genes=rows,
         probability=probability,
-        model=model,
-        model_hash="x" if model else "",
     )
 
 
@@ -179,10 +177,7 @@ def test_a_class_has_no_genes(dataset):
         weight,
         ("mark", "bin"),
         dataset,
-        method="class_optimization",
-        parameters={},
-        signed=False,
-        model="deepchrome",
+        Origin(method="class_optimization", parameters={}, signed=False, model="deepchrome"),
     )
     found = table3([by_class], dataset, n_bootstrap=100).iloc[0]
     cover = dataset["coverage"].values[0]
