@@ -1,16 +1,17 @@
-"""Time and memory of counting reads around TSSs: chromviz beside bedtools multicov.
+"""Time and memory of counting reads around TSSs: chromviz and bedtools multicov.
 
     python benchmarks/reads.py [--reads 2000000] [--genes 1200] [--folder FOLDER]
 
-By default 2,000,000 reads of 36 bases and 1,200 TSSs are simulated on chromosomes 20-22 of hg19,
-which is what they hold of a genome with 40 million reads and 20,000 genes. Half of the reads lie
-around the TSSs. They are written as BAM (with names, bases and qualities) and as tagAlign.gz.
+By default 2,000,000 reads of 36 bases and 1,200 TSSs are simulated on chromosomes 20-22 of hg19:
+the share of these chromosomes in a genome with 40 million reads and 20,000 genes. Half of the
+reads lie around TSSs. They are written as BAM (with names, bases and qualities) and tagAlign.gz.
 
-Each run is a process of its own and counts the same reads in the same bins (TSS ± 5 kb, 100 bins);
-that the counts are equal is checked. multicov reads BAM alone, so a tagAlign has to be converted
-first, as the paper's authors did; what that takes is a row of its own. Memory is a process's
-largest resident set. Needs bedtools and samtools, and ten minutes, nearly all of them multicov's,
-whose time rises with the bins (ours with the reads). Files already in --folder are used again.
+Both programs count the same reads in the same bins (TSS ± 5 kb, 100 bins), each run in its own
+process, and the counts are checked to be equal. multicov reads only BAM, so that a tagAlign file
+has to be converted first, as the paper's authors did; the conversion has its own row. Memory is
+the largest resident set of a process. Needs bedtools and samtools, and about ten minutes, nearly
+all of them for multicov, whose time grows with the number of bins (that of chromviz grows with the
+number of reads). Files already in --folder are used again.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ np.save(sys.argv[3], count_reads(Path(sys.argv[1]), genes, Window()).values)
 
 def simulate(folder: Path, n_reads: int, n_genes: int) -> None:
     """Write genes, their bins, and the same reads as BAM and as tagAlign.gz."""
-    # Imported where they are used, in another process: Linux counts the memory of this one as that
-    # of every process it starts, so it has to be small.
+    # Imported here, in another process: on Linux the memory of this process counts for every
+    # process that it starts, so it has to be small.
     import numpy as np
     import pandas as pd
     import pysam
@@ -87,7 +88,7 @@ def simulate(folder: Path, n_reads: int, n_genes: int) -> None:
 
 
 def apart(function: Callable[..., Any], *arguments: object) -> Any:
-    """Call a function in a process of its own."""
+    """Call a function in a separate process."""
     with ProcessPoolExecutor(1) as pool:
         return pool.submit(function, *arguments).result()
 
@@ -97,7 +98,7 @@ def measure(command: list[str], out: Path) -> tuple[float, int]:
     started = time.perf_counter()
     with out.open("wb") as handle:
         process = subprocess.Popen(command, stdout=handle)
-        # Not wait(): of all its children a process knows only the largest.
+        # Not wait(): a process knows only the largest of all its children.
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:

@@ -1,12 +1,12 @@
-"""Time and memory of reading a bigWig: chromviz beside plain loops and deepTools, in one run.
+"""Time and memory of reading a bigWig: chromviz, plain loops and deepTools, in one run.
 
     python benchmarks/tracks.py [--work FOLDER] [--track FILE] [--computematrix PROGRAM]
 
-19,802 windows of 100 bins of 100 bp. The windows are simulated, and so is the track unless a file
-is given: whole hg19 in steps of 25 bp, in the layout that UCSC's programs write (1,024 records in
-a block). Making it takes some three minutes; with --work it is kept. Each reader is a process of
-its own, quick ones the best of three. "seconds" is the reading alone, "process" the whole program
-with its start, "memory" the largest process (Linux). computeMatrix gets two processes (-p 2).
+Each reader reads 19,802 simulated windows of 100 bins of 100 bp. Unless a file is given, the track
+is simulated too: the whole of hg19 in steps of 25 bp. Simulating it takes about three minutes;
+with --work it is kept. Each reader runs in its own process; fast readers run three times and the
+best time counts. "seconds" is the time for reading alone, "process" that of the whole program,
+"memory" that of the largest process (Linux). computeMatrix runs with two processes (-p 2).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def chromosomes() -> dict[str, int]:
 
 
 def simulate(folder: Path) -> None:
-    """Make the windows and the track (in a process of its own: memory is inherited)."""
+    """Make the windows and the track (in a separate process: memory is inherited)."""
     rng, sizes = np.random.default_rng(0), chromosomes()
     simulate_genes(folder / "genes.bed", sizes, rng)
     unfinished = folder / "unfinished.bw"
@@ -53,7 +53,7 @@ def simulate(folder: Path) -> None:
 
 
 def simulate_genes(path: Path, sizes: dict[str, int], rng: np.random.Generator) -> None:
-    """Write TSSs as BED6: in clusters, as genes are, in random order, their strand left open."""
+    """Write TSSs as BED6: clustered as genes are, in random order, without a strand."""
     names, length = list(sizes), np.array(list(sizes.values()), dtype=float)
     cluster = rng.choice(len(names), 6000, p=length / length.sum())
     centre = rng.random(6000) * length[cluster]
@@ -71,7 +71,7 @@ def simulate_genes(path: Path, sizes: dict[str, int], rng: np.random.Generator) 
 
 
 def simulate_track(path: Path, bed: Path, sizes: dict[str, int], rng: np.random.Generator) -> None:
-    """Write a track: reads fall everywhere and more at TSSs; stretches have no data."""
+    """Write a track with more reads at TSSs and with stretches that have no data."""
     import pybigtools
 
     tss: dict[str, list[int]] = {}
@@ -113,7 +113,7 @@ def windows(bed: Path) -> Windows:
 
 @cache
 def genes(bed: Path) -> pd.DataFrame:
-    """Return the windows as chromviz takes them."""
+    """Return the windows as a gene table for chromviz."""
     from chromviz.data.genes.annotation import read_genes
 
     return read_genes(bed).table
@@ -155,7 +155,6 @@ def plain(track: Path, bed: Path, read: str, in_order: bool) -> np.ndarray:
 
 READERS: dict[str, Callable[[Path, Path], np.ndarray]] = {
     "chromviz": ours,
-    "chromviz, one core": ours,
     "pybigtools values + mean, sorted": lambda t, b: plain(t, b, "pybigtools values", True),
     "pybigtools values + mean": lambda t, b: plain(t, b, "pybigtools values", False),
     "pybigtools values(bins, exact), sorted": lambda t, b: plain(t, b, "pybigtools bins", True),
@@ -165,14 +164,13 @@ READERS: dict[str, Callable[[Path, Path], np.ndarray]] = {
         t, b, "pyBigWig stats", False
     ),
     "chromviz, six tracks": lambda t, b: ours(t, b, 6),
-    "chromviz, six tracks, one core": lambda t, b: ours(t, b, 6),
 }
 
 
-def run(command: list[str], environment: dict[str, str] | None = None) -> tuple[float, float]:
+def run(command: list[str]) -> tuple[float, float]:
     """Run a program; return its seconds and the memory of its largest process in MB."""
     started = time.perf_counter()
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         sys.exit(f"{' '.join(command)} failed")
@@ -180,8 +178,8 @@ def run(command: list[str], environment: dict[str, str] | None = None) -> tuple[
 
 
 def measure(name: str, track: Path, bed: Path, out: Path) -> None:
-    """Read once and keep the bins and the seconds (in a process of its own)."""
-    # Imports and the list of windows are no part of reading.
+    """Read once and save the bins and the seconds (runs in a separate process)."""
+    # Imports and the list of windows are not part of reading.
     import chromviz.data.signal.tracks  # noqa: F401
 
     windows(bed)
@@ -194,7 +192,7 @@ def measure(name: str, track: Path, bed: Path, out: Path) -> None:
 
 
 def compare(name: str, found: np.ndarray, ours: np.ndarray) -> str:
-    """Return how far another reader's bins are from ours, where both have data."""
+    """Return the largest difference of another reader's bins from ours where both have data."""
     ours = ours[: len(found)]
     both = np.isfinite(found) & np.isfinite(ours)
     difference = float(np.abs(found[both] - ours[both]).max())
@@ -226,11 +224,10 @@ def table(track: Path, bed: Path, folder: Path, program: str) -> None:
     reference, first = np.empty(0), 0.0
     out = folder / "result"
     for name in READERS:
-        environment = os.environ | ({"LOKY_MAX_CPU_COUNT": "1"} if "one core" in name else {})
         command = [sys.executable, __file__, "--measure", name, "--track", str(track)]
         results = []
         for _ in range(1 if "stats" in name or "six" in name else 3):
-            process, memory = run([*command, "--work", str(folder)], environment)
+            process, memory = run([*command, "--work", str(folder)])
             results.append((json.loads(out.read_text()), process, memory))
         seconds, process, memory = min(results)
         found = np.load(out.with_suffix(".npy"))
@@ -254,7 +251,7 @@ def table(track: Path, bed: Path, folder: Path, program: str) -> None:
 
 
 def main() -> None:
-    """Make what is missing and print a table."""
+    """Simulate what is missing and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, help="folder for the simulated files, kept")
     parser.add_argument("--track", type=Path, help="a bigWig file of hg19 to read instead")
