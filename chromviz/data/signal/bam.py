@@ -25,6 +25,8 @@ UNMAPPED, REVERSE, FAILED, DUPLICATE = 0x4, 0x10, 0x200, 0x400
 _END_OF_BAM = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _ON_GENOME = (0, 2, 3, 7, 8)  # M, D, N, =, X of MIDNSHP=X
 _RECORDS = 50_000  # at a time
+_RECORD = np.dtype("i4, i4, i8, u2, u1")
+_RECORD.names = ("chrom", "start", "bases", "flag", "quality")
 _MEGABYTE = 1_000_000
 
 
@@ -95,18 +97,13 @@ def read_bam(path: Path, file: Any, progress: Progress) -> Generator[Batch, None
     names = list(file.references)
     what, total = f"counting {path.name}", path.stat().st_size // _MEGABYTE + 1
     records = file.fetch(until_eof=True)
-    while rows := [
-        (
-            read.reference_id,
-            read.reference_start,
-            # None without operations; one base for operations that cover none.
-            (read.reference_end or 0) if read.reference_length != 1 else _end(read),
-            read.flag,
-            read.mapping_quality,
-        )
-        for read in islice(records, _RECORDS)
-    ]:
-        chrom, start, end, flag, quality = np.array(rows, dtype=np.int64).T
+    while True:
+        rows = np.fromiter(map(_record, islice(records, _RECORDS)), _RECORD)
+        if not len(rows):
+            break
+        flag, chrom = rows["flag"], rows["chrom"]
+        start = rows["start"].astype(np.int64)
+        end = start + rows["bases"]
         if (start < -1).any() or end.max() > MAX_POSITION:
             raise _damaged(path, "a read lies beyond any chromosome")
         mapped = (flag & UNMAPPED == 0) & (chrom >= 0) & (start >= 0) & (end > start)
@@ -116,19 +113,27 @@ def read_bam(path: Path, file: Any, progress: Progress) -> Generator[Batch, None
             start[mapped],
             end[mapped],
             flag[mapped] & REVERSE != 0,
-            flag[mapped].astype(np.uint16),
-            quality[mapped].astype(np.uint8),
+            flag[mapped],
+            rows["quality"][mapped],
         )
         # The upper bits of BGZF's offsets are those of the compressed file.
         progress(what, min((file.tell() >> 16) // _MEGABYTE, total - 1), total, "MB")
     progress(what, total, total, "MB")
 
 
-def _end(read: Any) -> int:
-    """Return the base after the last that a read covers, as its operations say."""
-    bases: int = sum(length for operation, length in read.cigartuples if operation in _ON_GENOME)
-    start: int = read.reference_start
-    return start + bases
+def _record(read: Any) -> tuple[int, int, int, int, int]:
+    """Return a read's chromosome, start, bases on the chromosome, flag and mapping quality."""
+    # htslib says one base where the operations cover none, and pysam None without operations.
+    bases = read.reference_length
+    if bases == 1:
+        bases = sum(length for operation, length in read.cigartuples if operation in _ON_GENOME)
+    return (
+        read.reference_id,
+        read.reference_start,
+        bases or 0,
+        read.flag,
+        read.mapping_quality,
+    )
 
 
 def _damaged(path: Path, problem: str) -> ChromvizError:
