@@ -100,12 +100,9 @@ def make_dataset(n_genes=60, *, seed=0, window=None, cell="E123", coverage=True)
     )
     return build_dataset(
         cell=cell,
-        genes=genes,
+        genes=genes.assign(expression=on * 10.0 + rng.random(n_genes), label=label, split=split),
         marks=MARKS,
         signal=signal,
-        expression=on * 10.0 + rng.random(n_genes),
-        label=label,
-        split=split,
         window=window,
         coverage={"H3K27ac": h3k27ac} if coverage else {},
         signal_unit="counts",

@@ -57,13 +57,9 @@ def from_tracks(
     findings += preflight.describe_use(label, split, used, coverage, rule)
     dataset = schema.build_dataset(
         cell=cell,
-        genes=table,
+        genes=table.assign(expression=level, label=label, split=split, reason=left_out),
         marks=marks,
         signal=values,
-        expression=level,
-        label=label,
-        split=split,
-        reason=left_out,
         window=choices.window,
         coverage=coverage,
         orientation=choices.orientation,

@@ -118,14 +118,15 @@ def read_deepchrome(path: Path, cell: str) -> xr.Dataset:
     )
     return schema.build_dataset(
         cell=find_eid(cell) or cell,
-        genes=table,
+        genes=table.assign(
+            expression=np.full(len(genes), np.nan),
+            label=np.concatenate([part.label for part in parts.values()]),
+            split=np.repeat(
+                np.array(_SPLITS, dtype=object), [len(part.genes) for part in parts.values()]
+            ),
+        ),
         marks=MARKS,
         signal=np.concatenate([part.signal for part in parts.values()]),
-        expression=np.full(len(genes), np.nan),
-        label=np.concatenate([part.label for part in parts.values()]),
-        split=np.repeat(
-            np.array(_SPLITS, dtype=object), [len(part.genes) for part in parts.values()]
-        ),
         window=_WINDOW,
         assembly="hg19",
         signal_unit="read counts",

@@ -71,13 +71,11 @@ def from_matrices(
     kept = ("orientation", "signal_unit", "label_rule", "label_threshold")
     dataset = schema.build_dataset(
         cell=cell,
-        genes=table,
+        genes=table.assign(
+            expression=level, label=label, split=split, reason=matrices["reason"].values
+        ),
         marks=given.marks,
         signal=signal,
-        expression=level,
-        label=label,
-        split=split,
-        reason=matrices["reason"].values,
         window=choices.window,
         coverage=coverage,
         sources=[

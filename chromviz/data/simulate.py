@@ -162,12 +162,11 @@ def simulate(cell: str, *, n_genes: int = 2400, seed: int = 0) -> xr.Dataset:
     threshold = float(np.median(expression))
     dataset = schema.build_dataset(
         cell=cell,
-        genes=layout.genes,
+        genes=layout.genes.assign(
+            expression=expression, label=expression > threshold, split=layout.split
+        ),
         marks=MARKS,
         signal=signal,
-        expression=expression,
-        label=expression > threshold,
-        split=layout.split,
         window=_WINDOW,
         coverage={REFERENCE_TRACK: coverage},
         truth=truth,

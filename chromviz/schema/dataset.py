@@ -56,6 +56,16 @@ _DATASET_ATTRS = (
     "sources",
     "simulated",
 )
+_DEFAULT_ATTRS = {
+    "assembly": "",
+    "orientation": "genome",
+    "signal_unit": "",
+    "label_rule": "",
+    "label_threshold": np.nan,
+    "missing": "nan",
+    "sources": (),
+    "simulated": False,
+}
 _KINDS = {"expression": "f", "label": "i", "tss": "i", "bin_start": "i"}
 # What the numbers of a result depend on; the rest (paths, times) may differ between two runs.
 _HASHED = ("signal", "coverage", "expression", "label", "split", "reason", "truth", "decoy")
@@ -68,57 +78,39 @@ def build_dataset(
     genes: pd.DataFrame,
     marks: Sequence[str],
     signal: np.ndarray,
-    expression: np.ndarray,
-    label: np.ndarray,
-    split: np.ndarray,
     window: Window,
     coverage: Mapping[str, np.ndarray] | None = None,
-    reason: np.ndarray | None = None,
     truth: np.ndarray | None = None,
-    assembly: str = "",
-    orientation: str = "genome",
-    signal_unit: str = "",
-    label_rule: str = "",
-    label_threshold: float = np.nan,
-    missing: str = "nan",
-    sources: Sequence[Mapping[str, str]] = (),
-    simulated: bool = False,
     seed: int | None = None,
-    **attrs: str | float,
+    **attrs: Any,
 ) -> xr.Dataset:
-    """Put arrays together as a dataset, stamp its provenance, and check it.
+    """Put arrays together as a dataset, record its provenance, and check it.
 
     Parameters
     ----------
     cell
         EID or the cell type's own name.
     genes
-        One row a gene: columns ``gene`` (id), ``symbol``, ``chrom``, ``tss`` (0-based), ``strand``.
+        One row per gene: columns ``gene`` (id), ``symbol``, ``chrom``, ``tss`` (0-based),
+        ``strand``, ``expression`` (NaN where unknown), ``label`` (1 ON, 0 OFF, -1 unknown) and
+        ``split`` (``train``, ``valid``, ``test`` or ``none``). A column ``reason`` says why models
+        leave a gene out; without it the reasons follow from the signal and the label.
     marks
         Names of the input marks.
     signal
         float32 (gene, mark, bin), NaN where the source has no data.
-    expression
-        (gene,), NaN where unknown.
-    label
-        (gene,), 1 ON, 0 OFF, -1 unknown.
-    split
-        (gene,), each one of ``train``, ``valid``, ``test``, ``none``.
     window
         Flank and bin width.
     coverage
         Reference tracks by name, each (gene, bin); never inputs of a model.
-    reason
-        (gene,), why models leave the gene out; found from the signal and label if not given.
     truth
         Simulated data only: int8 (gene, mark, bin), the sign of a bin's effect on expression.
-    assembly, orientation, signal_unit, label_rule, label_threshold, missing, sources, simulated
-        See the attributes of the format; `sources` is a list of records with role, name, path
-        and sha256.
     seed
-        Seed of whatever was drawn (the split, or the simulation).
+        Seed of the split or of the simulation.
     **attrs
-        More attributes.
+        Attributes of the format (``assembly``, ``orientation``, ``signal_unit``, ``label_rule``,
+        ``label_threshold``, ``missing``, ``simulated``, and ``sources``: a list of records with
+        role, name, path and sha256) and any others.
 
     Returns
     -------
@@ -132,9 +124,9 @@ def build_dataset(
     """
     coverage = coverage or {}
     signal = np.asarray(signal, dtype=np.float32)
-    label = np.asarray(label, dtype=np.int8)
-    if reason is None:
-        reason = reasons(signal, marks, label)
+    # Copies: what pandas gives is read-only.
+    label = np.array(genes["label"], dtype=np.int8)
+    reason = genes["reason"] if "reason" in genes else reasons(signal, marks, label)
     tracks = list(coverage)
     stacked = np.empty((len(tracks), len(genes), window.n_bins), dtype=np.float32)
     for row, name in enumerate(tracks):
@@ -142,43 +134,32 @@ def build_dataset(
     data: dict[str, Any] = {
         "signal": (("gene", "mark", "bin"), signal),
         "coverage": (("track", "gene", "bin"), stacked),
-        "expression": (("gene",), np.asarray(expression, dtype=np.float32)),
+        "expression": (("gene",), np.array(genes["expression"], dtype=np.float32)),
         "label": (("gene",), label),
-        "split": (("gene",), np.asarray(split, dtype=object)),
-        "reason": (("gene",), np.asarray(reason, dtype=object)),
+        "split": (("gene",), np.array(genes["split"], dtype=object)),
+        "reason": (("gene",), np.array(reason, dtype=object)),
     }
     if truth is not None:
         data["truth"] = (("gene", "mark", "bin"), np.asarray(truth, dtype=np.int8))
     coords: dict[str, Any] = {
-        name: (("gene",), np.asarray(genes[name], dtype=object))
+        name: (("gene",), np.array(genes[name], dtype=object))
         for name in ("gene", "symbol", "chrom", "strand")
     }
-    coords["tss"] = (("gene",), np.asarray(genes["tss"], dtype=np.int64))
+    coords["tss"] = (("gene",), np.array(genes["tss"], dtype=np.int64))
     coords["mark"] = (("mark",), np.asarray(marks, dtype=object))
     coords["track"] = (("track",), np.asarray(tracks, dtype=object))
     coords["bin_start"] = (("bin",), window.bin_start)
-    dataset = xr.Dataset(
-        data,
-        coords,
-        {
-            "schema": DATASET,
-            "schema_version": SCHEMA_VERSION,
-            "cell": cell,
-            "assembly": assembly,
-            "bin_width": window.bin_width,
-            "orientation": orientation,
-            "signal_unit": signal_unit,
-            "label_rule": label_rule,
-            "label_threshold": float(label_threshold),
-            "missing": missing,
-            "sources": json.dumps([dict(source) for source in sources]),
-            "simulated": int(simulated),
-            **provenance.stamp(seed),
-            **attrs,
-        },
-    )
+    known = {**_DEFAULT_ATTRS, **attrs}
+    known |= {
+        "label_threshold": float(known["label_threshold"]),
+        "sources": json.dumps([dict(source) for source in known["sources"]]),
+        "simulated": int(known["simulated"]),
+    }
+    header = {"schema": DATASET, "schema_version": SCHEMA_VERSION, "cell": cell}
+    header["bin_width"] = window.bin_width
+    dataset = xr.Dataset(data, coords, {**header, **known, **provenance.stamp(seed)})
     check_dataset(dataset)
-    name_variables(dataset, orientation)
+    name_variables(dataset, str(known["orientation"]))
     return dataset
 
 

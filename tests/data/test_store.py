@@ -14,12 +14,11 @@ def save(folder, cell):
     genes = pd.DataFrame({"gene": ["A"], "symbol": "", "chrom": "chr1", "tss": 5, "strand": "+"})
     dataset = schema.build_dataset(
         cell=cell,
-        genes=genes,
+        genes=genes.assign(
+            expression=np.ones(1), label=np.ones(1), split=np.array(["train"], object)
+        ),
         marks=["m"],
         signal=np.ones((1, 1, 4), np.float32),
-        expression=np.ones(1),
-        label=np.ones(1),
-        split=np.array(["train"], object),
         window=window,
     )
     schema.save_dataset(dataset, folder / f"{cell}.nc")
