@@ -126,19 +126,19 @@ class ModelSpec:
     attends
         The attention it gives: any of ``"alpha"`` and ``"beta"``.
     source
-        Where it is described.
+        Publication that describes it.
     learning_rate
-        Adam's step size in the default training settings.
+        Step size of Adam in the default training settings.
     aliases
-        Other names it is known by.
+        Other names that are accepted.
     own
         Weights of its own, independent of any gene: any of ``"coefficients"`` (signed) and
         ``"importances"``.
     differentiable
-        Whether its logit has a gradient with respect to the signal; a tree's has none.
+        Whether its logit has a gradient with respect to the signal; that of a tree has none.
     version
-        What decides its result besides its name: a plug-in's own version, or a hash of its source.
-        Models trained with another version are not reused.
+        The version of a plug-in, or a hash of the code of a user's own model. Trained models of
+        another version are not reused.
     paper
         The published training settings; None if there are none.
     """
@@ -173,32 +173,32 @@ class ModelSpec:
 
     @property
     def gives(self) -> tuple[str, ...]:
-        """What methods can use: attention, weights of its own, ``gradient``, ``output``."""
+        """What it offers to methods: attention, weights of its own, ``gradient``, ``output``."""
         return (*self.attends, *self.own, *(("gradient",) if self.differentiable else ()), "output")
 
     def settings(self, preset: str = "fast") -> Settings:
-        """Return the training settings that a preset stands for.
+        """Return the training settings of a preset.
 
         Parameters
         ----------
         preset
-            ``fast``, the default settings: a larger step and batch, and early stopping; or
-            ``paper``, the published ones.
+            ``fast``, the default: a larger step and batch, and early stopping; or ``paper``, the
+            published settings.
 
         Raises
         ------
         ChromvizError
-            If there is no such preset, or nothing was published for this architecture.
+            If the preset is unknown, or no settings were published for this architecture.
         """
-        wanted = preset.strip().lower()
+        wanted = str(preset).strip().lower()
         if wanted not in PRESETS:
-            raise UnknownNameError("preset", preset, PRESETS)
+            raise UnknownNameError("preset", str(preset), PRESETS)
         if wanted == "fast":
             return Settings(learning_rate=self.learning_rate)
         if self.paper is None:
             raise ChromvizError(
-                f"no training settings were published for {self.name}; use --preset fast, or set "
-                "the learning rate, batch size and epochs"
+                f"no training settings were published for {self.name}; use the preset 'fast', or "
+                "set the learning rate, batch size and epochs"
             )
         return self.paper
 

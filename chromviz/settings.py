@@ -62,10 +62,10 @@ class Settings:
     def __post_init__(self) -> None:
         if not (_is_real(self.learning_rate) and self.learning_rate > 0):
             raise ChromvizError(f"the learning rate must be above 0, not {self.learning_rate!r}")
-        if not (_is_whole(self.max_epochs) and self.max_epochs >= 1):
+        if not (is_whole(self.max_epochs) and self.max_epochs >= 1):
             raise ChromvizError(f"training takes at least 1 epoch, not {self.max_epochs!r}")
         for what, count in (("batch size", self.batch_size), ("patience", self.patience)):
-            if count is not None and not (_is_whole(count) and count >= 1):
+            if count is not None and not (is_whole(count) and count >= 1):
                 raise ChromvizError(f"the {what} must be at least 1, not {count!r}")
         if self.loss_slack is not None and not (_is_real(self.loss_slack) and self.loss_slack >= 0):
             raise ChromvizError(f"the loss slack must be at least 0, not {self.loss_slack!r}")
@@ -85,7 +85,8 @@ def _is_real(value: Any) -> bool:
     return isinstance(value, Real) and math.isfinite(value)
 
 
-def _is_whole(value: Any) -> bool:
+def is_whole(value: Any) -> bool:
+    """Return whether a value is a whole number."""
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 

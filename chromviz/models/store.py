@@ -24,6 +24,7 @@ from chromviz.models.training import Settings, combine, fit, train
 from chromviz.progress import SILENT, Reporter
 from chromviz.results.validity import key
 from chromviz.schema import dataset_hash
+from chromviz.settings import is_whole
 
 #: Environment variable that moves the store.
 CACHE_VARIABLE = "CHROMVIZ_CACHE"
@@ -65,11 +66,13 @@ class Training:
         Raises
         ------
         ChromvizError
-            If the number of members is below 1 or a seed would be above 2**32 - 1.
+            If the number of members is below 1 or a seed is not a whole number below 2**32.
         """
         spec = self.spec
-        if self.members < 1:
-            raise ChromvizError(f"an ensemble needs at least 1 seed, not {self.members}")
+        if not is_whole(self.members) or self.members < 1:
+            raise ChromvizError(f"an ensemble needs at least 1 seed, not {self.members!r}")
+        if not is_whole(self.seed) or self.seed < 0:
+            raise ChromvizError(f"a seed is a whole number from 0 on, not {self.seed!r}")
         if self.seed + self.members > 2**32:
             raise ChromvizError(
                 f"the seeds of {spec.name} would exceed {2**32 - 1}; start with a lower seed"
@@ -102,7 +105,8 @@ def training_key(
     """
     spec = find_model(model)
     inputs = [spec.name, data_hash, settings, seed, device.split(":")[0], spec.version]
-    return key(inputs, fit, *([] if spec.version else [spec.factory]))[:16]
+    # The version of a user's own model is a hash of its code as it was when it was imported.
+    return key(inputs, fit, *([] if ":" in spec.name else [spec.factory]))[:16]
 
 
 def kept_at(training: Training, device: str = "cpu") -> Path | None:
