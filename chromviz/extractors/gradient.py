@@ -99,17 +99,27 @@ def gradient_shap(job: Job) -> Found:
     return collect(job, explain, rows_a_gene=samples, notes=notes_on(several))
 
 
-def deep_lift(job: Job) -> Found:
-    """Return DeepLIFT's contributions against the reference, by its rescale rule.
+#: Layers for which captum has a DeepLIFT rule; it matches them by their exact type.
+_POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
+_RULES = (nn.ReLU, nn.ELU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Softmax, *_POOLS)
 
-    (Shrikumar et al. 2017.) captum follows the rule through layers of ReLU, sigmoid and tanh;
-    through an :class:`~chromviz.models.layers.InputTransform`, which takes each bin by itself, a
-    bin's contribution is that of its transformed signal. captum's rule for max-pooling does not
-    add up exactly, and it does not see into a recurrence or an attention, where it falls back to
-    the gradient: the completeness error says how much is missing, and genes over the threshold
-    are flagged.
+
+def deep_lift(job: Job) -> Found:
+    """Return DeepLIFT contributions against the reference, by the rescale rule.
+
+    (Shrikumar et al. 2017.) captum applies the rule at layers of ReLU, sigmoid, tanh and
+    max-pooling. An :class:`~chromviz.models.layers.InputTransform` transforms each bin on its own,
+    so a bin's contribution is that of its transformed signal. In a recurrence or an attention
+    captum falls back to the gradient; the completeness error says how much is missing, and genes
+    above the threshold are flagged.
+
+    Raises
+    ------
+    CannotServeError
+        If captum's rule would give wrong contributions: see :func:`_check_layers`.
     """
     module, (base, notes) = module_of(job), one_reference(job)
+    _check_layers(module, base)
     method, transform = DeepLift(module), getattr(module, "transform", None)
 
     def explain(batch: torch.Tensor, rows: slice) -> tuple[torch.Tensor, torch.Tensor]:
@@ -124,8 +134,71 @@ def deep_lift(job: Job) -> Found:
         finally:
             handle.remove()
 
-    with _hooks():
+    with _hooks(), _own_inputs(module):
         return collect(job, explain, side_by_side=False, notes=notes)
+
+
+@contextmanager
+def _own_inputs(module: nn.Module) -> Iterator[None]:
+    """Give each layer with a DeepLIFT rule a copy of its input.
+
+    captum replaces the gradient at the tensor that enters a layer. If that tensor is also what
+    another such layer returned (a ReLU before a max-pooling), the other layer still sees the
+    gradient from before, and its contributions are wrong although they may add up.
+    """
+
+    def copied(part: nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        return tuple(one.clone() for one in given)
+
+    # captum adds its hooks later, so that they run after these.
+    handles = [
+        part.register_forward_pre_hook(copied) for part in module.modules() if type(part) in _RULES
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _check_layers(module: nn.Module, signal: torch.Tensor) -> None:
+    """Refuse a model for which captum's DeepLIFT fails or gives wrong contributions.
+
+    Raises
+    ------
+    CannotServeError
+        If a layer with a rule is used twice in one pass, windows of a max-pooling overlap (captum
+        counts one of them only), or there is an ``nn.Softmax`` (captum normalises its
+        contributions over all genes of a batch).
+    """
+    calls: list[nn.Module] = []
+    ruled = [part for part in module.modules() if type(part) in _RULES]
+    handles = [part.register_forward_hook(lambda part, *_: calls.append(part)) for part in ruled]
+    try:
+        with torch.no_grad():
+            module(signal)
+    finally:
+        for handle in handles:
+            handle.remove()
+    for part in dict.fromkeys(calls):
+        what = ""
+        if calls.count(part) > 1:
+            what = f"one {type(part).__name__} is used more than once; give each place its own"
+        elif type(part) is nn.Softmax:
+            what = "captum's rule for nn.Softmax mixes genes; use another method"
+        elif isinstance(part, _POOLS) and _overlaps(part):
+            what = f"the windows of {part} overlap; use a stride of at least the kernel size"
+        if what:
+            raise CannotServeError(
+                f"the method 'deep_lift' cannot explain {type(module).__name__}: {what}"
+            )
+
+
+def _overlaps(pool: nn.MaxPool1d | nn.MaxPool2d | nn.MaxPool3d) -> bool:
+    """Return whether windows of a max-pooling share inputs, or may share them."""
+    sizes = (pool.kernel_size, pool.stride, pool.dilation)
+    kernel, stride, dilation = (np.atleast_1d(size) for size in sizes)
+    return bool((stride < kernel).any() or (dilation > 1).any())
 
 
 def guided_backprop(job: Job) -> Found:

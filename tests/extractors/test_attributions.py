@@ -266,18 +266,161 @@ def test_deep_lift_is_complete_for_relu_and_flagged_on_an_lstm(data, fitted):
     np.testing.assert_array_equal(lstm["flagged"], over)
 
 
-def test_deep_lift_looks_through_the_transform(data, fitted):
-    """On transformed signal, without the transform, captum says the same."""
-    module = copy.deepcopy(fitted["deepchrome"].module).eval()
-    x = torch.from_numpy(data["signal"].values[FEW])
+def rescaled(multiplier, before, after):
+    """The rescale rule at a unit: the multiplier times Δoutput / Δinput (each gene, reference)."""
+    (x, r), (y, s) = before, after
+    return multiplier * np.divide(y - s, x - r, out=np.zeros_like(x), where=x != r)
+
+
+def deep_lift_by_hand(layers, x, r):
+    """DeepLIFT of one gene in float64, layer by layer from the output: no autograd, no captum."""
+    passes = [(x, r)]
+    for layer in layers:
+        passes.append(tuple(layer.forward(one) for one in passes[-1]))
+    multiplier = np.ones(())
+    for layer, before, after in zip(layers[::-1], passes[-2::-1], passes[:0:-1], strict=True):
+        multiplier = layer.backward(multiplier, before, after)
+    return multiplier * (x - r)
+
+
+class HandConv:
+    def __init__(self, conv):
+        self.weight, self.bias = (one.detach().numpy().astype(float) for one in conv.parameters())
+
+    def forward(self, x):
+        width = self.weight.shape[2]
+        windows = np.lib.stride_tricks.sliding_window_view(x, width, axis=1)
+        return np.einsum("omk,mtk->ot", self.weight, windows) + self.bias[:, None]
+
+    def backward(self, multiplier, before, after):
+        found = np.zeros_like(before[0])
+        for place in range(multiplier.shape[1]):
+            inside = slice(place, place + self.weight.shape[2])
+            found[:, inside] += np.einsum("o,omk->mk", multiplier[:, place], self.weight)
+        return found
+
+
+class HandReLU:
+    def forward(self, x):
+        return np.maximum(x, 0)
+
+    def backward(self, multiplier, before, after):
+        return rescaled(multiplier, before, after)
+
+
+class HandPool:
+    """Δ of a window's maximum lies on its largest input and on the reference's largest."""
+
+    def __init__(self, size):
+        self.size = size
+
+    def windows(self, x):
+        n = x.shape[1] // self.size
+        return x[:, : n * self.size].reshape(len(x), n, self.size)
+
+    def forward(self, x):
+        return self.windows(x).max(2)
+
+    def backward(self, multiplier, before, after):
+        x, r = map(self.windows, before)
+        y, s = after
+        found = np.zeros_like(before[0])
+        for channel, place in np.ndindex(y.shape):
+            higher = max(y[channel, place], s[channel, place])
+            for values, share in ((x, higher - s[channel, place]), (r, y[channel, place] - higher)):
+                top = values[channel, place].argmax()
+                at = place * self.size + top
+                delta = x[channel, place, top] - r[channel, place, top]
+                if delta:
+                    found[channel, at] += multiplier[channel, place] * share / delta
+        return found
+
+
+class HandLinear:
+    def __init__(self, weight, bias):
+        self.weight, self.bias = weight, bias
+
+    def forward(self, x):
+        return self.weight @ x.ravel() + self.bias
+
+    def backward(self, multiplier, before, after):
+        flat = np.tensordot(multiplier, self.weight, axes=np.ndim(multiplier))
+        return flat.reshape(before[0].shape)
+
+
+def hand_layers(module):
+    """DeepChrome after its transform, as layers by hand."""
+    first, second, last = (
+        tuple(one.detach().numpy().astype(float) for one in module.mlp[at].parameters())
+        for at in (0, 2, 4)
+    )
+    difference = [part[1] - part[0] for part in last]
+    return [
+        *(HandConv(module.convolution[0]), HandReLU(), HandPool(5)),
+        *(HandLinear(*first), HandReLU(), HandLinear(*second), HandReLU()),
+        HandLinear(*difference),
+    ]
+
+
+def test_deep_lift_of_deepchrome_is_the_rescale_rule(data, fitted):
+    """A ReLU before a max-pooling: plain captum is wrong here although its weights add up."""
+    module = fitted["deepchrome"].module
+    found = extract("deep_lift", data, fitted["deepchrome"], genes=FEW, reference="mean")
+    mean = references(data, "mean")
     with torch.no_grad():
-        inside, zero = module.transform(x), module.transform(torch.zeros_like(x))
-    module.transform = nn.Identity()
+        inside = module.transform(torch.from_numpy(data["signal"].values[FEW])).double().numpy()
+        base = module.transform(torch.from_numpy(mean)).double().numpy()[0]
+    expected = np.stack([deep_lift_by_hand(hand_layers(module), x, base) for x in inside])
+    np.testing.assert_allclose(found["weight"], expected, atol=2e-6)
+    np.testing.assert_allclose(found["delta"], 0, atol=1e-5)
+    bare = copy.deepcopy(module)
+    bare.transform = nn.Identity()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        expected = captum.attr.DeepLift(module).attribute(inside, zero)
-    found = extract("deep_lift", data, fitted["deepchrome"], genes=FEW)
-    np.testing.assert_allclose(found["weight"], expected.detach(), atol=1e-5)
+        given = (inside, np.broadcast_to(base, inside.shape).copy())
+        plain = captum.attr.DeepLift(bare).attribute(
+            *(torch.from_numpy(one).float() for one in given)
+        )
+    assert np.abs(plain.detach().numpy() - expected).max() > 1e-4, "captum is right by itself now"
+
+
+class Stacked(nn.Module):
+    """A user's module whose layers with a rule follow one another directly."""
+
+    def __init__(self, *layers):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv1d(5, 6, 3), *layers, nn.Flatten())
+        self.output = nn.LazyLinear(1)
+        self(torch.zeros(1, 5, 20))
+
+    def forward(self, signal):
+        return self.output(self.layers(signal)).squeeze(1)
+
+
+def test_deep_lift_of_a_users_layers_in_a_row(data):
+    torch.manual_seed(1)
+    module = Stacked(nn.ReLU(), nn.MaxPool1d(3), nn.ReLU(inplace=True)).eval()
+    found = extract("deep_lift", data, module, genes=FEW, reference="mean")
+    weight, bias = (one.detach().numpy().astype(float) for one in module.output.parameters())
+    layers = [
+        *(HandConv(module.layers[0]), HandReLU(), HandPool(3), HandReLU()),
+        HandLinear(weight[0], bias[0]),
+    ]
+    x, base = data["signal"].values[FEW].astype(float), references(data, "mean")[0].astype(float)
+    expected = np.stack([deep_lift_by_hand(layers, one, base) for one in x])
+    np.testing.assert_allclose(found["weight"], expected, atol=1e-5)
+
+
+def test_deep_lift_refuses_what_captum_would_get_wrong(data):
+    relu = nn.ReLU()
+    for module, words in (
+        (Stacked(relu, nn.Conv1d(6, 6, 3), relu), "one ReLU is used more than once"),
+        (Stacked(nn.MaxPool1d(3, stride=1)), "the windows of MaxPool1d.* overlap"),
+        (Stacked(nn.Softmax(2)), "nn.Softmax mixes genes"),
+    ):
+        with pytest.raises(CannotServeError, match=words) as error:
+            extract("deep_lift", data, module.eval(), genes=FEW)
+        assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("method", ["deep_lift", "guided_backprop", "deconvolution"])
