@@ -10,6 +10,7 @@ from zlib import crc32
 import numpy as np
 import torch
 import xarray as xr
+from numpy.typing import DTypeLike
 from torch import nn
 
 from chromviz.errors import ChromvizError
@@ -137,8 +138,8 @@ def amount(job: Job, name: str, *, or_zero: bool = False) -> float:
     return float(value)
 
 
-def spread_of(dataset: xr.Dataset) -> np.ndarray:
-    """Return each mark's standard deviation over the training genes, float32 (mark, 1).
+def spread_of(dataset: xr.Dataset, dtype: DTypeLike = np.float32) -> np.ndarray:
+    """Return each mark's standard deviation over the training genes (mark, 1).
 
     Raises
     ------
@@ -151,7 +152,7 @@ def spread_of(dataset: xr.Dataset) -> np.ndarray:
             f"{dataset.attrs['cell']} has no training genes, whose spread decides the noise"
         )
     spread = dataset["signal"].values[rows].std(axis=(0, 2), dtype=np.float64)
-    return np.asarray(spread[:, None], np.float32)
+    return np.asarray(spread[:, None], dtype)
 
 
 def gene_generator(seed: int, gene: str) -> np.random.Generator:

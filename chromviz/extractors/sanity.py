@@ -8,13 +8,15 @@ seed of its own, and bare parameters (context vectors) are layers like any other
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import nn
 
 from chromviz.errors import ChromvizError
+from chromviz.extractors.conditions import Conditions
 from chromviz.models import find_model
 from chromviz.models.checkpoint import TrainedModel, weights_hash
 from chromviz.models.fitted import Fitted
@@ -94,6 +96,56 @@ def randomised(
         module = copy.deepcopy(model.module)
         module.load_state_dict(mixed)
         yield name, _altered(model, module, f"{way}: {name}", seed)
+
+
+@dataclass(frozen=True)
+class Randomised:
+    """A method's weights before and after layers of the model are re-randomised.
+
+    Parameters
+    ----------
+    way, layer
+        One of :data:`WAYS`, and the layer that was re-randomised last.
+    last
+        Whether all layers are.
+    method
+        The method.
+    before, after
+        Its weights (gene, mark and bin) of the trained and of the re-randomised model.
+    """
+
+    way: str
+    layer: str
+    last: bool
+    method: str
+    before: np.ndarray
+    after: np.ndarray
+
+
+def weights_when_randomised(
+    methods: Sequence[str], model: TrainedModel, conditions: Conditions
+) -> Iterator[Randomised]:
+    """Explain a few genes again after each re-randomised layer.
+
+    Parameters
+    ----------
+    methods
+        Methods that explain single genes.
+    model
+        A network.
+    conditions
+        Genes and settings; the genes are :attr:`Conditions.few`.
+    """
+    few = conditions.few
+    before = {name: conditions.weights(name, model, few) for name in methods}
+    for way in WAYS:
+        steps = list(randomised(model, way, conditions.seed))
+        for done, (layer, changed) in enumerate(steps, 1):
+            last = way == "cascading" and done == len(steps)
+            for name in methods:
+                after = conditions.weights(name, changed, few)
+                yield Randomised(way, layer, last, name, before[name], after)
+            conditions.progress(f"{way} layers of {model.card.name}", done, len(steps))
 
 
 def _fresh(model: TrainedModel, seed: int) -> nn.Module:

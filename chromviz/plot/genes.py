@@ -45,7 +45,7 @@ def plot_genes(table: pd.DataFrame, layer: str, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     table
-        As :func:`chromviz.validation.genes.genes_by_expression` gives it. With a column
+        As :func:`chromviz.validation.gene_heatmap.genes_by_expression` gives it. With a column
         ``simulated`` that is 1 in any row, the plot says so.
     layer
         ``signal``, ``weight`` or ``coverage``.

@@ -21,7 +21,7 @@ from chromviz.reporting.table1 import table1_grid
 from chromviz.reporting.tables import table3_latex, table3_markdown
 from chromviz.results.reading import Results, open_all
 from chromviz.results.tables import parse_csv, to_csv
-from chromviz.validation.published import TABLE_1
+from chromviz.validation.paper_values import TABLE_1
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,14 @@ from chromviz.reporting.suite_tables import TABLES, latex, markdown
 from chromviz.results.folder import ResultFolder, of_result
 from chromviz.results.tables import read_csv, to_csv, write_csv
 from chromviz.schema import Summarised, Summary, dataset_hash, select_marks, usable
-from chromviz.validation.classification import reliability, scores
-from chromviz.validation.paired import over_cells, paired_auc
-from chromviz.validation.published import deepchrome_auc
-from chromviz.validation.suite import shows, summarise
+from chromviz.validation.performance import (
+    ALL_MARKS,
+    paired_table,
+    reliability_table,
+    shows,
+    summarise,
+    unit_row,
+)
 from chromviz.vocabulary import resolve_cell
 
 #: The networks of Table 2, in the paper's order, and the older models.
@@ -40,9 +44,6 @@ MODELS = (*NETWORKS, *OLDER)
 
 #: The network of Table S1.
 ONE_MARK_MODEL = "lstm-alpha-beta"
-
-#: What stands for all marks in the column ``marks``.
-ALL_MARKS = "all"
 
 
 @dataclass(frozen=True, repr=False)
@@ -179,14 +180,17 @@ def suite(
         folder["datasets"] = facts
         folder["simulated"] = max(one["simulated"] for one in facts.values())
         found += _run_cell(folder, dataset, names, seeds, "s1" in wanted, device, reporter)
-    units = pd.DataFrame([_row(unit, table, facts[unit.cell]) for unit, table in found])
+    predictions = [(asdict(unit), table) for unit, table in found]
+    units = pd.DataFrame(
+        [unit_row(unit, table, facts[unit["cell"]]) for unit, table in predictions]
+    )
     asked = units[units["model"].isin(names)]
-    paired = _paired(found, names, reference, n_bootstrap)
+    paired = paired_table(predictions, names, reference, n_bootstrap)
     summaries = {name: summarise(name, units if name == "s1" else asked) for name in wanted}
     _write(folder, units, paired, summaries)
     drawn = asked[asked["marks"] == ALL_MARKS]
     write_figure(folder, "suite_auc", "Test AUC by model", drawn, draw_suite)
-    curves = _reliability(found, facts)
+    curves = reliability_table(predictions)
     write_figure(folder, "calibration", "Calibration by model", curves, draw_calibration)
     folder.finish()
     return Suite(folder.path, units, summaries, paired, folder.made, folder.kept)
@@ -270,69 +274,6 @@ def _predict(path: Path, unit: _Unit, dataset: xr.Dataset, device: str, reporter
         }
     )
     write_csv(table, path)
-
-
-def _row(unit: _Unit, table: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a unit's row of ``suite.csv``."""
-    paper = deepchrome_auc().get(unit.cell) if unit.model == "deepchrome" else None
-    found = scores(table["label"].to_numpy(), table["probability"].to_numpy())
-    note = found.pop("note")
-    return {
-        **asdict(unit),
-        "n_train": int(table["n_train"].iloc[0]) if len(table) else 0,
-        "n_test": len(table),
-        **found,
-        "seconds": float(table["seconds"].iloc[0]) if len(table) else np.nan,
-        "paper": np.nan if paper is None or unit.marks != ALL_MARKS else paper,
-        "simulated": facts["simulated"],
-        "missing": facts["missing"],
-        "note": note,
-    }
-
-
-def _paired(
-    found: Sequence[tuple[_Unit, pd.DataFrame]], names: Sequence[str], reference: str, draws: int
-) -> pd.DataFrame:
-    """Compare each model with the reference: on each cell type and seed, and over cell types."""
-    whole = [(unit, table) for unit, table in found if unit.marks == ALL_MARKS]
-    parts = []
-    for cell, seed in dict.fromkeys((unit.cell, unit.seed) for unit, _ in whole):
-        tables = {u.model: t for u, t in whole if (u.cell, u.seed) == (cell, seed)}
-        label = tables[reference]["label"].to_numpy()
-        probability = {name: tables[name]["probability"].to_numpy() for name in names}
-        one = paired_auc(label, probability, reference, n_bootstrap=draws, seed=seed)
-        parts.append(one.assign(level="genes", cell=cell, seed=str(seed), note=""))
-    by_genes = pd.concat(parts, ignore_index=True)
-    over = [
-        {
-            "model": model,
-            "reference": reference,
-            **over_cells(part.groupby("cell")["difference"].mean().to_numpy()),
-            "level": "cell types",
-            "cell": "all",
-            "seed": "mean",
-        }
-        for model, part in by_genes.groupby("model", sort=False)
-    ]
-    simulated = max((int(table["simulated"].max()) for _, table in whole), default=0)
-    columns = ["level", "cell", "seed", "model", "reference"]
-    columns += ["difference", "ci_low", "ci_high", "n", "note"]
-    table = pd.concat([pd.DataFrame(over), by_genes], ignore_index=True)
-    return table.reindex(columns=columns).assign(simulated=simulated)
-
-
-def _reliability(
-    found: Sequence[tuple[_Unit, pd.DataFrame]], facts: Mapping[str, Any]
-) -> pd.DataFrame:
-    """Return each model's reliability over the test genes of all cell types and seeds."""
-    parts = []
-    whole = [(unit, table) for unit, table in found if unit.marks == ALL_MARKS]
-    for model in dict.fromkeys(unit.model for unit, _ in whole):
-        genes = pd.concat([table for unit, table in whole if unit.model == model])
-        one = reliability(genes["label"].to_numpy(), genes["probability"].to_numpy())
-        parts.append(one.assign(model=model))
-    simulated = max(one["simulated"] for one in facts.values())
-    return pd.concat(parts, ignore_index=True).assign(simulated=simulated)
 
 
 def _write(

@@ -16,6 +16,7 @@ from chromviz.data.labels import permute_labels
 from chromviz.data.store import open_cell
 from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.extractors import find_method
+from chromviz.extractors.conditions import Conditions
 from chromviz.extractors.run import extract
 from chromviz.extractors.sanity import untrained
 from chromviz.models import slug
@@ -27,7 +28,7 @@ from chromviz.models.store import Training, train_missing, trained
 from chromviz.models.training import takes_steps
 from chromviz.plot.validation import draw_verdicts
 from chromviz.progress import SILENT, Reporter
-from chromviz.recipes import checks
+from chromviz.recipes import model_tests
 from chromviz.recipes.attributions import explained, plan
 from chromviz.reporting.figures import write_figure, write_gain, write_panels
 from chromviz.reporting.results_page import write_report
@@ -37,6 +38,9 @@ from chromviz.results.tables import to_csv
 from chromviz.results.validity import Code
 from chromviz.schema import Summarised, Summary, dataset_hash, gene_counts
 from chromviz.validation.agreement import reference_genes
+from chromviz.validation.association import association
+from chromviz.validation.planted import planted
+from chromviz.validation.resample import Resampling
 from chromviz.validation.tidy import adjust, read_tidy
 from chromviz.validation.verdict import verdicts
 from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK, cell_label
@@ -121,7 +125,9 @@ def validate(
     seeds
         Trainings, from `seed` on, between which ``stability`` compares explanations.
     n_genes
-        At most so many test genes, evenly taken, in the tests that run the model over and over.
+        Maximum number of test genes in the tests that run a model many times, evenly spaced along
+        the genome. Re-randomised weights, infidelity and sensitivity take 50 of them, drawn with
+        `seed`.
     n_bootstrap, n_null
         Resamples of genes, and draws of each null.
 
@@ -168,10 +174,11 @@ def validate(
             found[method, _key(model)] = explained(
                 folder, method, model, dataset, data_hash, seed, device, reporter
             )
-    bench = checks.Bench(
-        dataset, device, seed, n_bootstrap, n_null, _sample(dataset, n_genes), reporter
+    conditions = Conditions(dataset, _sample(dataset, n_genes), seed, device, reporter.progress)
+    resampling = Resampling(n_bootstrap, n_null, seed)
+    table, curves = _run_tests(
+        folder, conditions, resampling, wanted, found, fitted, others, everyone, data_hash
     )
-    table, curves = _run_tests(folder, bench, wanted, found, fitted, others, everyone, data_hash)
     found_verdicts = verdicts(table)
     _write(folder, table, found_verdicts)
     write_panels(folder, table, curves)
@@ -292,7 +299,8 @@ class _Parts:
 
 def _run_tests(
     folder: ResultFolder,
-    bench: checks.Bench,
+    conditions: Conditions,
+    resampling: Resampling,
     wanted: Sequence[str],
     found: Found,
     fitted: dict[str, TrainedModel],
@@ -305,42 +313,44 @@ def _run_tests(
         f"{method} {name}": everyone[name].card.weights_hash if name else ""
         for method, name in found
     }
-    settings = [data_hash, bench.seed, bench.n_bootstrap, bench.n_null, bench.genes.tolist()]
-    settings.append(bench.device.split(":")[0])
+    settings = [data_hash, asdict(resampling), conditions.genes.tolist()]
+    settings.append(conditions.device.split(":")[0])
 
     code = [extract, *(find_method(method).run for method, _ in found)]
     done = _Parts(folder, [hashes, settings], code)
     step = done.do
-    every = list(found.values())
+    every, dataset = list(found.values()), conditions.dataset
     plain = {method: found[method, ""] for method, owner in found if not owner}
     own = {
         name: {method: found[method, name] for method, owner in found if owner == name}
         for name in fitted
     }
     if "agreement" in wanted:
-        step("agreement", partial(checks.agreement, bench, every))
+        step("agreement", partial(association, every, dataset, **asdict(resampling)))
     if "truth" in wanted:
-        step("truth", partial(checks.truth, bench, every))
+        draws = {"n_bootstrap": resampling.n_bootstrap, "seed": resampling.seed}
+        step("truth", partial(planted, every, dataset, **draws))
     for name, model in fitted.items():
         mine = own[name]
         if "faithfulness" in wanted:
             step(
                 f"faithfulness {name}",
-                partial(checks.faithfulness, bench, model, mine, plain),
+                partial(model_tests.faithfulness, conditions, resampling, model, mine, plain),
                 beside=f"curves {name}",
             )
         if "sanity" in wanted and not isinstance(model.module, Fitted):
-            step(f"sanity {name}", partial(checks.sanity, bench, model, mine))
+            step(f"sanity {name}", partial(model_tests.sanity, conditions, resampling, model, mine))
         if "stability" in wanted:
             hashed = [other.card.weights_hash for other in others[name]]
             step(
                 f"stability {name}",
-                partial(checks.stability, bench, model, others[name], mine),
+                partial(model_tests.stability, conditions, resampling, model, others[name], mine),
                 hashed,
             )
     if "consensus" in wanted:
-        step("consensus", partial(checks.agreement_of_methods, bench, own, plain))
-    parts = [part for part in (checks.prediction(bench, everyone), *done.rows) if len(part)]
+        step("consensus", partial(model_tests.agreement_of_methods, conditions, own, plain))
+    predicts = model_tests.prediction(conditions, resampling, list(everyone.values()))
+    parts = [part for part in (predicts, *done.rows) if len(part)]
     curves = pd.concat(done.beside, ignore_index=True) if done.beside else None
     return adjust(pd.concat(parts, ignore_index=True)), curves
 
@@ -415,7 +425,7 @@ def _controls(
 
 
 def _sample(dataset: xr.Dataset, n_genes: int) -> np.ndarray:
-    """Return at most so many test genes, evenly taken."""
+    """Return at most `n_genes` test genes, evenly spaced in the order of the dataset."""
     test = np.flatnonzero(dataset["split"].values == "test")
     if not len(test):
         raise ChromvizError(

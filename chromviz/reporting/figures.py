@@ -20,7 +20,8 @@ from chromviz.plot.truth import draw_truth
 from chromviz.plot.validation import draw_validation
 from chromviz.results.folder import ResultFolder
 from chromviz.results.tables import to_csv
-from chromviz.validation.genes import genes_by_expression
+from chromviz.validation.gene_heatmap import genes_by_expression
+from chromviz.validation.rows import consensus_table
 from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK
 
 
@@ -110,7 +111,7 @@ def write_panels(
     table
         A tidy table of one cell type.
     curves
-        Deletion and insertion curves, see :func:`chromviz.recipes.checks.faithfulness`.
+        Deletion and insertion curves, see :func:`chromviz.recipes.model_tests.faithfulness`.
     """
     if curves is not None:
         title = "Predictions while the heaviest bins are taken away and put in"
@@ -121,21 +122,6 @@ def write_panels(
     truth = table[table["test"] == "planted truth"].reset_index(drop=True)
     if len(truth):
         write_figure(folder, "planted_truth", "Planted causes found", truth, draw_truth)
-
-
-def consensus_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the tidy rows of the test ``consensus`` with its two methods apart.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``cell, model, one, other, statistic, estimate, n, note, simulated, missing``.
-    """
-    rows = table[table["test"] == "consensus"].reset_index(drop=True)
-    pairs = [str(method).partition(" | ") for method in rows["method"]]
-    columns = ["cell", "model", "one", "other", "statistic", "estimate", "n", "note"]
-    both = {"one": [pair[0] for pair in pairs], "other": [pair[2] for pair in pairs]}
-    return rows.assign(**both)[[*columns, "simulated", "missing"]]
 
 
 def write_genes(folder: ResultFolder, attribution: xr.Dataset, dataset: xr.Dataset) -> None:

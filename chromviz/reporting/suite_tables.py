@@ -36,7 +36,7 @@ def markdown(name: str, table: pd.DataFrame) -> str:
     name
         One of :data:`TABLES`.
     table
-        As :func:`chromviz.validation.suite.summarise` gives it.
+        As :func:`chromviz.validation.performance.summarise` gives it.
     """
     return to_markdown(suite_grid(name, table))
 

@@ -230,7 +230,7 @@ def suite_page(tables: Mapping[str, pd.DataFrame]) -> RenderableType:
     Parameters
     ----------
     tables
-        As :func:`chromviz.validation.suite.summarise` gives them, by their names.
+        As :func:`chromviz.validation.performance.summarise` gives them, by their names.
     """
     parts: list[RenderableType] = []
     for name, table in tables.items():

@@ -11,7 +11,7 @@ import xarray as xr
 
 from chromviz.errors import ChromvizError
 from chromviz.schema import dataset_hash, explained_genes
-from chromviz.validation.published import TABLE_3
+from chromviz.validation.paper_values import TABLE_3
 from chromviz.validation.resample import correlate, means
 from chromviz.validation.tidy import interval
 from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK

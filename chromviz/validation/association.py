@@ -30,7 +30,7 @@ from chromviz.validation.resample import (
     ranks,
     sums,
 )
-from chromviz.validation.tidy import adjust, interval, p_above, p_of_zero, tidy
+from chromviz.validation.tidy import adjust, interval, p_above, p_of_zero, tidy_of
 from chromviz.vocabulary import REFERENCE_TRACK
 
 #: Fewer genes than this are too few for an agreement gene by gene, or for a mean.
@@ -123,13 +123,7 @@ def association(
             "mark": case.mark,
         }
         rows += [{**named, **row} for row in (*_profile(case, ground), *_by_gene(case, ground))]
-    table = tidy(
-        rows,
-        cell=str(dataset.attrs["cell"]),
-        simulated=int(dataset.attrs["simulated"]),
-        missing=str(dataset.attrs["missing"]),
-    )
-    return adjust(table)
+    return adjust(tidy_of(dataset, rows))
 
 
 class _Ground:

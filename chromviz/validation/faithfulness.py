@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from chromviz.validation.resample import draw_genes, sums
+from chromviz.validation.resample import draw_genes, mean_draws
 from chromviz.validation.tidy import interval, p_of_zero
 
 #: Shares of the bins that comprehensiveness and sufficiency are means over (DeYoung et al. 2020).
@@ -30,7 +29,7 @@ def curve_scores(curves: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     curves
-        As :func:`chromviz.extractors.faithfulness.perturbation_curves` gives them.
+        As :func:`chromviz.extractors.erasure.perturbation_curves` gives them.
 
     Returns
     -------
@@ -134,7 +133,7 @@ def faithfulness_rows(
             (name, values, better),
             (f"{name}_over_random", over, "higher"),
         ):
-            drawn = _mean_draws(each, counts)
+            drawn = mean_draws(each, counts)
             low, high = interval(drawn)
             row = {
                 "test": f"faithfulness, {by}",
@@ -149,50 +148,6 @@ def faithfulness_rows(
                 row |= {"null": "bootstrap", "p": p_of_zero(drawn)}
             rows.append(row)
     return rows
-
-
-def mean_rows(
-    values: Mapping[str, np.ndarray],
-    *,
-    test: str,
-    better: Mapping[str, str],
-    n_bootstrap: int = 2000,
-    seed: int = 0,
-    note: str = "",
-) -> list[dict[str, Any]]:
-    """Return a row of the tidy table for the mean of each statistic over genes.
-
-    Parameters
-    ----------
-    values
-        (gene,) by statistic; NaN where a gene has none.
-    test, better, note
-        Columns of the rows; `better` by statistic.
-    n_bootstrap, seed
-        Resamples of genes, and their seed.
-    """
-    rows = []
-    for name, every in values.items():
-        each = every[~np.isnan(every)]
-        row: dict[str, Any] = {
-            "test": test,
-            "statistic": name,
-            "n": len(each),
-            "better": better[name],
-            "note": note,
-        }
-        if len(each):
-            counts = draw_genes(len(each), np.arange(len(each)), n_bootstrap, seed)
-            low, high = interval(_mean_draws(each, counts))
-            row |= {"estimate": float(each.mean()), "ci_low": low, "ci_high": high}
-        else:
-            row["note"] = "undefined in every gene"
-        rows.append(row)
-    return rows
-
-
-def _mean_draws(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    return np.asarray(sums(counts, values) / counts.sum(axis=1))
 
 
 def _sigmoid(logit: np.ndarray) -> np.ndarray:

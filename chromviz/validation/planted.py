@@ -17,7 +17,7 @@ import xarray as xr
 from chromviz.errors import ChromvizError
 from chromviz.schema import dataset_hash, explained_genes
 from chromviz.validation.resample import draw_genes, sums
-from chromviz.validation.tidy import interval, p_of_zero, tidy
+from chromviz.validation.tidy import interval, p_of_zero, tidy_of
 
 #: What is measured of each gene.
 _STATISTICS = ("auprc", "causal_mass", "pointing", "causes_over_decoys")
@@ -99,14 +99,7 @@ def planted(
     prevalence = causal.mean(axis=1)
     chance = {"method": "prevalence", "note": "what a random ranking has"}
     found.append({**chance, "statistic": "auprc", **_summary(prevalence, counts)})
-    return tidy(
-        found,
-        cell=str(dataset.attrs["cell"]),
-        test="planted truth",
-        better="higher",
-        simulated=int(dataset.attrs["simulated"]),
-        missing=str(dataset.attrs["missing"]),
-    )
+    return tidy_of(dataset, found, test="planted truth", better="higher")
 
 
 def score(size: np.ndarray, causal: np.ndarray, decoys: np.ndarray) -> dict[str, np.ndarray]:

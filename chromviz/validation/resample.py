@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -17,6 +18,15 @@ _NOTHING_LEFT = 1e-9
 
 # Draws that one thread sums up at a time.
 _BLOCK, _THREADS = 256, os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """Number of bootstrap resamples of genes and of draws of each null, and their seed."""
+
+    n_bootstrap: int = 2000
+    n_null: int = 2000
+    seed: int = 0
 
 
 def draw_genes(n_genes: int, rows: np.ndarray, n: int, seed: int) -> np.ndarray:
@@ -82,6 +92,11 @@ def means(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
             axis=1, keepdims=True
         )
     return found
+
+
+def mean_draws(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the mean of one value per gene (gene,) under each draw (draw, gene)."""
+    return np.asarray(sums(counts, values) / counts.sum(axis=1))
 
 
 def standardise(values: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 from scipy.stats import false_discovery_control
 
 from chromviz.results.tables import read_csv
@@ -49,6 +50,18 @@ def tidy(rows: Iterable[Mapping[str, Any]], **common: Any) -> pd.DataFrame:
     for name in _NUMBERS:
         table[name] = pd.to_numeric(table[name]).astype(float)
     return table.astype({"n": "Int64"})
+
+
+def tidy_of(dataset: xr.Dataset, rows: Iterable[Mapping[str, Any]], **common: Any) -> pd.DataFrame:
+    """Return rows as the tidy table of a dataset, whose cell type and origin fill three columns."""
+    attrs = dataset.attrs
+    return tidy(
+        rows,
+        cell=str(attrs["cell"]),
+        simulated=int(attrs["simulated"]),
+        missing=str(attrs["missing"]),
+        **common,
+    )
 
 
 def adjust(table: pd.DataFrame) -> pd.DataFrame:

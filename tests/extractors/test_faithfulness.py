@@ -10,7 +10,7 @@ from torch import nn
 
 from chromviz.errors import ChromvizError
 from chromviz.extractors import extract
-from chromviz.extractors.faithfulness import (
+from chromviz.extractors.erasure import (
     altered_attention,
     attention_moves,
     order_of,

@@ -11,7 +11,7 @@ from chromviz.plot.suite import (
     plot_suite,
 )
 from chromviz.reporting.suite_tables import latex, markdown, suite_grid
-from chromviz.validation.suite import summarise
+from chromviz.validation.performance import summarise
 
 
 def units(simulated=1, missing="nan"):

@@ -16,7 +16,7 @@ from chromviz.recipes.paper import ITEMS, rebuild, table1
 from chromviz.results.folder import ResultFolder
 from chromviz.results.reading import open_results
 from chromviz.results.tables import parse_csv
-from chromviz.validation.published import TABLE_1_PROPERTIES
+from chromviz.validation.paper_values import TABLE_1_PROPERTIES
 from tests.plot.drawings import agreement_table, beta_table, figure2a_table, figure2b_table
 
 SCRIPTS = Path(__file__).parents[2] / "figures"

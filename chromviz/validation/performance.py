@@ -1,0 +1,204 @@
+"""The paper's tables of performance, from the scores of trained models."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from chromviz.validation.classification import reliability, scores
+from chromviz.validation.paired import over_cells, paired_auc
+from chromviz.validation.paper_values import TABLE_2, TABLE_S1, TABLE_S2, TABLE_S3, deepchrome_auc
+
+#: What stands for all marks in the column ``marks``.
+ALL_MARKS = "all"
+
+#: A trained model (``cell, model, seed, marks``) and its predictions of the test genes
+#: (``label, probability, n_train, seconds, simulated``).
+Predictions = tuple[Mapping[str, Any], pd.DataFrame]
+
+#: Statistics over cell types.
+STATISTICS = ("mean", "median", "max", "min")
+_PAPER: dict[str, tuple[str, Mapping[str, Mapping[str, float]]]] = {
+    "2": ("auc", TABLE_2),
+    "s2": ("f1", TABLE_S2),
+    "s3": ("auc", TABLE_S3),
+}
+
+
+def shows(name: str, models: Collection[str]) -> bool:
+    """Return whether a table has a row for any of these models; ``s1`` brings its own."""
+    if name in ("2", "s1"):
+        return True
+    older = _OLDER if name == "s3" else ()
+    return bool({*_PAPER[name][1], *older} & set(models))
+
+
+def summarise(name: str, units: pd.DataFrame) -> pd.DataFrame:
+    """Return one of the paper's tables.
+
+    Parameters
+    ----------
+    name
+        ``2``: AUC of all models over cell types. ``s1``: AUC on one mark at a time. ``s2``: F1 of
+        DeepChrome and AttentiveChrome. ``s3``: AUC of older models beside networks.
+    units
+        A row a trained model: ``cell, model, seed, marks, auc, f1, n_test, simulated, missing``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Seeds are averaged within a cell type first. For ``2``, ``s2`` and ``s3`` a row a model:
+        ``model, mean, median, max, min``, each with ``paper_`` before it beside, ``n_cells,
+        n_seeds, simulated, missing``, and for ``2`` ``better``, the number of cell types with a
+        higher AUC than DeepChrome. For ``s1`` a row a cell type and mark: ``cell, marks, auc,
+        paper``.
+    """
+    common: dict[str, Any] = {
+        "cells": ",".join(dict.fromkeys(units["cell"])),
+        "n_seeds": int(units["seed"].nunique()),
+        "simulated": int(units["simulated"].max()),
+        "missing": "zero" if (units["missing"] == "zero").any() else "nan",
+    }
+    if name == "s1":
+        part = units[(units["model"] == "lstm-alpha-beta")]
+        rows = part.groupby(["cell", "marks"], sort=False)["auc"].mean().reset_index()
+        published = [
+            TABLE_S1.get(key, np.nan) for key in zip(rows["cell"], rows["marks"], strict=True)
+        ]
+        rows = rows.assign(paper=published, whole=rows["marks"] == ALL_MARKS)
+        rows = rows.sort_values(["cell", "whole", "auc"], ascending=[True, False, False])
+        return rows.drop(columns="whole").reset_index(drop=True).assign(**common)
+    score, paper_rows = _PAPER[name]
+    part = units[units["marks"] == ALL_MARKS]
+    if name == "s2":
+        part = part[part["model"].isin(paper_rows)]
+    elif name == "s3":
+        part = part[part["model"].isin([*paper_rows, *_OLDER])]
+    by_cell = part.groupby(["model", "cell"], sort=False)[score].mean().unstack("cell")
+    # A cell type where the score is undefined counts for no model.
+    by_cell = by_cell.dropna(axis=1)
+    records = []
+    for model, values in by_cell.iterrows():
+        paper = paper_rows.get(str(model), {})
+        record: dict[str, object] = {"model": model}
+        for statistic in STATISTICS:
+            record[statistic] = float(getattr(values, statistic)()) if len(values) else np.nan
+            record[f"paper_{statistic}"] = paper.get(statistic, np.nan)
+        if name == "2":
+            record |= _better(by_cell, str(model)) | {"paper_better": paper.get("better", np.nan)}
+        records.append(record | {"score": score, "n_cells": len(values)})
+    return pd.DataFrame(records).assign(**common)
+
+
+_OLDER = ("linear-regression", "logistic-regression", "rules")
+
+
+def _better(by_cell: pd.DataFrame, model: str) -> dict[str, float]:
+    """Return on how many cell types a model's score is higher than DeepChrome's."""
+    if model == "deepchrome" or "deepchrome" not in by_cell.index:
+        return {"better": np.nan}
+    above = by_cell.loc[model].to_numpy() > by_cell.loc["deepchrome"].to_numpy()
+    return {"better": float(above.sum())}
+
+
+def unit_row(
+    unit: Mapping[str, Any], table: pd.DataFrame, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the scores of one trained model: a row of ``suite.csv``.
+
+    Parameters
+    ----------
+    unit, table
+        As :data:`Predictions`.
+    facts
+        ``simulated`` and ``missing`` of the dataset.
+    """
+    printed = unit["model"] == "deepchrome" and unit["marks"] == ALL_MARKS
+    found = scores(table["label"].to_numpy(), table["probability"].to_numpy())
+    note = found.pop("note")
+    return {
+        **unit,
+        "n_train": int(table["n_train"].iloc[0]) if len(table) else 0,
+        "n_test": len(table),
+        **found,
+        "seconds": float(table["seconds"].iloc[0]) if len(table) else np.nan,
+        "paper": deepchrome_auc().get(unit["cell"], np.nan) if printed else np.nan,
+        "simulated": facts["simulated"],
+        "missing": facts["missing"],
+        "note": note,
+    }
+
+
+def paired_table(
+    found: Sequence[Predictions], names: Sequence[str], reference: str, n_bootstrap: int
+) -> pd.DataFrame:
+    """Compare the AUC of each model with that of the reference model.
+
+    Parameters
+    ----------
+    found
+        Trained models and their predictions; only models of all marks are compared.
+    names, reference
+        The models, and the one that the others are compared with.
+    n_bootstrap
+        Number of resamples of genes.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``level, cell, seed, model, reference, difference, ci_low, ci_high, n, note, simulated``:
+        one row per model over ``cell types``, then one per cell type, seed and model over
+        ``genes``.
+    """
+    whole = [(unit, table) for unit, table in found if unit["marks"] == ALL_MARKS]
+    parts = []
+    for cell, seed in dict.fromkeys((unit["cell"], unit["seed"]) for unit, _ in whole):
+        tables = {u["model"]: t for u, t in whole if (u["cell"], u["seed"]) == (cell, seed)}
+        label = tables[reference]["label"].to_numpy()
+        probability = {name: tables[name]["probability"].to_numpy() for name in names}
+        one = paired_auc(label, probability, reference, n_bootstrap=n_bootstrap, seed=seed)
+        parts.append(one.assign(level="genes", cell=cell, seed=str(seed), note=""))
+    by_genes = pd.concat(parts, ignore_index=True)
+    over = [
+        {
+            "model": model,
+            "reference": reference,
+            **over_cells(part.groupby("cell")["difference"].mean().to_numpy()),
+            "level": "cell types",
+            "cell": "all",
+            "seed": "mean",
+        }
+        for model, part in by_genes.groupby("model", sort=False)
+    ]
+    simulated = max((int(table["simulated"].max()) for _, table in whole), default=0)
+    columns = ["level", "cell", "seed", "model", "reference"]
+    columns += ["difference", "ci_low", "ci_high", "n", "note"]
+    table = pd.concat([pd.DataFrame(over), by_genes], ignore_index=True)
+    return table.reindex(columns=columns).assign(simulated=simulated)
+
+
+def reliability_table(found: Sequence[Predictions]) -> pd.DataFrame:
+    """Return the reliability of each model over the test genes of all cell types and seeds.
+
+    Parameters
+    ----------
+    found
+        Trained models and their predictions; only models of all marks count.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As :func:`chromviz.validation.classification.reliability`, with ``model`` and
+        ``simulated``.
+    """
+    parts = []
+    whole = [(unit, table) for unit, table in found if unit["marks"] == ALL_MARKS]
+    for model in dict.fromkeys(unit["model"] for unit, _ in whole):
+        genes = pd.concat([table for unit, table in whole if unit["model"] == model])
+        one = reliability(genes["label"].to_numpy(), genes["probability"].to_numpy())
+        parts.append(one.assign(model=model))
+    simulated = max(int(table["simulated"].max()) for _, table in found)
+    return pd.concat(parts, ignore_index=True).assign(simulated=simulated)
