@@ -11,14 +11,18 @@ import xarray as xr
 from torch import nn
 
 from chromviz.catalog import Method, find_method
-from chromviz.errors import ChromvizError
+from chromviz.data.store import dataset_of
+from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.extractors.job import Job
 from chromviz.models import models
 from chromviz.models.checkpoint import TrainedModel, check_input, weights_hash
 from chromviz.models.inference import batch_for, probabilities, session
 from chromviz.progress import Progress, silent
-from chromviz.schema import Origin, build_attribution, usable
+from chromviz.schema import Origin, build_attribution, find_gene, usable
 from chromviz.vocabulary import SPLITS
+
+#: Genes as users name them, see :func:`extract`.
+Genes = str | Sequence[str] | Sequence[int] | np.ndarray
 
 
 def serves(method: Method, model: TrainedModel | nn.Module | None) -> str:
@@ -33,53 +37,81 @@ def serves(method: Method, model: TrainedModel | nn.Module | None) -> str:
 
 def extract(
     method: str,
-    dataset: xr.Dataset,
+    dataset: xr.Dataset | str,
     model: TrainedModel | nn.Module | None = None,
     *,
-    genes: str | Sequence[int] | np.ndarray = "test",
+    genes: Genes = "test",
     batch_size: int | None = None,
     device: str = "cpu",
     seed: int = 0,
     progress: Progress = silent,
     **parameters: Any,
 ) -> xr.Dataset:
-    """Explain a model's predictions, or give a control's weights.
+    """Explain the predictions of a model, or compute the weights of a control.
 
     Parameters
     ----------
     method
-        A name of :func:`chromviz.extractors.methods`.
+        The name of a method or control, as ``chromviz methods`` lists them: ``"alpha"``,
+        ``"saliency"``, ``"raw_signal"``.
     dataset
-        What to explain.
+        The cell type, or the name of an embedded one.
     model
-        A trained model, any module that follows the protocol of :mod:`chromviz.models`, or None
-        for a control. Its mode, device and gradients are as before afterwards, also after an
-        error.
+        A trained model, or any ``torch.nn.Module`` that maps signal (batch, mark, bin) to logits
+        (batch,); None for a control. Its mode, device and gradients are restored afterwards, also
+        after an error.
     genes
-        ``train``, ``valid`` or ``test``, ``all`` for every gene that models can use, or
-        positions in the dataset.
+        ``"train"``, ``"valid"`` or ``"test"`` for a part of the split, ``"all"`` for every gene
+        that models can use, a symbol, id or locus or a list of them (``["PAX5"]``), or positions
+        in the dataset.
     batch_size
-        Genes in one pass; the result does not depend on it. If None, what suits the device.
+        Number of genes per pass; the result does not depend on it. If None, what suits the device.
     device
-        Where to compute.
+        Where to compute: ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
     seed
-        For methods that draw.
+        Random seed of methods that draw.
     progress
-        Told as batches are done.
+        Called as batches are finished.
     **parameters
-        The method's settings.
+        Settings of the method, ``reference="mean"`` for example.
 
     Returns
     -------
     xarray.Dataset
-        An attribution, with ``probability`` where a model was given.
+        ``weight``, float32 over (gene, mark, bin), (gene, bin) or (gene, mark), or over (mark,
+        bin) for the weights of a class; ``probability`` (gene,) of ON if a model was given;
+        ``delta`` (gene,), the completeness error in logits, if the method has one. Attributes
+        record the method, its settings, the model, hashes, seed and versions.
 
     Raises
     ------
     ChromvizError
-        If the method cannot serve the model, takes no such parameter, or a gene has no complete
-        signal.
+        If the method or a gene is unknown, the method cannot serve the model or has no such
+        setting, or a gene has no complete signal.
+
+    Notes
+    -----
+    α and β are defined in section 3 of Singh et al., *Attend and Predict*, NeurIPS 2017.
+
+    Examples
+    --------
+    >>> import chromviz as cv
+    >>> data = cv.open_cell("K562")
+    >>> raw = cv.extract("raw_signal", data)
+    >>> raw["weight"].dims
+    ('gene', 'mark', 'bin')
+
+    A method takes a trained model, or a module of your own:
+
+    >>> import torch
+    >>> class Mean(torch.nn.Module):
+    ...     def forward(self, signal):
+    ...         return signal.mean(dim=(1, 2))
+    >>> saliency = cv.extract("saliency", data, Mean(), genes=["PAX5"])
+    >>> dict(saliency["weight"].sizes)
+    {'gene': 1, 'mark': 5, 'bin': 100}
     """
+    dataset = dataset_of(dataset)
     chosen = find_method(method)
     refusal = serves(chosen, model)
     if refusal:
@@ -178,46 +210,65 @@ def job_for(
     )
 
 
-def choose_genes(dataset: xr.Dataset, genes: str | Sequence[int] | np.ndarray) -> np.ndarray:
-    """Return positions of the genes meant by a split's name, ``all``, or positions.
+def choose_genes(dataset: xr.Dataset, genes: Genes) -> np.ndarray:
+    """Return the positions of genes, given as for :func:`extract`.
 
     Raises
     ------
     ChromvizError
-        If a name is unknown, no gene is meant, or one has no complete signal.
+        If a name is unknown or ambiguous, no gene is meant, or one has no complete signal.
     """
-    complete = ~np.isnan(dataset["signal"].values).any(axis=(1, 2))
     if isinstance(genes, str):
         if genes == "all":
             rows = np.flatnonzero(usable(dataset))
         elif genes in SPLITS[:3]:
             rows = np.flatnonzero((dataset["split"].values == genes) & usable(dataset))
         else:
-            raise ChromvizError(
-                f"unknown genes {genes!r}; name train, valid, test or all, or give positions"
-            )
+            rows = np.array([_named(dataset, genes)])
     else:
-        rows = np.asarray(genes)
-        if rows.dtype == bool and rows.shape == complete.shape:
-            rows = np.flatnonzero(rows)
-        if rows.ndim != 1 or rows.dtype.kind not in "iu":
-            raise ChromvizError(
-                "genes must be positions in the dataset (whole numbers) or a mask over all of "
-                f"its {len(complete)} genes; not {rows.dtype} of shape {rows.shape}"
-            )
-        outside = rows[(rows < 0) | (rows >= len(complete))]
-        if len(outside):
-            raise ChromvizError(
-                f"gene position {outside[0]} is outside the dataset's {len(complete)} genes"
-            )
+        given = np.asarray(genes)
+        if given.ndim == 1 and len(given) and all(isinstance(one, str) for one in given):
+            rows = np.array([find_gene(dataset, str(one)) for one in given])
+            _refuse_repeated(dataset, rows)
+        else:
+            rows = _positions(given, dataset.sizes["gene"])
     if not len(rows):
         raise ChromvizError(f"{dataset.attrs['cell']} has no genes of the kind {genes!r}")
-    if not complete[rows].all():
-        lacking = dataset["gene"].values[rows[~complete[rows]]]
+    lacking = rows[np.isnan(dataset["signal"].values[rows]).any(axis=(1, 2))]
+    if len(lacking):
         raise ChromvizError(
-            f"{len(lacking)} of the genes have no complete signal (first {lacking[0]}); "
-            "models cannot read them"
+            f"{len(lacking)} of the genes lack complete signal (first "
+            f"{dataset['gene'].values[lacking[0]]}), and models cannot read them"
         )
+    return rows
+
+
+def _named(dataset: xr.Dataset, gene: str) -> int:
+    """Return the position of one gene, naming the parts of the split if there is none."""
+    try:
+        return find_gene(dataset, gene)
+    except UnknownNameError as error:
+        raise ChromvizError(f"{error} Or name train, valid, test or all.") from None
+
+
+def _refuse_repeated(dataset: xr.Dataset, rows: np.ndarray) -> None:
+    unique, counts = np.unique(rows, return_counts=True)
+    if (counts > 1).any():
+        gene = dataset["gene"].values[unique[counts > 1][0]]
+        raise ChromvizError(f"the gene {gene} is named more than once in genes; name it once")
+
+
+def _positions(given: np.ndarray, n_genes: int) -> np.ndarray:
+    """Return positions, also from a mask over all genes."""
+    rows = np.flatnonzero(given) if given.dtype == bool and given.shape == (n_genes,) else given
+    if rows.ndim != 1 or (len(rows) and rows.dtype.kind not in "iu"):
+        raise ChromvizError(
+            "genes must be names, positions in the dataset (whole numbers) or a mask over all of "
+            f"its {n_genes} genes; not {rows.dtype} of shape {rows.shape}"
+        )
+    outside = rows[(rows < 0) | (rows >= n_genes)]
+    if len(outside):
+        raise ChromvizError(f"gene position {outside[0]} is outside the dataset's {n_genes} genes")
     return rows
 
 
@@ -227,6 +278,11 @@ def _identify(model: TrainedModel | nn.Module | None) -> tuple[nn.Module | None,
         return None, "", "", ""
     if isinstance(model, TrainedModel):
         return model.module, model.card.name, model.card.weights_hash, model.card.variant
+    if not isinstance(model, nn.Module):
+        raise ChromvizError(
+            f"the model must be a trained model or a torch.nn.Module, not {model!r}; train one "
+            "with chromviz.train, or read one with chromviz.load_model"
+        )
     return model, type(model).__name__, weights_hash(model), ""
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from chromviz.data.store import dataset_of
 from chromviz.errors import ChromvizError
 from chromviz.schema import dataset_hash, explained_genes
 from chromviz.validation.paper_values import TABLE_3
@@ -42,54 +43,73 @@ class _Side:
 
 
 def table3(
-    attributions: Sequence[xr.Dataset],
-    dataset: xr.Dataset,
+    attributions: xr.Dataset | Sequence[xr.Dataset],
+    dataset: xr.Dataset | str,
     *,
     mark: str = PROMOTER_MARK,
     track: str = REFERENCE_TRACK,
     n_bootstrap: int = 2000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Correlate each method's mean weights on a mark with the mean coverage of a track.
+    """Correlate the mean weights of each method on a mark with the mean coverage of a track.
 
-    Weights: the mean over the test genes *predicted* ON (probability > 0.5) of the weight on the
-    mark, in each bin; for a class, its own row. Reference: the mean coverage over all genes
+    Weights: the mean in each bin over the test genes *predicted* ON (probability > 0.5) of the
+    weight on the mark; for a class, its own row. Reference: the mean coverage over all genes
     *labelled* ON that have coverage in every bin. The estimate is Pearson's r of the two over
-    bins (paper, section 5, Table 3). A control without a model has no predictions: its mean is
-    over the test genes labelled ON, and the column ``gene_set`` says so.
+    bins. A control has no predictions: its mean is over the test genes labelled ON, and the
+    column ``gene_set`` says so.
 
-    The interval is the 95 % percentile bootstrap over genes. A gene is drawn once for both sides
-    and for all methods, so rows of one table may be compared. It holds the trained model fixed:
-    it says nothing about another training run.
+    The interval is the 95 % percentile bootstrap over genes. Each resample is shared by both sides
+    and all methods, so rows of one table can be compared. The trained model is fixed: the interval
+    does not cover other training runs.
 
     Parameters
     ----------
     attributions
-        What :func:`chromviz.extractors.extract` gave for the test genes of `dataset`.
+        One attribution or several, as :func:`chromviz.extract` returns them, of the test genes of
+        `dataset`.
     dataset
-        The dataset that was explained, with the track.
+        The dataset that was explained, with the track, or the name of an embedded cell type.
     mark, track
-        Which weights, and which coverage.
+        The mark whose weights, and the track whose coverage are correlated.
     n_bootstrap
         Number of resamples; 0 leaves the interval out.
     seed
-        Seed of the resampling.
+        Random seed of the resampling.
 
     Returns
     -------
     pandas.DataFrame
         Columns ``cell, model, method, mark, track, estimate, ci_low, ci_high, n_genes,
-        n_reference_genes, paper, simulated, gene_set, note, missing``, a row an attribution, in
-        order.
+        n_reference_genes, paper, simulated, gene_set, note, missing``, one row per
+        attribution.
         ``estimate`` is NaN where r is undefined, and ``note`` says why. A weight over (gene, bin)
-        stands for `mark` as for every other, and ``note`` says that too.
+        is used for every mark, and ``note`` says so.
 
     Raises
     ------
     ChromvizError
         If the track or mark is missing, no ON gene has coverage, or an attribution belongs to
         another dataset or has no bins.
+
+    Notes
+    -----
+    Table 3 and section 5 of Singh et al., *Attend and Predict*, NeurIPS 2017.
+
+    Examples
+    --------
+    >>> import chromviz as cv
+    >>> data = cv.open_cell("K562")
+    >>> raw = cv.extract("raw_signal", data)
+    >>> table = cv.table3(raw, data, n_bootstrap=100)
+    >>> table.loc[0, ["cell", "method", "mark", "n_genes"]].tolist()
+    ['E123', 'raw_signal', 'H3K4me3', 400]
+    >>> round(float(table.loc[0, "estimate"]), 2)
+    0.95
     """
+    dataset = dataset_of(dataset)
+    if isinstance(attributions, xr.Dataset):
+        attributions = [attributions]
     reference = _reference(dataset, track)
     data_hash = dataset_hash(dataset)
     sides = [_weights(attribution, dataset, data_hash, mark) for attribution in attributions]

@@ -182,18 +182,36 @@ def test_wrong_requests(data, fitted):
         extract("salience", data, model)
     with pytest.raises(ChromvizError, match="no parameter 'abs'; it has: absolute"):
         extract("saliency", data, model, abs=True)
-    with pytest.raises(ChromvizError, match="have no complete signal"):
+    with pytest.raises(ChromvizError, match="lack complete signal"):
         extract("saliency", data, model, genes=[3])
     with pytest.raises(ChromvizError, match="outside the dataset's 60"):
         extract("saliency", data, model, genes=[60])
-    with pytest.raises(ChromvizError, match="must be positions"):
+    with pytest.raises(ChromvizError, match="must be names, positions"):
         extract("saliency", data, model, genes=[0.5, 1.9])
-    with pytest.raises(ChromvizError, match="name train, valid, test or all"):
+    with pytest.raises(ChromvizError, match=r"unknown gene 'dev'.* Or name train, valid, test"):
         extract("saliency", data, model, genes="dev")
+    with pytest.raises(ChromvizError, match="unknown gene 'PAX55'"):
+        extract("saliency", data, model, genes=["PAX55"])
+    with pytest.raises(ChromvizError, match="named more than once"):
+        extract("saliency", data, model, genes=[data["gene"].values[5]] * 2)
+    with pytest.raises(ChromvizError, match="or a torch.nn.Module, not 'lstm-alpha'; train one"):
+        extract("alpha", data, "lstm-alpha")
     with pytest.raises(ChromvizError, match="at least 1"):
         extract("saliency", data, model, batch_size=0)
     with pytest.raises(ChromvizError, match="reads 20 bins"):
         extract("saliency", make_dataset(window=Window(2000, 100)), model)
+
+
+def test_genes_go_by_position_id_or_symbol(data):
+    ids, symbols = data["gene"].values, data["symbol"].values
+    expected = extract("raw_signal", data, genes=[7, 5])
+    assert expected["gene"].values.tolist() == ids[[7, 5]].tolist()
+    for genes in (ids[[7, 5]], ids[[7, 5]].tolist(), [symbols[7], symbols[5].lower()]):
+        assert extract("raw_signal", data, genes=genes).drop_attrs().identical(
+            expected.drop_attrs()
+        )
+    one = extract("raw_signal", data, genes=str(symbols[5]))
+    assert one["gene"].values.tolist() == [ids[5]]
 
 
 class Broken(torch.nn.Module):
