@@ -103,7 +103,8 @@ def own_model(model: Any) -> ModelSpec:
     if isinstance(model, nn.Module):
         kind = type(model)
         name = f"{kind.__module__}:{kind.__qualname__}"
-        return _spec(lambda: copy.deepcopy(model), name, "", "an instance, user's own")
+        spec = _spec(lambda: copy.deepcopy(model), name, "", "an instance, user's own")
+        return spec if hasattr(model, "attention") else replace(spec, attends=())
     is_class = isinstance(model, type)
     if not inspect.isfunction(model) and not (is_class and issubclass(model, nn.Module)):
         what = f"the class {model.__name__}" if is_class else f"a {type(model).__name__}"
@@ -120,8 +121,10 @@ def own_model(model: Any) -> ModelSpec:
 def _spec(factory: Callable[..., Any], name: str, version: str, source: str) -> ModelSpec:
     """Return the architecture that a factory builds."""
     build = partial(_build, _sized(factory), name)
+    bare = isinstance(factory, type) and not hasattr(factory, "attention")
     label = name.rpartition(":")[2].rpartition(".")[2]
-    return ModelSpec(name, label, build, _attends(build), source, version=version)
+    attends = () if bare else _attends(build)
+    return ModelSpec(name, label, build, attends, source, version=version)
 
 
 def _is_at(model: Any, module: ModuleType) -> bool:

@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from chromviz.errors import ChromvizError
 from chromviz.extractors import extract
@@ -132,3 +133,28 @@ def test_a_file_that_cannot_read_the_data_is_refused_before_training(files):
         choose_models(["E123.alpha"], other)
     with pytest.raises(ChromvizError, match=r"reads the marks .* in this order"):
         choose_models(["E123.alpha"], make_dataset().isel(mark=[1, 0, 2, 3, 4]))
+
+
+class Net(torch.nn.Module):
+    def __init__(self, n_marks, n_bins):
+        super().__init__()
+        self.line = torch.nn.Linear(n_marks * n_bins, 1)
+
+    def forward(self, signal):
+        return self.line(signal.flatten(1)).squeeze(-1)
+
+
+def test_models_may_be_objects():
+    data = make_dataset()
+    released, own = (train(one, data, settings=QUICK) for one in ("lstm-alpha", Net))
+    found = choose_models([released, own, Net, "lstm", "lstm "], data)
+    name = f"{Net.__module__}:Net"
+    assert [one.name for one in found] == ["lstm-alpha", f"{name}@E123", name, "lstm"]
+    assert [one.model is None for one in found] == [False, False, True, True]
+    assert found[1].spec.gives == ("gradient", "output")
+    assert [one.note for one in found] == [""] * 4
+    assert [one.name for one in choose_models("lstm", data)] == ["lstm"]
+    with pytest.raises(ChromvizError, match="this is a int"):
+        choose_models([3], data)
+    with pytest.raises(ChromvizError, match=r"reads the marks .* in this order"):
+        choose_models(released, data.isel(mark=[1, 0, 2, 3, 4]))
