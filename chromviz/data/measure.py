@@ -1,9 +1,10 @@
-"""All tracks of a cell type, read and checked together, with the policies for missing data."""
+"""Reads and checks all tracks of a cell type and applies the policies for missing data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,19 +34,19 @@ _LEAVES, _ABSENT = "window leaves the chromosome", "chromosome not in the tracks
 
 @dataclass(frozen=True)
 class Tracks:
-    """Values (gene, bin) by mark and by reference track, and what there is to say of them."""
+    """Values (gene, bin) by mark and by reference track, and what was found while reading them."""
 
     signal: dict[str, np.ndarray]
     coverage: dict[str, np.ndarray]
     records: list[dict[str, Any]]
-    #: Why a window has no data, whatever the mark; empty where it lies within its chromosome.
+    #: Why a window has no data on any mark; empty if it lies within its chromosome.
     why: np.ndarray
     findings: list[Finding]
-    #: Windows in which a bin was without data, bool (gene,) by name, whatever was put there.
+    #: Windows with a bin that had no data, bool (gene,) by name, before the policy was applied.
     gaps: dict[str, np.ndarray]
 
     def as_measured(self) -> dict[str, np.ndarray]:
-        """Return the signal with every window NaN that had a gap: what was measured, no more."""
+        """Return the signal as measured: windows that had a gap are NaN."""
         return {
             mark: np.where(self.gaps[mark][:, None], np.float32(np.nan), values)
             for mark, values in self.signal.items()
@@ -67,7 +68,7 @@ def read_tracks(
         If a source is damaged, or they are of different assemblies.
     """
     chrom = table["chrom"]
-    # Headers first: a track of another assembly is refused before an hour of counting reads.
+    # Headers first, so that a wrong assembly is refused before reads are counted for an hour.
     sizes = {
         source.label: header_sizes(source, Translator(chrom, assembly))
         for source in sources
@@ -78,7 +79,7 @@ def read_tracks(
         sources, table, choices.window, rule=choices.reads, assembly=assembly, progress=progress
     )
     named = dict(zip((source.label for source in sources), found, strict=True))
-    # BAM headers are known only now.
+    # The headers of BAM files are known only now.
     with_bam = {where: each.sizes for where, each in named.items() if each.sizes}
     if len(with_bam) > len(sizes):
         findings = preflight.check_assembly(with_bam, assembly)
@@ -100,19 +101,7 @@ def read_tracks(
             measured = inside & chrom.isin(each.chromosomes).to_numpy()
             each.values[measured[:, None] & np.isnan(each.values)] = 0
     if choices.blacklist is not None:
-        regions = read_regions(choices.blacklist)
-        with saying_where(str(choices.blacklist)):
-            hit = overlapping(regions, table, choices.window, Translator(chrom, assembly))
-        for track in values.values():
-            track[hit] = np.nan
-        why[hit.any(axis=1) & (why == "")] = "window touches the blacklist"
-        findings.append(
-            note(
-                "blacklist",
-                f"{choices.blacklist.name} takes the data of {int(hit.sum()):,} bins in "
-                f"{int(hit.any(axis=1).sum()):,} windows",
-            )
-        )
+        findings.append(_leave_out(choices.blacklist, table, choices.window, assembly, values, why))
     by_role = {
         role: {source.name: values[source.name] for source in sources if source.role == role}
         for role in ("signal", "coverage")
@@ -121,8 +110,31 @@ def read_tracks(
     return Tracks(by_role["signal"], by_role["coverage"], records, why, findings, gaps)
 
 
+def _leave_out(
+    path: Path,
+    table: pd.DataFrame,
+    window: Window,
+    assembly: Assembly,
+    values: Mapping[str, np.ndarray],
+    why: np.ndarray,
+) -> Finding:
+    """Set bins that overlap the regions of a file to NaN, and record why in `why`."""
+    regions = read_regions(path)
+    with saying_where(str(path)):
+        hit = overlapping(regions, table, window, Translator(table["chrom"], assembly))
+    for track in values.values():
+        track[hit] = np.nan
+    windows = hit.any(axis=1)
+    why[windows & (why == "")] = "window touches the blacklist"
+    return note(
+        "blacklist",
+        f"{path.name}: {int(hit.sum()):,} bins in {int(windows.sum()):,} windows are set to "
+        "missing",
+    )
+
+
 def unit_of(role: str, sources: Sequence[Source], units: Mapping[str, str]) -> str:
-    """Return the one unit of the sources in a role, or each one's where they differ.
+    """Return the unit of the sources in a role, or the unit of each where they differ.
 
     Parameters
     ----------
@@ -131,8 +143,8 @@ def unit_of(role: str, sources: Sequence[Source], units: Mapping[str, str]) -> s
     sources
         All sources.
     units
-        By name; ``""`` stands for every bigWig of signal that is not named. Reads are counted in
-        reads.
+        By name; ``""`` is for all bigWigs of signal that are not named. The unit of reads is
+        "reads".
     """
     general = units.get("", "") if role == "signal" else ""
     found = {
@@ -149,7 +161,7 @@ def unit_of(role: str, sources: Sequence[Source], units: Mapping[str, str]) -> s
 def _place_windows(
     table: pd.DataFrame, window: Window, found: Sequence[Measured], assembly: Assembly
 ) -> np.ndarray:
-    """Return why a window can hold nothing, empty where it lies within its chromosome."""
+    """Return why a window cannot have data, empty if it lies within its chromosome."""
     start, end = window_bounds(table, window)
     names = table["chrom"].to_numpy(object)
     official = Translator(table["chrom"], assembly).by_gene_name(assembly.sizes)
@@ -157,7 +169,7 @@ def _place_windows(
     for each in found:
         for name, bases in each.sizes.items():
             largest[name] = max(bases, largest.get(name, 0))
-    # Of reads without a header and an assembly without sizes, only what they reach is known.
+    # If neither a header nor the assembly has sizes, only the last read is known.
     seen = {
         name for each in found if each.record["role"] == "signal" for name in each.chromosomes
     } or {name for each in found for name in each.chromosomes}
@@ -170,7 +182,7 @@ def _place_windows(
 
 
 def _outside(table: pd.DataFrame, why: np.ndarray) -> list[Finding]:
-    """Say which windows leave their chromosome, or lie on one that no track has."""
+    """Report windows that leave their chromosome or lie on one that no track has."""
     findings = []
     for reason, told in (
         (_LEAVES, "genes have a window that leaves the chromosome"),
@@ -182,15 +194,15 @@ def _outside(table: pd.DataFrame, why: np.ndarray) -> list[Finding]:
             findings.append(
                 note(
                     "windows",
-                    f"{len(rows):,} {told} ({first['gene']} at {first['chrom']}:"
-                    f"{first['tss']:,}, for instance); they have no data, and are kept",
+                    f"{len(rows):,} {told} (e.g. {first['gene']} at {first['chrom']}:"
+                    f"{first['tss']:,}); they are kept without data",
                 )
             )
     return findings
 
 
 def _counted(found: Sequence[Measured]) -> list[Finding]:
-    """Say how many reads were counted, and how."""
+    """Report how many reads were counted, and by which rule."""
     told = {
         each.record["name"]: (each.record["n_counted"], each.record["n_reads"])
         for each in found
@@ -206,8 +218,8 @@ def _counted(found: Sequence[Measured]) -> list[Finding]:
         findings.append(
             warning(
                 "reads",
-                f"{' and '.join(few)} has fewer reads than there are windows: is the file one of "
-                "reads, and whole? Profiles of so few are mostly chance",
+                f"{' and '.join(few)}: fewer reads than windows, so that profiles are mostly "
+                "chance; check that the file is complete and holds reads",
             )
         )
     return findings

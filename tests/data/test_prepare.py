@@ -109,10 +109,10 @@ def test_small_dataset_by_hand(inputs):
         "genes.bed: 1 of 9 genes have no strand",
         "rpkm.tsv: 1 of 9 genes have no expression value",
         "toy is not an assembly that chromviz knows: sizes unchecked",
-        "2 genes have a window that leaves the chromosome (EDGE at chr1:10, for instance); they "
-        "have no data, and are kept",
-        "1 genes lie on a chromosome that the tracks lack (AWAY at chrX:100, for instance); they "
-        "have no data, and are kept",
+        "2 genes have a window that leaves the chromosome (e.g. EDGE at chr1:10); they "
+        "are kept without data",
+        "1 genes lie on a chromosome that the tracks lack (e.g. AWAY at chrX:100); they "
+        "are kept without data",
         "bins without data, of 6 windows: zeta 16.7 %, alpha 20.8 %",
         "of the genes that models use, 2 are ON (expression > median of the cell: 2 RPKM), 1 OFF",
         "warning: models use 3 of 9 genes (33.3 %): what holds for them need not hold for the "
@@ -305,7 +305,7 @@ def test_a_blacklist_takes_data_away_whatever_the_policy(inputs, tmp_path):
         np.testing.assert_array_equal(np.isnan(dataset["signal"].values[0, 0]), [0, 0, 0, 1])
         np.testing.assert_array_equal(np.isnan(dataset["signal"].values[1, 0]), [0, 1, 0, 0])
         assert list(dataset["reason"].values[:2]) == ["window touches the blacklist"] * 2
-        assert "black.bed takes the data of 2 bins in 2 windows" in notes
+        assert "black.bed: 2 bins in 2 windows are set to missing" in notes
     roles = [item["role"] for item in json.loads(dataset.attrs["sources"])]
     assert roles == ["signal", "signal", "genes", "expression", "blacklist"]
 
@@ -345,7 +345,7 @@ def test_genes_in_no_part_of_a_split_are_left_out_for_that(inputs, tmp_path):
 def test_few_reads_and_gene_lists_are_noticed(inputs, tmp_path):
     few = write_reads(tmp_path / "few.bed", [("chr1", 80, 120, "+"), ("chr1", 500, 501, "+")])
     _, notes = run(inputs, signal={"zeta": inputs["signal"]["zeta"], "few": few})
-    assert any(line.startswith("warning: few has fewer reads than there are") for line in notes)
+    assert any(line.startswith("warning: few: fewer reads than windows") for line in notes)
 
 
 def test_chromosomes_by_other_names_are_said(inputs, tmp_path):

@@ -178,7 +178,7 @@ def _problem(fields: list[bytes], strands: bool) -> str:
         if len(field) > len(str(MAX_POSITION)) or int(field) > MAX_POSITION:
             return f"{text} is beyond the end of any chromosome"
     if int(fields[2]) <= int(fields[1]):
-        return f"end {shown[2]} does not lie after start {shown[1]}; BED is 0-based and half-open"
+        return f"end {shown[2]} is not after start {shown[1]}; BED is 0-based and half-open"
     if strands and len(fields) < 6:
         return (
             f"it has no strand ({len(fields)} tab-separated columns; the strand is the sixth), "

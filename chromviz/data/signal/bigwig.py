@@ -108,9 +108,9 @@ class BigWig:
     chroms: dict[str, tuple[int, int]]
     reader: Any
 
-    def position(self, chrom: str, start: np.ndarray) -> np.ndarray:
-        """Return positions of bases of a chromosome, int64."""
-        return (self.chroms[chrom][0] << _BASE_BITS) + start.astype(np.int64)
+    def position(self, chrom: str, base: int) -> int:
+        """Return the position of a base of a chromosome."""
+        return (self.chroms[chrom][0] << _BASE_BITS) + int(base)
 
     def find_blocks(self, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, ...]:
         """Find the blocks of data that overlap windows.

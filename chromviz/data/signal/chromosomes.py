@@ -1,4 +1,4 @@
-"""Names and sizes of chromosomes: one assembly, and the ways files spell it."""
+"""Names and sizes of chromosomes of an assembly, and the names that files use for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chromviz.data.text import MAX_DIGITS, read_lines
 from chromviz.errors import ChromvizError
 
 _MITOCHONDRION = ("chrM", "M", "MT")
-# Files of hg19 may hold it beside chrM, another sequence: it is no spelling of that one.
+# In files of hg19 it may stand beside chrM, which is another sequence.
 _NOT_CHRM = "chrMT"
 
 
@@ -37,20 +37,20 @@ class Assembly:
 
 
 def find_assembly(name: str, chrom_sizes: Path | None = None) -> Assembly:
-    """Return an assembly by name; sizes of one that is not known come from a file.
+    """Return an assembly by name, with sizes from a file if it is not built in.
 
     Parameters
     ----------
     name
-        UCSC's or NCBI's name, for instance ``hg38`` or ``GRCh38``; any other name is accepted, and
-        then its sizes are unknown without a file.
+        UCSC's or NCBI's name, for instance ``hg38`` or ``GRCh38``. Any other name is accepted; its
+        sizes are then unknown unless a file gives them.
     chrom_sizes
         Two columns, chromosome and size in bases, as UCSC's ``chrom.sizes``.
 
     Raises
     ------
     ChromvizError
-        If the file is missing, is not a table of sizes, or contradicts an assembly that is known.
+        If the file is missing, is not a table of sizes, or contradicts a built-in assembly.
     """
     given = None if chrom_sizes is None else _read_sizes(chrom_sizes)
     qualified = _known_builds().get(name)
@@ -62,16 +62,16 @@ def find_assembly(name: str, chrom_sizes: Path | None = None) -> Assembly:
     wrong = differing(given, known)
     if wrong:
         raise ChromvizError(
-            f"{chrom_sizes}: {wrong[0]} has {given[wrong[0]]:,} bases, which is not {name}; give "
-            "--assembly the name of these, or leave the file out"
+            f"{chrom_sizes}: {wrong[0]} has {given[wrong[0]]:,} bases, which is not {name}; set "
+            "--assembly to the assembly of this file, or leave the file out"
         )
     return Assembly(name, given, known.aliases)
 
 
 class Translator:
-    """From one file's names of chromosomes to those of the genes.
+    """Translates a file's names of chromosomes to those of the genes.
 
-    A name that the genes use means itself. Otherwise names meet by what the assembly knows
+    A name that the genes use stays. Other names match by the aliases of the assembly
     (``NC_000001.11`` is chr1 of hg38), and with or without ``chr`` (``1``, ``chr1``; ``MT``,
     ``chrM``).
 
@@ -80,7 +80,7 @@ class Translator:
     names
         The genes' names.
     assembly
-        What the names are of.
+        The assembly, for its aliases.
 
     Raises
     ------
@@ -92,7 +92,7 @@ class Translator:
         self._assembly = assembly
         self._own: dict[str, str] = {}
         self._given: dict[str, str] = {}
-        #: The genes' name by the file's, for names that were asked for and differ.
+        #: The genes' names by those of the file, for translated names that differ.
         self.mapped: dict[str, str] = {}
         for name in dict.fromkeys(names):
             other = self._own.setdefault(self.key(name), name)
@@ -102,7 +102,7 @@ class Translator:
                 )
 
     def key(self, name: str) -> str:
-        """Return what two spellings of a chromosome have in common."""
+        """Return a key that is the same for all names of a chromosome."""
         plain = self._assembly.aliases.get(name, name)
         if plain in _MITOCHONDRION:
             return "MT"
@@ -110,7 +110,7 @@ class Translator:
         return plain[3:] if prefixed else plain
 
     def __call__(self, name: str) -> str | None:
-        """Return the genes' name of a file's chromosome, None if they have none for it.
+        """Return the genes' name of a file's chromosome, None if no gene is on it.
 
         Raises
         ------
@@ -140,14 +140,14 @@ class Translator:
 
 
 def name_officially(table: pd.DataFrame, assembly: Assembly) -> tuple[pd.DataFrame, list[str]]:
-    """Name the genes' chromosomes as the assembly does, and say so.
+    """Rename the genes' chromosomes to the names of the assembly.
 
     Parameters
     ----------
     table
         Genes, with a column ``chrom``.
     assembly
-        One without sizes leaves the names as they are, and so does a chromosome that it lacks.
+        Without sizes the names stay; so do names that it lacks.
 
     Returns
     -------
@@ -175,14 +175,14 @@ def name_officially(table: pd.DataFrame, assembly: Assembly) -> tuple[pd.DataFra
 
 
 def matching_builds(sizes: Mapping[str, int], assembly: Assembly) -> list[str]:
-    """Return the known builds of which every shared chromosome has the size given.
+    """Return the built-in assemblies in which every shared chromosome has the given size.
 
     Parameters
     ----------
     sizes
-        Size by chromosome, as a file has it.
+        Sizes by chromosome, from a file.
     assembly
-        Whose aliases to use for the names.
+        The assembly whose aliases to use.
 
     Returns
     -------
@@ -201,10 +201,10 @@ def matching_builds(sizes: Mapping[str, int], assembly: Assembly) -> list[str]:
 
 
 def differing(sizes: Mapping[str, int], assembly: Assembly) -> list[str]:
-    """Return the chromosomes whose size is not the assembly's, by the names given.
+    """Return the chromosomes whose size differs from the assembly's, by the given names.
 
-    Those that the assembly lacks do not count, unless it has none of them. None differ from an
-    assembly whose sizes are unknown.
+    Chromosomes that the assembly lacks do not count, unless it lacks all of them. If its sizes are
+    unknown, none differ.
     """
     names = Translator((), assembly)
     official = {names.key(name): size for name, size in assembly.sizes.items()}
@@ -215,7 +215,7 @@ def differing(sizes: Mapping[str, int], assembly: Assembly) -> list[str]:
 
 @cache
 def _known_builds() -> dict[str, str]:
-    """Return the name that bioframe understands by the build's own name."""
+    """Return bioframe's qualified names by the names of the assemblies."""
     # Imported here: it takes half a second, and only reading tracks needs it.
     import bioframe
 

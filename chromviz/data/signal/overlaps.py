@@ -1,4 +1,4 @@
-"""How many intervals overlap each bin around each TSS, counted as they come, in any order."""
+"""Counts the intervals that overlap each bin around each TSS; intervals come in any order."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import pandas as pd
 from chromviz.data.signal.windows import window_bounds
 from chromviz.vocabulary import Window
 
-_MERGE_EVERY = 1 << 21  # reads kept before those at one position are merged
+_MERGE_EVERY = 1 << 21  # reads kept before reads at the same position are merged
 
 
 @dataclass
 class BinsOfChromosome:
-    """The bins of one chromosome, and how many reads begin and end between their edges.
+    """The bins of one chromosome, and the number of reads that begin and end between their edges.
 
-    A read overlaps ``[a, b)`` if it begins before b and does not end by a; so the reads in a bin
-    are those that begin before b less those that end by a, and two histograms over the edges of
-    all bins, which neighbouring genes share, hold every count.
+    A read overlaps ``[a, b)`` if it begins before b and ends after a. The count of a bin is
+    therefore the number of reads that begin before b minus the number that end at or before a, and
+    two histograms over the edges of all bins are enough. Neighbouring genes share edges.
     """
 
     rows: np.ndarray  # (gene,) of those here
@@ -57,7 +57,7 @@ class BinsOfChromosome:
         return found
 
     def remember(self, start: np.ndarray, end: np.ndarray, minus: np.ndarray) -> None:
-        """Keep reads to be counted once a position: start, length and strand in 64 bits."""
+        """Keep reads to count once per position: start, length and strand in 64 bits."""
         at, length = start.astype(np.uint64), (end - start).astype(np.uint64)
         self.pending.append(at << np.uint64(32) | length << np.uint64(1) | minus.astype(np.uint64))
         self.n_pending += len(start)
@@ -65,7 +65,7 @@ class BinsOfChromosome:
             self.merge()
 
     def merge(self) -> None:
-        """Merge the reads at one position."""
+        """Merge reads at the same position."""
         keys = np.concatenate([self.keys, *self.pending])
         self.pending, self.n_pending = [], 0
         # np.unique would make one more copy.
@@ -73,7 +73,7 @@ class BinsOfChromosome:
         self.keys = keys[np.append(True, keys[1:] != keys[:-1])] if len(keys) else keys
 
     def recall(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Yield start, end and strand of the reads kept, one a position."""
+        """Yield start, end and strand of the reads kept, one per position."""
         self.merge()
         for begin in range(0, len(self.keys), _MERGE_EVERY):
             keys = self.keys[begin : begin + _MERGE_EVERY]
@@ -85,7 +85,7 @@ class BinsOfChromosome:
 def lay_out(
     genes: pd.DataFrame, window: Window, sizes: Mapping[str, int]
 ) -> dict[str, BinsOfChromosome]:
-    """Return the bins of each chromosome; windows that leave it have none."""
+    """Return the bins of each chromosome, without windows that leave it."""
     start, end = window_bounds(genes, window)
     chrom = genes["chrom"].to_numpy(object)
     size = np.array([sizes.get(name, np.iinfo(np.int64).max) for name in chrom], dtype=np.int64)

@@ -1,6 +1,6 @@
-"""Files of aligned reads: what a file holds, its bytes in blocks, and batches of its reads.
+"""Files of aligned reads: their kind, their content in blocks, and batches of reads.
 
-Files are read from end to end, with every checksum of a gzipped one verified (unpacking does both).
+Files are read from end to end, and the checksums of gzipped files are verified.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import numpy as np
 from chromviz.errors import ChromvizError
 from chromviz.progress import Progress
 
-#: The largest coordinate: a BAM file can hold no other, and no chromosome comes near.
+#: The largest coordinate of a BAM file, far beyond any chromosome.
 MAX_POSITION = 2**31 - 1
-#: What lines of a BED file that hold no record begin with.
+#: Beginnings of lines of BED that hold no record.
 SKIPPED = (b"#", b"track ", b"track\t", b"browser ", b"browser\t")
-#: The mark of UTF-8 that some editors begin a file with.
+#: Some editors begin a file with this mark of UTF-8.
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 _GZIP, _BAM = b"\x1f\x8b", b"BAM\1"
@@ -44,7 +44,7 @@ _OTHER_KINDS = (
 
 @dataclass(frozen=True)
 class Batch:
-    """Some reads of a file, in its order; every array is (read,).
+    """Consecutive reads of a file; every array is (read,).
 
     Parameters
     ----------
@@ -55,9 +55,9 @@ class Batch:
     start, end
         Bases that the read spans on the chromosome, 0-based and half-open, int64.
     minus
-        Whether the read is on the reverse strand; None if strands were not asked for.
+        Whether the read is on the reverse strand; None if strands are not needed.
     flag, quality
-        A BAM record's flag (uint16) and mapping quality (uint8); None of BED.
+        Flag (uint16) and mapping quality (uint8) of a BAM record; None for BED.
     """
 
     names: list[str]
@@ -70,13 +70,13 @@ class Batch:
 
 
 def kind_of_reads(path: Path) -> str | None:
-    """Tell from its first bytes whether a file holds reads.
+    """Detect from its first bytes whether a file holds reads.
 
     Returns
     -------
     str or None
         ``bam``; ``bed`` for text, gzipped or not, whose first record has a chromosome and two
-        coordinates and is not one of bedGraph; None for all else.
+        coordinates and is not bedGraph; otherwise None.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def kind_of_reads(path: Path) -> str | None:
 
 
 def refuse_other_kinds(path: Path) -> None:
-    """Raise what to do about a file of a known kind that is neither BAM nor BED."""
+    """Raise for a file of a known kind that is neither BAM nor BED, and say how to convert it."""
     head = _head(path)
     for magic, found in _OTHER_KINDS:
         if head.startswith(magic):
@@ -107,7 +107,7 @@ def refuse_other_kinds(path: Path) -> None:
 
 
 def refuse_neither(path: Path) -> None:
-    """Raise what to do about a file of a known kind that is neither reads nor bigWig."""
+    """Raise for a file of a known kind that is neither reads nor bigWig."""
     head = _head(path)
     if head.startswith(_BIGWIG):
         return
@@ -166,7 +166,7 @@ def _content(handle: IO[bytes], path: Path) -> Generator[bytes, None, None]:
 
 
 def open_bytes(path: Path) -> IO[bytes]:
-    """Open a file for reading, or raise why that cannot be done."""
+    """Open a file for reading; failures are one line."""
     try:
         return path.open("rb")
     except FileNotFoundError:

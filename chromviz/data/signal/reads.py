@@ -1,8 +1,8 @@
-"""Aligned reads, BAM or BED (tagAlign), to the number of reads in each bin around each TSS.
+"""From aligned reads, BAM or BED (tagAlign), to the number of reads in each bin around each TSS.
 
 By default reads are counted as the paper's authors did (``bedtools multicov``): a read counts in
-every bin that it overlaps by a base. What a read covers, which duplicates and which strand count
-are a rule that can be recorded with the counts.
+every bin that it overlaps by at least one base. A rule says which bases a read covers and which
+duplicates and strands count; it is recorded with the counts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from chromviz.vocabulary import Window
 
 __all__ = ["PAPER_RULE", "ReadCounts", "ReadRule", "count_reads", "kind_of_reads"]
 
-#: Longest fragment that a read can be extended to: more than any library holds.
+#: Maximum length to extend reads to: longer than the fragments of any library.
 MAX_EXTENT = 1_000_000
 _MAX_QUALITY = 255
 _DUPLICATES = {
@@ -50,31 +50,31 @@ def _check_choice(name: str, value: object, known: Iterable[str]) -> None:
 class ReadRule:
     """How reads are counted.
 
-    Whatever the rule, a read that is unmapped, covers no base, or failed the sequencer's quality
-    control (BAM) is not counted; secondary and supplementary alignments and both mates of a pair
-    each count as a read. So does ``bedtools multicov``, but that it takes an unmapped read with a
-    mapped mate for a read of one base where the mate begins.
+    A read of a BAM file that is unmapped, covers no base, or failed the sequencer's quality
+    control is never counted. Secondary and supplementary alignments and both mates of a pair
+    count as one read each. ``bedtools multicov`` does the same, with one exception: it counts an
+    unmapped read whose mate is mapped as a read of one base at the start of the mate.
 
     Parameters
     ----------
     extent
-        ``read``: all bases from the first to the last that is aligned, deletions and introns
-        included, clipped ends not. ``start``: the base at the 5' end alone. A number: so many
-        bases from the 5' end along the read's strand, the fragment that was sequenced; it stops
-        at the first base of the chromosome.
+        ``read``: all bases from the first to the last aligned one, including deletions and
+        introns, without clipped ends. ``start``: only the base at the 5' end. A number: that many
+        bases from the 5' end along the read's strand (the sequenced fragment), cut at the first
+        base of the chromosome.
     duplicates
-        ``flagged``: reads that the aligner marked as duplicates are left out; BED has no such
-        mark. ``keep``: all count. ``position``: of the reads that are otherwise counted one for
-        each chromosome, start, end and strand, and marked ones are left out.
+        ``flagged``: reads that the aligner marked as duplicates are left out (BED has no such
+        marks). ``keep``: all reads count. ``position``: marked reads are left out, and of the
+        others only one counts for each chromosome, start, end and strand.
     strand
         ``both``, ``+`` or ``-``: which reads count.
     min_quality
-        The lowest mapping quality that counts, of a BAM file; BED has none.
+        Minimum mapping quality, for BAM files; BED has none.
 
     Raises
     ------
     ChromvizError
-        If a value is none of these.
+        If a value is not one of these.
     """
 
     extent: str | int = "read"
@@ -97,7 +97,7 @@ class ReadRule:
         _check_choice("strand", self.strand, _STRANDS)
         if not _is_whole(self.min_quality) or not 0 <= self.min_quality <= _MAX_QUALITY:
             raise ChromvizError(
-                f"min_quality {self.min_quality!r} is no mapping quality; give a whole number "
+                f"min_quality {self.min_quality!r} is not a mapping quality; give a whole number "
                 f"from 0 to {_MAX_QUALITY}"
             )
 
@@ -107,7 +107,7 @@ class ReadRule:
         return self.extent != "read" or self.duplicates == "position" or self.strand != "both"
 
     def describe(self) -> str:
-        """Return the rule as one line for people."""
+        """Return the rule as one line of text."""
         if self.extent == "read":
             what = "reads that overlap the bin"
         elif self.extent == "start":
@@ -129,20 +129,20 @@ class ReadCounts:
     Parameters
     ----------
     values
-        Number of reads in each bin, float32 (gene, bin), exact up to 2**24. A row is all NaN if
-        its window leaves the chromosome (begins before it, or ends after it where its size is
-        known), if the file lacks the chromosome, or if it cannot be oriented.
+        Number of reads in each bin, float32 (gene, bin), exact up to 2**24. All bins of a gene
+        are NaN if its window leaves the chromosome (if its size is known, at the end too), if the
+        file lacks the chromosome, or if the gene has no strand to orient by.
     sizes
-        Chromosome sizes by the caller's names: of a BAM file's header, or as given; empty if
-        neither.
+        Chromosome sizes by the caller's names, from the header of a BAM file or as given; empty
+        if there are none.
     reach
         Largest end of any read, counted or not, by the caller's name of its chromosome.
     n_reads
-        Reads in the file: lines of BED; of BAM the alignments mapped to at least one base. On
-        whichever chromosome, and before the rule.
+        Reads in the file, on all chromosomes and before the rule is applied: lines of BED, or
+        alignments of BAM that are mapped to at least one base.
     n_counted
-        Reads that the rule keeps and that overlap at least one window; each once, however many
-        bins and windows it overlaps.
+        Reads that the rule keeps and that overlap at least one window. Each counts once here,
+        even if it overlaps several bins or windows.
     """
 
     values: np.ndarray
@@ -165,57 +165,50 @@ def count_reads(
 ) -> ReadCounts:
     """Count the reads in each bin around each TSS.
 
-    The file is read once from end to end, in any order and without an index, in memory that does
-    not grow with it. Only ``duplicates="position"`` has to remember reads, 8 bytes for each that
-    overlaps a window, and merges those at one position from time to time, in twice as much.
+    The file is read once from end to end. It needs no order and no index, and memory does not
+    grow with it, except with ``duplicates="position"``: this keeps 8 bytes for each read that
+    overlaps a window, and twice as much while reads at the same position are merged.
 
     Parameters
     ----------
     path
-        BAM, or BED of reads (tab separated, at least three columns; strand in the sixth), gzipped
-        or not. Its content decides, not its name.
+        BAM, or BED of reads (tab-separated, at least three columns, the strand in the sixth),
+        gzipped or not. The content decides, not the name.
     genes
         Columns ``chrom``, ``tss`` (0-based) and ``strand``.
     window
         Flank and bin width.
     rule
-        Which reads count, and where.
+        Which reads count, and which bases they cover.
     sizes
         Chromosome sizes by the names that `genes` uses, for BED; a BAM file has its own.
     translate
-        Given a chromosome's name in the file, returns the name that `genes` uses, or None if it
-        has none. Asked once for each name.
+        Function that returns the name in `genes` for a chromosome of the file, or None if the
+        genes do not use it. Called once for each name.
     orientation
         ``genome`` or ``strand``, see :func:`chromviz.data.signal.tracks.read_bins`.
     progress
-        Told of megabytes read.
+        Called with the number of megabytes read.
 
     Returns
     -------
     ReadCounts
-        A chromosome that a BAM file's header names and no read lies on is true zero. One that no
-        line of a BED file names is NaN: nothing tells it from one that was left out.
+        A chromosome without reads is zero if the header of a BAM file names it. A chromosome that
+        no line of a BED file names is NaN, since it may have been left out of the file.
 
     Raises
     ------
     ChromvizError
-        If the file is missing, is no file of reads, is damaged or cut off, holds no read, lacks
-        what the rule needs, or has no chromosome in common with the genes.
+        If the file is missing, does not hold reads, is damaged or cut off, is empty, lacks what
+        the rule needs, or has no chromosome in common with the genes.
     """
     path = Path(path)
     check_orientation(orientation)
-    kind = kind_of_reads(path)
-    if kind is None:
-        refuse_other_kinds(path)
-    if kind != "bam" and rule.min_quality:
-        raise ChromvizError(
-            f"{path} is BED, which has no mapping quality (its score is another thing); give a "
-            "BAM file, or no minimum quality"
-        )
+    bam = _is_bam(path, rule)
     naming = _Naming(path, translate)
     known = dict(sizes or {})
     with contextlib.ExitStack() as stack:
-        if kind == "bam":
+        if bam:
             file = stack.enter_context(open_bam(path))
             known = {naming(name): size for name, size in header_sizes(path, file).items()}
             known.pop("", None)
@@ -229,15 +222,27 @@ def count_reads(
             tally.add(batch)
     tally.add_remembered()
     if not tally.n_reads:
-        what = "no mapped read" if kind == "bam" else "no read"
-        raise ChromvizError(f"{path} holds {what}; give a file of aligned reads")
-    tally.naming.check_common(genes)
+        raise ChromvizError(f"{path} holds no {'mapped ' * bam}read; give a file of aligned reads")
+    naming.check_common(genes)
     values = orient(tally.counts(), genes["strand"].to_numpy(object), orientation)
     return ReadCounts(values, known, tally.reach, tally.n_reads, tally.n_counted)
 
 
+def _is_bam(path: Path, rule: ReadRule) -> bool:
+    """Return whether reads are BAM rather than BED; refuse all else, and rules that BED lacks."""
+    kind = kind_of_reads(path)
+    if kind is None:
+        refuse_other_kinds(path)
+    if kind != "bam" and rule.min_quality:
+        raise ChromvizError(
+            f"{path} is BED, which has no mapping quality (its score means something else); give "
+            "a BAM file, or no minimum quality"
+        )
+    return kind == "bam"
+
+
 class _Naming:
-    """The caller's names of a file's chromosomes; the empty one is none."""
+    """The caller's names of a file's chromosomes; empty if the caller has none."""
 
     def __init__(self, path: Path, translate: Callable[[str], str | None] | None) -> None:
         self.path = path
@@ -257,7 +262,7 @@ class _Naming:
         return self.given[name]
 
     def check_common(self, genes: pd.DataFrame) -> None:
-        """Refuse reads none of whose chromosomes is one of the genes'."""
+        """Raise if the reads share no chromosome with the genes."""
         names = list(dict.fromkeys(genes["chrom"]))
         if names and not self.theirs.keys() & set(names):
             raise ChromvizError(
@@ -269,7 +274,7 @@ class _Naming:
 
 
 class _Tally:
-    """Counts reads as they come."""
+    """Counts reads batch by batch."""
 
     def __init__(
         self,
@@ -307,7 +312,7 @@ class _Tally:
         start: np.ndarray,
         end: np.ndarray,
     ) -> None:
-        """Count those of a batch that are on one chromosome."""
+        """Count the reads of a batch that are on one chromosome."""
         rule = self.rule
         minus = None if batch.minus is None else batch.minus[here]
         begin, stop = _extent(rule.extent, start, end, minus)
@@ -324,7 +329,7 @@ class _Tally:
             chrom.add(begin[keep], stop[keep])
 
     def add_remembered(self) -> None:
-        """Count the reads that were kept to be counted once a position."""
+        """Count the reads that were kept to count once per position."""
         for chrom in self.chroms.values():
             for start, end, minus in chrom.recall():
                 self.n_counted += len(start)
@@ -342,7 +347,7 @@ class _Tally:
 def _extent(
     extent: str | int, start: np.ndarray, end: np.ndarray, minus: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first base that each read counts at, and the one after its last."""
+    """Return the first base that each read covers under a rule, and the base after the last."""
     if extent == "read" or minus is None:
         return start, end
     length = 1 if isinstance(extent, str) else extent

@@ -37,12 +37,12 @@ def read_regions(path: Path) -> Regions:
         start, end = map(int, numbers)
         if end <= start:
             raise ChromvizError(
-                f"{path}, line {number}: end {end} does not lie after start {start}; "
+                f"{path}, line {number}: end {end} is not after start {start}; "
                 "BED is 0-based and half-open"
             )
         found.setdefault(fields[0], []).append((start, end))
     if not found:
-        raise ChromvizError(f"{path} holds no region; give BED, or leave it out")
+        raise ChromvizError(f"{path} has no regions; give BED, or leave the option out")
     return {chrom: _merge(np.array(pairs, dtype=np.int64)) for chrom, pairs in found.items()}
 
 
@@ -52,18 +52,18 @@ def overlapping(
     window: Window,
     translate: Callable[[str], str | None],
 ) -> np.ndarray:
-    """Return which bins share a base with a region, bool (gene, bin), bins along the chromosome.
+    """Return which bins overlap a region, bool (gene, bin), bins along the chromosome.
 
     Parameters
     ----------
     regions
-        As :func:`read_regions` gives them.
+        From :func:`read_regions`.
     table
         Columns ``chrom`` and ``tss``.
     window
         Flank and bin width.
     translate
-        From the regions' names of chromosomes to those of the genes.
+        Translates the regions' names of chromosomes to those of the genes.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def overlapping(
 
 
 def _merge(pairs: np.ndarray) -> np.ndarray:
-    """Return regions sorted, with those that overlap or touch made one."""
+    """Return regions sorted, with overlapping or touching regions merged."""
     pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
     reach = np.maximum.accumulate(pairs[:, 1])
     new = np.append(True, pairs[1:, 0] > reach[:-1])

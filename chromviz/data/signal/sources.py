@@ -1,4 +1,4 @@
-"""Sources of signal of every kind, read the same way: bigWig, near or far, and aligned reads."""
+"""Sources of signal of every kind (bigWig, local or remote, and reads) behind one interface."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ BIGWIG, BAM, READS = "bigWig", "BAM", "reads"
 
 
 class _StoppedError(Exception):
-    """Work that is no longer wanted."""
+    """Raised in threads whose work is no longer needed."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """One mark's or track's file.
+    """The file of a mark or a reference track.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Source:
 
     @property
     def remote(self) -> bool:
-        """Whether it is read over the network."""
+        """Whether the file is at an address."""
         return is_address(self.location)
 
     @property
@@ -71,18 +71,18 @@ class Source:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a source holds around each TSS.
+    """The values of a source around each TSS.
 
     Parameters
     ----------
     values
         float32 (gene, bin), bins along the chromosome, NaN where there is no data.
     sizes
-        Chromosome sizes as the file has them, by the genes' names; empty where it has none.
+        Chromosome sizes of the file's header, by the genes' names; empty if it has none.
     reach
         For reads: the end of the last read on each chromosome, by the genes' names.
     mapped
-        The genes' name of a chromosome by the file's, where they differ.
+        The genes' names of chromosomes by those of the file, where they differ.
     record
         What the dataset records of the source.
     """
@@ -95,17 +95,17 @@ class Measured:
 
     @property
     def chromosomes(self) -> list[str]:
-        """The chromosomes it can say anything of, by the genes' names."""
+        """The chromosomes that the source covers, by the genes' names."""
         return list(self.sizes or self.reach)
 
 
 def find_source(role: str, name: str, location: str | Path) -> Source:
-    """Tell by its content what kind of file a source is.
+    """Detect the kind of a source from its content.
 
     Raises
     ------
     ChromvizError
-        If there is no such file, or it is of no kind that can be read.
+        If there is no such file, or its kind cannot be read.
     """
     location = str(location)
     if is_address(location):
@@ -128,7 +128,7 @@ def read_sources(
     assembly: Assembly,
     progress: Progress = silent,
 ) -> list[Measured]:
-    """Read every source around each TSS, on all cores.
+    """Read every source around each TSS, files of reads on all cores.
 
     Parameters
     ----------
@@ -141,9 +141,9 @@ def read_sources(
     rule
         How reads are counted.
     assembly
-        Whose names of chromosomes meet; its sizes hold for reads that come without any.
+        Translates names of chromosomes; its sizes apply to reads without a header.
     progress
-        Told of windows and megabytes, from several threads.
+        Called with windows and megabytes read, from several threads.
 
     Returns
     -------
@@ -159,7 +159,7 @@ def read_sources(
     stop = Event()
 
     def watched(what: str, done: int, total: int, detail: str = "") -> None:
-        # Threads cannot be killed: when one source fails, the others end at their next step.
+        # Threads cannot be killed: if one source fails, the others end at their next step.
         if stop.is_set():
             raise _StoppedError
         progress(what, done, total, detail)
@@ -167,7 +167,7 @@ def read_sources(
     def read(source: Source) -> Measured:
         return _read(source, genes, window, rule, assembly, watched)
 
-    # A bigWig is read by several threads as it is; a file of reads is not.
+    # pybigtools holds the interpreter's lock, so that threads gain nothing for bigWigs.
     workers = 1 if all(source.kind == BIGWIG for source in sources) else joblib.cpu_count()
     with ThreadPoolExecutor(workers) as pool:
         jobs = [pool.submit(read, source) for source in sources]
@@ -181,7 +181,7 @@ def read_sources(
 
 
 def header_sizes(source: Source, translate: Translator) -> dict[str, int]:
-    """Return a bigWig's chromosome sizes by the genes' names, before any of it is read."""
+    """Return the chromosome sizes of a bigWig's header by the genes' names."""
     sizes = chrom_sizes(source.location)
     with saying_where(source.shown):
         return translate.by_gene_name(sizes)
@@ -228,7 +228,7 @@ def _own_sizes(names: pd.Series[str], assembly: Assembly) -> dict[str, int]:
 
 @contextmanager
 def saying_where(where: str) -> Iterator[None]:
-    """Say of which file an error about names of chromosomes is."""
+    """Add the file to errors about names of chromosomes."""
     try:
         yield
     except ChromvizError as error:

@@ -87,30 +87,41 @@ def read_bins(
     chrom = genes["chrom"].to_numpy(object)
     with open_bigwig(location) as track:
         theirs = _translated(track, chrom, translate or str)
-        start, end = window_bounds(genes, window)
-        size = np.array(
-            [track.chroms[theirs[c]][1] if c in theirs else -1 for c in chrom], np.int64
-        )
-        rows = np.flatnonzero((start >= 0) & (end <= size))
-        position = np.empty(len(genes), dtype=np.int64)
-        for name in dict.fromkeys(chrom[rows]):
-            here = rows[chrom[rows] == name]
-            position[here] = track.position(theirs[name], start[here])
-        # In the order of the file, where neighbours share blocks.
-        rows = rows[np.argsort(position[rows], kind="stable")]
-        asked = [(theirs[chrom[row]], int(start[row]), int(end[row])) for row in rows]
+        rows, position, asked = _place(track, theirs, genes, window)
         what = f"reading {short_name(location)}"
         progress(what, 0, len(rows))
-        blocks = track.find_blocks(position[rows], position[rows] + 2 * window.flank)
+        blocks = track.find_blocks(position, position + 2 * window.flank)
         memory = np.empty((max(1, _BASES // (2 * window.flank)), 2 * window.flank))
         for first in range(0, len(rows), _GROUP):
             group = slice(first, min(first + _GROUP, len(rows)))
-            _prefetch(track, blocks, position[rows[group]], window)
+            _prefetch(track, blocks, position[group], window)
             with one_line(track.source):
                 bins[rows[group]] = _read_windows(track, asked[group], window, memory)
             progress(what, group.stop, len(rows))
     _refuse_infinite(track.source.name, genes, bins)
     return orient(bins, genes["strand"].to_numpy(object), orientation)
+
+
+def _place(
+    track: BigWig, theirs: dict[str, str], genes: pd.DataFrame, window: Window
+) -> tuple[np.ndarray, np.ndarray, list[tuple[str, int, int]]]:
+    """Return the windows within their chromosomes, in the order of the file.
+
+    Neighbours share blocks. The result is the genes' rows, the positions of the first bases,
+    int64 (window,) each, and the windows as the track names them.
+    """
+    chrom = genes["chrom"].to_numpy(object)
+    start, end = window_bounds(genes, window)
+    places = {ours: track.chroms[own] for ours, own in theirs.items()}
+    size = np.array([places.get(name, (0, -1))[1] for name in chrom], dtype=np.int64)
+    rows = np.flatnonzero((start >= 0) & (end <= size))
+    position = np.array(
+        [track.position(theirs[chrom[row]], start[row]) for row in rows], dtype=np.int64
+    )
+    order = np.argsort(position, kind="stable")
+    rows = rows[order]
+    asked = [(theirs[chrom[row]], int(start[row]), int(end[row])) for row in rows]
+    return rows, position[order], asked
 
 
 def _translated(

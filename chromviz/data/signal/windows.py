@@ -1,4 +1,4 @@
-"""Windows around TSSs: where they lie, and which way their bins run."""
+"""Windows around TSSs: their bounds, and the direction of their bins."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ def window_bounds(genes: pd.DataFrame, window: Window) -> tuple[np.ndarray, np.n
 
 
 def orient(values: np.ndarray, strand: np.ndarray, orientation: str) -> np.ndarray:
-    """Turn windows the way that was asked for.
+    """Orient windows along the chromosome or along the gene.
 
     Parameters
     ----------
     values
-        float (gene, bin), bins rising along the chromosome.
+        float (gene, bin), bins in the direction of the chromosome.
     strand
         object (gene,): ``+``, ``-`` or ``.``.
     orientation
-        ``genome``: bins rise along the chromosome, as in the paper. ``strand``: bins rise along
-        the gene, so rows of ``-`` genes are reversed, and genes of unknown strand are NaN.
+        ``genome``: along the chromosome, as in the paper. ``strand``: along the gene, so that rows
+        of ``-`` genes are reversed, and genes of unknown strand are NaN.
 
     Returns
     -------
     numpy.ndarray
-        Like `values`, which is left as it is.
+        An array like `values`, which is not changed.
 
     Raises
     ------

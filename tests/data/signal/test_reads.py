@@ -390,8 +390,8 @@ def test_orient_keeps_the_genome():
         ({"extent": 10**7}, "cannot be extended to 10000000"),
         ({"duplicates": "drop"}, "unknown duplicates 'drop'; known: flagged, keep, position"),
         ({"strand": "."}, r"unknown strand '\.'; known: both, \+, -"),
-        ({"min_quality": -1}, "min_quality -1 is no mapping quality"),
-        ({"min_quality": 2.5}, "min_quality 2.5 is no mapping quality"),
+        ({"min_quality": -1}, "min_quality -1 is not a mapping quality"),
+        ({"min_quality": 2.5}, "min_quality 2.5 is not a mapping quality"),
     ],
 )
 def test_rules_that_are_none(options, problem):
@@ -436,7 +436,7 @@ FINE = b"chr1\t300\t336\tN\t1000\t+\n"
         (FINE + b"chr1\t-5\t40\n", "bed", "line 2: -5 is negative"),
         (FINE + b"chr1\t5\t4e3\n", "bed", "line 2: '4e3' is not a coordinate"),
         (FINE + b"chr1\t5\t\n", "bed", "line 2: '' is not a coordinate"),
-        (FINE + b"chr1\t40\t40\n", "bed", "end 40 does not lie after start 40"),
+        (FINE + b"chr1\t40\t40\n", "bed", "end 40 is not after start 40"),
         (FINE + b"chr1\t1\t2147483648\n", "bed", "2147483648 is beyond the end of any"),
         (FINE + b"chr1\t1\t99999999999999999999\n", "bed", "is beyond the end of any"),
         (FINE + b"a" * 300 + b"\t1\t2\n", "bed", "cannot be the name"),
