@@ -1,8 +1,8 @@
-"""Models that have unlearned: what an explanation of a model must not survive.
+"""Models with re-randomised weights, whose explanations must differ from the original's.
 
-An explanation that stays the same when the model's weights are drawn anew does not explain the
-model (Adebayo et al. 2018). Layers are drawn as the architecture draws them at first, each from a
-seed of its own, and bare parameters (context vectors) are layers like any other.
+An explanation that stays the same when the weights of the model are re-randomised does not explain
+the model (Adebayo et al. 2018). Layers are initialised as the architecture does it, each from its
+own seed, and bare parameters (context vectors) count as layers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from chromviz.models import find_model
 from chromviz.models.checkpoint import TrainedModel, weights_hash
 from chromviz.models.fitted import Fitted
 
-#: Ways to draw layers anew.
+#: Ways to re-randomise layers.
 WAYS = ("cascading", "independent")
 
 
@@ -54,7 +54,7 @@ def untrained(model: TrainedModel, seed: int = 0) -> TrainedModel:
     Raises
     ------
     ChromvizError
-        If the model is fitted in one go: before that it answers nothing.
+        If the model is not a network, so that it gives no output before it is fitted.
     """
     fresh = _fresh(model, seed)
     return _altered(model, fresh, "untrained", seed)
@@ -63,17 +63,17 @@ def untrained(model: TrainedModel, seed: int = 0) -> TrainedModel:
 def randomised(
     model: TrainedModel, way: str = "cascading", seed: int = 0
 ) -> Iterator[tuple[str, TrainedModel]]:
-    """Draw a network's layers anew, from the output to the input.
+    """Re-randomise the layers of a network, from the output to the input.
 
     Parameters
     ----------
     model
         A network.
     way
-        ``cascading``: with each layer, those after it are anew too; or ``independent``: one layer
-        at a time.
+        ``cascading``: each layer together with those after it; or ``independent``: one layer at
+        a time.
     seed
-        Each layer draws from the seed and its place.
+        Random seed; each layer draws from it and its place.
 
     Yields
     ------
@@ -83,10 +83,10 @@ def randomised(
     Raises
     ------
     ChromvizError
-        If the model is no network, or `way` means nothing.
+        If the model is not a network, or `way` is unknown.
     """
     if way not in WAYS:
-        raise ChromvizError(f"layers are drawn anew {' or '.join(WAYS)}, not {way!r}")
+        raise ChromvizError(f"the way to re-randomise layers is {' or '.join(WAYS)}, not {way!r}")
     state = copy.deepcopy(model.module.state_dict())
     for place, (name, parameters) in enumerate(reversed(layers(model.module))):
         fresh = _fresh(model, seed * 1000 + place).state_dict()
@@ -149,11 +149,9 @@ def weights_when_randomised(
 
 
 def _fresh(model: TrainedModel, seed: int) -> nn.Module:
-    """Build the architecture anew; buffers (the transform's scale) are the trained one's."""
+    """Build the architecture again; buffers (the scale of the transform) are copied."""
     if isinstance(model.module, Fitted):
-        raise ChromvizError(
-            f"{model.card.name} is fitted in one go: it has no layers to draw anew; check a network"
-        )
+        raise ChromvizError(f"{model.card.name} has no layers to re-randomise; check a network")
     if model.card.members:
         raise ChromvizError(
             f"{model.card.name} is an ensemble; check one of its members (--seeds 1)"

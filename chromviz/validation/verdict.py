@@ -1,4 +1,4 @@
-"""What follows from a validation: a row and a sentence for each model and method."""
+"""Verdicts of a validation: one row and one sentence for each model and method."""
 
 from __future__ import annotations
 
@@ -7,61 +7,80 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chromviz.vocabulary import PROMOTER_MARK
+from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK
+
+#: A row of the tidy table, None where a test was not run.
+Evidence = pd.Series | None
 
 #: Level of the tests and intervals.
 LEVEL = 0.05
 
-#: What is asked of an explanation, in this order: columns that are 1 (yes), 0 (no) or empty (not
-#: asked, or cannot be said).
+#: Questions about an explanation, in this order: columns that are 1 (yes), 0 (no) or empty (not
+#: tested, or undefined).
 QUESTIONS = ("predicts", "agrees", "beyond_signal", "finds_causes", "faithful", "depends_on_model")
 
-_YES = {
-    "predicts": "the model predicts better than one that knows nothing",
-    "agrees": "its mean weights agree with the track",
-    "beyond_signal": "they do so more than the raw signal",
-    "finds_causes": "it tells planted causes from signal without cause better than the signal does",
-    "faithful": "taking its bins away moves the prediction more than random ones",
-    "depends_on_model": "it changes when the model's layers are drawn anew",
+#: Sentences by question for yes and no; the numbers that they rest on follow in brackets.
+_SENTENCES = {
+    "predicts": ("AUC clearly above {floor}", "AUC not clearly above {floor}"),
+    "agrees": ("agrees with {track}", "no evidence of agreement with {track}"),
+    "beyond_signal": ("r exceeds that of the raw signal", "no better than the raw signal"),
+    "finds_causes": (
+        "separates causal from decoy bins better than the raw signal",
+        "does not separate causal from decoy bins better than the raw signal",
+    ),
+    "faithful": (
+        "deleting its top bins changes the prediction more than deleting random bins",
+        "deleting its top bins changes the prediction no more than deleting random bins",
+    ),
+    "depends_on_model": (
+        "changes when the weights of the model are re-randomised",
+        "hardly changes when the weights of the model are re-randomised",
+    ),
 }
-_NO = {
-    "predicts": "the model predicts no better than one that knows nothing: there is nothing to "
-    "explain",
-    "agrees": "its mean weights agree with the track no more than shifted ones",
-    "beyond_signal": "they say no more than the raw signal does",
-    "finds_causes": "it does not tell planted causes from signal without cause better than the "
-    "signal does",
-    "faithful": "taking its bins away moves the prediction no more than random ones",
-    "depends_on_model": "it hardly changes when the model's layers are drawn anew",
+#: What the estimate of a question is called in its sentence.
+_ESTIMATES = {
+    "predicts": "AUC",
+    "beyond_signal": "gain",
+    "finds_causes": "gain",
+    "faithful": "difference in logit",
+    "depends_on_model": "mean rank correlation",
 }
+#: How a control is called in a sentence.
+_CONTROLS = {"permuted labels": "the permuted-label control", "untrained": "the untrained control"}
 
-#: Mean rank correlation with a wholly random model's explanation up to which it has changed.
+#: Highest mean rank correlation with the explanation of a re-randomised model that counts as a
+#: change.
 _CHANGED = 0.5
 
 
-def verdicts(table: pd.DataFrame, mark: str = PROMOTER_MARK) -> pd.DataFrame:
-    """Return what follows for each model and method.
+def verdicts(
+    table: pd.DataFrame, mark: str = PROMOTER_MARK, track: str = REFERENCE_TRACK
+) -> pd.DataFrame:
+    """Return the verdict for each model and method.
 
-    ``predicts``: the 95 % interval of the test AUC lies above 0.5 and above the AUC of the same
-    architecture untrained and trained on permuted labels, which can be far from 0.5 by chance (so
-    that these two never predict). ``agrees``: r of the mean profiles on `mark` is above 0, with
-    p < 0.05 against circular shifts; p and not q, for of 100 bins there are only 99 shifts, and no
-    such p survives adjustment over a hundred rows. ``beyond_signal``: the
-    intervals of the gain over the raw signal, over genes and over chromosomes, lie above 0.
-    ``finds_causes``: so does that of ``causes_over_decoys_over_signal``. ``faithful``: so does
-    that of ``deletion_over_random``. ``depends_on_model``: its mean rank correlation with the
-    explanation of the same network, all layers drawn anew, is at most 0.5.
+    - ``predicts``: the 95 % interval of the test AUC lies above 0.5 and above the AUC of the same
+      architecture untrained and trained on permuted labels, which can be far from 0.5 by chance.
+      So these two never predict.
+    - ``agrees``: r of the mean profiles on `mark` is above 0, with p < 0.05 against circular
+      shifts. This is p and not q: 100 bins allow only 99 shifts, and no such p survives adjustment
+      over a hundred rows.
+    - ``beyond_signal``: the intervals of the gain in r over the raw signal, over genes and over
+      chromosomes, lie above 0.
+    - ``finds_causes``: the interval of ``causes_over_decoys_over_signal`` lies above 0.
+    - ``faithful``: the interval of ``deletion_over_random`` lies above 0.
+    - ``depends_on_model``: the mean rank correlation with the explanation of the same network with
+      all weights re-randomised is at most 0.5.
 
-    An explanation ``passes`` if its model predicts, nothing says that it does not depend on the
-    model or is not faithful, and it finds causes; where no truth was planted, if it goes beyond
+    An explanation ``passes`` if its model predicts, it is not found to be unfaithful or
+    independent of the model, and it finds causes, or, in data without planted truth, goes beyond
     the signal. Controls have no verdict.
 
     Parameters
     ----------
     table
-        The tidy table of a validation; tests that are not in it are not asked.
-    mark
-        The mark whose weights are held against the track.
+        The tidy table of a validation; questions whose tests are not in it stay open.
+    mark, track
+        The mark whose weights are compared with the coverage of the track.
 
     Returns
     -------
@@ -76,18 +95,15 @@ def verdicts(table: pd.DataFrame, mark: str = PROMOTER_MARK) -> pd.DataFrame:
         if part["estimate"].isna().all() or not set(part["test"]) & {"profile", "planted truth"}:
             continue
         alike = (table["cell"] == cell) & (table["model"] == model) & (table["method"] == "")
-        whole = table[alike & (table["variant"] == variant)]
-        name = f"{model} ({variant})" if variant else model
+        evidence = _evidence(part, table[alike & (table["variant"] == variant)], mark)
+        floor, named = _floor(table[alike])
         answers = {
-            "predicts": _above(_row(whole, "prediction", "auc"), _floor(table[alike])),
-            "agrees": _agrees(_row(part, "profile", "pearson", mark)),
-            "beyond_signal": _above(_row(part, "profile", "gain", mark), 0),
-            "finds_causes": _above(
-                _row(part, "planted truth", "causes_over_decoys_over_signal"), 0
-            ),
-            "faithful": _above(_row(part, "faithfulness, bins", "deletion_over_random"), 0),
-            "depends_on_model": _changed(_row(part, "sanity, cascading", "spearman_last")),
+            question: _answer(question, row, floor if question == "predicts" else 0)
+            for question, row in evidence.items()
         }
+        name = f"{model} ({variant})" if variant else model
+        limit = "" if named == "chance" else f"; control {floor:.2f}"
+        said = {"track": track, "floor": named, "limit": limit}
         rows.append(
             {
                 "cell": cell,
@@ -96,18 +112,42 @@ def verdicts(table: pd.DataFrame, mark: str = PROMOTER_MARK) -> pd.DataFrame:
                 "method": method,
                 **answers,
                 "passes": int(_passes(answers)),
-                "sentence": _sentence(f"{method} of {name}", answers),
+                "sentence": f"{method} of {name}: {_sentence(answers, evidence, said)}",
             }
         )
     columns = ["cell", "model", "variant", "method", *QUESTIONS, "passes", "sentence"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _floor(table: pd.DataFrame) -> float:
-    """Return what a model's AUC must exceed: chance, and the AUC of its negative controls."""
-    controls = (table["test"] == "prediction") & (table["variant"] != "")
-    known = table.loc[controls, "estimate"].dropna()
-    return float(max([0.5, *known]))
+def _evidence(part: pd.DataFrame, of_model: pd.DataFrame, mark: str) -> dict[str, Evidence]:
+    """Return the row of the table that answers each question, None where it was not tested."""
+    return {
+        "predicts": _row(of_model, "prediction", "auc"),
+        "agrees": _row(part, "profile", "pearson", mark),
+        "beyond_signal": _row(part, "profile", "gain", mark),
+        "finds_causes": _row(part, "planted truth", "causes_over_decoys_over_signal"),
+        "faithful": _row(part, "faithfulness, bins", "deletion_over_random"),
+        "depends_on_model": _row(part, "sanity, cascading", "spearman_last"),
+    }
+
+
+def _floor(of_model: pd.DataFrame) -> tuple[float, str]:
+    """Return what the AUC of a model must exceed, chance or a control, and its name."""
+    controls = of_model[(of_model["test"] == "prediction") & (of_model["variant"] != "")]
+    known = controls.dropna(subset="estimate")
+    if not (known["estimate"] > 0.5).any():
+        return 0.5, "chance"
+    highest = known.sort_values("estimate").iloc[-1]
+    variant = str(highest["variant"])
+    named = _CONTROLS.get(variant, f"the control ({variant})")
+    return float(highest["estimate"]), named
+
+
+def _answer(question: str, row: Evidence, value: float) -> int | None:
+    """Return 1 for yes, 0 for no, None where it is not tested or undefined."""
+    if question == "agrees":
+        return _agrees(row)
+    return _changed(row) if question == "depends_on_model" else _above(row, value)
 
 
 def _passes(answers: dict[str, int | None]) -> bool:
@@ -116,19 +156,40 @@ def _passes(answers: dict[str, int | None]) -> bool:
     return answers["predicts"] == 1 and 0 not in soundness and answers[deciding] == 1
 
 
-def _sentence(name: str, answers: dict[str, int | None]) -> str:
-    if answers["predicts"] == 0:
-        return f"{name}: {_NO['predicts']}"
+def _sentence(
+    answers: dict[str, int | None], evidence: dict[str, Evidence], said: dict[str, str]
+) -> str:
+    """Return the answers in words, each with its numbers; only the first if it is no."""
     parts = []
     for question, answer in answers.items():
-        if answer is None or (question == "beyond_signal" and answers["agrees"] == 0):
+        row = evidence[question]
+        skipped = question == "beyond_signal" and answers["agrees"] == 0
+        if answer is None or row is None or skipped or (question == "predicts" and answer == 1):
             continue
-        if question != "predicts" or answer == 0:
-            parts.append((_YES if answer else _NO)[question])
-    return f"{name}: {'; '.join(parts) or 'nothing can be said'}"
+        yes, no = _SENTENCES[question]
+        numbers = _numbers(question, row) + (said["limit"] if question == "predicts" else "")
+        parts.append(f"{(yes if answer else no).format(**said)} ({numbers})")
+        if question == "predicts":
+            break
+    return "; ".join(parts) or "not tested, or undefined"
 
 
-def _row(table: pd.DataFrame, test: str, statistic: str, mark: str = "") -> pd.Series[Any] | None:
+def _numbers(question: str, row: pd.Series[Any]) -> str:
+    """Return the numbers that an answer rests on."""
+    if question == "agrees":
+        p = f"p = {row['p']:.2g} against circular shifts"
+        return p if _agrees(row) == 0 else f"r = {row['estimate']:.2f}, {p}"
+    text = f"{_ESTIMATES[question]} {row['estimate']:.2f}"
+    if question == "depends_on_model":
+        return text
+    # Of two intervals the one that decides is named.
+    low, high, over = "ci_low", "ci_high", ""
+    if row["chrom_low"] < row["ci_low"]:
+        low, high, over = "chrom_low", "chrom_high", " over chromosomes"
+    return f"{text}, 95 % interval{over} {row[low]:.2f} to {row[high]:.2f}"
+
+
+def _row(table: pd.DataFrame, test: str, statistic: str, mark: str = "") -> Evidence:
     """Return the row of a statistic; of several, against different nulls, the first."""
     found = table[
         (table["test"] == test) & (table["statistic"] == statistic) & (table["mark"] == mark)
@@ -136,21 +197,21 @@ def _row(table: pd.DataFrame, test: str, statistic: str, mark: str = "") -> pd.S
     return None if found.empty else found.iloc[0]
 
 
-def _above(row: pd.Series[Any] | None, value: float) -> int | None:
-    """Return whether the intervals that there are lie above a value."""
+def _above(row: Evidence, value: float) -> int | None:
+    """Return whether all defined intervals lie above a value."""
     if row is None:
         return None
     lows = [row[name] for name in ("ci_low", "chrom_low") if not np.isnan(row[name])]
     return int(min(lows) > value) if lows else None
 
 
-def _agrees(row: pd.Series[Any] | None) -> int | None:
+def _agrees(row: Evidence) -> int | None:
     if row is None or np.isnan(row["p"]):
         return None
     return int(row["estimate"] > 0 and row["p"] < LEVEL)
 
 
-def _changed(row: pd.Series[Any] | None) -> int | None:
+def _changed(row: Evidence) -> int | None:
     if row is None or np.isnan(row["estimate"]):
         return None
     return int(row["estimate"] <= _CHANGED)

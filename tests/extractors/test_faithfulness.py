@@ -263,7 +263,7 @@ def test_untrained_is_another_model_with_its_own_hash(data, fitted):
     attrs = extract("alpha", data, found).attrs
     assert (attrs["model"], attrs["variant"]) == ("lstm-alpha-beta", "untrained")
     svm = train("svm", data)
-    with pytest.raises(ChromvizError, match="svm is fitted in one go"):
+    with pytest.raises(ChromvizError, match="svm has no layers to re-randomise"):
         untrained(svm)
     with pytest.raises(ChromvizError, match="cascading or independent, not 'all'"):
         next(randomised(model, "all"))
