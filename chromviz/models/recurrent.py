@@ -3,9 +3,9 @@
 The networks of the paper read each mark with an LSTM of its own (section 3, "Bin-Level Encoder"),
 so that one step over the bins is ten small matrix products: five marks, two directions. For
 float32 on a CPU, compiled loops (:mod:`chromviz.models.kernels`) compute these steps together,
-with a backward pass written by hand: more than twice as fast as ``torch.nn.LSTM``, see
-``benchmarks/training.py``. On other devices and in other precisions, the function behind
-``torch.nn.LSTM`` is called once per mark. Tests hold both to ``torch.nn.LSTM``.
+with a backward pass written by hand, in about half the time of ``torch.nn.LSTM`` (see
+``benchmarks/training.py``). On other devices and in other precisions, the function behind
+``torch.nn.LSTM`` is called once per mark. Tests compare both with ``torch.nn.LSTM``.
 """
 
 from __future__ import annotations
