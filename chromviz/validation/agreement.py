@@ -119,7 +119,11 @@ def table3(
     for attribution, side, (low, high) in zip(attributions, sides, intervals, strict=True):
         model, method = str(attribution.attrs["model"]), str(attribution.attrs["method"])
         undefined = _undefined(side)
-        note = "; ".join(filter(None, (undefined, _jointly(attribution, mark))))
+        variant = str(attribution.attrs.get("variant", ""))
+        altered = f"model: {variant}" if variant else ""
+        note = "; ".join(filter(None, (undefined, altered, _jointly(attribution, mark))))
+        # The paper's values are those of trained models.
+        printed = {} if variant else published
         by_class = side.rows is None
         gene_set = "none (class)" if by_class else ("predicted ON" if model else "labelled ON")
         rows.append(
@@ -134,7 +138,7 @@ def table3(
                 "ci_high": np.nan if undefined else high,
                 "n_genes": pd.NA if side.rows is None else len(side.rows),
                 "n_reference_genes": len(reference.values),
-                "paper": published.get((method, model, str(dataset.attrs["cell"])), np.nan),
+                "paper": printed.get((method, model, str(dataset.attrs["cell"])), np.nan),
                 "simulated": int(dataset.attrs["simulated"]),
                 "gene_set": gene_set,
                 "note": note,

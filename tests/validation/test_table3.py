@@ -50,6 +50,18 @@ def test_a_case_worked_by_hand():
     assert found["mark"] == "H3K4me3"
 
 
+def test_one_attribution_will_do_and_an_untrained_model_has_no_value_of_the_papers(dataset):
+    n = (dataset["split"].values == "test").sum()
+    weight = np.random.default_rng(0).random((n, 5, 10))
+    trained = attribution(dataset, weight, probability=np.ones(n), model="lstm-alpha")
+    other = trained.assign_attrs(variant="untrained")
+    both = table3([trained, other], dataset, n_bootstrap=0)
+    assert np.isfinite(both["paper"][0])
+    assert np.isnan(both["paper"][1])
+    assert both["note"].tolist() == ["", "model: untrained"]
+    pd.testing.assert_frame_equal(table3(trained, dataset, n_bootstrap=0), both[:1])
+
+
 def test_columns_and_the_papers_value(dataset):
     n = (dataset["split"].values == "test").sum()
     weight = np.random.default_rng(0).random((n, 5, 10))
