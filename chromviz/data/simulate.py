@@ -261,9 +261,9 @@ def _cell(
     latent = np.sqrt(BETWEEN_CELLS) * layout.latent + np.sqrt(1 - BETWEEN_CELLS) * fresh
     state = layout.state[:, column]
     parts = [
-        *_own_parts(model, layout, latent, state, amplitudes),
-        *_neighbour_parts(model, layout, latent[:, 6], amplitudes),
-        *_spurious_parts(model, n_genes, amplitudes),
+        *own_parts(model, layout, latent, state, amplitudes),
+        *neighbour_parts(model, layout, latent[:, 6], amplitudes),
+        *spurious_parts(model, n_genes, amplitudes),
     ]
     size = (n_genes, len(MARKS), _WINDOW.n_bins)
     signal = np.zeros(size, dtype=np.float32)
@@ -296,7 +296,7 @@ def _cell(
     return signal, coverage, truth, decoy, rpkm
 
 
-def _own_parts(
+def own_parts(
     model: Cell, layout: Layout, latent: np.ndarray, state: np.ndarray, rng: np.random.Generator
 ) -> list[Part]:
     """Return the components that expression is computed from."""
@@ -341,7 +341,7 @@ def _own_parts(
     return parts
 
 
-def _neighbour_parts(
+def neighbour_parts(
     model: Cell, layout: Layout, latent: np.ndarray, rng: np.random.Generator
 ) -> list[Part]:
     """Return the promoter and body of the active neighbours: a decoy, independent of the gene."""
@@ -366,7 +366,7 @@ def _neighbour_parts(
     return parts
 
 
-def _spurious_parts(model: Cell, n_genes: int, rng: np.random.Generator) -> list[Part]:
+def spurious_parts(model: Cell, n_genes: int, rng: np.random.Generator) -> list[Part]:
     """Return isolated peaks and domains, a decoy that has nothing to do with the gene."""
     parts = []
     for name in MARKS:

@@ -16,7 +16,7 @@ COMMENTS = ("#", "track ", "track\t", "browser ", "browser\t")
 #: Digits of a coordinate: more than any chromosome needs, fewer than int64 cannot hold.
 MAX_DIGITS = 12
 
-_CHUNK = 1 << 20  # bytes at a time: what streaming holds in memory
+CHUNK = 1 << 20  # bytes at a time: what streaming holds in memory
 # Not splitlines(): it also breaks at form feeds and other characters that a field may hold.
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -80,7 +80,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
             zipped = file.read(2) == b"\x1f\x8b"
             file.seek(0)
             stream = gzip.GzipFile(fileobj=file) if zipped else file
-            while chunk := stream.read(_CHUNK):
+            while chunk := stream.read(CHUNK):
                 yield chunk
     except FileNotFoundError:
         raise ChromvizError(f"no file {path}; check the path") from None

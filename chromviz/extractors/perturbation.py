@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from chromviz.extractors.job import Job
 
 #: Up to so many marks all coalitions are tried: 2 to this number.
-_ALL_COALITIONS = 8
+ALL_COALITIONS = 8
 
 
 def occlusion(job: Job) -> Found:
@@ -62,7 +62,7 @@ def shapley_sampling(job: Job) -> Found:
     """
     module, (base, notes) = module_of(job), one_reference(job)
     n_marks = job.signal.shape[1]
-    exact = n_marks <= _ALL_COALITIONS
+    exact = n_marks <= ALL_COALITIONS
     rng = np.random.default_rng(job.seed)
     samples = count(job, "samples")
     orders = [] if exact else [rng.permutation(n_marks) for _ in range(samples)]

@@ -21,7 +21,7 @@ from threadpoolctl import ThreadpoolController
 THREADS: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
 
 #: Number of multiplications above which a second thread pays: about half a millisecond.
-_WORTH_A_THREAD = 2e7
+WORTH_A_THREAD = 2e7
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def by_group(
     """
     arrays = [tensor.detach().numpy() for tensor in tensors]
     alone = torch.get_num_threads() == 1 and current_thread() is main_thread()
-    threads = min(groups, THREADS) if alone and products > _WORTH_A_THREAD else 1
+    threads = min(groups, THREADS) if alone and products > WORTH_A_THREAD else 1
     # The matrix products call BLAS, whose own threads would wait for one another.
     with _libraries().limit(limits=1, user_api="blas"):
         if threads == 1:

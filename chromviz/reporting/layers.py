@@ -26,7 +26,7 @@ LEVELS = (
 
 # Bytes up to which numbers are stored exactly: a page that is mailed should not be large for the
 # seventh digit of its numbers.
-_EXACT = 5_000_000
+EXACT = 5_000_000
 # Genes on which sizes are estimated, and the share by which the estimate may be short.
 _SAMPLE, _SLACK = 100, 1.01
 
@@ -124,7 +124,7 @@ def pack(layers: Sequence[Layer], room: int) -> list[Packed | None]:
     stored = [layer for layer in layers if layer.absolute_of < 0]
 
     def fits(levels: int, size: float) -> bool:
-        return size <= (room if levels else min(room, _EXACT))
+        return size <= (room if levels else min(room, EXACT))
 
     # The coarser, the smaller: the first of the ladder that fits is found by halving it.
     place = bisect_left(LEVELS, True, key=lambda levels: fits(levels, _estimate(stored, levels)))

@@ -75,6 +75,21 @@ def _encoding(variable: xr.Variable, compressed: bool) -> dict[str, Any]:
     return kind
 
 
+class _File(h5py.File):  # type: ignore[misc]
+    """A file that looks up each variable once; h5netcdf asks for it some fifty times."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._found: dict[str, Any] = {}
+
+    def __getitem__(self, name: Any) -> Any:
+        if not isinstance(name, str):
+            return super().__getitem__(name)
+        if name not in self._found:
+            self._found[name] = super().__getitem__(name)
+        return self._found[name]
+
+
 def load(path: Path, check: Callable[[xr.Dataset], None]) -> xr.Dataset:
     """Read and check; files of earlier versions, which end in a checksum of their own, too.
 
@@ -89,7 +104,7 @@ def load(path: Path, check: Callable[[xr.Dataset], None]) -> xr.Dataset:
         raise ChromvizError(f"there is no file {path}")
     try:
         # A damaged file must not stay open, or it would be found again when it has been replaced.
-        with h5py.File(path) as handle:
+        with _File(path) as handle:
             dict(handle.attrs)  # h5netcdf leaves a traceback where these cannot be read
             with h5netcdf.File(handle, decode_vlen_strings=True) as file:
                 raw = xr.open_dataset(H5NetCDFStore(file)).load()

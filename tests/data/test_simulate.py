@@ -131,8 +131,8 @@ def test_decoys_do_not_know_the_label(cell: str, mark: str) -> None:
 
 def test_expression_is_the_same_without_decoys(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = simulate("E116", n_genes=400)
-    monkeypatch.setattr(module, "_neighbour_parts", lambda *_: [])
-    monkeypatch.setattr(module, "_spurious_parts", lambda *_: [])
+    monkeypatch.setattr(module, "neighbour_parts", lambda *_: [])
+    monkeypatch.setattr(module, "spurious_parts", lambda *_: [])
     bare = simulate("E116", n_genes=400)
     assert not bare["decoy"].values.any()
     assert whole["decoy"].values.any()
@@ -142,12 +142,12 @@ def test_expression_is_the_same_without_decoys(monkeypatch: pytest.MonkeyPatch) 
 
 def test_expression_changes_without_an_own_component(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = simulate("E116", n_genes=400)
-    own_parts = module._own_parts
+    own_parts = module.own_parts
 
     def without_promoter(*given: object) -> list[module.Part]:
         return [part for part in own_parts(*given) if part.mark != "H3K4me3"]  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "_own_parts", without_promoter)
+    monkeypatch.setattr(module, "own_parts", without_promoter)
     bare = simulate("E116", n_genes=400)
     had = (whole["truth"].values[:, MARKS.index("H3K4me3")] != 0).any(axis=1)
     change = np.log(bare["expression"].values / whole["expression"].values)

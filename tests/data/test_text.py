@@ -21,7 +21,7 @@ def test_lines_are_the_same_however_the_file_is_cut(tmp_path, pieces, chunk, zip
     wanted = re.split(r"\r\n|\r|\n", whole.removeprefix("\ufeff"))
     wanted = wanted[:-1] if wanted[-1] == "" else wanted
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text, "_CHUNK", chunk)
+        patch.setattr(text, "CHUNK", chunk)
         assert list(iter_lines(path)) == wanted
     assert read_lines(path) == wanted
 

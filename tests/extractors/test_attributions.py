@@ -132,7 +132,7 @@ def test_shapley_values_are_captums_over_all_orders(data, fitted):
 def test_sampled_orders_add_up_and_come_near_the_exact_values(data, fitted, monkeypatch):
     model = fitted["lstm-alpha-beta"]
     exact = extract("shapley_sampling", data, model, genes=FEW)
-    monkeypatch.setattr("chromviz.extractors.perturbation._ALL_COALITIONS", 4)
+    monkeypatch.setattr("chromviz.extractors.perturbation.ALL_COALITIONS", 4)
     sampled = extract("shapley_sampling", data, model, genes=FEW, samples=400)
     assert sampled.attrs["orders"] == "400"
     np.testing.assert_allclose(sampled["delta"], 0, atol=1e-5)

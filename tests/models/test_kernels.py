@@ -38,7 +38,7 @@ def test_compiled_loops_are_torchs_operations(monkeypatch, features):
 
 
 def test_any_number_of_threads_gives_the_same_bits(monkeypatch):
-    monkeypatch.setattr(threads, "_WORTH_A_THREAD", 0)
+    monkeypatch.setattr(threads, "WORTH_A_THREAD", 0)
     found = []
     for number in (1, 2, 5):
         monkeypatch.setattr(threads, "THREADS", number)

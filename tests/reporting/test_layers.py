@@ -63,7 +63,7 @@ def test_all_is_exact_where_there_is_room_and_coarser_where_there_is_less():
 
 
 def test_a_page_is_no_larger_for_the_seventh_digit(monkeypatch):
-    monkeypatch.setattr("chromviz.reporting.layers._EXACT", 100_000)
+    monkeypatch.setattr("chromviz.reporting.layers.EXACT", 100_000)
     (packed,) = pack([layer(np.random.default_rng(0).random((50, 5, 100)))], 10**9)
     assert packed.levels == 65_534
 

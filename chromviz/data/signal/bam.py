@@ -24,7 +24,7 @@ UNMAPPED, REVERSE, FAILED, DUPLICATE = 0x4, 0x10, 0x200, 0x400
 # The empty block that ends every BGZF file (section 4.1.2).
 _END_OF_BAM = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _ON_GENOME = (0, 2, 3, 7, 8)  # M, D, N, =, X of MIDNSHP=X
-_RECORDS = 50_000  # at a time
+RECORDS = 50_000  # at a time
 _RECORD = np.dtype("i4, i4, i8, u2, u1")
 _RECORD.names = ("chrom", "start", "bases", "flag", "quality")
 _MEGABYTE = 1_000_000
@@ -98,7 +98,7 @@ def read_bam(path: Path, file: Any, progress: Progress) -> Generator[Batch, None
     what, total = f"counting {path.name}", path.stat().st_size // _MEGABYTE + 1
     records = file.fetch(until_eof=True)
     while True:
-        rows = np.fromiter(map(_record, islice(records, _RECORDS)), _RECORD)
+        rows = np.fromiter(map(_record, islice(records, RECORDS)), _RECORD)
         if not len(rows):
             break
         flag, chrom = rows["flag"], rows["chrom"]

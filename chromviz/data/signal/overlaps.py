@@ -11,7 +11,7 @@ import pandas as pd
 from chromviz.data.signal.windows import window_bounds
 from chromviz.vocabulary import Window
 
-_MERGE_EVERY = 1 << 21  # reads kept before reads at the same position are merged
+MERGE_EVERY = 1 << 21  # reads kept before reads at the same position are merged
 
 
 @dataclass
@@ -61,7 +61,7 @@ class BinsOfChromosome:
         at, length = start.astype(np.uint64), (end - start).astype(np.uint64)
         self.pending.append(at << np.uint64(32) | length << np.uint64(1) | minus.astype(np.uint64))
         self.n_pending += len(start)
-        if self.n_pending > max(_MERGE_EVERY, len(self.keys)):
+        if self.n_pending > max(MERGE_EVERY, len(self.keys)):
             self.merge()
 
     def merge(self) -> None:
@@ -75,8 +75,8 @@ class BinsOfChromosome:
     def recall(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Yield start, end and strand of the reads kept, one per position."""
         self.merge()
-        for begin in range(0, len(self.keys), _MERGE_EVERY):
-            keys = self.keys[begin : begin + _MERGE_EVERY]
+        for begin in range(0, len(self.keys), MERGE_EVERY):
+            keys = self.keys[begin : begin + MERGE_EVERY]
             start = (keys >> np.uint64(32)).astype(np.int64)
             length = (keys & np.uint64(2**32 - 1)) >> np.uint64(1)
             yield start, start + length.astype(np.int64), keys & np.uint64(1) == 1

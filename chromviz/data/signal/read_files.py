@@ -29,7 +29,7 @@ _GZIP, _BAM = b"\x1f\x8b", b"BAM\1"
 _BIGWIG = (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")  # in either byte order
 _MEGABYTE = 1_000_000
 _HEAD = 1 << 16  # bytes that tell a file's kind
-_BLOCK = 1 << 21  # bytes parsed at a time
+BLOCK = 1 << 21  # bytes parsed at a time
 _OTHER_KINDS = (
     (b"CRAM", "a CRAM file; convert it with samtools view -b"),
     (_BAM, "a BAM file without its compression; convert it with samtools view -b"),
@@ -157,7 +157,7 @@ def _content(handle: IO[bytes], path: Path) -> Generator[bytes, None, None]:
     handle.seek(0)
     stream = gzip.GzipFile(fileobj=handle) if gzipped else handle
     try:
-        while raw := stream.read(_BLOCK):
+        while raw := stream.read(BLOCK):
             yield raw
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ChromvizError(

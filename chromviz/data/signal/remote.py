@@ -29,7 +29,7 @@ _HEAD = 4096
 # Gaps of up to so many bytes are fetched to save a request; a request ends after _SPAN bytes.
 _GAP, _SPAN = 512, 4_000_000
 # Seconds before each further attempt at a range whose answer broke off.
-_PAUSES = (0.2, 1.0, 3.0)
+PAUSES = (0.2, 1.0, 3.0)
 _GET = "download the file and give its path"
 
 
@@ -206,7 +206,7 @@ class RemoteFile(io.RawIOBase):
 
     def _info(self) -> dict[str, Any]:
         """Ask the server about the file."""
-        pauses = iter(_PAUSES)
+        pauses = iter(PAUSES)
         while True:
             try:
                 return dict(self._files.info(self._url))
@@ -221,7 +221,7 @@ class RemoteFile(io.RawIOBase):
     def _fetch(self, span: tuple[int, int]) -> bytes:
         """Return a range of bytes, trying again where an answer breaks off."""
         start, stop = span
-        pauses = iter(_PAUSES)
+        pauses = iter(PAUSES)
         while True:
             refusal: ChromvizError
             try:

@@ -18,7 +18,7 @@ from chromviz.vocabulary import Window
 # Bases in memory at a time, 8 bytes each: few enough to stay in the processor's cache.
 _BASES = 100_000
 # Windows between two calls of progress, whose blocks a server is asked for together.
-_GROUP = 400
+GROUP = 400
 
 
 def chrom_sizes(location: Path | str) -> dict[str, int]:
@@ -92,8 +92,8 @@ def read_bins(
         progress(what, 0, len(rows))
         blocks = track.find_blocks(position, position + 2 * window.flank)
         memory = np.empty((max(1, _BASES // (2 * window.flank)), 2 * window.flank))
-        for first in range(0, len(rows), _GROUP):
-            group = slice(first, min(first + _GROUP, len(rows)))
+        for first in range(0, len(rows), GROUP):
+            group = slice(first, min(first + GROUP, len(rows)))
             _prefetch(track, blocks, position[group], window)
             with one_line(track.source):
                 bins[rows[group]] = _read_windows(track, asked[group], window, memory)

@@ -66,7 +66,7 @@ class RulesOnAverages(Classical):
         table = pd.DataFrame(np.where(above, "yes", "no"), columns=names)
         table["ON"] = train.label == 1
         learner = RIPPER(random_state=seed)
-        with _alone():
+        with alone():
             learner.fit(table, class_feat="ON", pos_class=True)
         rules = learner.ruleset_.rules
         wanted = np.full((len(rules), len(names)), _ANY)
@@ -147,7 +147,7 @@ def _between(mark: str, edges: np.ndarray, wanted: np.ndarray) -> str:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def alone() -> Iterator[None]:
     """Undo the side effects of the library.
 
     It seeds Python's global random numbers, and calls pandas in ways that cause warnings.

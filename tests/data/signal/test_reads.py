@@ -312,9 +312,9 @@ def test_blocks_and_merges_do_not_matter(tmp_path, monkeypatch, block):
     packed.write_bytes(gzip.compress(text[:1000]) + gzip.compress(b"") + gzip.compress(text[1000:]))
     rule = ReadRule(100, "position")
     want = [count_reads(path, genes, WINDOW, rule=rule) for path in (bam, packed)]
-    monkeypatch.setattr(read_files, "_BLOCK", block)
-    monkeypatch.setattr(bam_file, "_RECORDS", block)
-    monkeypatch.setattr(overlaps, "_MERGE_EVERY", block)
+    monkeypatch.setattr(read_files, "BLOCK", block)
+    monkeypatch.setattr(bam_file, "RECORDS", block)
+    monkeypatch.setattr(overlaps, "MERGE_EVERY", block)
     for path, whole in zip((bam, packed), want, strict=True):
         found = count_reads(path, genes, WINDOW, rule=rule)
         np.testing.assert_array_equal(found.values, whole.values)

@@ -22,7 +22,7 @@ SIZES = {"chr1": 400_000, "chr10": 90_000, "chr2": 300_000}
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(remote, "_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(remote, "PAUSES", (0.01, 0.01))
 
 
 def entries():
@@ -91,7 +91,7 @@ def test_remote_is_local_and_little_more_than_needed_is_sent(content, count):
 
 
 def test_large_files_are_read_in_groups(content, monkeypatch):
-    monkeypatch.setattr("chromviz.data.signal.tracks._GROUP", 7)
+    monkeypatch.setattr("chromviz.data.signal.tracks.GROUP", 7)
     table = genes(5, 60)
     seen = []
     with serve({"/t": content.read_bytes()}) as archive:

@@ -16,7 +16,7 @@ from chromviz.errors import ChromvizError
 from chromviz.extractors import extract
 from chromviz.models import find_model
 from chromviz.models.checkpoint import load_model, save_model
-from chromviz.models.classical.rules import _alone
+from chromviz.models.classical.rules import alone
 from chromviz.models.fitted import LabelledGenes
 from chromviz.models.inference import logits
 from chromviz.models.training import train
@@ -102,7 +102,7 @@ def test_rules_cover_the_genes_that_the_library_covers():
         return pd.DataFrame(words, columns=[str(place) for place in range(above.shape[1])])
 
     learner = RIPPER(random_state=4)
-    with _alone():
+    with alone():
         learner.fit(table(seen).assign(ON=seen.label == 1), class_feat="ON", pos_class=True)
     with torch.no_grad():
         averages = module.features(torch.from_numpy(new.signal))
