@@ -102,8 +102,8 @@ def table3(
     >>> data = cv.open_cell("K562")
     >>> raw = cv.extract("raw_signal", data)
     >>> table = cv.table3(raw, data, n_bootstrap=100)
-    >>> table.loc[0, ["cell", "method", "mark", "n_genes"]].tolist()
-    ['E123', 'raw_signal', 'H3K4me3', 400]
+    >>> table.loc[0, ["cell", "method", "mark", "track"]].tolist()
+    ['E123', 'raw_signal', 'H3K4me3', 'H3K27ac']
     >>> round(float(table.loc[0, "estimate"]), 2)
     0.95
     """
