@@ -95,14 +95,6 @@ def refuse_status(url: str, status: int, reason: str = "") -> ChromvizError:
     return kind(f"{without_credentials(url)}: the server responded {status} ({what}); {remedy}")
 
 
-def refuse_failure(url: str, error: BaseException) -> ChromvizError:
-    """Return the error for a server that cannot be reached or stopped responding."""
-    return ChromvizError(
-        f"cannot reach {without_credentials(url)} ({describe_failure(error)}); check the network "
-        "and the address, then run the same command again"
-    )
-
-
 def refuse_size(url: str, size: int | None, expected: int) -> ChecksumError:
     """Return the error for a file that has another size on the server than was published."""
     return ChecksumError(
