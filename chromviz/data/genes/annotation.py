@@ -1,35 +1,28 @@
-"""Gene annotation: one transcription start site (TSS) a gene, from any common format.
+"""Gene annotation: one transcription start site (TSS) per gene, from any common format.
 
-The content, gzipped or not, tells the format: BED6 (:mod:`chromviz.data.genes.gene_bed`), GTF
-(:mod:`chromviz.data.genes.gtf`), GFF3 (:mod:`chromviz.data.genes.gff3`) or Roadmap's ``gene_info``
-(:mod:`chromviz.data.genes.gene_info`). Chromosomes keep the names that the file gives them.
+The content, gzipped or not, tells the format: BED6 or Roadmap's ``gene_info``
+(:mod:`chromviz.data.genes.gene_lines`), GTF (:mod:`chromviz.data.genes.gtf`) or GFF3
+(:mod:`chromviz.data.genes.gff3`). Chromosomes keep the names that they have in the file.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
-from typing import TypeVar
 
 import pandas as pd
 
-from chromviz.data.genes.entries import Entry, merge_lines, part_ids
-from chromviz.data.genes.gene_bed import read_gene_bed
-from chromviz.data.genes.gene_info import is_gene_info, read_gene_info
+from chromviz.data.genes.gene_lines import is_gene_info, read_gene_bed, read_gene_info
 from chromviz.data.genes.gff3 import read_gff3
 from chromviz.data.genes.gtf import read_gtf
-from chromviz.data.genes.loci import RULES, Locus, place
+from chromviz.data.genes.loci import RULES, complete, place
+from chromviz.data.genes.unique import merge_lines, part_ids
 from chromviz.data.text import iter_lines
 from chromviz.errors import ChromvizError, UnknownNameError
 
 _GFF3_PAIR = re.compile(r"[^\s=;\"]+=")
-_T = TypeVar("_T", Locus, Entry)
-
-_HEAD = 5000  # lines that may be comments before the first that tells the format
+_HEAD = 5000  # lines that may be comments before the first that shows the format
 
 
 @dataclass(frozen=True)
@@ -39,10 +32,10 @@ class Genes:
     Parameters
     ----------
     table
-        One row a gene (a transcript, if that is the rule): ``gene`` (id, unique), ``symbol``
-        (empty if the file has none), ``chrom``, ``tss`` (int64, 0-based) and ``strand`` (``+``,
-        ``-`` or ``.``); but for BED also ``biotype`` (empty if unknown) and ``parent`` (id in the
-        file of the gene that the row belongs to, which transcripts of one gene share).
+        One row per gene (per transcript with the rule ``transcript``): ``gene`` (id, unique),
+        ``symbol`` (empty if the file has none), ``chrom``, ``tss`` (int64, 0-based) and ``strand``
+        (``+``, ``-`` or ``.``); except for BED also ``biotype`` (empty if unknown) and ``parent``
+        (id of the gene in the file, which transcripts of one gene share).
     notes
         What the user should know about the file.
     format
@@ -62,91 +55,76 @@ def read_genes(path: Path, *, tss: str = "gene", biotype: str | None = None) -> 
     path
         The file.
     tss
-        What decides a gene's TSS. ``gene``: the 5' end of the gene's own record; without one, the
+        How the TSS of a gene is chosen. ``gene``: the 5' end of the gene record; without one, the
         most upstream start of its transcripts, or of their exons. ``canonical``: the 5' end of one
-        transcript a gene: the MANE Select one, else Ensembl's canonical one or RefSeq Select, else
-        APPRIS' principal one (lowest number), else the longest from end to end on the genome;
-        among equals the longest, then the first by id. ``transcript``: every transcript is an
-        entry of its own. The last two need a file with transcripts: GTF or GFF3.
+        transcript per gene: the MANE Select one, else Ensembl's canonical one or RefSeq Select,
+        else the APPRIS principal one (lowest number), else the longest on the genome; among equals
+        the longest, then the first by id. ``transcript``: every transcript is an entry of its own.
+        The last two need a file with transcripts: GTF or GFF3.
     biotype
-        Keep the genes of this biotype only, for instance ``protein_coding``.
+        Keep only genes of this biotype, for instance ``protein_coding``.
 
     Returns
     -------
     Genes
-        In the order of the file. Ids are unique: see
-        :func:`chromviz.data.genes.entries.merge_lines` (BED, gene_info) and
-        :func:`chromviz.data.genes.entries.part_ids` (GTF, GFF3).
+        In the order of the file. Ids are unique, see :mod:`chromviz.data.genes.unique`.
 
     Raises
     ------
     ChromvizError
-        If the file is missing, is of no known format, has a line that is damaged or leaves a TSS
-        unknown, names a gene twice in contradiction, or lacks what `tss` or `biotype` needs; the
+        If the file is missing, has no known format, has a line that is damaged or leaves a TSS
+        unknown, contradicts itself about a gene, or lacks what `tss` or `biotype` needs; the
         message names the line and the gene.
     """
     path = Path(path)
     if tss not in RULES:
         raise UnknownNameError("TSS rule", tss, RULES)
-    lines = iter_lines(path)
-    head = _head(lines)
-    kind = _format(head)
-    every = chain(head, lines)
-    notes: list[str] = []
+    kind = _format(path)
     if kind in ("GTF", "GFF3"):
-        loci, notes = _read_loci(kind, every, path, transcripts=tss != "gene")
-        if biotype is not None and loci:
-            loci, kept = _of_biotype(loci, biotype, path)
-            notes += kept
-        if loci:
-            entries, placed = place(loci, tss, path)
-            entries, parted = part_ids(entries, path)
-            notes += placed + parted
-        else:
-            entries = []
+        entries, notes = _from_features(path, kind, tss, biotype)
     else:
         if tss != "gene":
             raise ChromvizError(
-                f"{path} is {kind}, which has no transcripts, so the TSS cannot be by {tss}; give "
-                "GTF or GFF3, or the rule gene"
+                f"{path} is {kind}, which has no transcripts, so the TSS cannot be chosen by "
+                f"{tss}; give GTF or GFF3, or the rule gene"
             )
-        entries = (read_gene_bed if kind == "BED" else read_gene_info)(every, path)
-        if biotype is not None and entries:
+        entries = (read_gene_bed if kind == "BED" else read_gene_info)(path)
+        notes = []
+        if biotype is not None and len(entries):
             entries, notes = _of_biotype(entries, biotype, path)
         entries, merged = merge_lines(entries, path)
         notes += merged
-    if not entries:
+    if entries.empty:
         raise ChromvizError(
-            f"{path}: it holds no gene; give BED with one line a gene, or GTF, GFF3 or gene_info"
+            f"{path}: it contains no gene; give BED with one line per gene, GTF, GFF3 or gene_info"
         )
-    table = _table(entries)
-    # BED says nothing of these two.
-    return Genes(table.drop(columns=["biotype", "parent"]) if kind == "BED" else table, notes, kind)
+    # BED has neither biotypes nor genes of several entries.
+    unused = ["line", "biotype", "parent"] if kind == "BED" else ["line"]
+    columns = entries.drop(columns=unused).astype({"tss": "int64"})
+    return Genes(pd.DataFrame(columns.to_dict("list")), notes, kind)
 
 
-def _read_loci(
-    kind: str, lines: Iterable[str], path: Path, *, transcripts: bool
-) -> tuple[list[Locus], list[str]]:
-    if kind == "GTF":
-        return read_gtf(lines, path, transcripts=transcripts), []
-    return read_gff3(lines, path, transcripts=transcripts)
+def _from_features(
+    path: Path, kind: str, tss: str, biotype: str | None
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return the entries of a GTF or GFF3 file, and notes."""
+    genes, transcripts, *more = (read_gtf if kind == "GTF" else read_gff3)(path)
+    notes = [line for lines in more for line in lines]
+    loci, transcripts = complete(genes, transcripts)
+    if biotype is not None and len(loci):
+        loci, kept = _of_biotype(loci, biotype, path)
+        notes += kept
+    if loci.empty:
+        return loci, notes
+    entries, placed = place(loci, transcripts, tss, path)
+    entries, parted = part_ids(entries, path)
+    return entries, notes + placed + parted
 
 
-def _head(lines: Iterator[str]) -> list[str]:
-    """Return the first lines, up to the second that holds data."""
-    head: list[str] = []
+def _format(path: Path) -> str:
+    """Return the format that the first lines show, or BED, whose errors say what is wrong."""
     data = 0
-    for line in lines:
-        head.append(line)
-        data += bool(line.strip()) and not line.startswith("#")
-        if data == 2 or len(head) == _HEAD:
-            break
-    return head
-
-
-def _format(head: list[str]) -> str:
-    """Return the format that the first lines show; BED if none, whose errors say what is wrong."""
-    for line in head:
+    for number, line in enumerate(iter_lines(path)):
         if line.startswith("##gff-version") and line.split()[-1].startswith("3"):
             return "GFF3"
         fields = line.split("\t")
@@ -156,33 +134,23 @@ def _format(head: list[str]) -> str:
             return "GFF3" if _GFF3_PAIR.match(fields[-1].strip()) else "GTF"
         if is_gene_info(fields):
             return "gene_info"
+        data += bool(line.strip())
+        # The first line may be column names.
+        if data == 2 or number == _HEAD:
+            break
     return "BED"
 
 
-def _of_biotype(genes: list[_T], biotype: str, path: Path) -> tuple[list[_T], list[str]]:
+def _of_biotype(genes: pd.DataFrame, biotype: str, path: Path) -> tuple[pd.DataFrame, list[str]]:
     """Return the genes of one biotype, and how many they are."""
-    counts = Counter(gene.biotype for gene in genes)
-    if set(counts) == {""}:
+    counts = genes["biotype"].value_counts()
+    if set(counts.index) == {""}:
         raise ChromvizError(
-            f"{path} gives no gene's biotype, so {biotype} cannot be picked out; give an "
-            "annotation with biotypes, or leave the choice out"
+            f"{path} has no biotypes, so genes cannot be selected by {biotype}; give an annotation "
+            "with biotypes, or leave this option out"
         )
     if not biotype or biotype not in counts:
-        present = ", ".join(f"{name or 'none'} {n:,}" for name, n in counts.most_common(12))
+        present = ", ".join(f"{name or 'none'} {n:,}" for name, n in counts.head(12).items())
         raise ChromvizError(f"{path} has no gene of biotype {biotype!r}; it has: {present}")
-    note = f"{path.name}: {counts[biotype]:,} of {len(genes):,} genes are {biotype} and kept"
-    return [gene for gene in genes if gene.biotype == biotype], [note]
-
-
-def _table(entries: list[Entry]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "gene": [entry.gene for entry in entries],
-            "symbol": [entry.symbol for entry in entries],
-            "chrom": [entry.chrom for entry in entries],
-            "tss": pd.Series([entry.tss for entry in entries], dtype="int64"),
-            "strand": [entry.strand for entry in entries],
-            "biotype": [entry.biotype for entry in entries],
-            "parent": [entry.parent for entry in entries],
-        }
-    )
+    note = f"{path.name}: kept {counts[biotype]:,} of {len(genes):,} genes, those of {biotype}"
+    return genes[genes["biotype"] == biotype], [note]

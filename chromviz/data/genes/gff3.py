@@ -1,190 +1,166 @@
-"""Genes in GFF3: Ensembl's, GENCODE's, RefSeq's.
+"""Genes in GFF3, as written by Ensembl, GENCODE and RefSeq.
 
-As GTF (:mod:`chromviz.data.genes.gtf`), but features are linked by ``ID`` and ``Parent``. A gene
-goes by its ``gene_id``, else by its ``ID`` without the ``gene-`` or ``gene:`` before it. RefSeq's
-are of the second kind: ``gene-TP53`` is ``TP53``, the name that RefSeq's own GTF gives the same
-gene and that counts made from either file carry; its ``GeneID`` numbers stand in few tables.
+Features are linked by ``ID`` and ``Parent``. A gene is named by its ``gene_id``, else by its ``ID``
+without the prefix ``gene-`` or ``gene:``. RefSeq's are of the second kind: ``gene-TP53`` is
+``TP53``, the name that RefSeq's GTF and counts made with either file use; few tables have its
+``GeneID`` numbers.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import unquote
 
-from chromviz.data.genes.gtf import PARTS, check_blank, place_of
-from chromviz.data.genes.loci import Locus, Orphan, Transcript, gather, rank
-from chromviz.errors import ChromvizError
+import pandas as pd
+
+from chromviz.data.genes.features import (
+    GENES,
+    PARTS,
+    TRANSCRIPTS,
+    read_features,
+    stack,
+    with_places,
+)
+from chromviz.data.genes.loci import rank
+from chromviz.data.text import refuse_first
 
 _TRANSCRIPTS = ("RNA", "rna", "transcript", "transcript_variant", "gene_segment")
-_PREFIX = re.compile(r"(?:gene|transcript|rna|mRNA)[-:](?=.)")
-# RefSeq before 2018 numbered its genes, which says nothing.
-_NUMBERED = re.compile(r"(?:gene|rna)\d+")
+_PREFIX = re.compile(r"^(?:gene|transcript|rna|mRNA)[-:](?=.)")
+# RefSeq before 2018 numbered its genes; these ids mean nothing.
+_NUMBERED = r"(?:gene|rna)\d+"
 
 
-class _Candidate(NamedTuple):
-    """A transcript, whose gene may come later in the file."""
+def read_gff3(path: Path) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """Return the gene records of a GFF3 file, its transcripts, and notes for the user.
 
-    id: str
-    parent: str
-    orphan: Orphan
-
-
-@dataclass
-class _Found:
-    """What the lines read so far hold, by ``ID``."""
-
-    path: Path
-    genes: dict[str, Locus] = field(default_factory=dict)
-    repeated: list[Locus] = field(default_factory=list)
-    candidates: list[_Candidate] = field(default_factory=list)
-    ids: set[str] = field(default_factory=set)
-    parents: set[str] = field(default_factory=set)  # of parts
-
-
-def read_gff3(
-    lines: Iterable[str], path: Path, *, transcripts: bool
-) -> tuple[list[Locus], list[str]]:
-    """Return the genes of a GFF3 file's lines, in the order of the file, and what to tell the user.
-
-    Parameters
-    ----------
-    lines
-        The lines.
-    path
-        The file, for messages.
-    transcripts
-        Whether the transcripts of genes that have a record are wanted too.
+    Returns
+    -------
+    genes, transcripts : pandas.DataFrame
+        See :data:`chromviz.data.genes.features.GENES`.
+    notes : list of str
+        What the user should know about the file.
 
     Raises
     ------
     ChromvizError
-        If a line is cut short, or a gene lies nowhere or has no id.
+        If a line is cut short, or a gene or transcript has no valid interval or no id.
     """
-    found = _Found(path)
-    last_parent = ""
-    for number, line in enumerate(lines, start=1):
-        if line.startswith("##FASTA"):
-            break
-        fields = line.split("\t")
-        if len(fields) < 9:
-            check_blank(line, fields, number, path)
-            continue
-        kind, attributes = fields[2], fields[8]
-        if kind in PARTS:
-            _, _, parent = attributes.partition("Parent=")
-            parent = parent.partition(";")[0]
-            if parent != last_parent:
-                last_parent = parent
-                found.parents.update(parent.split(","))
-        elif kind.endswith("gene") and "Parent=" not in attributes:
-            _add_gene(found, fields, number)
-        elif kind.endswith(("gene", *_TRANSCRIPTS)):
-            _add_transcript(found, fields, number, transcripts)
-        elif "Parent=" in attributes:
-            found.ids.add(_attributes(attributes).get("ID", ""))
-    return _assemble(found, transcripts)
-
-
-def _add_gene(found: _Found, fields: list[str], number: int) -> None:
-    """Keep a gene record."""
-    named = _attributes(fields[8])
-    gene = _name(named, "gene_id")
-    if not gene:
-        raise ChromvizError(
-            f"{found.path}, line {number}: a {fields[2]} without ID; give GFF3 with ID=... among "
-            "the attributes of genes"
-        )
-    at = place_of(fields, number, found.path, f"gene {gene}")
-    locus = Locus(number, gene, _symbol(named), _biotype(named), *at, recorded=True)
-    key = named.get("ID", gene)
-    if key in found.genes:
-        found.repeated.append(locus)
-    else:
-        found.genes[key] = locus
-        found.ids.add(key)
-
-
-def _add_transcript(found: _Found, fields: list[str], number: int, wanted: bool) -> None:
-    """Keep a transcript, unless the gene it belongs to has come and needs none."""
-    named = _attributes(fields[8])
-    key, parent = named.get("ID", ""), named.get("Parent", "").partition(",")[0]
-    found.ids.add(key)
-    if not wanted and parent in found.genes:
-        return
-    name = _name(named, "transcript_id") or _bare(parent)
-    if not name:
-        raise ChromvizError(
-            f"{found.path}, line {number}: a {fields[2]} with neither ID nor Parent; give GFF3 "
-            "with ID=... among the attributes of transcripts"
-        )
-    gene = named.get("gene_id") or named.get("geneID") or named.get("gene") or _bare(parent) or name
-    at = place_of(fields, number, found.path, f"transcript {name}")
-    transcript = Transcript(number, name, *at, rank(named.get("tag", "")))
-    orphan = Orphan(
-        gene, named.get("gene_name") or named.get("gene", ""), _biotype(named), transcript
-    )
-    found.candidates.append(_Candidate(key, parent, orphan))
-
-
-def _assemble(found: _Found, transcripts: bool) -> tuple[list[Locus], list[str]]:
-    """Return genes with their transcripts, those of transcripts alone, and notes."""
-    orphans = []
-    for candidate in found.candidates:
-        locus = found.genes.get(candidate.parent)
-        if locus is not None:
-            if transcripts:
-                locus.transcripts.append(candidate.orphan.transcript)
-        # The products of a transcript, such as the miRNAs of a primary transcript, are none.
-        elif not candidate.parent or candidate.parent not in found.ids:
-            orphans.append(candidate.orphan)
-    loci = [*found.genes.values(), *found.repeated, *gather(orphans)]
+    genes: list[pd.DataFrame] = []
+    candidates: list[pd.DataFrame] = []
+    ids: set[str] = set()
+    parents: set[str] = set()
+    for table in read_features(path):
+        kind, parent = table["kind"], _attribute(table["attributes"], "Parent")
+        part = kind.isin(PARTS)
+        has_parent = table["attributes"].str.contains("Parent=", regex=False)
+        gene = ~part & kind.str.endswith("gene") & ~has_parent
+        transcript = ~part & ~gene & kind.str.endswith(("gene", *_TRANSCRIPTS))
+        if gene.any():
+            genes.append(_genes(table[gene], path))
+            ids.update(genes[-1]["ID"])
+        if transcript.any():
+            rows = table[transcript].assign(parent=parent[transcript])
+            candidates.append(_transcripts(rows, path))
+            ids.update(candidates[-1]["ID"])
+        for text in set(parent[part]):
+            parents.update(text.split(","))
+        other = ~part & ~gene & ~transcript & has_parent
+        ids.update(_attribute(table.loc[other, "attributes"], "ID"))
+    all_genes = stack(genes, ["ID", *GENES])
+    transcripts = stack(candidates, ["parent", *TRANSCRIPTS])
+    # Of genes with one ID, the first has the transcripts.
+    first = all_genes.drop_duplicates("ID")
+    locus = pd.Series(first.index, index=first["ID"]).reindex(transcripts["parent"])
+    transcripts["locus"] = locus.fillna(-1).astype("int64").to_numpy()
+    # The products of a transcript, such as the miRNAs of a primary transcript, are no transcripts.
+    product = (transcripts["locus"] < 0) & transcripts["parent"].isin(ids - {""})
+    lost = sorted(parents - ids - {""})
     notes = []
-    lost = sorted(found.parents - found.ids - {""})
     if lost:
         notes.append(
-            f"{found.path.name}: the exons of {len(lost):,} transcripts or genes that have no line "
-            f"of their own ({lost[0]}) are left out"
+            f"{path.name}: the exons of {len(lost):,} transcripts or genes without a line of their "
+            f"own ({lost[0]}) are ignored"
         )
-    return sorted(loci, key=lambda locus: locus.line), notes
+    return all_genes[list(GENES)], transcripts.loc[~product, list(TRANSCRIPTS)], notes
 
 
-def _attributes(text: str) -> dict[str, str]:
-    """Return a line's attributes, decoded."""
-    pairs = (pair.partition("=") for pair in text.split(";"))
-    return {key.strip(): _decode(value.strip()) for key, _, value in pairs}
+def _genes(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Return gene records."""
+    text = rows["attributes"]
+    gene = _name(text, "gene_id")
+    refuse_first(
+        gene == "",
+        lambda line: (
+            f"{path}, line {line}: a {rows['kind'][line]} without ID; give GFF3 with ID=... among "
+            "the attributes of genes"
+        ),
+    )
+    key = _attribute(text, "ID")
+    return with_places(rows, path, "gene " + gene).assign(
+        ID=key.where(key != "", gene),
+        gene=gene,
+        symbol=_first_of(text, "gene_name", "gene", "Name"),
+        biotype=_first_of(text, "gene_type", "gene_biotype", "biotype"),
+    )[["ID", *GENES]]
+
+
+def _transcripts(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Return transcripts, whose genes may come later in the file."""
+    text = rows["attributes"]
+    parent = rows["parent"].str.split(",").str[0]
+    of_parent = parent.str.replace(_PREFIX, "", n=1, regex=True)
+    name = _name(text, "transcript_id")
+    name = name.where(name != "", of_parent)
+    refuse_first(
+        name == "",
+        lambda line: (
+            f"{path}, line {line}: a {rows['kind'][line]} with neither ID nor Parent; give GFF3 "
+            "with ID=... among the attributes of transcripts"
+        ),
+    )
+    gene = _first_of(text, "gene_id", "geneID", "gene")
+    gene = gene.where(gene != "", of_parent)
+    return with_places(rows, path, "transcript " + name).assign(
+        ID=_attribute(text, "ID"),
+        parent=parent,
+        id=name,
+        gene=gene.where(gene != "", name),
+        symbol=_first_of(text, "gene_name", "gene"),
+        biotype=_first_of(text, "gene_type", "gene_biotype", "biotype"),
+        rank=[rank(tags) for tags in _attribute(text, "tag")],
+        locus=-1,
+    )[["ID", "parent", *TRANSCRIPTS]]
+
+
+def _attribute(attributes: pd.Series[str], key: str) -> pd.Series[str]:
+    """Return the decoded value of an attribute in each row, empty if there is none."""
+    found = attributes.str.extract(rf"(?:^|;)\s*{key}\s*=([^;]*)", expand=False)
+    return found.fillna("").str.strip().map(_decode)
 
 
 def _decode(value: str) -> str:
     if "%" not in value:
         return value
     decoded = unquote(value)
-    # What cannot be shown in one line stays as it was written.
+    # What cannot be printed in one line stays as it was written.
     return decoded if decoded.isprintable() else value
 
 
-def _name(named: dict[str, str], attribute: str) -> str:
-    """Return the id that a gene or transcript goes by, empty if it has none."""
-    key = named.get("ID", "")
-    given = named.get(attribute, "")
-    # GENCODE's gene_id does not tell the copy of a gene on Y from that on X; its ID does.
-    if given and not key.endswith("_PAR_Y"):
-        return given
-    if _NUMBERED.fullmatch(key):
-        return named.get("gene") or named.get("Name") or key
-    return _bare(key)
+def _first_of(attributes: pd.Series[str], *keys: str) -> pd.Series[str]:
+    """Return the first attribute in each row that is not empty."""
+    found = _attribute(attributes, keys[0])
+    for key in keys[1:]:
+        found = found.where(found != "", _attribute(attributes, key))
+    return found
 
 
-def _bare(key: str) -> str:
-    return _PREFIX.sub("", key, count=1)
-
-
-def _symbol(named: dict[str, str]) -> str:
-    return named.get("gene_name") or named.get("gene") or named.get("Name", "")
-
-
-def _biotype(named: dict[str, str]) -> str:
-    return named.get("gene_type") or named.get("gene_biotype") or named.get("biotype", "")
+def _name(attributes: pd.Series[str], attribute: str) -> pd.Series[str]:
+    """Return the id that each gene or transcript is named by, empty if it has none."""
+    key = _attribute(attributes, "ID")
+    given = _attribute(attributes, attribute)
+    named = _first_of(attributes, "gene", "Name")
+    own = key.str.replace(_PREFIX, "", n=1, regex=True)
+    own = own.where(~(key.str.fullmatch(_NUMBERED) & (named != "")), named)
+    # GENCODE's gene_id does not distinguish the copy of a gene on Y from that on X; its ID does.
+    return given.where((given != "") & ~key.str.endswith("_PAR_Y"), own)

@@ -1,249 +1,143 @@
-"""Genes in GTF: Ensembl's, GENCODE's, RefSeq's, UCSC's.
+"""Genes in GTF, as written by Ensembl, GENCODE, RefSeq and UCSC.
 
-Tab separated: chromosome, source, feature, first base, last base (1-based, both inclusive), score,
-strand, frame, attributes. Gene and transcript records are read where there are any; else the exons
-make up the transcripts, and the transcripts the genes.
+Gene and transcript records are used where there are any. A transcript without a record spans its
+exons, and a gene without a record spans its transcripts.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
-from chromviz.data.genes.entries import coordinate
-from chromviz.data.genes.loci import Locus, Orphan, Transcript, gather, rank
-from chromviz.data.text import COMMENTS
-from chromviz.errors import ChromvizError
+import pandas as pd
 
-#: Features that lie within a transcript.
-PARTS = (
-    *("exon", "CDS", "UTR", "5UTR", "3UTR", "five_prime_utr", "three_prime_utr", "intron"),
-    *("five_prime_UTR", "three_prime_UTR", "start_codon", "stop_codon", "Selenocysteine"),
+from chromviz.data.genes.features import (
+    GENES,
+    PARTS,
+    TRANSCRIPTS,
+    read_features,
+    stack,
+    with_places,
 )
+from chromviz.data.genes.loci import rank
+from chromviz.data.text import refuse_first
 
 _TRANSCRIPTS = ("transcript", "mRNA")
-_WANTED = frozenset(
-    ("gene_id", "transcript_id", "gene_name", "gene", "gene_type", "gene_biotype", "tag")
-)
-_PAIR = re.compile(r'([^\s;"]+)\s+(?:"([^"]*)"|([^\s;"]+))')
-_NOTHING = "\0"  # in no text file
+# Attributes before the one that is wanted; values in quotes may contain semicolons.
+_BEFORE = r'^(?:[^;"]*(?:"[^"]*"[^;"]*)*;)*?\s*'
+_SPAN = ["id", "chrom", "strand", "gene"]
 
 
-class Place(NamedTuple):
-    """Where a line of GTF or GFF3 lies; 0-based and half-open."""
+def read_gtf(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the gene records of a GTF file, and its transcripts.
 
-    chrom: str
-    start: int
-    end: int
-    strand: str
-
-
-def place_of(fields: list[str], number: int, path: Path, name: str) -> Place:
-    """Return where a line lies, or raise what is wrong with it; `name` is for the message."""
-    where = f"{path}, line {number}, {name}"
-    chrom, first, last, strand = (fields[at].strip() for at in (0, 3, 4, 6))
-    if not chrom:
-        raise ChromvizError(f"{path}, line {number}: the chromosome is empty")
-    start, end = coordinate(first, where, least=1), coordinate(last, where, least=1)
-    if end < start:
-        raise ChromvizError(f"{where}: end {end} lies before start {start}")
-    if strand not in ("+", "-", ".", "?"):
-        raise ChromvizError(f"{where}: strand {strand!r} is not +, - or .")
-    return Place(chrom, start - 1, end, strand)
-
-
-def check_blank(line: str, fields: list[str], number: int, path: Path) -> None:
-    """Raise that a line has too few columns, unless it is blank or a comment."""
-    if line.strip() and not line.startswith(COMMENTS):
-        raise ChromvizError(
-            f"{path}, line {number}: {len(fields)} tab-separated columns where GTF and GFF3 have "
-            "9; the file may be cut off, or its tabs lost"
-        )
-
-
-@dataclass(slots=True)
-class _Span:
-    """A transcript known by its parts; 0-based and half-open."""
-
-    line: int
-    symbol: str
-    biotype: str
-    start: int
-    end: int
-
-
-@dataclass
-class _Found:
-    """What the lines read so far hold; places are known by id and chromosome."""
-
-    path: Path
-    transcripts: bool
-    genes: dict[tuple[str, str], list[Locus]] = field(default_factory=dict)
-    records: list[Orphan] = field(default_factory=list)
-    recorded: set[tuple[str, str]] = field(default_factory=set)
-    spans: dict[tuple[str, str, str, str], _Span] = field(default_factory=dict)
-    head: str = _NOTHING  # how the attributes of the last part's transcript begin
-    last: tuple[str, str, str, str] = ("", "", "", "")  # the key of its span
-
-
-def read_gtf(lines: Iterable[str], path: Path, *, transcripts: bool) -> list[Locus]:
-    """Return the genes of a GTF file's lines, in the order of the file.
-
-    Parameters
-    ----------
-    lines
-        The lines.
-    path
-        The file, for messages.
-    transcripts
-        Whether the transcripts of genes that have a record are wanted too.
+    Returns
+    -------
+    genes, transcripts : pandas.DataFrame
+        See :data:`chromviz.data.genes.features.GENES`.
 
     Raises
     ------
     ChromvizError
-        If a line is cut short, lies nowhere, or has no gene id.
+        If a line is cut short, has no valid interval, or no gene id.
     """
-    found = _Found(path, transcripts)
-    # What a line begins with and holds, if it is of the same thing as the last record.
-    begin, mark, whole_gene = _NOTHING, _NOTHING, False
-    for number, line in enumerate(lines, start=1):
-        # Nine lines in ten say nothing new; to split them all would take twice as long.
-        if (
-            mark in line
-            and line.startswith(begin)
-            and "\tgene\t" not in line
-            and (whole_gene or ("\ttranscript\t" not in line and "\tmRNA\t" not in line))
-        ):
-            continue
-        fields = line.split("\t")
-        if len(fields) < 9:
-            check_blank(line, fields, number, path)
-            continue
-        kind = fields[2]
-        if kind == "gene":
-            gene = _add_gene(found, fields, number)
-            if not transcripts:
-                begin, mark, whole_gene = f"{fields[0]}\t", f'\tgene_id "{gene}"', True
-        elif kind in PARTS:
-            _add_part(found, fields, number)
-        elif kind in _TRANSCRIPTS:
-            name = _add_transcript(found, fields, number)
-            if name:
-                begin, mark = f"{fields[0]}\t", f' transcript_id "{name}"'
-                whole_gene = False
-    return _assemble(found)
+    genes, records, parts = [], [], []
+    recorded: set[str] = set()
+    for table in read_features(path):
+        kind = table["kind"]
+        if len(rows := table[kind == "gene"]):
+            genes.append(_describe(rows, path))
+        if len(rows := table[kind.isin(_TRANSCRIPTS)]):
+            found = _describe(rows, path)
+            named = _attribute(found["attributes"], "transcript_id")
+            found["id"] = named.where(named != "", found["gene"])
+            found["rank"] = [rank(_tags(text)) for text in found["attributes"]]
+            records.append(found)
+            recorded.update(found["id"] + "\t" + found["chrom"])
+        if len(rows := table[kind.isin(PARTS)]):
+            parts.append(_spans(rows, recorded, path))
+    all_genes = stack(genes, GENES)
+    spans = stack(parts, TRANSCRIPTS).sort_values("line", kind="stable")
+    spans = _merge(spans)
+    # Records may come after the parts. Parts of a gene without a transcript id add nothing.
+    unrecorded = ~(spans["id"] + "\t" + spans["chrom"]).isin(recorded)
+    known = pd.MultiIndex.from_frame(all_genes[["gene", "chrom"]])
+    of_gene = pd.MultiIndex.from_frame(spans[["gene", "chrom"]]).isin(known)
+    spans = spans[unrecorded & ~((spans["id"] == "") & of_gene)]
+    spans["id"] = spans["id"].where(spans["id"] != "", spans["gene"])
+    spans["rank"] = rank("")
+    transcripts = pd.concat([stack(records, TRANSCRIPTS), spans], ignore_index=True)
+    transcripts["locus"] = _locus(transcripts, all_genes)
+    return all_genes, transcripts
 
 
-def _add_gene(found: _Found, fields: list[str], number: int) -> str:
-    """Keep a gene record; return its id."""
-    named = _attributes(fields[8])
-    gene = _gene_id(named, number, found.path)
-    at = place_of(fields, number, found.path, f"gene {gene}")
-    locus = Locus(number, gene, _symbol(named), _biotype(named), *at, recorded=True)
-    found.genes.setdefault((gene, at.chrom), []).append(locus)
-    return gene
+def _describe(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Return rows with place, gene id, symbol and biotype."""
+    text = rows["attributes"]
+    gene = _gene_id(text, path)
+    symbol, biotype = (
+        _attribute(text, first).where(lambda found: found != "", _attribute(text, second))
+        for first, second in (("gene_name", "gene"), ("gene_type", "gene_biotype"))
+    )
+    return with_places(rows, path, "gene " + gene).assign(gene=gene, symbol=symbol, biotype=biotype)
 
 
-def _add_transcript(found: _Found, fields: list[str], number: int) -> str:
-    """Keep a transcript record if it is wanted; return its id if so."""
-    named = _attributes(fields[8])
-    gene = _gene_id(named, number, found.path)
-    if not found.transcripts and (gene, fields[0].strip()) in found.genes:
-        return ""
-    name = named.get("transcript_id") or gene
-    at = place_of(fields, number, found.path, f"gene {gene}")
-    transcript = Transcript(number, name, *at, rank(named.get("tag", "")))
-    found.records.append(Orphan(gene, _symbol(named), _biotype(named), transcript))
-    found.recorded.add((name, at.chrom))
-    return name
+def _spans(rows: pd.DataFrame, recorded: set[str], path: Path) -> pd.DataFrame:
+    """Return the intervals that the parts of transcripts without a record span."""
+    name = _attribute(rows["attributes"], "transcript_id")
+    rows = rows.assign(id=name)[~(name + "\t" + rows["chrom"].str.strip()).isin(recorded)]
+    gene = _gene_id(rows["attributes"], path)
+    spans = _merge(with_places(rows, path, "gene " + gene).assign(gene=gene))
+    # The first part speaks for its transcript.
+    return _describe(rows.loc[spans["line"]], path).assign(
+        id=spans["id"].to_numpy(), start=spans["start"].to_numpy(), end=spans["end"].to_numpy()
+    )
 
 
-def _add_part(found: _Found, fields: list[str], number: int) -> None:
-    """Stretch a transcript without a record over one of its parts."""
-    chrom, strand, attributes = fields[0].strip(), fields[6].strip(), fields[8]
-    # Parts of a transcript follow one another: they need not all be read anew.
-    if attributes.startswith(found.head) and (chrom, strand) == found.last[1:3]:
-        _stretch(
-            found.spans[found.last], place_of(fields, number, found.path, f"gene {found.last[3]}")
-        )
-        return
-    named = _attributes(attributes)
-    gene = _gene_id(named, number, found.path)
-    name = named.get("transcript_id", "")
-    if (name, chrom) in found.recorded or (
-        (gene, chrom) in found.genes and not (found.transcripts and name)
-    ):
-        return
-    at = place_of(fields, number, found.path, f"gene {gene}")
-    key = (name, chrom, strand, gene)
-    span = found.spans.setdefault(key, _Span(number, "", "", at.start, at.end))
-    span.symbol = span.symbol or _symbol(named)
-    span.biotype = span.biotype or _biotype(named)
-    _stretch(span, at)
-    head, found_name, _ = attributes.partition(f'transcript_id "{name}"')
-    if name and found_name and head.startswith(f'gene_id "{gene}"'):
-        found.head, found.last = head + found_name, key
+def _merge(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the first row of each transcript, its interval covering those of all its rows."""
+    groups = rows.groupby(_SPAN, sort=False)
+    first = rows.drop_duplicates(_SPAN).copy()
+    first["start"] = groups["start"].min().to_numpy()
+    first["end"] = groups["end"].max().to_numpy()
+    return first
 
 
-def _stretch(span: _Span, at: Place) -> None:
-    span.start, span.end = min(span.start, at.start), max(span.end, at.end)
+def _locus(transcripts: pd.DataFrame, genes: pd.DataFrame) -> pd.Series[int]:
+    """Return the index of each transcript's gene: the one around it, else the first of that id."""
+    own = transcripts[["gene", "chrom", "start", "end"]].reset_index(names="row")
+    pairs = own.merge(
+        genes[["gene", "chrom", "start", "end"]].reset_index(names="locus"),
+        on=["gene", "chrom"],
+        suffixes=("", "_gene"),
+    )
+    outside = (pairs["start_gene"] > pairs["start"]) | (pairs["end"] > pairs["end_gene"])
+    best = pairs.assign(outside=outside).sort_values(["row", "outside", "locus"])
+    found = best.drop_duplicates("row").set_index("row")["locus"]
+    return found.reindex(transcripts.index, fill_value=-1)
 
 
-def _assemble(found: _Found) -> list[Locus]:
-    """Return genes with their transcripts, and those that transcripts alone make up."""
-    # Records may come after the lines of their parts.
-    loose = []
-    for (name, chrom, strand, gene), span in found.spans.items():
-        if (name, chrom) in found.recorded or (not name and (gene, chrom) in found.genes):
-            continue
-        whole = Transcript(span.line, name or gene, chrom, span.start, span.end, strand, rank(""))
-        loose.append(Orphan(gene, span.symbol, span.biotype, whole))
-    orphans = []
-    for orphan in [*found.records, *loose]:
-        at = orphan.transcript
-        same = found.genes.get((orphan.gene, at.chrom))
-        if same is None:
-            orphans.append(orphan)
-        elif found.transcripts:
-            home = (gene for gene in same if gene.start <= at.start and at.end <= gene.end)
-            next(home, same[0]).transcripts.append(at)
-    loci = [locus for same in found.genes.values() for locus in same] + gather(orphans)
-    return sorted(loci, key=lambda locus: locus.line)
-
-
-def _attributes(text: str) -> dict[str, str]:
-    """Return a line's attributes; repeated tags are joined by commas."""
-    # Between quotes stand values; before each, last, its key.
-    pieces = text.split('"')
-    found: dict[str, str] = {}
-    for before, value in zip(pieces[::2], pieces[1::2], strict=False):
-        key = before.strip().rpartition(" ")[2]
-        if key == "tag" and key in found:
-            found[key] += f",{value}"
-        elif key in _WANTED:
-            found.setdefault(key, value.strip())
-    if "gene_id" in found:
-        return found
-    # Some files do without quotes.
-    return {key: quoted or plain for key, quoted, plain in _PAIR.findall(text)}
-
-
-def _gene_id(found: dict[str, str], number: int, path: Path) -> str:
-    gene = found.get("gene_id")
-    if not gene:
-        raise ChromvizError(
-            f"{path}, line {number}: it has no gene_id; give GTF with "
+def _gene_id(attributes: pd.Series[str], path: Path) -> pd.Series[str]:
+    gene = _attribute(attributes, "gene_id")
+    refuse_first(
+        gene == "",
+        lambda line: (
+            f"{path}, line {line}: it has no gene_id; give GTF with "
             'gene_id "ID" among the attributes'
-        )
+        ),
+    )
     return gene
 
 
-def _symbol(found: dict[str, str]) -> str:
-    return found.get("gene_name") or found.get("gene", "")
+def _attribute(attributes: pd.Series[str], key: str) -> pd.Series[str]:
+    """Return the first value of an attribute in each row, empty if there is none."""
+    # A loop: str.extract takes three times as long.
+    search = re.compile(rf'{_BEFORE}{key}\s+(?:"([^"]*)"|([^\s;"]+))').search
+    found = [
+        (hit[1] or hit[2] or "").strip() if (hit := search(text)) else "" for text in attributes
+    ]
+    return pd.Series(found, index=attributes.index, dtype=object)
 
 
-def _biotype(found: dict[str, str]) -> str:
-    return found.get("gene_type") or found.get("gene_biotype", "")
+def _tags(attributes: str) -> str:
+    return ",".join(piece.partition('"')[0] for piece in attributes.split('tag "')[1:])

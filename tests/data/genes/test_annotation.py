@@ -74,9 +74,9 @@ def test_one_gene_under_two_symbols_is_merged(tmp_path):
     [
         (("chr1", 5, 6, "A|X", 0, "+"), ("chr1", 5, 6, "A|X", 0, "+"), "is repeated"),
         (("chr1", 5, 6, "A|X", 0, "."), ("chr1", 5, 6, "A|X", 0, "+"), "is repeated"),
-        (("chr1", 5, 6, "A|X", 0, "+"), ("chr1", 7, 8, "A|Y", 0, "+"), "different places"),
-        (("chr1", 5, 6, "A|X", 0, "+"), ("chr2", 5, 6, "A|Y", 0, "+"), "different places"),
-        (("chr1", 5, 6, "A|X", 0, "+"), ("chr1", 5, 6, "A|Y", 0, "-"), "both strands"),
+        (("chr1", 5, 6, "A|X", 0, "+"), ("chr1", 7, 8, "A|Y", 0, "+"), "different positions"),
+        (("chr1", 5, 6, "A|X", 0, "+"), ("chr2", 5, 6, "A|Y", 0, "+"), "different positions"),
+        (("chr1", 5, 6, "A|X", 0, "+"), ("chr1", 5, 6, "A|Y", 0, "-"), "on both strands"),
     ],
 )
 def test_contradictory_duplicates(tmp_path, first, second, problem):
@@ -111,8 +111,8 @@ def test_bad_lines_are_named(tmp_path, row, problem):
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"", "holds no gene"),
-        (b"# only a comment\n", "holds no gene"),
+        (b"", "contains no gene"),
+        (b"# only a comment\n", "contains no gene"),
         (b"\xff\xfe\x00garbage", "not a text file"),
         (b"chr1\0\t5\n", "not a text file"),
         (gzip.compress(b"chr1\t5\t6\tA\t0\t+\n" * 100)[:-9], "damaged or cut-off gzip"),
@@ -157,4 +157,4 @@ def test_real_genes():
     assert len(genes.table) == 19_795
     merged = genes.table.set_index("gene").loc["ENSG00000062370"]
     assert (merged["symbol"], merged["strand"]) == ("ZFP112/ZNF285", "-")
-    assert "7 genes" in genes.notes[0]
+    assert "7 gene ids" in genes.notes[0]

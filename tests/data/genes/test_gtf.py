@@ -299,22 +299,19 @@ def test_notes_say_what_was_done(tmp_path):
         "genes.gtf: the TSS of a gene is the 5' end of the gene record"
     ]
     assert notes(GENCODE, "canonical") == [
-        "genes.gtf: what decides the TSS of each gene: MANE Select 1, APPRIS principal 1"
+        "genes.gtf: the TSS of each gene is chosen by: MANE Select 1, APPRIS principal 1"
     ]
     assert notes(REFSEQ_GTF, "canonical") == [
-        "genes.gtf: what decides the TSS of each gene: MANE Select 1, the gene record, having no "
+        "genes.gtf: the TSS of each gene is chosen by: MANE Select 1, gene record, for lack of a "
         "transcript, 1"
     ]
     assert notes(UCSC, "gene") == [
         "genes.gtf: 5 of 5 genes have no gene record (AB); their TSS is the most upstream start of "
         "their transcripts",
-        "genes.gtf: 2 further places of ids that lie at several are kept under names of their own "
-        "(AB@chr1:900:+); the first place on a main chromosome keeps the id, and with it the "
-        "expression",
+        "genes.gtf: 2 additional positions of ids that occur at several are kept under new names "
+        "(AB@chr1:900:+); the first on a main chromosome keeps the id, and with it the expression",
     ]
-    assert notes(GENCODE_GFF3, "transcript") == [
-        "genes.gtf: 3 transcripts, each with a TSS of its own"
-    ]
+    assert notes(GENCODE_GFF3, "transcript") == ["genes.gtf: 3 transcripts, each with its own TSS"]
     assert read_genes(write(tmp_path, GENCODE_GFF3)).format == "GFF3"
     pair = "".join(
         line(chrom, "gene", 1, 2, "+", 'gene_id "A";') for chrom in ("X", "Y")
@@ -348,7 +345,7 @@ def test_genes_without_a_record_beside_others_are_not_lost(tmp_path):
     )
     assert places(path) == ["G1 ONE chr1 94 - "]
     assert (
-        "exons of 2 transcripts or genes that have no line of their own (away)"
+        "exons of 2 transcripts or genes without a line of their own (away)"
         in (read_genes(path).notes[0])
     )
 
@@ -363,12 +360,12 @@ def test_parents_group_the_transcripts_of_a_gene(tmp_path):
 def test_biotype(tmp_path):
     path = write(tmp_path, ENSEMBL)
     assert places(path, biotype="lncRNA") == ["ENSG2  X 399 - lncRNA"]
-    assert "1 of 2 genes are lncRNA and kept" in read_genes(path, biotype="lncRNA").notes[0]
+    assert "kept 1 of 2 genes, those of lncRNA" in read_genes(path, biotype="lncRNA").notes[0]
     message = refusal(path, biotype="protein-coding")
     assert "no gene of biotype 'protein-coding'; it has: protein_coding 1, lncRNA 1" in message
-    assert "gives no gene's biotype" in refusal(write(tmp_path, UCSC), biotype="lncRNA")
+    assert "has no biotypes" in refusal(write(tmp_path, UCSC), biotype="lncRNA")
     bed = write(tmp_path, "chr1\t5\t6\tA\t0\t+\n", "genes.bed")
-    assert "gives no gene's biotype" in refusal(bed, biotype="lncRNA")
+    assert "has no biotypes" in refusal(bed, biotype="lncRNA")
 
 
 def test_gene_info(tmp_path):
@@ -399,7 +396,7 @@ def test_gene_info(tmp_path):
         ("ENSG4\t1\t200\t101\t1\tx\n", "end 101 lies before start 200"),
         ("ENSG4\t\t101\t200\t1\tx\n", "the chromosome is empty"),
         ("\t1\t101\t200\t1\tx\n", "the gene id is empty"),
-        ("ENSG1\t2\t101\t200\t1\tx\n", "gene ENSG1 lies at different places, on lines 1 and 4"),
+        ("ENSG1\t2\t101\t200\t1\tx\n", "gene ENSG1 has different positions, on lines 1 and 4"),
     ],
 )
 def test_bad_gene_info(tmp_path, row, problem):
@@ -414,7 +411,7 @@ def test_rules_that_the_file_cannot_follow(tmp_path):
     path = write(tmp_path, GENE_INFO)
     assert "is gene_info, which has no transcripts" in refusal(path, tss="transcript")
     path = write(tmp_path, ENSEMBL.splitlines(True)[1])
-    assert "holds no transcript, so the TSS cannot be by canonical" in refusal(
+    assert "contains no transcript, so the TSS cannot be chosen by canonical" in refusal(
         path, tss="canonical"
     )
     message = refusal(path, tss="median")
@@ -462,15 +459,17 @@ def test_bad_gff3_lines_are_named(tmp_path, row, problem):
 
 def test_what_holds_no_gene(tmp_path):
     for text in ("##gff-version 3\n", "#only a comment\n", "##gff-version 3\n##FASTA\n>x\n"):
-        assert "holds no gene" in refusal(write(tmp_path, text))
+        assert "contains no gene" in refusal(write(tmp_path, text))
     region = line("1", "region", 1, 9, "+", "ID=x")
-    assert "holds no gene" in refusal(write(tmp_path, "##gff-version 3\n" + region))
+    assert "contains no gene" in refusal(write(tmp_path, "##gff-version 3\n" + region))
 
 
 def test_a_name_that_is_taken(tmp_path):
     rows = [("X", "A"), ("Y", "A"), ("1", "A_PAR_Y"), ("2", "A@Y:0:+")]
     text = "".join(line(on, "gene", 1, 2, "+", f'gene_id "{name}";') for on, name in rows)
-    assert "would be named A@Y:0:+, which is another's id" in refusal(write(tmp_path, text))
+    assert "would be named A@Y:0:+, which is the id of another gene" in refusal(
+        write(tmp_path, text)
+    )
 
 
 def simulated(seed, n_genes=400):
