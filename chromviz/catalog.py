@@ -14,7 +14,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from chromviz.errors import ChromvizError, UnknownNameError
+from chromviz.errors import ChromvizError, UnknownNameError, require_text
 from chromviz.plugins import with_plugins
 from chromviz.settings import PAPER, PAPER_DEEPCHROME, PRESETS, Settings
 
@@ -535,6 +535,7 @@ def find_method(name: str) -> Method:
     UnknownNameError
         If there is none; the nearest names are offered.
     """
+    require_text(name, "a method")
     wanted = name.strip().lower().replace("-", "_")
     if wanted in methods():
         return methods()[wanted]

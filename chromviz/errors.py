@@ -27,6 +27,12 @@ def first_line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
+def require_text(value: object, what: str) -> None:
+    """Refuse a value that is not a text where a name is needed."""
+    if not isinstance(value, str):
+        raise ChromvizError(f"{what} is named by a text; this is a {type(value).__name__}")
+
+
 class UnknownNameError(ChromvizError):
     """A name that chromviz does not know.
 

@@ -8,7 +8,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from chromviz.errors import ChromvizError, UnknownNameError
+from chromviz.errors import ChromvizError, UnknownNameError, require_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -166,6 +166,7 @@ def resolve_cell(name: str, available: tuple[str, ...], where: str) -> str:
     UnknownNameError
         If no dataset goes by that name.
     """
+    require_text(name, "a cell type")
     by_lower = {(find_eid(item) or item).lower(): item for item in available}
     by_lower |= {item.lower(): item for item in available}
     eid = find_eid(name)

@@ -45,13 +45,13 @@ def available_cells(data: str | Path | None = None) -> tuple[str, ...]:
     return tuple(_find(Path(data)))
 
 
-def open_cell(cell: str, data: str | Path | None = None) -> xr.Dataset:
+def open_cell(cell: str | xr.Dataset, data: str | Path | None = None) -> xr.Dataset:
     """Open the dataset of one cell type.
 
     Parameters
     ----------
     cell
-        EID, common name, or the dataset's own name, in any case.
+        EID, common name, or the dataset's own name, in any case. A dataset is returned as it is.
     data
         Folder of datasets (``{cell}.nc``), of DeepChrome CSV, or of both; None for the embedded
         simulated dataset. If a cell type is there in both formats, the dataset is opened.
@@ -75,6 +75,8 @@ def open_cell(cell: str, data: str | Path | None = None) -> xr.Dataset:
     >>> int((data["label"] == 1).sum()), data.attrs["simulated"]
     (1200, 1)
     """
+    if isinstance(cell, xr.Dataset):
+        return cell
     if data is None:
         from chromviz.data.simulate import EMBEDDED_CELLS, simulate
 

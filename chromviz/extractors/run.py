@@ -25,6 +25,16 @@ from chromviz.vocabulary import SPLITS
 Genes = str | Sequence[str] | Sequence[int] | np.ndarray
 
 
+def check_settings_of(method: Method, given: Mapping[str, Any]) -> None:
+    """Refuse a setting that a method does not have."""
+    unknown = sorted(set(given) - set(method.parameters))
+    if unknown:
+        known = ", ".join(method.parameters) or "none"
+        raise ChromvizError(
+            f"the method {method.name!r} has no parameter {unknown[0]!r}; it has: {known}"
+        )
+
+
 def serves(method: Method, model: TrainedModel | nn.Module | None) -> str:
     """Return why a method cannot serve a model, or an empty string if it can."""
     if method.is_control:
@@ -116,12 +126,7 @@ def extract(
     refusal = serves(chosen, model)
     if refusal:
         raise ChromvizError(refusal)
-    unknown = sorted(set(parameters) - set(chosen.parameters))
-    if unknown:
-        known = ", ".join(chosen.parameters) or "none"
-        raise ChromvizError(
-            f"the method {chosen.name!r} has no parameter {unknown[0]!r}; it has: {known}"
-        )
+    check_settings_of(chosen, parameters)
     settings = {**chosen.parameters, **parameters}
     rows = choose_genes(dataset, genes)
     job = job_for(

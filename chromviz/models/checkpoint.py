@@ -130,6 +130,10 @@ class TrainedModel(Summarised):
         ids = pd.Index(dataset["gene"].values[rows].astype(str), name="gene")
         return pd.Series(found, ids, name="probability")
 
+    def learning_curve(self) -> pd.DataFrame:
+        """Return the learning curve, see :func:`curve_table`."""
+        return curve_table(self)
+
     def line(self) -> str:
         """Return one line about the model: how it was trained and its AUC."""
         card, metrics = self.card, self.card.metrics

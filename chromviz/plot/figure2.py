@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from chromviz.errors import ChromvizError
 from chromviz.plot.heatmap import BETA_COLUMNS, plot_beta
-from chromviz.plot.profiles import (
+from chromviz.plot.profile_lines import (
     figure2a_heading,
     figure2b_heading,
     fill_figure2a,
@@ -37,9 +37,9 @@ def draw_figure2(states: pd.DataFrame, coverage: pd.DataFrame, beta: pd.DataFram
     Parameters
     ----------
     states
-        Panel a, see :func:`chromviz.plot.profiles.draw_figure2a`.
+        Panel a, see :func:`chromviz.plot.profile_lines.draw_figure2a`.
     coverage
-        Panel b, see :func:`chromviz.plot.profiles.draw_figure2b`.
+        Panel b, see :func:`chromviz.plot.profile_lines.draw_figure2b`.
     beta
         Panel c, of at most three cell types, see :func:`chromviz.plot.heatmap.plot_beta`.
 

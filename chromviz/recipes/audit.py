@@ -21,7 +21,7 @@ from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.choice import Choice, choose_models, fitted_models, trainings_for
 from chromviz.models.inference import find_device, logits, probabilities
 from chromviz.models.store import train_missing
-from chromviz.plot.gene import draw_audit
+from chromviz.plot.gene_map import draw_audit
 from chromviz.progress import SILENT, Reporter
 from chromviz.recipes.attributions import explained
 from chromviz.recipes.gene import BETA_MODEL, gene_rows, write_figure2c

@@ -23,7 +23,7 @@ from chromviz.models.fitted import Fitted
 from chromviz.models.inference import find_device
 from chromviz.models.store import Training, train_missing
 from chromviz.plot.agreement import draw_table3
-from chromviz.plot.profiles import draw_figure2a, draw_figure2b
+from chromviz.plot.profile_lines import draw_figure2a, draw_figure2b
 from chromviz.progress import SILENT, Reporter
 from chromviz.recipes.attributions import explained, plan
 from chromviz.recipes.gene import (

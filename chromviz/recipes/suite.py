@@ -17,7 +17,7 @@ from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.models import find_model, slug
 from chromviz.models.inference import find_device, logits, probabilities
 from chromviz.models.store import Training, train_missing, trained, training_key
-from chromviz.plot.suite import draw_calibration, draw_suite
+from chromviz.plot.auc_dots import draw_calibration, draw_suite
 from chromviz.progress import SILENT, Reporter
 from chromviz.reporting.figures import write_figure
 from chromviz.reporting.suite_tables import TABLES, latex, markdown

@@ -14,7 +14,7 @@ from chromviz.models.checkpoint import TrainedModel, curve_table
 from chromviz.plot.consensus import draw_consensus
 from chromviz.plot.curves import draw_learning_curves
 from chromviz.plot.deletion import draw_deletion
-from chromviz.plot.genes import draw_genes
+from chromviz.plot.gene_heatmap import draw_genes
 from chromviz.plot.style import save_figure
 from chromviz.plot.truth import draw_truth
 from chromviz.plot.validation import draw_validation

@@ -42,32 +42,49 @@ REPORT = "report.html"
 COMMANDS = ("compare", "validate", "audit")
 
 
-def report(results: Path, *, data: Path | None = None, out: Path | None = None) -> Path:
-    """Write the page of a result folder.
+def report(
+    results: str | Path, *, data: str | Path | None = None, out: str | Path | None = None
+) -> Path:
+    """Write a result folder as one HTML page that needs no network.
 
     Parameters
     ----------
     results
         A folder that ``compare``, ``validate`` or ``audit`` has finished.
     data
-        Where its datasets are; None for the embedded simulated dataset.
+        Folder of its datasets; None for the embedded simulated dataset.
     out
-        The page; ``report.html`` in the folder if not given.
+        The page; by default ``{results}/report.html``.
 
     Returns
     -------
     Path
-        The page.
+        The page: verdicts, figures and every gene. Distances are in bp from the TSS, weights and
+        signal in the units of the attributions and the dataset.
 
     Raises
     ------
     ChromvizError
-        If the folder is incomplete, changed, of another command or another version, or was made
-        from other datasets.
+        If the folder is incomplete, was edited, comes from another command or version, or was
+        made from other datasets.
+
+    Notes
+    -----
+    The figures are those of section 5 of Singh et al., *Attend and Predict*, NeurIPS 2017.
+
+    Examples
+    --------
+    >>> import chromviz as cv
+    >>> run = cv.compare("K562", models=["linear-regression"], methods=["coefficients"],
+    ...                  n_bootstrap=100)
+    >>> cv.report(run.folder).name
+    'report.html'
     """
+    results = Path(results)
     found = open_results(results, *COMMANDS)
-    datasets = [_dataset(found, data, cell) for cell in _cells(found)]
-    path = out or results / REPORT
+    where = None if data is None else Path(data)
+    datasets = [_dataset(found, where, cell) for cell in _cells(found)]
+    path = results / REPORT if out is None else Path(out)
     write_page(path, _page(found, datasets))
     return path
 

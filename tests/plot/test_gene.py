@@ -4,7 +4,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from chromviz.errors import ChromvizError
-from chromviz.plot.gene import draw_audit, map_norm, plot_gene_map
+from chromviz.plot.gene_map import draw_audit, map_norm, plot_gene_map
 from chromviz.plot.style import WIDTH_2_COLUMNS
 from chromviz.vocabulary import MARKS, Window
 

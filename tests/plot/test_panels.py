@@ -11,7 +11,7 @@ from chromviz.plot.consensus import draw_consensus, plot_consensus
 from chromviz.plot.curves import draw_learning_curves
 from chromviz.plot.deletion import draw_deletion, plot_deletion
 from chromviz.plot.figure2 import draw_figure2
-from chromviz.plot.genes import draw_genes, plot_expression, plot_genes
+from chromviz.plot.gene_heatmap import draw_genes, plot_expression, plot_genes
 from chromviz.plot.style import WIDTH_1_COLUMN, WIDTH_2_COLUMNS, says_simulated
 from chromviz.plot.truth import draw_truth, plot_truth
 from chromviz.vocabulary import MARKS

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from chromviz.errors import ChromvizError
-from chromviz.plot.profiles import (
+from chromviz.plot.profile_lines import (
     FIGURE2A_COLUMNS,
     FIGURE2B_COLUMNS,
     PROFILE_COLUMNS,

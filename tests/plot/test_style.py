@@ -14,7 +14,7 @@ from PIL import Image
 
 from chromviz.errors import ChromvizError
 from chromviz.plot import style
-from chromviz.plot.profiles import draw_figure2a, plot_profiles
+from chromviz.plot.profile_lines import draw_figure2a, plot_profiles
 from chromviz.vocabulary import MARKS, REFERENCE_TRACK
 
 RECORD = {"Title": "Figure 2a", "Keywords": "α map", "seed": "7"}
@@ -24,7 +24,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import pandas as pd
-from chromviz.plot.profiles import draw_figure2a
+from chromviz.plot.profile_lines import draw_figure2a
 from chromviz.plot.style import save_figure
 table = pd.read_csv(sys.argv[1])
 save_figure(draw_figure2a(table), Path(sys.argv[2]), metadata={"Title": "Figure 2a"})

@@ -3,13 +3,13 @@ import pandas as pd
 import pytest
 
 from chromviz.errors import ChromvizError
-from chromviz.plot.style import says_simulated
-from chromviz.plot.suite import (
+from chromviz.plot.auc_dots import (
     draw_calibration,
     draw_suite,
     plot_calibration,
     plot_suite,
 )
+from chromviz.plot.style import says_simulated
 from chromviz.reporting.suite_tables import latex, markdown, suite_grid
 from chromviz.validation.performance import summarise
 

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from chromviz.catalog import method_label, model_label
 from chromviz.errors import ChromvizError
-from chromviz.plot.profiles import draw_window
+from chromviz.plot.profile_lines import draw_window
 from chromviz.plot.style import (
     GREY,
     WIDTH_1_COLUMN,
