@@ -25,14 +25,7 @@ PLOTS = [f"plot.{name}" for name in cv.plot.__all__]
 HEAVY = {"torch", "captum", "matplotlib", "pandas", "xarray", "numpy"}
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 SCIENTIFIC = {
-    "my_models",
-    "chromviz",
-    "numpy",
-    "pandas",
-    "xarray",
-    "matplotlib",
-    "torch",
-    "scipy",
+    *("my_models", "chromviz", "numpy", "pandas", "xarray", "matplotlib", "torch", "scipy"),
     "pathlib",
 }
 

@@ -299,7 +299,7 @@ def beta(audit: Any, ax: Axes | None = None) -> Axes:
     >>> weights = cv.extract("beta", data, model, genes="all").isel(gene=0)
     >>> table = weights["weight"].to_dataframe().reset_index()
     >>> table = table.assign(gene="PAX5", symbol="PAX5", cell="K562", label=1, split="test",
-    ...                      probability=0.9, simulated=1)
+    ...                      probability=0.9, expression=9.5, simulated=1)
     >>> axes = cv.plot.beta(table)
     """
     import pandas as pd
