@@ -1,4 +1,4 @@
-# Two commands on a fresh machine do everything:
+# Two commands are enough on a new machine:
 #   make compare CELL=K562    the main job, on the embedded dataset
 #   make test                 the tests
 PYTHON ?= python3
@@ -6,8 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 CELL ?= K562
 
-# For the figures: the cell types of the paper's Table 3, a folder of data (none: the embedded
-# dataset), and where results and figures go.
+# For the figures: the cell types of the paper's Table 3, a folder of data (default: the embedded
+# dataset), and the folders for results and figures.
 CELLS ?= H1-hESC GM12878 K562
 DATA ?=
 RESULTS ?= results
@@ -22,11 +22,11 @@ compare: $(VENV)/installed
 test: $(VENV)/tested
 	$(BIN)/pytest
 
-# igv.js, in which a test opens exported sessions; without it that test is skipped.
+# Installs igv.js; a test opens exported sessions in it, and is skipped without it.
 igv: $(VENV)/tested
 	$(BIN)/python -m tests.browser.igv
 
-# Runs docs/tutorial.ipynb and compares it with what is stored in it; STORE=1 stores anew.
+# Runs docs/tutorial.ipynb and compares it with its stored outputs; STORE=1 replaces them.
 tutorial: $(VENV)/tested
 	$(BIN)/python docs/run_tutorial.py $(if $(STORE),--store)
 
@@ -37,8 +37,8 @@ check: $(VENV)/tested
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Every figure and table of the paper, and the panels beside them. The result folders that they are
-# made from come first; what is there already is not made again.
+# Every figure and table of the paper, with additional panels. The result folders are made first;
+# steps that are up to date are not run again.
 figures: $(VENV)/installed
 	for cell in $(CELLS); do \
 	    $(BIN)/chromviz compare --cell $$cell $(FROM) --out $(RESULTS)/$$cell --quiet || exit $$?; \
@@ -56,8 +56,7 @@ figures: $(VENV)/installed
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-# The constraints name the versions that were tested; with them pip takes a CPU build of torch
-# where one is at hand.
+# The constraints name the tested versions; pip then takes a CPU build of torch if available.
 $(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
 	touch $@

@@ -1,10 +1,10 @@
-"""Run the tutorial, in a folder and a cache of its own, and hold it against what is stored.
+"""Run the tutorial in its own folder and cache, and compare it with the stored outputs.
 
-``python docs/run_tutorial.py`` fails on an error, on anything a cell writes to stderr, on a cell
-whose output is of another kind, and on text or numbers that are not the stored ones. Cells tagged
-``trained`` show what training gave, and that rounds otherwise on another processor: where the hash
-of the model that the tutorial shows is another, their words must be the stored ones and their
-numbers numbers, and the last line says so. ``--store`` writes the new outputs into the notebook.
+``python docs/run_tutorial.py`` fails on an error, on output to stderr, on output of another kind,
+and on text or numbers that differ from the stored ones. Cells tagged ``trained`` show results of
+training, which rounds differently on another processor: if the hash of a model differs from the
+stored one, only the words of these cells are compared, not their numbers, and the last line says
+so. ``--store`` writes the new outputs into the notebook.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from chromviz import provenance
 
 NOTEBOOK = Path(__file__).with_name("tutorial.ipynb")
 
-# By how much a number may move: by the last digit shown; and, where it comes from training on
-# another processor, by any, for where attention goes can hang on rounding.
+# How much a number may differ: by the last digit shown, or by any amount if it comes from training
+# on another processor, because attention can depend on rounding.
 SAME, OTHER = 0.0101, math.inf
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?![\w.]*\w)")
 _HASH = re.compile(r"\b[0-9a-f]{12}\b")
@@ -37,7 +37,7 @@ _KEPT = ("text/plain", "text/html", "image/png")
 
 
 def run(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Return the notebook with fresh outputs, of which no place, time or machine is kept."""
+    """Return the notebook with new outputs, without paths, times or machine."""
     fresh = nbformat.from_dict(notebook)
     with tempfile.TemporaryDirectory() as folder:
         place = {
@@ -46,7 +46,7 @@ def run(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             # The debugger warns otherwise, on stderr.
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         }
-        # Files of this folder, which nobody else on the machine can reach.
+        # Sockets in this folder cannot be reached by other users.
         sockets = {"transport": "ipc", "ip": f"{folder}/k", "connection_file": f"{folder}/k.json"}
         work = Path(folder) / "work"
         work.mkdir()
@@ -71,7 +71,7 @@ def run(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def _small(png: str) -> str:
-    """Return a picture, which is opaque, without its alpha channel and packed well."""
+    """Return an opaque picture without its alpha channel, well compressed."""
     buffer = io.BytesIO()
     picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
     picture.save(buffer, "png", optimize=True)
@@ -79,7 +79,7 @@ def _small(png: str) -> str:
 
 
 def same_models(stored: nbformat.NotebookNode, fresh: nbformat.NotebookNode) -> bool:
-    """Return whether the hashes of data and models that the tutorial shows are the stored ones."""
+    """Return whether the hashes of data and models equal the stored ones."""
     before, after = (
         [_HASH.findall(text) for cell in one.cells for _, text in _shown(cell)]
         for one in (stored, fresh)
@@ -88,25 +88,25 @@ def same_models(stored: nbformat.NotebookNode, fresh: nbformat.NotebookNode) -> 
 
 
 def differences(stored: nbformat.NotebookNode, fresh: nbformat.NotebookNode) -> list[str]:
-    """Return what the fresh outputs say otherwise than the stored ones, a line each."""
+    """Return one line for each new output that differs from the stored one."""
     trained = SAME if same_models(stored, fresh) else OTHER
     found = []
     for number, (old, new) in enumerate(zip(stored.cells, fresh.cells, strict=True)):
         before, after = _shown(old), _shown(new)
         if [kind for kind, _ in before] != [kind for kind, _ in after]:
-            found.append(f"cell {number} shows {after}, and not {before}")
+            found.append(f"cell {number} shows {after} instead of {before}")
             continue
         may_move = trained if "trained" in old.metadata.get("tags", ()) else SAME
         for (kind, said), (_, says) in zip(before, after, strict=True):
             if kind == "stderr":
                 found.append(f"cell {number} writes to stderr: {says}")
             elif not _alike(said, says, may_move):
-                found.append(f"cell {number} says\n{says}\nand not\n{said}")
+                found.append(f"cell {number} shows\n{says}\ninstead of\n{said}")
     return found
 
 
 def _shown(cell: nbformat.NotebookNode) -> list[tuple[str, str]]:
-    """Return the kind and text of each output; of a picture, that it is one."""
+    """Return kind and text of each output; pictures have no text."""
     parts = []
     for output in cell.get("outputs", ()):
         if output.output_type == "stream":
@@ -119,7 +119,7 @@ def _shown(cell: nbformat.NotebookNode) -> list[tuple[str, str]]:
 
 
 def _alike(said: str, says: str, may_move: float) -> bool:
-    """Return whether two texts have the same words, and numbers that are near to each other."""
+    """Return whether two texts have the same words and similar numbers."""
     texts = [_HASH.sub("#", text) for text in (said, says)]
     words = [_NUMBER.sub("0", text).split() for text in texts]
     numbers = [[float(one.replace(",", "")) for one in _NUMBER.findall(text)] for text in texts]
@@ -142,12 +142,12 @@ def main() -> None:
         stored = fresh
     found = differences(stored, fresh)
     if found:
-        raise SystemExit("\n\n".join(["the tutorial shows something else than is stored", *found]))
-    print(f"the tutorial ran in {seconds:.0f} s and shows what is stored")
-    if not same_models(stored, fresh):
-        print(
-            "its models are not the stored ones to the bit: the numbers they gave were not compared"
+        raise SystemExit(
+            "\n\n".join(["the outputs of the tutorial differ from the stored ones", *found])
         )
+    print(f"the tutorial ran in {seconds:.0f} s; its outputs equal the stored ones")
+    if not same_models(stored, fresh):
+        print("its models differ from the stored ones, so numbers from training were not compared")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The command line as its users meet it: what it prints, and with which code it ends."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,30 @@ def test_help_imports_nothing_heavy():
     assert "compare" in done.stdout
 
 
+COMMANDS = [
+    *("prepare", "fetch", "cells", "train", "models import", "compare", "validate", "audit"),
+    *("extract", "methods", "report", "export", "suite"),
+]
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_fits_80_columns_and_cuts_no_word(run, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "80")
+    done = run(*command.split(), "--help")
+    assert done.returncode == 0, done.stderr
+    assert "Usage:" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "…" not in done.stdout
+    if command:
+        assert f"Example: chromviz {command}" in " ".join(done.stdout.split())
+
+
+def test_help_of_no_command_is_forgotten(run):
+    shown = run("--help").stdout.partition("Commands")[2]
+    listed = set(re.findall(r"^│ ([a-z]+) ", shown, re.M))
+    assert listed == {command.split()[0] for command in COMMANDS}
+
+
 def test_a_process_of_its_own_ends_with_one_line_and_code_2(tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "chromviz", "compare", "--cell", "K652"],
@@ -82,7 +107,7 @@ def test_the_lists(run):
     assert "SIMULATED" in cells.stdout
     listed = json.loads(run("cells", "--json").stdout)
     assert len(listed) == 56
-    assert {row["cell"] for row in listed if row["at_hand"]} == {"E003", "E116", "E123"}
+    assert {row["cell"] for row in listed if row["local"]} == {"E003", "E116", "E123"}
     assert run("--version").stdout.startswith("chromviz ")
 
 

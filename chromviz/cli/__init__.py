@@ -19,7 +19,10 @@ __all__ = ["app", "datasets", "export", "main", "modelling", "results", "suite"]
 
 
 def main() -> None:
-    """Run the command line: exit 0 done, 2 bad input or usage, 1 our fault, 130 interrupted."""
+    """Run the command line: exit codes below.
+
+    0: done; 1: internal error, please report; 2: bad input or usage; 130: interrupted.
+    """
     # As for Ctrl-C, leave by the way that takes workers along and half-written files away.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:

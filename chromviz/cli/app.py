@@ -1,11 +1,10 @@
-"""What all commands share: the application, common options, progress, printing."""
+"""What all commands share: the application, progress, printing."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
-from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, Self
 
@@ -25,25 +24,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Cell = Annotated[str, typer.Option("--cell", help="Cell type: EID or common name, any case.")]
-Data = Annotated[
-    Path | None,
-    typer.Option(
-        "--data",
-        help="Folder of datasets ({cell}.nc) or of DeepChrome CSV. Default: embedded, simulated.",
-    ),
-]
-Out = Annotated[Path | None, typer.Option("--out", help="Result folder.")]
-Seed = Annotated[
-    int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of everything that is drawn.")
-]
-Seeds = Annotated[
-    int, typer.Option("--seeds", min=1, help="An ensemble of so many seeds, from --seed on.")
-]
-Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, …")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 class Live:
@@ -84,12 +64,12 @@ class Live:
         if self.bars:
             self.bars.stop()
         if kind is KeyboardInterrupt:
-            typer.echo("chromviz: interrupted; run the same command again to go on", err=True)
+            typer.echo("chromviz: interrupted; run the same command again to continue", err=True)
             sys.exit(130)
 
     @property
     def reporter(self) -> Reporter:
-        """What recipes report to."""
+        """Where recipes report."""
         return Reporter(self.progress, self.say)
 
     def say(self, line: str) -> None:
@@ -120,7 +100,9 @@ def pairs(texts: list[str]) -> dict[str, Any]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not (name.strip() and equals):
-            raise ChromvizError(f"{text!r} is no setting; write NAME=VALUE, as in reference=mean")
+            raise ChromvizError(
+                f"{text!r} is not a setting; write NAME=VALUE, as in reference=mean"
+            )
         try:
             found[name.strip()] = json.loads(value)
         except json.JSONDecodeError:
@@ -136,7 +118,7 @@ def show(page: Any, record: Any, as_json: bool) -> None:
         console = Console()
         # A table keeps its columns in a file or a pipe; only a terminal's width is a limit.
         console = console if console.is_terminal else Console(width=160)
-        # Lines of text are as long as they are: whoever greps them wants each whole.
+        # Lines of text are not wrapped, so that grep finds them whole.
         console.print(page, soft_wrap=isinstance(page, Text))
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from chromviz.cli.app import Cell, Data, Json, Live, Quiet, Seed, app, names, records, show
+from chromviz.cli.app import Live, app, names, records, show
+from chromviz.cli.options import Cell, Data, Json, Quiet, Seed
 from chromviz.errors import ChromvizError
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ _RULES = "Rules"
 _READS = "Reads (BAM, tagAlign, BED)"
 
 
-@app.command()
+@app.command(
+    epilog="Example: chromviz prepare --cell K562 --signal {mark}.bw --genes genes.gtf "
+    "--expression tpm.tsv --out mine"
+)
 def prepare(
     cell: Cell,
     genes: Annotated[
@@ -55,7 +59,7 @@ def prepare(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for {EID}.nc.")] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Only say what is wrong; write nothing.")
+        bool, typer.Option("--check", help="Only check the input; write nothing.")
     ] = False,
     expression_column: Annotated[
         str | None,
@@ -77,7 +81,7 @@ def prepare(
     ] = "hg19",
     chrom_sizes: Annotated[
         Path | None,
-        typer.Option(help="chrom.sizes of an assembly of your own.", rich_help_panel=_INPUT),
+        typer.Option(help="chrom.sizes, if the assembly is not built in.", rich_help_panel=_INPUT),
     ] = None,
     unit: Annotated[
         list[str] | None,
@@ -90,7 +94,7 @@ def prepare(
         bool,
         typer.Option(
             "--allow-reference-input",
-            help="Let H3K27ac be an input mark (circular).",
+            help="Allow H3K27ac as an input mark (circular).",
             rich_help_panel=_INPUT,
         ),
     ] = False,
@@ -119,7 +123,7 @@ def prepare(
     valid: Annotated[
         str,
         typer.Option(
-            help="Chromosomes to validate on. Default: three drawn folds.", rich_help_panel=_RULES
+            help="Chromosomes to validate on. Default: three random folds.", rich_help_panel=_RULES
         ),
     ] = "",
     test: Annotated[str, typer.Option(help="Chromosomes to test on.", rich_help_panel=_RULES)] = "",
@@ -137,7 +141,7 @@ def prepare(
     duplicates: Annotated[
         str,
         typer.Option(
-            help="flagged (by the aligner, left out), keep, or position (one a place).",
+            help="flagged (by the aligner, left out), keep, or position (one read per position).",
             rich_help_panel=_READS,
         ),
     ] = "flagged",
@@ -145,13 +149,13 @@ def prepare(
         str, typer.Option(help="Of the reads: both, + or -.", rich_help_panel=_READS)
     ] = "both",
     min_quality: Annotated[
-        int, typer.Option(min=0, help="Least mapping quality (BAM).", rich_help_panel=_READS)
+        int, typer.Option(min=0, help="Minimum mapping quality (BAM).", rich_help_panel=_READS)
     ] = 0,
     seed: Seed = 0,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Make a dataset from tracks or reads, genes and expression, and say what is odd about them."""
+    """Make a dataset from tracks or reads, genes and expression, and check them."""
     from chromviz.data.choices import InputFiles, PrepareOptions
     from chromviz.data.names import expand_signal
     from chromviz.data.prepare import prepare_dataset
@@ -161,7 +165,7 @@ def prepare(
     if (signal is None) == (matrices is None):
         raise ChromvizError("give either --signal for each mark, or --matrices FOLDER")
     if out is None and not check:
-        raise ChromvizError("give --out FOLDER for the dataset, or --check to write none")
+        raise ChromvizError("give --out FOLDER for the dataset, or --check to write nothing")
     files = InputFiles(
         cell=cell,
         genes=genes,
@@ -355,7 +359,7 @@ def _show_fetched(result: FetchResult, as_json: bool) -> None:
     show(Text("\n".join(lines)), record, as_json)
 
 
-@app.command()
+@app.command(epilog="Example: chromviz cells --data roadmap")
 def cells(data: Data = None, as_json: Json = False) -> None:
     """List the cell types: data available locally, and data that can be fetched."""
     from chromviz.data.archives.addresses import KINDS

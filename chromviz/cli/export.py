@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from chromviz.cli.app import Cell, Data, Json, Live, Out, Quiet, app, names, show
+from chromviz.cli.app import Live, app, names, show
+from chromviz.cli.options import Cell, Data, Json, Out, Quiet
 
 
-@app.command()
+@app.command(epilog="Example: chromviz export --cell K562 --formats bigwig,bed")
 def export(
     cell: Cell,
     data: Data = None,
@@ -21,19 +22,20 @@ def export(
     ] = None,
     out: Out = None,
     methods: Annotated[
-        str, typer.Option(help="Methods, comma-separated. Default: all of trained models.")
+        str,
+        typer.Option(help="Methods, comma-separated. Default: all that explain trained models."),
     ] = "",
     formats: Annotated[
-        str, typer.Option(help="Any of bigwig, bedgraph, bed, csv, parquet.")
+        str, typer.Option(help="Formats: bigwig, bedgraph, bed, csv, parquet.")
     ] = "bigwig,bed,csv",
     chrom_sizes: Annotated[
-        Path | None, typer.Option(help="chrom.sizes, where the assembly is no known one.")
+        Path | None, typer.Option(help="Chromosome sizes, if the assembly is not built in.")
     ] = None,
-    top: Annotated[int, typer.Option(help="Bins of highest weight of each gene, in BED.")] = 5,
+    top: Annotated[int, typer.Option(help="Number of top bins of each gene, in BED.")] = 5,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Write attributions, signal and coverage as tracks for a genome browser, and as tables."""
+    """Write attributions, signal and coverage as genome tracks and tables."""
     from chromviz.recipes.export import export as run
     from chromviz.reporting.terminal import SIMULATED
 

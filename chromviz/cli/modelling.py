@@ -8,33 +8,22 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from chromviz.cli.app import (
-    Cell,
-    Data,
-    Device,
-    Json,
-    Live,
-    Quiet,
-    Seed,
-    Seeds,
-    app,
-    names,
-    records,
-    show,
-)
+from chromviz.cli.app import Live, app, names, records, show
+from chromviz.cli.options import Cell, Data, Device, Json, Quiet, Seed, Seeds, option
 from chromviz.errors import ChromvizError
 
 
-@app.command()
+@app.command(epilog="Example: chromviz train --cell K562 --model lstm-alpha --epochs 5")
 def train(
     cell: Annotated[
         str, typer.Option("--cell", help="Cell type: EID or common name, any case.")
     ] = "",
     cells: Annotated[
-        str, typer.Option(help="Several cell types, comma-separated: one model of all of them.")
+        str, typer.Option(help="Several cell types, comma-separated: one model is trained on all.")
     ] = "",
     leave_one_out: Annotated[
-        bool, typer.Option(help="With --cells: for each, a model of the others, tested on it.")
+        bool,
+        typer.Option("--leave-one-out", help="With --cells: train on all others and test on each."),
     ] = False,
     model: Annotated[
         str, typer.Option(help="Architecture, or package.module:factory of your own.")
@@ -47,24 +36,27 @@ def train(
     seed: Seed = 0,
     seeds: Seeds = 1,
     preset: Annotated[
-        str, typer.Option(help="Settings to begin with: fast, or paper (the published ones).")
+        str, option("Training", "Preset of settings: fast, or paper (the published settings).")
     ] = "fast",
-    epochs: Annotated[int | None, typer.Option(min=1, help="At most so many epochs.")] = None,
+    epochs: Annotated[int | None, option("Training", "Maximum number of epochs.", min=1)] = None,
     patience: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many epochs without a better one.")
+        int | None,
+        option("Training", "Number of epochs without improvement before training stops.", min=1),
     ] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="The optimizer's step size.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Genes a step.")] = None,
-    optimizer: Annotated[str | None, typer.Option(help="adam or sgd.")] = None,
+    learning_rate: Annotated[
+        float | None, option("Training", "Step size of the optimizer.")
+    ] = None,
+    batch_size: Annotated[int | None, option("Training", "Genes per step.", min=1)] = None,
+    optimizer: Annotated[str | None, option("Training", "adam or sgd.")] = None,
     class_weight: Annotated[
         bool | None,
-        typer.Option("--class-weight", help="Let ON and OFF genes weigh the same in the loss."),
+        option("Training", "Give ON and OFF genes equal weight in the loss.", "--class-weight"),
     ] = None,
     device: Device = "cpu",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Train one model on one cell type, or on several, and keep it."""
+    """Train a model on one or several cell types, and store it."""
     from dataclasses import asdict, replace
 
     from chromviz import provenance
@@ -80,9 +72,7 @@ def train(
     spec = find_model(model)
     wanted = names(cells) or ([cell] if cell else [])
     if bool(cell) == bool(names(cells)):
-        raise ChromvizError(
-            "name what to train on: either --cell, one cell type, or --cells, several (A,B,C)"
-        )
+        raise ChromvizError("give either --cell, one cell type, or --cells, several (A,B,C)")
     if leave_one_out and len(wanted) < 2:
         raise ChromvizError("--leave-one-out needs at least two cell types: --cells A,B,C")
     chosen = {
@@ -99,8 +89,8 @@ def train(
     datasets = [open_cell(name, data) for name in wanted]
     if not takes_steps(spec, datasets[0]) and (given or preset != "fast" or seeds > 1):
         raise ChromvizError(
-            f"{spec.name} is fitted in one go: it takes no preset, no ensemble and no option of "
-            "training but --seed"
+            f"{spec.name} is fitted in one go: of the training options it takes only --seed, no "
+            "preset and no ensemble"
         )
     if out is not None:
         provenance.ensure_folder(out)
@@ -112,7 +102,11 @@ def train(
     with Live(quiet) as live:
         fitted = trained(training, device=device, reporter=live.reporter)
     stem = kept_at(training, device)
-    where = f"model in {stem}.safetensors and .json" if stem else "not kept: its code is unknown"
+    where = (
+        f"model in {stem}.safetensors and .json"
+        if stem
+        else "model not stored: its code cannot be identified"
+    )
     lines = [counts_line(dataset), fitted.line(), where]
     if seeds > 1:
         lines[-1] = "the members are in the cache; --out writes the ensemble to a folder"
@@ -124,7 +118,7 @@ def train(
         lines.insert(
             1,
             f"{dataset.attrs['test_genes_seen']:,} test genes are training genes in another cell "
-            "type: the test AUC is flattered; --leave-one-out has none",
+            "type, so the test AUC is too high; --leave-one-out avoids this",
         )
     if fitted.card.simulated:
         lines.insert(0, SIMULATED)
@@ -142,7 +136,7 @@ def _leave_one_out(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Train on all cell types but one, for each, and print how that one is predicted."""
+    """For each cell type, train on all others, and print the AUC on it."""
     from chromviz.models import find_model
     from chromviz.recipes.learning import leave_each_out, write_model
     from chromviz.reporting.terminal import left_out_page
@@ -186,21 +180,23 @@ def list_models(context: typer.Context, as_json: Json = False) -> None:
     show(plain_table("Models", columns, rows), records, as_json)
 
 
-@models_app.command(name="import")
+@models_app.command(
+    name="import", epilog="Example: chromviz models import --cell K562 --out models"
+)
 def import_weights(
     cell: Cell,
     out: Annotated[Path, typer.Option(help="Folder for the model.")],
     file: Annotated[
         Path | None,
-        typer.Argument(help="A released AttentiveChrome checkpoint. Default: fetch the cell's."),
+        typer.Argument(help="A released AttentiveChrome checkpoint. Default: download it."),
     ] = None,
     base_url: Annotated[
-        str | None, typer.Option(help="A mirror to fetch from: it has each file at URL/HOST/PATH.")
+        str | None, typer.Option(help="Mirror with each file at URL/HOST/PATH.")
     ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Bring weights trained elsewhere into chromviz's format; nothing in the file is run."""
+    """Convert weights trained elsewhere; no code in the file is run."""
     from dataclasses import asdict
 
     from chromviz import provenance

@@ -1,4 +1,4 @@
-"""Commands that explain and judge: compare, validate, audit, extract, methods."""
+"""Commands that explain and test: compare, validate, audit, extract, methods."""
 
 from __future__ import annotations
 
@@ -8,32 +8,26 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from chromviz.cli.app import (
+from chromviz.cli.app import Live, app, names, pairs, records, show
+from chromviz.cli.options import (
+    Bootstrap,
     Cell,
     Data,
     Device,
     Json,
-    Live,
+    Methods,
+    Models,
     Out,
     Quiet,
     Seed,
     Seeds,
-    app,
-    names,
-    pairs,
-    records,
-    show,
 )
 from chromviz.errors import ChromvizError
 
-Models = Annotated[
-    str,
-    typer.Option(help="Architectures, package.module:factory, or model files; with commas."),
-]
 _MODELS = "lstm-alpha,lstm-alpha-beta,deepchrome"
 
 
-@app.command()
+@app.command(epilog="Example: chromviz compare --cell K562 --models lstm-alpha,deepchrome")
 def compare(
     cell: Cell,
     data: Data = None,
@@ -45,12 +39,12 @@ def compare(
     gene: Annotated[str, typer.Option(help="Gene of Figure 2c. Default: PAX5.")] = "",
     seed: Seed = 0,
     seeds: Seeds = 1,
-    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples of genes.")] = 2000,
+    bootstrap: Bootstrap = 2000,
     device: Device = "cpu",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Train models, explain them, and hold the explanations against H3K27ac (Table 3, Figure 2)."""
+    """Train models, extract explanations and compare them with H3K27ac."""
     from chromviz.recipes.compare import compare as run
     from chromviz.reporting.terminal import counts_line, table3_page
     from chromviz.reporting.verdicts import verdict_sentences
@@ -88,33 +82,33 @@ def compare(
         show(Text("\n".join(lines)), None, as_json=False)
 
 
-@app.command()
+@app.command(epilog="Example: chromviz validate --cell K562 --tests agreement,faithfulness")
 def validate(
     cell: Cell,
     data: Data = None,
     out: Out = None,
     models: Models = _MODELS,
-    methods: Annotated[
-        str, typer.Option(help="Methods, comma-separated. Default: those that serve each model.")
-    ] = "",
+    methods: Methods = "",
     tests: Annotated[
         str,
-        typer.Option(help="Any of agreement, truth, faithfulness, sanity, stability, consensus."),
+        typer.Option(help="Tests, comma-separated. Default: all.", show_default=False),
     ] = "agreement,truth,faithfulness,sanity,stability,consensus",
     seed: Seed = 0,
     seeds: Annotated[
-        int, typer.Option(min=1, help="Trainings, from --seed on, that stability compares.")
+        int,
+        typer.Option(min=1, help="Number of seeds, starting at --seed, that stability compares."),
     ] = 2,
     genes: Annotated[
-        int, typer.Option(min=1, help="Test genes, at most, that the model is run on repeatedly.")
+        int,
+        typer.Option(min=1, help="Maximum number of test genes in tests that run a model often."),
     ] = 200,
-    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples of genes.")] = 2000,
-    null: Annotated[int, typer.Option(min=1, help="Draws of each null.")] = 2000,
+    bootstrap: Bootstrap = 2000,
+    null: Annotated[int, typer.Option(min=1, help="Number of draws of each null model.")] = 2000,
     device: Device = "cpu",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Test explanations: against the signal, against chance, against the model, against truth."""
+    """Test explanations for agreement, faithfulness, sanity, stability and truth."""
     from chromviz.recipes.validate import validate as run
     from chromviz.recipes.validate import validate_cells
     from chromviz.reporting.terminal import counts_line, verdict_page
@@ -154,48 +148,41 @@ def validate(
         show(Text("\n".join([*lines, f"results in {folder}"])), None, as_json=False)
 
 
-@app.command()
+@app.command(epilog="Example: chromviz audit PAX5 --cells H1-hESC,GM12878,K562")
 def audit(
-    gene: Annotated[
-        str, typer.Argument(help="Symbol, id or locus; none with --differential.")
-    ] = "",
+    gene: Annotated[str, typer.Argument(help="Symbol, id or locus; not with --differential.")] = "",
     cells: Annotated[
         str, typer.Option("--cells", help="Cell types, comma-separated.")
     ] = "H1-hESC,GM12878,K562",
     data: Data = None,
     out: Out = None,
-    models: Annotated[
-        str,
-        typer.Option(
-            "--models",
-            "--model",
-            help="Architectures, package.module:factory, or model files; with commas.",
-        ),
-    ] = "lstm-alpha-beta",
-    methods: Annotated[
-        str, typer.Option(help="Methods, comma-separated. Default: all that serve each model.")
-    ] = "",
+    models: Models = "lstm-alpha-beta",
+    methods: Methods = "",
     differential: Annotated[
         bool,
-        typer.Option("--differential", help="Rank all genes that change state by how β moves."),
+        typer.Option(
+            "--differential", help="Rank all genes that change state by their change in β."
+        ),
     ] = False,
     seed: Seed = 0,
     seeds: Annotated[
         int | None,
-        typer.Option(min=1, help="Trainings, from --seed on. Default: 1; 3 with --differential."),
+        typer.Option(
+            min=1, help="Number of seeds, starting at --seed. Default: 1, or 3 with --differential."
+        ),
     ] = None,
     device: Device = "cpu",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Show one gene across cell types: signal, all weights, prediction, warnings (Figure 2c)."""
+    """Show one gene across cell types: signal, weights, predictions, warnings."""
     if differential:
         if methods:
-            raise ChromvizError("--differential is about β; leave --methods out")
+            raise ChromvizError("--differential compares β only; omit --methods")
         _differential(gene, cells, data, out, models, seed, seeds or 3, device, quiet, as_json)
         return
     if not gene:
-        raise ChromvizError("no gene to audit; name one, or ask for --differential")
+        raise ChromvizError("no gene to audit; name one, or use --differential")
     from chromviz.recipes.audit import audit as run
     from chromviz.reporting.terminal import audit_page
 
@@ -234,7 +221,7 @@ def _differential(
     from chromviz.reporting.terminal import differential_page
 
     if gene:
-        raise ChromvizError(f"--differential ranks all genes; leave {gene} out, or the option")
+        raise ChromvizError(f"--differential ranks all genes; omit {gene}, or the option")
     with Live(quiet) as live:
         found = run(
             names(cells),
@@ -256,7 +243,7 @@ def _differential(
         typer.echo(f"results in {found.folder}")
 
 
-@app.command()
+@app.command(epilog="Example: chromviz report results/K562")
 def report(
     results: Annotated[
         Path, typer.Argument(help="A folder that compare, validate or audit has finished.")
@@ -267,7 +254,7 @@ def report(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a result folder as one HTML page that needs no network, with every gene to explore."""
+    """Write a result folder as one HTML page that needs no network."""
     from chromviz.reporting.results_page import report as run
 
     path = run(results, data=data, out=out)
@@ -275,7 +262,7 @@ def report(
     show(Text(f"{path}, {size / 1e6:.1f} MB"), {"page": str(path), "bytes": size}, as_json)
 
 
-@app.command()
+@app.command(epilog="Example: chromviz extract --cell K562 --methods alpha --model lstm-alpha")
 def extract(
     cell: Cell,
     methods: Annotated[str, typer.Option(help="Methods, comma-separated.")] = "alpha",
@@ -283,7 +270,7 @@ def extract(
         str, typer.Option(help="Architecture, package.module:factory, or a model file.")
     ] = "lstm-alpha-beta",
     genes: Annotated[
-        str, typer.Option(help="train, valid, test, all, or symbols or ids with commas.")
+        str, typer.Option(help="train, valid, test, all, or symbols or ids, comma-separated.")
     ] = "test",
     data: Data = None,
     out: Annotated[
@@ -291,7 +278,7 @@ def extract(
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A method's setting, NAME=VALUE; once for each."),
+        typer.Option("--set", help="Setting of a method, NAME=VALUE; may be repeated."),
     ] = None,
     seed: Seed = 0,
     seeds: Seeds = 1,
@@ -299,7 +286,7 @@ def extract(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Explain one model on one cell type, and write the weights of each method as NetCDF."""
+    """Explain one model on one cell type; write the weights as NetCDF."""
     from chromviz.recipes.explain import explain
     from chromviz.reporting.terminal import SIMULATED
 
@@ -329,7 +316,7 @@ def extract(
     show(Text("\n".join(lines)), record, as_json)
 
 
-@app.command(name="methods")
+@app.command(name="methods", epilog="Example: chromviz methods")
 def list_methods(as_json: Json = False) -> None:
     """List the methods of explanation and the controls."""
     from chromviz.extractors import methods

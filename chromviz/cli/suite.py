@@ -8,30 +8,34 @@ import typer
 from rich.console import Group
 from rich.text import Text
 
-from chromviz.cli.app import Data, Device, Json, Live, Out, Quiet, app, names, records, show
+from chromviz.cli.app import Live, app, names, records, show
+from chromviz.cli.options import Bootstrap, Data, Device, Json, Out, Quiet
 
 
-@app.command()
+@app.command(epilog="Example: chromviz suite --cells K562 --models deepchrome,lstm --seeds 3")
 def suite(
     cells: Annotated[
-        str, typer.Option(help="Cell types, comma-separated. Default: all at hand.")
+        str, typer.Option(help="Cell types, comma-separated. Default: all available.")
     ] = "",
     models: Annotated[
-        str, typer.Option(help="Comma-separated. Default: the seven networks and the older models.")
+        str,
+        typer.Option(help="Models, comma-separated. Default: the seven networks and older models."),
     ] = "",
-    seeds: Annotated[int, typer.Option(min=1, help="Train each from so many seeds, from 0.")] = 1,
-    tables: Annotated[str, typer.Option(help="Any of 2, s1, s2, s3.")] = "2,s1,s2,s3",
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, starting at 0.")] = 1,
+    tables: Annotated[
+        str, typer.Option(help="Tables of the paper, comma-separated.")
+    ] = "2,s1,s2,s3",
     reference: Annotated[
         str, typer.Option(help="Model that the others are compared with.")
     ] = "deepchrome",
     data: Data = None,
     out: Out = None,
-    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples of genes.")] = 2000,
+    bootstrap: Bootstrap = 2000,
     device: Device = "cpu",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Train and test models on cell types: Tables 2, S1, S2 and S3, and paired comparisons."""
+    """Train and test models on several cell types (Tables 2, S1, S2, S3)."""
     from chromviz.recipes.suite import MODELS
     from chromviz.recipes.suite import suite as run
     from chromviz.reporting.terminal import paired_page, suite_page
