@@ -270,7 +270,7 @@ def _spoil(folder, case):
         return [], ("rpkm.tsv", "six")
     if case == "empty genes":
         (folder / "genes.bed").write_text("")
-        return [], ("genes.bed", "holds no gene")
+        return [], ("genes.bed", "contains no gene")
     if case == "out is a file":
         (folder / "real").write_text("")
         return [], ("cannot write to the folder real",)
