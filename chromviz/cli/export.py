@@ -45,7 +45,7 @@ def export(
             data=data,
             results=results,
             out=out,
-            method_names=names(methods) or None,
+            methods=names(methods) or None,
             formats=names(formats),
             chrom_sizes=chrom_sizes,
             top=top,

@@ -139,19 +139,13 @@ def _leave_one_out(
     """For each cell type, train on all others, and print the AUC on it."""
     from chromviz.models import find_model
     from chromviz.recipes.learning import leave_each_out, write_model
+    from chromviz.recipes.options import Run
     from chromviz.reporting.terminal import left_out_page
     from chromviz.results.tables import write_csv
 
     with Live(quiet) as live:
-        table, models = leave_each_out(
-            name,
-            datasets,
-            settings=settings,
-            seed=seed,
-            members=members,
-            device=device,
-            reporter=live.reporter,
-        )
+        run = Run(seed=seed, seeds=members, device=device, reporter=live.reporter)
+        table, models = leave_each_out(name, datasets, settings, run)
     if out is not None:
         for model in models:
             write_model(model, out / f"{model.card.cell}.{find_model(name).slug}.seed{seed}")

@@ -48,7 +48,6 @@ def compare(
     from chromviz.recipes.compare import compare as run
     from chromviz.reporting.terminal import counts_line, table3_page
     from chromviz.reporting.verdicts import verdict_sentences
-    from chromviz.validation.verdict import verdicts
 
     with Live(quiet) as live:
         found = run(
@@ -56,10 +55,10 @@ def compare(
             data=data,
             out=out,
             models=names(models),
-            method_names=names(methods) or None,
+            methods=names(methods) or None,
             gene=gene or None,
             seed=seed,
-            members=seeds,
+            seeds=seeds,
             n_bootstrap=bootstrap,
             device=device,
             reporter=live.reporter,
@@ -74,10 +73,9 @@ def compare(
     }
     show(table3_page(found.table, dict(found.dataset.attrs)), record, as_json)
     if not as_json:
-        judged = verdicts(found.agreement)
-        lines = verdict_sentences(judged[judged["variant"] == ""])
+        lines = verdict_sentences(found.verdicts)
         lines += [counts_line(found.dataset), *(model.line() for model in found.models)]
-        lines.append(f"{len(found.made)} steps done, {len(found.kept)} found done")
+        lines.append(found.steps_line)
         lines.append(f"results in {found.folder}")
         show(Text("\n".join(lines)), None, as_json=False)
 
@@ -109,8 +107,8 @@ def validate(
     as_json: Json = False,
 ) -> None:
     """Test explanations for agreement, faithfulness, sanity, stability and truth."""
+    from chromviz.recipes.validate import SampleSize, validate_cells
     from chromviz.recipes.validate import validate as run
-    from chromviz.recipes.validate import validate_cells
     from chromviz.reporting.terminal import counts_line, verdict_page
 
     cells = names(cell)
@@ -119,13 +117,12 @@ def validate(
             "data": data,
             "out": out,
             "models": names(models),
-            "method_names": names(methods) or None,
+            "methods": names(methods) or None,
             "tests": names(tests),
             "seed": seed,
             "seeds": seeds,
-            "n_genes": genes,
+            "size": SampleSize(genes, null),
             "n_bootstrap": bootstrap,
-            "n_null": null,
             "device": device,
             "reporter": live.reporter,
         }
@@ -136,7 +133,7 @@ def validate(
             found = run(cell, **options)
             folder, table, judged = found.folder, found.table, found.verdicts
             lines.append(counts_line(found.dataset))
-            lines.append(f"{len(found.made)} steps done, {len(found.kept)} found done")
+            lines.append(found.steps_line)
     record = {
         "folder": str(folder),
         "simulated": bool(table["simulated"].any()),
@@ -193,9 +190,9 @@ def audit(
             data=data,
             out=out,
             models=names(models),
-            method_names=names(methods) or None,
+            methods=names(methods) or None,
             seed=seed,
-            members=seeds or 1,
+            seeds=seeds or 1,
             device=device,
             reporter=live.reporter,
         )
@@ -274,7 +271,7 @@ def extract(
     ] = "test",
     data: Data = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder. Default: results/{cell}/attributions.")
+        Path | None, typer.Option(help="Folder. Default: results/{cell}/extract.")
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -298,9 +295,9 @@ def extract(
             data=data,
             out=out,
             genes=genes,
-            parameters=pairs(settings or []),
+            settings=pairs(settings or []),
             seed=seed,
-            members=seeds,
+            seeds=seeds,
             device=device,
             reporter=live.reporter,
         )

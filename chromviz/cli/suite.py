@@ -59,8 +59,6 @@ def suite(
         "paired": records(found.paired),
         **{f"table{name}": records(table) for name, table in found.tables.items()},
     }
-    end = Text(
-        f"{len(found.made)} steps done, {len(found.kept)} found done\nresults in {found.folder}"
-    )
+    end = Text(f"{found.steps_line}\nresults in {found.folder}")
     page = Group(suite_page(found.tables), paired_page(found.paired), end)
     show(page, record, as_json)

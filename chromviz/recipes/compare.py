@@ -1,99 +1,83 @@
-"""The main job: train, explain, validate and draw one cell type."""
+"""The main job: train models on one cell type, explain them, and compare with H3K27ac."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from chromviz import provenance
+from chromviz.catalog import slug
 from chromviz.data.store import available_cells, open_cell
 from chromviz.errors import ChromvizError
 from chromviz.extractors import find_method
 from chromviz.extractors.sanity import untrained
-from chromviz.models import slug
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.choice import MODELS, Choice, choose_models, fitted_models, trainings_for
 from chromviz.models.fitted import Fitted
-from chromviz.models.inference import find_device
 from chromviz.models.store import Training, train_missing
 from chromviz.plot.agreement import draw_table3
 from chromviz.plot.profile_lines import draw_figure2a, draw_figure2b
-from chromviz.progress import SILENT, Reporter
-from chromviz.recipes.attributions import explained, plan
-from chromviz.recipes.gene import (
-    BETA_MODEL,
-    PAPER_GENE,
-    gene_rows,
-    write_figure2c,
-)
+from chromviz.provenance import hash_arrays
+from chromviz.recipes.attributions import CellRun, plan
+from chromviz.recipes.figure2c import BETA_MODEL, PAPER_GENE, beta_table, write_figure2c
+from chromviz.recipes.options import Run, RunOptions, run_options
+from chromviz.recipes.outcome import Outcome, finished
 from chromviz.reporting.figures import write_curves, write_figure, write_gain, write_genes
 from chromviz.reporting.results_page import write_report
 from chromviz.reporting.tables import table3_latex, table3_markdown
-from chromviz.results.folder import ResultFolder, default_folder, of_result
+from chromviz.results.folder import ResultFolder, default_folder
 from chromviz.results.tables import to_csv
-from chromviz.schema import Summarised, Summary, dataset_hash, find_gene, gene_counts
+from chromviz.schema import Summary, find_gene
 from chromviz.schema.genes import reason_of
 from chromviz.validation import coverage_profile, table3, weight_profiles
 from chromviz.validation.agreement import reference_genes
 from chromviz.validation.association import association
+from chromviz.validation.profiles import figure2b_table
 from chromviz.validation.tidy import read_tidy
-from chromviz.vocabulary import (
-    PAPER_CELLS,
-    PROMOTER_MARK,
-    REFERENCE_TRACK,
-    cell_label,
-    find_eid,
-)
+from chromviz.validation.verdict import verdicts
+from chromviz.vocabulary import PAPER_CELLS, PROMOTER_MARK, REFERENCE_TRACK, cell_label, find_eid
 
-#: The methods of Table 3, and the older models' own weights. Class optimisation runs on models
-#: without either, as in the paper: on an LSTM its thousand steps take longer than training, and
-#: of a linear model it finds a corner of the cube.
+#: The methods of Table 3, and the weights that older models have of their own. As in the paper,
+#: class optimisation is run on models without either: on an LSTM its thousand steps take longer
+#: than training, and for a linear model it ends in a corner of the cube.
 METHODS = (
     *("alpha", "saliency", "saliency_absolute", "coefficients", "importances"),
     "class_optimization",
 )
 
 
-_FIGURE2B = (
-    *("cell", "model", "method", "role", "mark", "unit", "bin_start", "bin_width"),
-    *("mean", "ci_low", "ci_high", "n_genes", "simulated", "missing"),
-)
-
-
 @dataclass(frozen=True, repr=False)
-class Comparison(Summarised):
-    """What a comparison found.
+class Comparison(Outcome):
+    """The result of :func:`compare`.
 
     Parameters
     ----------
-    folder
-        The result folder.
     dataset
-        The cell type.
+        The dataset of the cell type.
     table
         Table 3, see :func:`chromviz.validation.table3`.
     agreement
-        What stands behind it, on H3K4me3, and for the networks before training, see
-        :func:`chromviz.validation.association.association`.
+        The same weights compared with the raw signal and with chance, also of untrained
+        networks, see :func:`chromviz.validation.association.association`.
     models
         The trained models.
-    made, kept
-        Steps done now, and steps found done.
     """
 
-    folder: Path
     dataset: xr.Dataset
     table: pd.DataFrame
     agreement: pd.DataFrame
     models: list[TrainedModel]
-    made: list[str]
-    kept: list[str]
+
+    @property
+    def verdicts(self) -> pd.DataFrame:
+        """The verdict for each explanation of a trained model, as far as agreement gives one."""
+        found = verdicts(self.agreement)
+        return found[found["variant"] == ""].reset_index(drop=True)
 
     def summary(self) -> Summary:
         """Return what was compared, in a few lines."""
@@ -101,7 +85,7 @@ class Comparison(Summarised):
             ("models", ", ".join(model.card.name for model in self.models)),
             ("table", f"{len(self.table)} rows of Table 3"),
             ("agreement", f"{len(self.agreement)} rows"),
-            *of_result(self, self.dataset.attrs["simulated"]),
+            *self.rows(self.dataset.attrs["simulated"]),
         )
         return Summary(f"Comparison on {cell_label(str(self.dataset.attrs['cell']))}", rows)
 
@@ -109,234 +93,200 @@ class Comparison(Summarised):
 def compare(
     cell: str,
     *,
-    data: Path | None = None,
-    out: Path | None = None,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
     models: Sequence[str] = MODELS,
-    method_names: Sequence[str] | None = None,
+    methods: Sequence[str] | None = None,
     gene: str | None = None,
-    seed: int = 0,
-    members: int = 1,
-    n_bootstrap: int = 2000,
-    device: str = "cpu",
-    reporter: Reporter = SILENT,
+    **options: Unpack[RunOptions],
 ) -> Comparison:
-    """Train models on a cell type, explain them, and hold the explanations against H3K27ac.
+    """Train models on one cell type, extract explanations and compare them with H3K27ac.
 
     Parameters
     ----------
     cell
-        EID, common name, or a dataset's own name.
+        Cell type: EID, common name, or a dataset's own name, in any case.
     data
-        A folder of datasets or DeepChrome CSV; None for the embedded simulated dataset.
+        Folder of datasets or of DeepChrome CSV; None for the embedded simulated dataset.
     out
-        The result folder; ``results/{cell}`` if not given.
+        The result folder; by default ``results/{cell}``.
     models
-        Architectures, users' own, or files, see :func:`chromviz.models.choice.choose_models`.
-    method_names
-        Methods; by default those of the paper, each on the models it can serve. Controls are
-        always there.
+        Names of architectures, your own (``package.module:factory``), or model files.
+    methods
+        Names of methods; by default those of Table 3, each on the models that it can explain.
+        Controls are always included.
     gene
-        The gene of Figure 2c. By default PAX5, as in the paper, or, where models cannot read it,
-        the test gene with the highest expression.
-    seed
-        Seed of training, of methods that draw, and of the bootstrap.
-    members
-        More than 1 for ensembles: each network is trained from so many seeds, from `seed` on.
-    n_bootstrap
-        Resamples of genes.
-    device
-        Where to train and extract.
-    reporter
-        Told how it goes.
+        The gene of Figure 2c. By default PAX5, as in the paper, or the test gene with the highest
+        expression if models cannot read PAX5.
+    **options
+        ``seed`` (of training, of methods that draw random numbers, and of the bootstrap; default
+        0), ``seeds`` (above 1, each network is an ensemble of this many trainings), ``n_bootstrap``
+        (resamples of genes; default 2000), ``device`` (default ``cpu``) and ``reporter``.
 
     Returns
     -------
     Comparison
-        Table 3 and what it came from. The folder holds ``table3.{csv,md,tex}``,
-        ``agreement.csv``, ``attributions/{model}.{method}.nc``, ``figure2{a,b,c}``, ``methods``,
-        ``gain``, ``genes`` and ``learning`` as ``.{pdf,png,csv}``, ``report.html`` and
-        ``manifest.json``.
+        ``table`` is Table 3 (one row per method and model), ``agreement`` and ``verdicts`` the
+        tests behind it, ``figures`` the PDF of each figure by name, ``folder`` the result folder.
+        It holds ``table3.{csv,md,tex}``, ``agreement.csv``, ``attributions/{model}.{method}.nc``
+        (weight of shape (gene, mark, bin)), the figures ``figure2{a,b,c}``, ``methods``, ``gain``,
+        ``genes`` and ``learning`` as PDF, PNG and CSV, ``report.html`` and ``manifest.json``.
 
     Raises
     ------
     ChromvizError
-        If the cell type, a model, a method or the gene is unknown or cannot serve, the dataset
-        lacks the reference track, or the folder cannot be written to.
+        If the cell type, a model, a method or the gene is unknown or unsuitable, the dataset lacks
+        the reference track or the mark that is compared, or the folder cannot be written to; all
+        of this before anything is trained.
+
+    Notes
+    -----
+    Table 3 and Figure 2 of Singh et al., Attend and Predict, NeurIPS 2017, section 5.
+
+    Examples
+    --------
+    >>> import chromviz as cv
+    >>> run = cv.compare("K562", models=["linear-regression"], methods=["coefficients"])
+    >>> run.table[["method", "model"]].values.tolist()[0]
+    ['coefficients', 'linear-regression']
+    >>> sorted(run.figures)
+    ['gain', 'genes', 'methods']
     """
-    find_device(device)
+    run = run_options(options)
+    task = _plan(cell, data, models, methods, gene, run)
+    folder = ResultFolder(Path(out) if out else default_folder(task.label), f"compare {task.label}")
+    work = CellRun(folder, task.dataset, run)
+    fitted = _train(task, run)
+    work.record(fitted, notes={one.name: one.note for one in task.chosen if one.note})
+    found = {(method, name): work.explain(method, fitted.get(name)) for method, name in task.pairs}
+    table = _write_table3(folder, list(found.values()), task.dataset, run)
+    controls = _explain_untrained(work, task, fitted)
+    agreement = _write_agreement(work, [*found.values(), *controls])
+    write_figure(folder, "methods", f"Agreement with {REFERENCE_TRACK}", table, draw_table3)
+    # A model from a file may have a learning curve on other data, which does not belong here.
+    mine = [model for model in fitted.values() if model.card.dataset_hash == work.data_hash]
+    write_curves(folder, mine)
+    shown = _draw_profiles(work, task, fitted, found)
+    by_gene = [one for one in found.values() if one["weight"].dims == ("gene", "mark", "bin")]
+    if shown is not None or by_gene:
+        write_genes(folder, by_gene[0] if shown is None else shown, task.dataset)
+    if task.position is not None:
+        write_figure2c(folder, _beta(task, run))
+    _explain_for_page(work, task, fitted)
+    write_report(folder, [task.dataset])
+    return Comparison(*finished(folder), task.dataset, table, agreement, list(fitted.values()))
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What a comparison is going to do; nothing of it has been trained.
+
+    Parameters
+    ----------
+    dataset
+        The cell type.
+    chosen, pairs
+        The models, and which method explains which; the model is empty for a control.
+    beta_model
+        The model of Figure 2c, empty if there is none.
+    position
+        Place of the gene of Figure 2c in the dataset, None if there is no Figure 2c.
+    others
+        The other cell types of Figure 2c, by name, with the place of the gene.
+    """
+
+    dataset: xr.Dataset
+    chosen: list[Choice]
+    pairs: list[tuple[str, str]]
+    beta_model: str
+    position: int | None
+    others: dict[str, tuple[xr.Dataset, int]]
+
+    @property
+    def label(self) -> str:
+        return str(self.dataset.attrs["cell"])
+
+    @property
+    def cells(self) -> dict[str, tuple[xr.Dataset, int]]:
+        """The cell types of Figure 2c, those of the paper last and in its order."""
+        if self.position is None:
+            return {}
+        cells = {self.label: (self.dataset, self.position), **self.others}
+        paper = [cell for cell in PAPER_CELLS if cell in cells]
+        return {cell: cells[cell] for cell in [*(one for one in cells if one not in paper), *paper]}
+
+
+def _plan(
+    cell: str,
+    data: str | Path | None,
+    models: Sequence[str],
+    methods: Sequence[str] | None,
+    gene: str | None,
+    run: Run,
+) -> _Task:
+    """Check everything that can be checked before training."""
     dataset = open_cell(cell, data)
     chosen = choose_models(models, dataset)
     if not chosen:
         raise ChromvizError("no model to compare; name one with --models")
-    planned = plan(chosen, method_names, _by_default)
-    label = str(dataset.attrs["cell"])
-    # What cannot be compared must fail before training, not after.
+    pairs = plan(chosen, methods, _by_default)
+    require_comparable(dataset)
+    position = None if gene is None else _readable(dataset, gene)
+    beta_model = _beta_model(chosen)
+    if not beta_model:
+        if position is not None:
+            run.reporter.say("no Figure 2c: none of the models trained here gives β")
+        return _Task(dataset, chosen, pairs, "", None, {})
+    if position is None:
+        position = _default_gene(dataset, run)
+    others = _other_cells(dataset, position, data, run)
+    return _Task(dataset, chosen, pairs, beta_model, position, others)
+
+
+def require_comparable(dataset: xr.Dataset) -> None:
+    """Refuse a dataset without the reference track, or without the mark that is compared with it.
+
+    Raises
+    ------
+    ChromvizError
+        Saying which is missing, and how to add it.
+    """
     reference_genes(dataset, REFERENCE_TRACK)
     if PROMOTER_MARK not in dataset["mark"].values:
         raise ChromvizError(
-            f"{cell_label(label)} has no signal of {PROMOTER_MARK}, whose weights Table 3 "
-            f"compares; prepare it with --signal {PROMOTER_MARK}=FILE"
+            f"{cell_label(str(dataset.attrs['cell']))} has no signal of {PROMOTER_MARK}, whose "
+            f"weights are compared with {REFERENCE_TRACK}; prepare it with --signal "
+            f"{PROMOTER_MARK}=FILE"
         )
-    asked = None if gene is None else _readable(dataset, gene)
-    folder = ResultFolder(out or default_folder(label), f"compare {label}")
-    position, others = None, {}
-    beta_model = _beta_model(chosen)
-    if beta_model:
-        position = _default_gene(dataset, reporter) if asked is None else asked
-        others = _other_cells(dataset, position, data, reporter)
-    elif asked is not None:
-        reporter.say("no Figure 2c: none of the models that are trained here gives β")
-    data_hash = dataset_hash(dataset)
-    folder["seed"] = seed
-    folder["simulated"] = int(dataset.attrs["simulated"])
-    folder["dataset"] = {
-        "cell": label,
-        "sha256": data_hash,
-        "genes": gene_counts(dataset),
-        "sources": dataset.attrs["sources"],
-    }
-    wanted = [other for other, at in others.values() if not reason_of(other, at)]
-    fitted = _fit(chosen, dataset, beta_model, wanted, seed, members, device, reporter)
-    folder["notes"] = {one.name: one.note for one in chosen if one.note}
-    folder["models"] = {key: {**asdict(model.card), "curve": None} for key, model in fitted.items()}
-
-    def explain(method: str, model: TrainedModel | None, **where: Any) -> xr.Dataset:
-        return explained(folder, method, model, dataset, data_hash, seed, device, reporter, **where)
-
-    found = {(method, name): explain(method, fitted.get(name)) for method, name in planned}
-    table = _table(folder, list(found.values()), dataset, n_bootstrap, seed)
-    fresh = _untrained(fitted, seed)
-    without = [
-        explain(method, fresh[name])
-        for method, name in planned
-        if name in fresh and method != "class_optimization"
-    ]
-    agreement = _agreement(
-        folder, [*found.values(), *without], dataset, data_hash, n_bootstrap, seed
-    )
-
-    write_figure(folder, "methods", f"Agreement with {REFERENCE_TRACK}", table, draw_table3)
-    # Curves of models from files may be of other data, which this figure is not about.
-    write_curves(folder, [one for one in fitted.values() if one.card.dataset_hash == data_hash])
-
-    def alpha_of(name: str) -> xr.Dataset:
-        kept = found.get(("alpha", name))
-        return explain("alpha", fitted[name]) if kept is None else kept
-
-    attending = _attending(chosen)
-    alphas = map(alpha_of, attending)
-    shown = next((alpha for alpha in alphas if "mark" in alpha["weight"].dims), None)
-    if shown is None and attending:
-        reporter.say(
-            "no Figures 2a and 2b: they show an α for each mark, and "
-            f"{' and '.join(attending)} attend{'s' if len(attending) == 1 else ''} to the bins of "
-            "all marks together"
-        )
-    if shown is not None:
-        profiles = weight_profiles(shown)
-        _write_figure2a(folder, profiles)
-        _write_figure2b(folder, profiles, coverage_profile(dataset), dataset)
-    by_gene = [one for one in found.values() if one["weight"].dims == ("gene", "mark", "bin")]
-    write_genes(folder, by_gene[0] if shown is None else shown, dataset)
-    if position is not None:
-        cells = {label: (dataset, position), **others}
-        order = [cell for cell in PAPER_CELLS if cell in cells]
-        parts = [
-            gene_rows(
-                *cells[cell],
-                model_name=beta_model,
-                seed=seed,
-                members=members,
-                device=device,
-                reporter=reporter,
-            )
-            for cell in [*(item for item in cells if item not in order), *order]
-        ]
-        write_figure2c(folder, pd.concat(parts, ignore_index=True))
-    _explain_for_page(planned, chosen, fitted, dataset, position, explain)
-    write_report(folder, [dataset])
-    folder.finish()
-    return Comparison(
-        folder.path,
-        dataset,
-        table,
-        agreement,
-        list(fitted.values()),
-        folder.made,
-        folder.kept,
-    )
-
-
-def _explain_for_page(
-    planned: Sequence[tuple[str, str]],
-    chosen: Sequence[Choice],
-    fitted: dict[str, TrainedModel],
-    dataset: xr.Dataset,
-    position: int | None,
-    explain: Callable[..., xr.Dataset],
-) -> None:
-    """Extract what only the page shows: β, and Figure 2c's gene where it is no test gene."""
-    with_beta = [("beta", one.name) for one in chosen if "beta" in one.spec.attends]
-    for method, name in with_beta:
-        explain(method, fitted[name])
-    if position is None or dataset["split"].values[position] == "test":
-        return
-    for method, name in dict.fromkeys([*planned, *with_beta]):
-        if name and "gene" in find_method(method).dims:
-            file = f"gene/{slug(name)}.{method}.nc"
-            explain(method, fitted[name], genes=[position], file=file)
-
-
-def _fit(
-    chosen: Sequence[Choice],
-    dataset: xr.Dataset,
-    beta_model: str,
-    others: Sequence[xr.Dataset],
-    seed: int,
-    members: int,
-    device: str,
-    reporter: Reporter,
-) -> dict[str, TrainedModel]:
-    """Return the models by name, trained where they come from no file.
-
-    Those of Figure 2c's other cell types are put into the cache: they take longest, and side by
-    side the last one should be short.
-    """
-    own = trainings_for(chosen, dataset, seed, members)
-    first = [Training(beta_model, other, seed, members=members) for other in others]
-    train_missing([*first, *own], device=device, reporter=reporter)
-    for one in chosen:
-        if one.note:
-            reporter.say(one.note)
-    return fitted_models(chosen, dataset, seed, members, device, reporter)
 
 
 def _by_default(method: str, one: Choice) -> bool:
-    """Return whether a method runs on a model where none was asked for."""
+    """Return whether a method explains a model by default."""
     own = bool(one.spec.attends or one.spec.own)
     return method in METHODS and not (method == "class_optimization" and own)
 
 
-def _table(
-    folder: ResultFolder,
-    attributions: Sequence[xr.Dataset],
-    dataset: xr.Dataset,
-    n_bootstrap: int,
-    seed: int,
-) -> pd.DataFrame:
-    """Write Table 3 in its three forms."""
-    table = table3(attributions, dataset, n_bootstrap=n_bootstrap, seed=seed)
-    forms = {
-        "table3.csv": to_csv(table),
-        "table3.md": table3_markdown(table),
-        "table3.tex": table3_latex(table),
-    }
-    folder.write_texts("table3", forms)
-    return table
+def _train(task: _Task, run: Run) -> dict[str, TrainedModel]:
+    """Return the models by name, trained unless they come from a file.
+
+    Those of the other cell types of Figure 2c are put into the store: they take longest, and the
+    last of the models that are trained side by side should be a short one.
+    """
+    readable = [other for other, at in task.others.values() if not reason_of(other, at)]
+    first = [Training(task.beta_model, other, run.seed, members=run.seeds) for other in readable]
+    own = trainings_for(task.chosen, task.dataset, run.seed, run.seeds)
+    train_missing([*first, *own], device=run.device, reporter=run.reporter)
+    for one in task.chosen:
+        if one.note:
+            run.reporter.say(one.note)
+    return fitted_models(task.chosen, task.dataset, run.seed, run.seeds, run.device, run.reporter)
 
 
-def _untrained(fitted: dict[str, TrainedModel], seed: int) -> dict[str, TrainedModel]:
-    """Return the networks before training: what their explanations show, nobody learned."""
+def untrained_controls(fitted: Mapping[str, TrainedModel], seed: int) -> dict[str, TrainedModel]:
+    """Return the networks before training, by name: what they show, nobody has learned.
+
+    Models that are fitted in one go and ensembles have none.
+    """
     return {
         name: untrained(model, seed)
         for name, model in fitted.items()
@@ -344,106 +294,146 @@ def _untrained(fitted: dict[str, TrainedModel], seed: int) -> dict[str, TrainedM
     }
 
 
-def _agreement(
-    folder: ResultFolder,
-    attributions: Sequence[xr.Dataset],
-    dataset: xr.Dataset,
-    data_hash: str,
-    n_bootstrap: int,
-    seed: int,
+def _explain_untrained(
+    work: CellRun, task: _Task, fitted: Mapping[str, TrainedModel]
+) -> list[xr.Dataset]:
+    fresh = untrained_controls(fitted, work.run.seed)
+    return [
+        work.explain(method, fresh[name])
+        for method, name in task.pairs
+        if name in fresh and method != "class_optimization"
+    ]
+
+
+def _write_table3(
+    folder: ResultFolder, attributions: Sequence[xr.Dataset], dataset: xr.Dataset, run: Run
 ) -> pd.DataFrame:
-    """Measure agreement against the raw signal and chance; write the table and its figure."""
-    made_from = [provenance.hash_arrays({"weight": one["weight"].values}) for one in attributions]
-    models = [[str(one.attrs[name]) for name in ("model", "variant")] for one in attributions]
-
-    def measured() -> list[pd.DataFrame]:
-        return [
-            association(
-                attributions, dataset, marks=[PROMOTER_MARK], n_bootstrap=n_bootstrap, seed=seed
-            )
-        ]
-
-    key = [data_hash, made_from, models, n_bootstrap, seed]
-    file = "agreement.csv"
-    folder.tables("agreement", key, [file], measured)
-    table = read_tidy(folder.path / file)
-    write_gain(folder, table)
+    table = table3(attributions, dataset, n_bootstrap=run.n_bootstrap, seed=run.seed)
+    texts = {
+        "table3.csv": to_csv(table),
+        "table3.md": table3_markdown(table),
+        "table3.tex": table3_latex(table),
+    }
+    folder.write_texts("table3", texts)
     return table
 
 
-def _beta_model(chosen: Sequence[Choice]) -> str:
-    """Return the model of Figure 2c: AttentiveChrome, or another that is trained here; or none.
+def _write_agreement(work: CellRun, attributions: Sequence[xr.Dataset]) -> pd.DataFrame:
+    """Compare weights with the raw signal and chance; write the table and its figure."""
+    run, file = work.run, "agreement.csv"
+    hashes = [hash_arrays({"weight": one["weight"].values}) for one in attributions]
+    named = [[str(one.attrs[name]) for name in ("model", "variant")] for one in attributions]
 
-    It is trained on each cell type anew, so that a model from a file cannot be it.
+    def measured() -> list[pd.DataFrame]:
+        marks, draws = [PROMOTER_MARK], run.n_bootstrap
+        return [
+            association(attributions, work.dataset, marks=marks, n_bootstrap=draws, seed=run.seed)
+        ]
+
+    key = [work.data_hash, hashes, named, run.n_bootstrap, run.seed]
+    work.folder.tables("agreement", key, [file], measured)
+    table = read_tidy(work.folder.path / file)
+    write_gain(work.folder, table)
+    return table
+
+
+def _draw_profiles(
+    work: CellRun,
+    task: _Task,
+    fitted: Mapping[str, TrainedModel],
+    found: Mapping[tuple[str, str], xr.Dataset],
+) -> xr.Dataset | None:
+    """Draw Figures 2a and 2b of the first model with an α for each mark; return that α."""
+    attending = [one.name for one in task.chosen if "alpha" in one.spec.attends]
+    attending.sort(key=lambda name: name != BETA_MODEL)
+    alphas = (
+        found[key] if (key := ("alpha", name)) in found else work.explain("alpha", fitted[name])
+        for name in attending
+    )
+    shown = next((alpha for alpha in alphas if "mark" in alpha["weight"].dims), None)
+    if shown is None:
+        if attending:
+            work.run.reporter.say(
+                "no Figures 2a and 2b: they show α for each mark, and the attention of "
+                f"{' and '.join(attending)} covers the bins of all marks together"
+            )
+        return None
+    profiles = weight_profiles(shown)
+    title = "Figure 2a: mean α by mark and predicted state"
+    write_figure(work.folder, "figure2a", title, profiles, draw_figure2a)
+    table = figure2b_table(profiles, coverage_profile(work.dataset), work.dataset)
+    title = "Figure 2b: mean H3K27ac coverage and mean α"
+    write_figure(work.folder, "figure2b", title, table, draw_figure2b)
+    return shown
+
+
+def _beta(task: _Task, run: Run) -> pd.DataFrame:
+    parts = [beta_table(*one, task.beta_model, run) for one in task.cells.values()]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _explain_for_page(work: CellRun, task: _Task, fitted: Mapping[str, TrainedModel]) -> None:
+    """Extract what only the page shows: β, and the gene of Figure 2c unless it is a test gene."""
+    with_beta = [("beta", one.name) for one in task.chosen if "beta" in one.spec.attends]
+    for method, name in with_beta:
+        work.explain(method, fitted[name])
+    at = task.position
+    if at is None or task.dataset["split"].values[at] == "test":
+        return
+    for method, name in dict.fromkeys([*task.pairs, *with_beta]):
+        if name and "gene" in find_method(method).dims:
+            file = f"gene/{slug(name)}.{method}.nc"
+            work.explain(method, fitted[name], genes=[at], file=file)
+
+
+def _beta_model(chosen: Sequence[Choice]) -> str:
+    """Return the model of Figure 2c: AttentiveChrome, another one with β, or none.
+
+    It is trained on each cell type, so a model from a file cannot serve.
     """
     able = [one.name for one in chosen if not one.model and "beta" in one.spec.attends]
     return BETA_MODEL if BETA_MODEL in able else next(iter(able), "")
 
 
-def _attending(chosen: Sequence[Choice]) -> list[str]:
-    """Return the models with an α; AttentiveChrome, whose α Figures 2a and 2b show, first."""
-    attending = [one.name for one in chosen if "alpha" in one.spec.attends]
-    return sorted(attending, key=lambda name: name != BETA_MODEL)
-
-
-def _write_figure2a(folder: ResultFolder, profiles: pd.DataFrame) -> None:
-    title = "Figure 2a: mean α by mark and predicted state"
-    write_figure(folder, "figure2a", title, profiles, draw_figure2a)
-
-
-def _write_figure2b(
-    folder: ResultFolder, profiles: pd.DataFrame, coverage: pd.DataFrame, dataset: xr.Dataset
-) -> None:
-    weights = profiles[profiles["state"] == "ON"].assign(role="weight", unit="")
-    track = coverage.rename(columns={"track": "mark"}).assign(
-        role="coverage", unit=str(dataset.attrs.get("coverage_unit", ""))
-    )
-    for name in ("model", "method"):
-        track[name] = ""
-    table = pd.concat([track, weights], ignore_index=True)[list(_FIGURE2B)]
-    title = "Figure 2b: mean H3K27ac coverage and mean α"
-    write_figure(folder, "figure2b", title, table, draw_figure2b)
-
-
 def _readable(dataset: xr.Dataset, gene: str) -> int:
-    """Return a gene's position, refusing one that models cannot read."""
+    """Return a gene's place, refusing one that lacks complete signal."""
     position = find_gene(dataset, gene)
     reason = reason_of(dataset, position)
     if reason:
         raise ChromvizError(
-            f"models cannot read {gene} in {cell_label(dataset.attrs['cell'])} ({reason}); "
+            f"{gene} lacks complete signal in {cell_label(dataset.attrs['cell'])} ({reason}); "
             "choose another --gene"
         )
     return position
 
 
-def _default_gene(dataset: xr.Dataset, reporter: Reporter) -> int:
-    """Return PAX5's position, or that of the most expressed test gene where PAX5 will not do."""
+def _default_gene(dataset: xr.Dataset, run: Run) -> int:
+    """Return the place of PAX5, or of the test gene with the highest expression."""
     try:
         return _readable(dataset, PAPER_GENE)
     except ChromvizError as error:
         test = np.flatnonzero(dataset["split"].values == "test")
-        expression = dataset["expression"].values[test]
-        # Without expression values (DeepChrome CSV) the first test gene will do.
         if not len(test):
             raise ChromvizError(
                 f"{cell_label(dataset.attrs['cell'])} has no test gene to explain; "
                 "prepare it with more genes"
             ) from None
+        expression = dataset["expression"].values[test]
+        # DeepChrome CSV has no expression values; any test gene serves.
         known = bool(np.isfinite(expression).any())
         best = test[np.nanargmax(expression)] if known else test[0]
         symbol = dataset["symbol"].values[best] or dataset["gene"].values[best]
         which = "test gene with the highest expression" if known else "first test gene"
-        reporter.say(f"Figure 2c shows {symbol}, the {which}: {error}")
+        run.reporter.say(f"Figure 2c shows {symbol}, the {which}: {error}")
         return int(best)
 
 
 def _other_cells(
-    dataset: xr.Dataset, position: int, data: Path | None, reporter: Reporter
+    dataset: xr.Dataset, position: int, data: str | Path | None, run: Run
 ) -> dict[str, tuple[xr.Dataset, int]]:
-    """Return the paper's other cell types that are at hand and have a gene, with its place.
+    """Return the paper's other cell types that are available and have a gene, with its place.
 
-    They are there for Figure 2c alone: one that cannot be read is left out of it, and said.
+    They serve Figure 2c alone: one that cannot be read is left out of it, and this is reported.
     """
     gene, name = str(dataset["gene"].values[position]), str(dataset.attrs["cell"])
     available = [find_eid(item) for item in available_cells(data)]
@@ -454,5 +444,5 @@ def _other_cells(
                 other = open_cell(cell, data)
                 found[cell] = (other, find_gene(other, gene))
             except ChromvizError as error:
-                reporter.say(f"Figure 2c is without {cell_label(cell)}: {error}")
+                run.reporter.say(f"Figure 2c leaves out {cell_label(cell)}: {error}")
     return found

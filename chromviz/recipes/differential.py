@@ -1,61 +1,55 @@
-"""Genes that change state between cell types, ranked by how attention to marks moves."""
+"""Genes that change state between cell types, ranked by the change in attention to marks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from chromviz.catalog import find_method
 from chromviz.data.store import available_cells, open_cell
 from chromviz.errors import ChromvizError
-from chromviz.extractors import find_method
 from chromviz.extractors.run import extract
 from chromviz.models import find_model
-from chromviz.models.inference import find_device
 from chromviz.models.store import Training, train_missing, trained
 from chromviz.plot.changes import draw_changes
-from chromviz.progress import SILENT, Reporter
-from chromviz.recipes.gene import BETA_MODEL
+from chromviz.recipes.figure2c import BETA_MODEL
+from chromviz.recipes.options import Run, RunOptions, run_options
+from chromviz.recipes.outcome import Outcome, finished
 from chromviz.reporting.figures import write_figure
-from chromviz.results.folder import ResultFolder, of_result
-from chromviz.schema import Summarised, Summary, dataset_hash, require_alike, usable
+from chromviz.results.folder import ResultFolder
+from chromviz.schema import Summary, dataset_hash, require_alike, usable
 from chromviz.validation.differential import active_share, changes, recovery
 from chromviz.vocabulary import PAPER_CELLS, resolve_cell
 
 
 @dataclass(frozen=True, repr=False)
-class Differential(Summarised):
-    """What changes between cell types.
+class Differential(Outcome):
+    """The result of :func:`differential`.
 
     Parameters
     ----------
-    folder
-        The result folder.
     table
         See :func:`chromviz.validation.differential.changes`.
     recovery
         See :func:`chromviz.validation.differential.recovery`.
-    made, kept
-        Steps done now, and steps found done.
     """
 
-    folder: Path
     table: pd.DataFrame
     recovery: pd.DataFrame
-    made: list[str]
-    kept: list[str]
 
     def summary(self) -> Summary:
         """Return what was found, in a few lines."""
+        simulated = any(one["simulated"].any() for one in (self.table, self.recovery))
         rows = (
             ("table", f"{len(self.table)} rows"),
             ("recovery", f"{len(self.recovery)} rows"),
-            *of_result(self, any(one["simulated"].any() for one in (self.table, self.recovery))),
+            *self.rows(simulated),
         )
         return Summary("Genes that change state", rows)
 
@@ -63,93 +57,100 @@ class Differential(Summarised):
 def differential(
     cells: Sequence[str] = PAPER_CELLS,
     *,
-    data: Path | None = None,
-    out: Path | None = None,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
     model: str = BETA_MODEL,
-    seed: int = 0,
-    seeds: int = 3,
-    n_bootstrap: int = 2000,
-    device: str = "cpu",
-    reporter: Reporter = SILENT,
+    **options: Unpack[RunOptions],
 ) -> Differential:
-    """Rank the genes that change state between cell types by how β moves.
+    """Rank the genes that change state between cell types by the change in β.
 
-    Genes are those for testing in every cell type, so that no model has learnt their labels.
+    Only genes that are test genes in every cell type count, so no model has learned their labels.
 
     Parameters
     ----------
-    cells, data, model, device, reporter
-        As for :func:`chromviz.recipes.audit.audit`; two cell types or more.
+    cells, data, model
+        As for :func:`chromviz.recipes.audit.audit`; at least two cell types.
     out
-        The result folder; ``results/differential`` if not given.
-    seed, seeds
-        Trainings a cell type, from `seed` on: the intervals are over them.
-    n_bootstrap
-        Resamples of genes, for the intervals of the recovery.
+        The result folder; by default ``results/differential``.
+    **options
+        ``seed`` and ``seeds`` (trainings per cell type, over which intervals are computed; default
+        0 and 3), ``n_bootstrap`` (resamples of genes for the intervals of the recovery), ``device``
+        and ``reporter``.
 
     Returns
     -------
     Differential
-        The folder holds ``differential.csv``, ``.pdf`` and ``.png`` (no figure where no gene
+        The folder holds ``differential.csv``, ``.pdf`` and ``.png`` (no figure if no gene
         changes), ``recovery.csv`` and ``manifest.json``.
 
     Raises
     ------
     ChromvizError
-        If there are fewer than two cell types, their marks or windows differ, no gene is for
-        testing in all, or the model has no β.
+        If there are fewer than two cell types, their marks or windows differ, no gene is a test
+        gene in all of them, or the model has no β.
     """
-    find_device(device)
+    run = run_options(options, seeds=3)
     spec = find_model(model)
-    refusal = find_method("beta").refusal(spec.name, spec.gives)
-    if refusal:
+    if refusal := find_method("beta").refusal(spec.name, spec.gives):
         raise ChromvizError(refusal)
-    if seeds < 1:
-        raise ChromvizError(f"it takes at least one training, not {seeds}")
+    opened = _open(cells, data)
+    marks = [str(mark) for mark in opened[0]["mark"].values]
+    active_share(np.ones(len(marks)), marks)
+    places = _common(opened)
+    folder = ResultFolder(Path(out) if out else Path("results") / "differential", "differential")
+    probability, beta = _explain(spec.name, opened, places, run)
+    labels = [str(dataset.attrs["cell"]) for dataset in opened]
+    first = opened[0].isel(gene=places[0])
+    genes = pd.DataFrame({"gene": first["gene"].values, "symbol": first["symbol"].values})
+    label = np.stack([one["label"].values[at] for one, at in zip(opened, places, strict=True)])
+    simulated = max(int(dataset.attrs["simulated"]) for dataset in opened)
+    common: dict[str, Any] = {"model": spec.name, "seeds": run.seeds, "simulated": simulated}
+    table = changes(genes, labels, label, probability, beta, marks).assign(**common)
+    found = recovery(
+        label, probability, beta, marks, n_bootstrap=run.n_bootstrap, seed=run.seed
+    ).assign(**common)
+    folder["simulated"], folder["seed"], folder["seeds"] = simulated, run.seed, run.seeds
+    folder["datasets"] = {name: dataset_hash(one) for name, one in zip(labels, opened, strict=True)}
+    if len(table):
+        write_figure(folder, "differential", "Genes that change state", table, draw_changes)
+    else:
+        folder.write_table("differential", "differential.csv", table)
+    folder.write_table("recovery", "recovery.csv", found)
+    return Differential(*finished(folder), table, found)
+
+
+def _open(cells: Sequence[str], data: str | Path | None) -> list[xr.Dataset]:
+    """Open at least two cell types with the same marks and windows."""
     available, where = available_cells(data), str(data or "the embedded dataset")
     names = list(dict.fromkeys(resolve_cell(cell, available, where) for cell in cells))
     if len(names) < 2:
         raise ChromvizError("genes change between cell types: name two or more with --cells A,B,C")
     opened = [open_cell(name, data) for name in names]
     require_alike(opened)
-    marks = [str(mark) for mark in opened[0]["mark"].values]
-    active_share(np.ones(len(marks)), marks)
-    places = _common(opened)
-    folder = ResultFolder(out or Path("results") / "differential", "differential")
-    numbers = range(seed, seed + seeds)
-    wanted = [Training(spec, dataset, number) for dataset in opened for number in numbers]
-    train_missing(wanted, device=device, reporter=reporter)
+    return opened
+
+
+def _explain(
+    model: str, opened: Sequence[xr.Dataset], places: Sequence[np.ndarray], run: Run
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return probability (cell, seed, gene) and β (cell, seed, gene, mark)."""
+    trainings = [Training(model, one, number) for one in opened for number in run.numbers]
+    train_missing(trainings, device=run.device, reporter=run.reporter)
     probability, beta = [], []
     for dataset, at in zip(opened, places, strict=True):
         found = []
-        for number in numbers:
-            training = Training(spec, dataset, number)
-            fitted = trained(training, device=device, reporter=reporter)
-            found.append(extract("beta", dataset, fitted, genes=at, device=device, seed=number))
+        for number in run.numbers:
+            fitted = trained(
+                Training(model, dataset, number), device=run.device, reporter=run.reporter
+            )
+            found.append(extract("beta", dataset, fitted, genes=at, device=run.device, seed=number))
         probability.append([one["probability"].values for one in found])
         beta.append([one["weight"].values for one in found])
-    labels = [str(dataset.attrs["cell"]) for dataset in opened]
-    first = opened[0].isel(gene=places[0])
-    genes = pd.DataFrame({"gene": first["gene"].values, "symbol": first["symbol"].values})
-    label = np.stack([one["label"].values[at] for one, at in zip(opened, places, strict=True)])
-    values = (label, np.array(probability, float), np.array(beta, float))
-    simulated = max(int(dataset.attrs["simulated"]) for dataset in opened)
-    common: dict[str, Any] = {"model": spec.name, "seeds": seeds, "simulated": simulated}
-    table = changes(genes, labels, *values, marks).assign(**common)
-    found_again = recovery(*values, marks, n_bootstrap=n_bootstrap, seed=seed).assign(**common)
-    folder["simulated"], folder["seed"], folder["seeds"] = simulated, seed, seeds
-    folder["datasets"] = {name: dataset_hash(one) for name, one in zip(labels, opened, strict=True)}
-    if len(table):
-        write_figure(folder, "differential", "Genes that change state", table, draw_changes)
-    else:
-        folder.write_table("differential.csv", "differential.csv", table)
-    folder.write_table("recovery.csv", "recovery.csv", found_again)
-    folder.finish()
-    return Differential(folder.path, table, found_again, folder.made, folder.kept)
+    return np.array(probability, float), np.array(beta, float)
 
 
 def _common(opened: Sequence[xr.Dataset]) -> list[np.ndarray]:
-    """Return the places of the genes that every cell type has for testing, in one order."""
+    """Return the places of the genes that are test genes in every cell type, in one order."""
     of = [
         one["gene"].values[
             (one["split"].values == "test") & usable(one) & (one["label"].values >= 0)
@@ -160,6 +161,6 @@ def _common(opened: Sequence[xr.Dataset]) -> list[np.ndarray]:
     genes = [gene for gene in of[0] if gene in shared]
     if not genes:
         raise ChromvizError(
-            "no gene is for testing in every cell type; prepare them with one split"
+            "no gene is a test gene in every cell type; prepare them with the same split"
         )
     return [pd.Index(one["gene"].values).get_indexer(genes) for one in opened]

@@ -1,4 +1,4 @@
-"""Training as a result: a model in a folder with its learning curve; each cell type left out."""
+"""A trained model as files with its learning curve; models with each cell type left out."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ import pandas as pd
 import xarray as xr
 
 from chromviz import provenance
+from chromviz.catalog import ModelSpec
 from chromviz.data.pool import leave_one_out
 from chromviz.models.checkpoint import TrainedModel, curve_table, save_model
 from chromviz.models.store import Training, train_missing, trained
-from chromviz.models.training import Settings
 from chromviz.plot.curves import draw_learning_curve
 from chromviz.plot.style import save_figure
-from chromviz.progress import SILENT, Reporter
+from chromviz.recipes.options import Run
 from chromviz.results.tables import to_csv
+from chromviz.settings import Settings
 
 
 def write_model(model: TrainedModel, stem: Path) -> list[str]:
-    """Write a model, and its learning curve as ``{stem}.curve.{csv,pdf,png}`` where it has one.
+    """Write a model, and its learning curve, if any, as ``{stem}.curve.{csv,pdf,png}``.
 
     Returns
     -------
@@ -48,58 +49,53 @@ def write_model(model: TrainedModel, stem: Path) -> list[str]:
 
 
 def leave_each_out(
-    name: str,
-    datasets: Sequence[xr.Dataset],
-    *,
-    settings: Settings | None = None,
-    seed: int = 0,
-    members: int = 1,
-    device: str = "cpu",
-    reporter: Reporter = SILENT,
+    model: str | ModelSpec, datasets: Sequence[xr.Dataset], settings: Settings | None, run: Run
 ) -> tuple[pd.DataFrame, list[TrainedModel]]:
-    """Train, for each cell type, on all the others, and test on it.
+    """For each cell type, train on all the others and test on it.
 
     Parameters
     ----------
-    name
+    model
         The architecture.
     datasets
         At least two cell types, see :func:`chromviz.data.pool.leave_one_out`.
-    settings, seed, members, device, reporter
-        As for :func:`chromviz.models.store.trained`.
+    settings
+        How to train; None for the architecture's own settings.
+    run
+        ``seed``, ``seeds`` (members of an ensemble), ``device`` and ``reporter``.
 
     Returns
     -------
     table : pandas.DataFrame
-        A row a cell type: ``cell, model, seed, members, auc_left_out`` (of the model that saw
-        neither the cell type nor the tested genes), ``auc_own`` (of one trained on the cell type
-        itself; the same test genes), ``n_train, n_test, removed_genes, simulated``.
+        One row per cell type: ``cell, model, seed, members, auc_left_out`` (of the model that saw
+        neither the cell type nor the test genes), ``auc_own`` (of one trained on the cell type
+        itself; same test genes), ``n_train, n_test, removed_genes, simulated``.
     models : list of TrainedModel
-        Those that saw the others, by cell type.
+        The models that saw the others, by cell type.
 
     Raises
     ------
     ChromvizError
-        If the cell types do not go together, or training fails.
+        If the cell types do not fit together, or training fails.
     """
     cells = [str(one.attrs["cell"]) for one in datasets]
     rows, models = [], []
     together = joblib.cpu_count()
     for start in range(0, len(cells), together):
-        # A fold is as large as all cell types together, so only those in work are there.
+        # A fold is as large as all cell types together, so only those being trained are kept.
         folds = [leave_one_out(datasets, cell) for cell in cells[start : start + together]]
         own = datasets[start : start + together]
-        trainings = [Training(name, one, seed, settings, members) for one in (*folds, *own)]
-        train_missing(trainings, device=device, reporter=reporter)
-        found = [trained(training, device=device, reporter=reporter) for training in trainings]
+        trainings = [Training(model, one, run.seed, settings, run.seeds) for one in (*folds, *own)]
+        train_missing(trainings, device=run.device, reporter=run.reporter)
+        found = [trained(one, device=run.device, reporter=run.reporter) for one in trainings]
         for fold, there, here in zip(folds, found[: len(folds)], found[len(folds) :], strict=True):
             models.append(there)
             rows.append(
                 {
                     "cell": str(fold.attrs["held_out"]),
                     "model": there.card.name,
-                    "seed": seed,
-                    "members": members,
+                    "seed": run.seed,
+                    "members": run.seeds,
                     "auc_left_out": there.card.metrics["test_auc"],
                     "auc_own": here.card.metrics["test_auc"],
                     "n_train": there.card.genes["train"],

@@ -1,29 +1,30 @@
-"""Tables 2, S1, S2 and S3 over any cell types, models and seeds."""
+"""Tables 2, S1, S2 and S3 for any cell types, models and seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from chromviz.catalog import slug
 from chromviz.data.store import available_cells, open_cell
 from chromviz.errors import ChromvizError, UnknownNameError
-from chromviz.models import find_model, slug
-from chromviz.models.inference import find_device, logits, probabilities
+from chromviz.models import find_model
+from chromviz.models.inference import logits, probabilities
 from chromviz.models.store import Training, train_missing, trained, training_key
 from chromviz.plot.auc_dots import draw_calibration, draw_suite
-from chromviz.progress import SILENT, Reporter
+from chromviz.recipes.options import Run, RunOptions, run_options
+from chromviz.recipes.outcome import Outcome, finished
 from chromviz.reporting.figures import write_figure
 from chromviz.reporting.suite_tables import TABLES, latex, markdown
-from chromviz.results.folder import ResultFolder, of_result
-from chromviz.results.tables import read_csv, to_csv, write_csv
-from chromviz.schema import Summarised, Summary, dataset_hash, select_marks, usable
+from chromviz.results.folder import ResultFolder
+from chromviz.results.tables import to_csv
+from chromviz.schema import Summary, dataset_hash, select_marks, usable
 from chromviz.validation.performance import (
     ALL_MARKS,
     paired_table,
@@ -47,29 +48,22 @@ ONE_MARK_MODEL = "lstm-alpha-beta"
 
 
 @dataclass(frozen=True, repr=False)
-class Suite(Summarised):
-    """What a suite found.
+class Suite(Outcome):
+    """The result of :func:`suite`.
 
     Parameters
     ----------
-    folder
-        The result folder.
     units
-        A row a trained model, see ``suite.csv``.
+        One row per trained model, as in ``suite.csv``.
     tables
         The paper's tables that were asked for, by ``2``, ``s1``, ``s2``, ``s3``.
     paired
-        Each model's AUC less the reference model's.
-    made, kept
-        Steps done now, and steps found done.
+        Difference in AUC between each model and the reference model.
     """
 
-    folder: Path
     units: pd.DataFrame
     tables: dict[str, pd.DataFrame]
     paired: pd.DataFrame
-    made: list[str]
-    kept: list[str]
 
     def summary(self) -> Summary:
         """Return what was measured, in a few lines."""
@@ -78,7 +72,7 @@ class Suite(Summarised):
             ("units", f"{len(self.units)} trained models of {len(cells)} cell types"),
             ("tables", ", ".join(self.tables)),
             ("paired", f"{len(self.paired)} rows"),
-            *of_result(self, self.units["simulated"].max()),
+            *self.rows(self.units["simulated"].max()),
         )
         return Summary("Suite of models", rows)
 
@@ -98,79 +92,92 @@ class _Unit:
         return f"predictions/{self.cell}.{slug(self.model)}.seed{self.seed}{marks}.csv"
 
 
+@dataclass(frozen=True)
+class _Task:
+    """What a suite is going to do.
+
+    Parameters
+    ----------
+    cells, models
+        Names.
+    tables
+        The paper's tables.
+    reference
+        The model that the others are compared with.
+    """
+
+    cells: list[str]
+    models: list[str]
+    tables: list[str]
+    reference: str
+
+
 def suite(
     cells: Sequence[str] = (),
     *,
     models: Sequence[str] = MODELS,
-    seeds: int = 1,
     tables: Sequence[str] = TABLES,
     reference: str = "deepchrome",
-    data: Path | None = None,
-    out: Path | None = None,
-    n_bootstrap: int = 2000,
-    device: str = "cpu",
-    reporter: Reporter = SILENT,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+    **options: Unpack[RunOptions],
 ) -> Suite:
-    """Train and test models on cell types, and write the paper's tables of performance.
+    """Train and test models on several cell types, and write the paper's tables of performance.
 
-    Each trained model is kept as soon as it is there, and predictions by cell type: an interrupted
-    suite goes on where it stood.
+    Trained models are stored one by one, and so are predictions: an interrupted suite continues
+    where it stopped.
 
     Parameters
     ----------
     cells
-        Names of cell types; all that are at hand if none is given.
+        Names of cell types; by default all that are available.
     models
-        Architectures, or users' own.
-    seeds
-        Each is trained from seeds 0 up to this number less 1.
+        Names of architectures, or your own (``package.module:factory``).
     tables
         Any of ``2``, ``s1``, ``s2``, ``s3``. ``s1`` also trains AttentiveChrome on one mark at a
         time.
     reference
         The model that the others are compared with.
     data
-        A folder of datasets or of DeepChrome CSV; None for the embedded simulated dataset.
+        Folder of datasets or of DeepChrome CSV; None for the embedded simulated dataset.
     out
-        The result folder; ``results/suite`` if not given.
-    n_bootstrap
-        Resamples of genes in the paired comparison.
-    device, reporter
-        As for training.
+        The result folder; by default ``results/suite``.
+    **options
+        ``seed`` and ``seeds`` (each model is trained with this many seeds from `seed` on; default
+        0 and 1), ``n_bootstrap`` (resamples of genes in paired comparisons; default 2000),
+        ``device`` and ``reporter``.
 
     Returns
     -------
     Suite
-        The folder holds ``suite.csv``, ``paired.csv``, ``table{2,s1,s2,s3}.{csv,md,tex}``,
-        ``suite_auc`` and ``calibration`` as PDF, PNG and CSV, and ``predictions/``.
+        ``units`` has one row per trained model, ``tables`` the paper's tables with the published
+        values, ``paired`` the comparisons in pairs. The folder holds them as CSV (tables also as
+        Markdown and LaTeX), the figures ``suite_auc`` and ``calibration``, and ``predictions/``.
 
     Raises
     ------
     ChromvizError
         If a name is unknown or the folder cannot be written to; before anything is trained.
+
+    Notes
+    -----
+    Tables 2, S1, S2 and S3 of Singh et al., Attend and Predict, NeurIPS 2017.
+
+    Examples
+    --------
+    >>> import chromviz as cv
+    >>> found = cv.suite(["K562"], models=["linear-regression"], tables=["s3"],
+    ...                  reference="linear-regression")
+    >>> found.units[["cell", "model"]].values.tolist()
+    [['E123', 'linear-regression']]
     """
-    names = list(dict.fromkeys(find_model(name).name for name in models))
-    wanted = _tables(tables)
-    reference = find_model(reference).name
-    if not names or seeds < 1:
-        raise ChromvizError("a suite needs at least one model and one seed")
-    if reference not in names:
-        raise ChromvizError(
-            f"the reference {reference} is not among the models ({', '.join(names)}); "
-            "name another with --reference"
-        )
-    for name in [name for name in wanted if not shows(name, names)]:
-        reporter.say(f"no Table {name.upper()}: none of its models is among those asked for")
-        wanted.remove(name)
-    find_device(device)
-    available, where = available_cells(data), str(data or "the embedded dataset")
-    chosen = list(dict.fromkeys(resolve_cell(cell, available, where) for cell in cells))
-    chosen = chosen or list(available)
-    folder = ResultFolder(out or Path("results") / "suite", "suite")
-    folder["seed"], folder["seeds"], folder["models"] = 0, seeds, names
-    facts: dict[str, Any] = {}
-    found: list[tuple[_Unit, pd.DataFrame]] = []
-    for cell in chosen:
+    run = run_options(options)
+    task = _plan(cells, models, tables, reference, data, run)
+    folder = ResultFolder(Path(out) if out else Path("results") / "suite", "suite")
+    folder["seed"], folder["seeds"], folder["models"] = run.seed, run.seeds, task.models
+    facts: dict[str, dict[str, Any]] = {}
+    found: dict[_Unit, pd.DataFrame] = {}
+    for cell in task.cells:
         dataset = open_cell(cell, data)
         facts[str(dataset.attrs["cell"])] = {
             "sha256": dataset_hash(dataset),
@@ -179,91 +186,108 @@ def suite(
         }
         folder["datasets"] = facts
         folder["simulated"] = max(one["simulated"] for one in facts.values())
-        found += _run_cell(folder, dataset, names, seeds, "s1" in wanted, device, reporter)
-    predictions = [(asdict(unit), table) for unit, table in found]
+        found |= _run_cell(folder, dataset, task, run)
+    predictions = [(asdict(unit), table) for unit, table in found.items()]
     units = pd.DataFrame(
         [unit_row(unit, table, facts[unit["cell"]]) for unit, table in predictions]
     )
-    asked = units[units["model"].isin(names)]
-    paired = paired_table(predictions, names, reference, n_bootstrap)
-    summaries = {name: summarise(name, units if name == "s1" else asked) for name in wanted}
+    asked = units[units["model"].isin(task.models)]
+    paired = paired_table(predictions, task.models, task.reference, run.n_bootstrap)
+    summaries = {name: summarise(name, units if name == "s1" else asked) for name in task.tables}
     _write(folder, units, paired, summaries)
     drawn = asked[asked["marks"] == ALL_MARKS]
     write_figure(folder, "suite_auc", "Test AUC by model", drawn, draw_suite)
     curves = reliability_table(predictions)
     write_figure(folder, "calibration", "Calibration by model", curves, draw_calibration)
-    folder.finish()
-    return Suite(folder.path, units, summaries, paired, folder.made, folder.kept)
+    return Suite(*finished(folder), units, summaries, paired)
 
 
-def _tables(names: Sequence[str]) -> list[str]:
+def _plan(
+    cells: Sequence[str],
+    models: Sequence[str],
+    tables: Sequence[str],
+    reference: str,
+    data: str | Path | None,
+    run: Run,
+) -> _Task:
+    """Check everything that can be checked before training."""
+    names = list(dict.fromkeys(find_model(name).name for name in models))
+    if not names:
+        raise ChromvizError("a suite needs at least one model; name some with --models")
+    reference = find_model(reference).name
+    if reference not in names:
+        raise ChromvizError(
+            f"the reference {reference} is not among the models ({', '.join(names)}); "
+            "name another with --reference"
+        )
     wanted = []
-    for name in names:
+    for name in tables:
         plain = name.strip().lower().removeprefix("table")
         if plain not in TABLES:
             raise UnknownNameError("table", name, TABLES)
-        wanted.append(plain)
-    return list(dict.fromkeys(wanted))
+        if shows(plain, names):
+            wanted.append(plain)
+        else:
+            run.reporter.say(f"no Table {plain.upper()}: it shows none of the models")
+    available, where = available_cells(data), str(data or "the embedded dataset")
+    chosen = list(dict.fromkeys(resolve_cell(cell, available, where) for cell in cells))
+    return _Task(chosen or list(available), names, list(dict.fromkeys(wanted)), reference)
 
 
 def _run_cell(
-    folder: ResultFolder,
-    dataset: xr.Dataset,
-    names: Sequence[str],
-    seeds: int,
-    one_mark: bool,
-    device: str,
-    reporter: Reporter,
-) -> list[tuple[_Unit, pd.DataFrame]]:
+    folder: ResultFolder, dataset: xr.Dataset, task: _Task, run: Run
+) -> dict[_Unit, pd.DataFrame]:
     """Train and test all units of one cell type; return their predictions."""
     cell = str(dataset.attrs["cell"])
     marks = [str(mark) for mark in dataset["mark"].values]
     views = {ALL_MARKS: dataset}
-    if one_mark and len(marks) > 1:
-        views |= {mark: select_marks(dataset, [mark]) for mark in marks}
-    hashes = {name: dataset_hash(view) for name, view in views.items()}
-    models = {ALL_MARKS: [*names, ONE_MARK_MODEL] if one_mark else list(names)}
+    models = {ALL_MARKS: task.models}
+    if "s1" in task.tables:
+        models[ALL_MARKS] = [*task.models, ONE_MARK_MODEL]
+        if len(marks) > 1:
+            views |= {mark: select_marks(dataset, [mark]) for mark in marks}
     units = [
         _Unit(cell, model, seed, view)
         for view in views
         for model in dict.fromkeys(models.get(view, [ONE_MARK_MODEL]))
-        for seed in range(seeds)
+        for seed in run.numbers
     ]
-    made_from = {unit: _origin(unit, hashes[unit.marks], device) for unit in units}
-    steps = {
-        unit: partial(_predict, folder.path / unit.file, unit, views[unit.marks], device, reporter)
-        for unit in units
-    }
-    code = {unit: [find_model(unit.model).factory] for unit in units}
-    missing = [
-        unit
-        for unit in units
-        if not folder.has(unit.file, made_from[unit], [unit.file], steps[unit], code[unit])
-    ]
-    # Those that take longest first: the last one should not keep the others waiting.
+    steps = {unit: _step(folder, unit, views[unit.marks], run) for unit in units}
+    missing = [unit for unit in units if not folder.has(**steps[unit])]
+    # Those that take longest come first: the last one should not keep the others waiting.
     missing.sort(key=lambda unit: (unit.marks != ALL_MARKS, "lstm-alpha" not in unit.model))
     trainings = [Training(unit.model, views[unit.marks], unit.seed) for unit in missing]
-    # Each model is in the cache as soon as it is trained: a kill loses those in work, no others.
-    train_missing(trainings, device=device, reporter=reporter)
+    # Each model is stored as soon as it is trained: an interruption loses none of those.
+    train_missing(trainings, device=run.device, reporter=run.reporter)
     for unit in units:
-        folder.once(unit.file, made_from[unit], [unit.file], steps[unit], code[unit])
-    return [(unit, read_csv(folder.path / unit.file)) for unit in units]
+        folder.once(**steps[unit])
+    return {unit: read_csv(folder.path / unit.file) for unit in units}
 
 
-def _origin(unit: _Unit, data_hash: str, device: str) -> dict[str, Any]:
-    """Return all that decides a unit's predictions."""
-    settings = asdict(find_model(unit.model).settings())
-    key = training_key(unit.model, data_hash, settings, unit.seed, device)
-    return {"unit": asdict(unit), "training": key}
+def _step(folder: ResultFolder, unit: _Unit, dataset: xr.Dataset, run: Run) -> dict[str, Any]:
+    """Return the step that writes a unit's predictions of the test genes."""
+    spec = find_model(unit.model)
+    settings = asdict(spec.settings())
+    key = training_key(unit.model, dataset_hash(dataset), settings, unit.seed, run.device)
+
+    def make() -> None:
+        training = Training(unit.model, dataset, unit.seed)
+        write_csv(_predictions(training, dataset, run), folder.path / unit.file)
+
+    return {
+        "step": unit.file,
+        "made_from": {"unit": asdict(unit), "training": key},
+        "files": [unit.file],
+        "make": make,
+        "code": [spec.factory],
+    }
 
 
-def _predict(path: Path, unit: _Unit, dataset: xr.Dataset, device: str, reporter: Reporter) -> None:
-    """Write a unit's predictions of the test genes."""
-    wanted = Training(unit.model, dataset, unit.seed)
-    model = trained(wanted, device=device, reporter=reporter)
+def _predictions(training: Training, dataset: xr.Dataset, run: Run) -> pd.DataFrame:
+    model = trained(training, device=run.device, reporter=run.reporter)
     rows = np.flatnonzero((dataset["split"].values == "test") & usable(dataset))
-    logit = logits(model.module, dataset["signal"].values[rows], device=device)
-    table = pd.DataFrame(
+    logit = logits(model.module, dataset["signal"].values[rows], device=run.device)
+    return pd.DataFrame(
         {
             "gene": dataset["gene"].values[rows],
             "label": dataset["label"].values[rows],
@@ -273,16 +297,15 @@ def _predict(path: Path, unit: _Unit, dataset: xr.Dataset, device: str, reporter
             "simulated": int(dataset.attrs["simulated"]),
         }
     )
-    write_csv(table, path)
 
 
 def _write(
     folder: ResultFolder,
     units: pd.DataFrame,
     paired: pd.DataFrame,
-    summaries: Mapping[str, pd.DataFrame],
+    summaries: dict[str, pd.DataFrame],
 ) -> None:
-    """Write the tables, each form of them once."""
+    """Write the tables in all forms."""
     texts = {"suite.csv": to_csv(units), "paired.csv": to_csv(paired)}
     for name, table in summaries.items():
         texts[f"table{name}.csv"] = to_csv(table)

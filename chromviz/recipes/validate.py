@@ -1,92 +1,88 @@
-"""Are explanations to be believed? All tests of one cell type, as one tidy table."""
+"""Should explanations be believed? All tests on one cell type, as one tidy table."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from chromviz.catalog import find_method, slug
 from chromviz.data.labels import permute_labels
 from chromviz.data.store import open_cell
 from chromviz.errors import ChromvizError, UnknownNameError
-from chromviz.extractors import find_method
 from chromviz.extractors.conditions import Conditions
 from chromviz.extractors.run import extract
-from chromviz.extractors.sanity import untrained
-from chromviz.models import slug
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.choice import MODELS, Choice, choose_models
 from chromviz.models.fitted import Fitted
-from chromviz.models.inference import find_device
 from chromviz.models.store import Training, train_missing, trained
 from chromviz.models.training import takes_steps
 from chromviz.plot.validation import draw_verdicts
-from chromviz.progress import SILENT, Reporter
 from chromviz.recipes import model_tests
-from chromviz.recipes.attributions import explained, plan
+from chromviz.recipes.attributions import CellRun, model_key, plan
+from chromviz.recipes.compare import require_comparable, untrained_controls
+from chromviz.recipes.options import Run, RunOptions, run_options
+from chromviz.recipes.outcome import Outcome, finished
 from chromviz.reporting.figures import write_figure, write_gain, write_panels
 from chromviz.reporting.results_page import write_report
 from chromviz.reporting.verdicts import verdict_latex, verdict_markdown
-from chromviz.results.folder import ResultFolder, default_folder, of_result
+from chromviz.results.folder import ResultFolder, default_folder
 from chromviz.results.tables import to_csv
-from chromviz.results.validity import Code
-from chromviz.schema import Summarised, Summary, dataset_hash, gene_counts
-from chromviz.validation.agreement import reference_genes
+from chromviz.schema import Summary
 from chromviz.validation.association import association
 from chromviz.validation.planted import planted
 from chromviz.validation.resample import Resampling
 from chromviz.validation.tidy import adjust, read_tidy
 from chromviz.validation.verdict import verdicts
-from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK, cell_label
+from chromviz.vocabulary import cell_label
 
-#: Methods by default, each on the models that it can serve. Integrated gradients are not among
-#: them: each test runs a method many times, and on LSTMs a gene takes them some 20 ms.
+#: The default methods, each on the models that it can explain. Integrated gradients are not among
+#: them: the tests run a method many times, and on LSTMs a gene takes some 20 ms.
 METHODS = (
     *("alpha", "alpha_beta", "saliency", "saliency_absolute", "input_x_gradient"),
     *("occlusion", "coefficients", "importances"),
 )
 
-#: The tests, by the names that commands give them. ``truth`` takes planted truth.
+#: The tests, by the names that commands give them. ``truth`` needs planted truth.
 TESTS = ("agreement", "truth", "faithfulness", "sanity", "stability", "consensus")
+
+#: Attributions by method and by model and variant.
+Explained = dict[tuple[str, str], xr.Dataset]
+
+#: What a test returns: rows of the tidy table, or these and another table.
+Tables = pd.DataFrame | tuple[pd.DataFrame, ...]
 
 
 @dataclass(frozen=True, repr=False)
-class Validation(Summarised):
-    """What a validation found.
+class Validation(Outcome):
+    """The result of :func:`validate`.
 
     Parameters
     ----------
-    folder
-        The result folder.
     dataset
-        The cell type.
+        The dataset of the cell type.
     table
         The tidy table, see :data:`chromviz.validation.tidy.COLUMNS`.
     verdicts
-        What follows, see :func:`chromviz.validation.verdict.verdicts`.
-    made, kept
-        Steps done now, and steps found done.
+        The verdict for each explanation, see :func:`chromviz.validation.verdict.verdicts`.
     """
 
-    folder: Path
     dataset: xr.Dataset
     table: pd.DataFrame
     verdicts: pd.DataFrame
-    made: list[str]
-    kept: list[str]
 
     def summary(self) -> Summary:
         """Return what was validated, in a few lines."""
         rows = (
             ("table", f"{len(self.table)} rows"),
             ("verdicts", f"{len(self.verdicts)} rows"),
-            *of_result(self, self.dataset.attrs["simulated"]),
+            *self.rows(self.dataset.attrs["simulated"]),
         )
         return Summary(f"Validation on {cell_label(str(self.dataset.attrs['cell']))}", rows)
 
@@ -94,133 +90,128 @@ class Validation(Summarised):
 def validate(
     cell: str,
     *,
-    data: Path | None = None,
-    out: Path | None = None,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
     models: Sequence[str] = MODELS,
-    method_names: Sequence[str] | None = None,
+    methods: Sequence[str] | None = None,
     tests: Sequence[str] = TESTS,
-    seed: int = 0,
-    seeds: int = 2,
-    n_genes: int = 200,
-    n_bootstrap: int = 2000,
-    n_null: int = 2000,
-    device: str = "cpu",
-    reporter: Reporter = SILENT,
+    size: SampleSize | None = None,
+    **options: Unpack[RunOptions],
 ) -> Validation:
-    """Train models on a cell type, explain them, and test the explanations.
+    """Train models on one cell type, extract explanations and test them.
 
-    Beside each network stand two that must fail: the same before training, and the same trained
-    on permuted labels.
+    Each network has two negative controls: itself before training, and itself trained on permuted
+    labels.
 
     Parameters
     ----------
-    cell, data, models, method_names, device, reporter
-        As for :func:`chromviz.recipes.compare.compare`.
+    cell, data, models, methods
+        As for :func:`chromviz.compare`; by default the methods that can explain each model.
     out
-        The result folder; ``results/{cell}/validation`` if not given.
+        The result folder; by default ``results/{cell}/validation``.
     tests
-        Any of :data:`TESTS`.
-    seed
-        Seed of training, of methods that draw, of resamples and of nulls.
-    seeds
-        Trainings, from `seed` on, between which ``stability`` compares explanations.
-    n_genes
-        Maximum number of test genes in the tests that run a model many times, evenly spaced along
-        the genome. Re-randomised weights, infidelity and sensitivity take 50 of them, drawn with
-        `seed`.
-    n_bootstrap, n_null
-        Resamples of genes, and draws of each null.
+        Any of ``agreement``, ``truth``, ``faithfulness``, ``sanity``, ``stability``,
+        ``consensus``.
+    size
+        Numbers of genes and of draws; see :class:`SampleSize`.
+    **options
+        ``seed`` (default 0), ``seeds`` (trainings, from `seed` on, between which ``stability``
+        compares explanations; default 2), ``n_bootstrap`` (default 2000), ``device``, ``reporter``.
 
     Returns
     -------
     Validation
-        The folder holds ``validation.csv``, ``verdicts.{md,tex}``, the figures ``verdicts``,
-        ``gain``, ``deletion``, ``consensus_matrix`` and ``planted_truth`` (PDF, PNG, CSV),
-        ``attributions/``, ``report.html`` and ``manifest.json``.
+        ``table`` is tidy, with one row per cell type, model, variant, method, mark and statistic;
+        ``verdicts`` has one row per explanation. The folder holds ``validation.csv``,
+        ``verdicts.{csv,md,tex}``, the figures ``verdicts``, ``gain``, ``deletion``,
+        ``consensus_matrix`` and ``planted_truth``, ``attributions/``, ``report.html`` and
+        ``manifest.json``.
 
     Raises
     ------
     ChromvizError
         If a name is unknown, the dataset lacks the reference track, or the folder cannot be
         written to; before anything is trained.
+
+    Notes
+    -----
+    Agreement with H3K27ac is that of Table 3 of Singh et al., Attend and Predict, NeurIPS 2017;
+    randomised layers follow Adebayo et al. 2018.
+
+    Examples
+    --------
+    >>> import chromviz as cv
+    >>> found = cv.validate("K562", models=["linear-regression"], methods=["coefficients"],
+    ...                     tests=["agreement"], n_bootstrap=100)
+    >>> found.verdicts[["model", "predicts"]].values.tolist()
+    [['linear-regression', 1]]
     """
-    wanted = _tests(tests)
-    if seeds < 1 or n_genes < 1:
-        raise ChromvizError("a validation takes at least one seed and one gene")
-    find_device(device)
+    run = run_options(options, seeds=2)
+    size = size or SampleSize()
     dataset = open_cell(cell, data)
+    wanted = _tests(tests, dataset)
     chosen = choose_models(models, dataset)
     if not chosen:
         raise ChromvizError("no model to validate; name one with --models")
-    planned = plan(chosen, method_names, lambda method, one: method in METHODS)
-    _check(dataset)
-    if "truth" not in dataset:
-        wanted = [name for name in wanted if name != "truth"]
+    pairs = plan(chosen, methods, lambda method, one: method in METHODS)
+    require_comparable(dataset)
     label = str(dataset.attrs["cell"])
-    folder = ResultFolder(out or default_folder(label) / "validation", f"validate {label}")
-    folder["seed"], folder["seeds"], folder["tests"] = seed, seeds, wanted
-    folder["simulated"] = int(dataset.attrs["simulated"])
-    data_hash = dataset_hash(dataset)
-    folder["dataset"] = {"cell": label, "sha256": data_hash, "genes": gene_counts(dataset)}
-    asked = seeds if "stability" in wanted else 1
-    fitted, others = _models(chosen, dataset, seed, asked, device, reporter)
-    everyone = {**fitted, **_controls(fitted, dataset, seed, device, reporter)}
-    folder["models"] = {
-        name: {**asdict(model.card), "curve": None} for name, model in everyone.items()
+    place = Path(out) if out else default_folder(label) / "validation"
+    folder = ResultFolder(place, f"validate {label}")
+    work = CellRun(folder, dataset, run)
+    models_found = _models(chosen, dataset, run, stability="stability" in wanted)
+    work.record(models_found.everyone, seeds=run.seeds, tests=wanted)
+    found: Explained = {
+        (method, model_key(model)): work.explain(method, model)
+        for method, name in pairs
+        for model in models_found.explained_by(name)
     }
-    found: Found = {}
-    for method, name in planned:
-        for model in _explained_by(name, everyone):
-            found[method, _key(model)] = explained(
-                folder, method, model, dataset, data_hash, seed, device, reporter
-            )
-    conditions = Conditions(dataset, _sample(dataset, n_genes), seed, device, reporter.progress)
-    resampling = Resampling(n_bootstrap, n_null, seed)
-    table, curves = _run_tests(
-        folder, conditions, resampling, wanted, found, fitted, others, everyone, data_hash
+    conditions = Conditions(
+        dataset, _sample(dataset, size.genes), run.seed, run.device, run.reporter.progress
     )
-    found_verdicts = verdicts(table)
-    _write(folder, table, found_verdicts)
+    resampling = Resampling(run.n_bootstrap, size.null, run.seed)
+    table, curves = _run_tests(work, conditions, resampling, wanted, found, models_found)
+    judged = verdicts(table)
+    _write(folder, table, judged)
     write_panels(folder, table, curves)
     write_report(folder, [dataset])
-    folder.finish()
-    return Validation(folder.path, dataset, table, found_verdicts, folder.made, folder.kept)
+    return Validation(*finished(folder), dataset, table, judged)
 
 
 def validate_cells(
-    cells: Sequence[str], *, out: Path | None = None, **options: Any
+    cells: Sequence[str], *, out: str | Path | None = None, **options: Any
 ) -> tuple[Path, pd.DataFrame, pd.DataFrame]:
     """Validate several cell types, and adjust p over all of them.
 
     Parameters
     ----------
     cells
-        Cell types, each validated in a folder of its own in `out`.
+        Cell types; each is validated in a folder of its own in `out`.
     out
-        The result folder; ``results/validation`` if not given.
+        The result folder; by default ``results/validation``.
     **options
         As for :func:`validate`.
 
     Returns
     -------
     tuple
-        The folder, which holds ``validation.csv`` and ``verdicts.{csv,md,tex}`` of all, the tidy
-        table, and the verdicts.
+        The folder, which holds ``validation.csv`` and ``verdicts.{csv,md,tex}`` of all cell types,
+        the tidy table, and the verdicts.
 
     Raises
     ------
     ChromvizError
         As for :func:`validate`, or if a cell type is named twice.
     """
-    folder_of_all = out or Path("results") / "validation"
+    place = Path(out) if out else Path("results") / "validation"
     labels = [str(open_cell(cell, options.get("data")).attrs["cell"]) for cell in cells]
     again = next((label for at, label in enumerate(labels) if label in labels[:at]), None)
     if again:
         raise ChromvizError(f"{cell_label(again)} is named twice in --cell")
-    found = {label: validate(label, out=folder_of_all / label, **options) for label in labels}
+    found = {label: validate(label, out=place / label, **options) for label in labels}
     table = adjust(pd.concat([one.table for one in found.values()], ignore_index=True))
     judged = verdicts(table)
-    folder = ResultFolder(folder_of_all, f"validate {', '.join(found)}")
+    folder = ResultFolder(place, f"validate {', '.join(found)}")
     folder["seed"] = options.get("seed", 0)
     folder["simulated"] = int(table["simulated"].max())
     _write(folder, table, judged, figures=False)
@@ -228,199 +219,120 @@ def validate_cells(
     return folder.path, table, judged
 
 
-#: Attributions by method and model.
-Found = dict[tuple[str, str], xr.Dataset]
-
-#: What a test gives: rows of the tidy table, or these and a table beside them.
-Made = pd.DataFrame | tuple[pd.DataFrame, ...]
-
-
-def _check(dataset: xr.Dataset) -> None:
-    """Refuse a dataset in which nothing can be held against the track."""
-    reference_genes(dataset, REFERENCE_TRACK)
-    if PROMOTER_MARK not in dataset["mark"].values:
-        raise ChromvizError(
-            f"{cell_label(str(dataset.attrs['cell']))} has no signal of {PROMOTER_MARK}, whose "
-            f"weights are held against {REFERENCE_TRACK}; prepare it with --signal "
-            f"{PROMOTER_MARK}=FILE"
-        )
-
-
-def _key(model: TrainedModel | None) -> str:
-    """Return what a model is called among those of a validation: its name and variant."""
-    if model is None:
-        return ""
-    return " ".join(filter(None, (model.card.name, model.card.variant)))
-
-
-def _explained_by(name: str, everyone: dict[str, TrainedModel]) -> list[TrainedModel | None]:
-    """Return the models that a method explains: the one of a name and those made from it."""
-    if not name:
-        return [None]
-    return [model for model in everyone.values() if model.card.name == name]
-
-
-@dataclass
-class _Parts:
-    """The tests that are done, each with its rows in a file below ``parts``.
+@dataclass(frozen=True)
+class SampleSize:
+    """How many genes and draws a validation uses.
 
     Parameters
     ----------
-    folder
-        The result folder.
-    made_from
-        What decides the result of every test.
-    code
-        The methods that the tests run, or whose attributions they take.
-    rows
-        Tidy, a table a test.
-    beside
-        Tables that tests give beside their rows.
+    genes
+        Maximum number of test genes in the tests that run a model repeatedly, evenly spaced along
+        the genome. Re-randomised weights, infidelity and sensitivity use 50 of them, drawn with
+        the seed.
+    null
+        Draws of each null model.
+
+    Raises
+    ------
+    ChromvizError
+        If a number is below 1.
     """
 
-    folder: ResultFolder
-    made_from: list[Any]
-    code: list[Code]
-    rows: list[pd.DataFrame] = field(default_factory=list)
-    beside: list[pd.DataFrame] = field(default_factory=list)
+    genes: int = 200
+    null: int = 2000
 
-    def do(self, test: str, make: Callable[[], Made], *of: Any, beside: str = "") -> None:
-        """Do a test that is not done already; `of` is what else decides its result."""
-        files = [f"parts/{slug(name)}.csv" for name in (test, beside) if name]
-
-        def tables() -> tuple[pd.DataFrame, ...]:
-            made = make()
-            return made if isinstance(made, tuple) else (made,)
-
-        found = self.folder.tables(test, [*self.made_from, *of], files, tables, self.code)
-        self.rows.append(read_tidy(self.folder.path / files[0]))
-        self.beside += found[1:]
+    def __post_init__(self) -> None:
+        for name in ("genes", "null"):
+            if getattr(self, name) < 1:
+                raise ChromvizError(f"{name} must be at least 1, not {getattr(self, name)}")
 
 
-def _run_tests(
-    folder: ResultFolder,
-    conditions: Conditions,
-    resampling: Resampling,
-    wanted: Sequence[str],
-    found: Found,
-    fitted: dict[str, TrainedModel],
-    others: dict[str, list[TrainedModel]],
-    everyone: dict[str, TrainedModel],
-    data_hash: str,
-) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """Do the tests that are not done already; return the tidy table of all, and deletion curves."""
-    hashes = {
-        f"{method} {name}": everyone[name].card.weights_hash if name else ""
-        for method, name in found
-    }
-    settings = [data_hash, asdict(resampling), conditions.genes.tolist()]
-    settings.append(conditions.device.split(":")[0])
+@dataclass(frozen=True)
+class _Models:
+    """The models of a validation.
 
-    code = [extract, *(find_method(method).run for method, _ in found)]
-    done = _Parts(folder, [hashes, settings], code)
-    step = done.do
-    every, dataset = list(found.values()), conditions.dataset
-    plain = {method: found[method, ""] for method, owner in found if not owner}
-    own = {
-        name: {method: found[method, name] for method, owner in found if owner == name}
-        for name in fitted
-    }
-    if "agreement" in wanted:
-        step("agreement", partial(association, every, dataset, **asdict(resampling)))
-    if "truth" in wanted:
-        draws = {"n_bootstrap": resampling.n_bootstrap, "seed": resampling.seed}
-        step("truth", partial(planted, every, dataset, **draws))
-    for name, model in fitted.items():
-        mine = own[name]
-        if "faithfulness" in wanted:
-            step(
-                f"faithfulness {name}",
-                partial(model_tests.faithfulness, conditions, resampling, model, mine, plain),
-                beside=f"curves {name}",
-            )
-        if "sanity" in wanted and not isinstance(model.module, Fitted):
-            step(f"sanity {name}", partial(model_tests.sanity, conditions, resampling, model, mine))
-        if "stability" in wanted:
-            hashed = [other.card.weights_hash for other in others[name]]
-            step(
-                f"stability {name}",
-                partial(model_tests.stability, conditions, resampling, model, others[name], mine),
-                hashed,
-            )
-    if "consensus" in wanted:
-        step("consensus", partial(model_tests.agreement_of_methods, conditions, own, plain))
-    predicts = model_tests.prediction(conditions, resampling, list(everyone.values()))
-    parts = [part for part in (predicts, *done.rows) if len(part)]
-    curves = pd.concat(done.beside, ignore_index=True) if done.beside else None
-    return adjust(pd.concat(parts, ignore_index=True)), curves
+    Parameters
+    ----------
+    fitted
+        The trained models by name.
+    others
+        Trainings of each with other seeds.
+    controls
+        The negative controls.
+    """
+
+    fitted: dict[str, TrainedModel]
+    others: dict[str, list[TrainedModel]]
+    controls: list[TrainedModel]
+
+    @property
+    def everyone(self) -> dict[str, TrainedModel]:
+        """All models by name and variant."""
+        return {model_key(one): one for one in (*self.fitted.values(), *self.controls)}
+
+    def explained_by(self, name: str) -> list[TrainedModel | None]:
+        """Return the models that a method explains: the one of this name, and its variants."""
+        if not name:
+            return [None]
+        return [model for model in self.everyone.values() if model.card.name == name]
 
 
-def _tests(names: Sequence[str]) -> list[str]:
-    wanted = [name.strip().lower() for name in names]
+def _tests(names: Sequence[str], dataset: xr.Dataset) -> list[str]:
+    """Return the tests to run; without planted truth there is none of it."""
+    wanted = list(dict.fromkeys(name.strip().lower() for name in names))
     for name in wanted:
         if name not in TESTS:
             raise UnknownNameError("test", name, TESTS)
     if not wanted:
-        raise ChromvizError(f"no test to do; name some of {', '.join(TESTS)} with --tests")
-    return list(dict.fromkeys(wanted))
+        raise ChromvizError(f"no test to run; name some of {', '.join(TESTS)} with --tests")
+    return [name for name in wanted if name != "truth" or "truth" in dataset]
 
 
-def _models(
-    chosen: Sequence[Choice],
-    dataset: xr.Dataset,
-    seed: int,
-    seeds: int,
-    device: str,
-    reporter: Reporter,
-) -> tuple[dict[str, TrainedModel], dict[str, list[TrainedModel]]]:
-    """Return the models by name, and those of other seeds; trained where from no file."""
+def _models(chosen: Sequence[Choice], dataset: xr.Dataset, run: Run, *, stability: bool) -> _Models:
+    """Return the models, those of other seeds, and the controls; trained unless from a file."""
     networks = [one.name for one in chosen if takes_steps(one.spec, dataset)]
-    trainings = [
-        Training(one.spec, dataset, number)
+    seeds = run.numbers if stability else run.single().numbers
+    own = {
+        one.name: [
+            Training(one.spec, dataset, number)
+            for number in (seeds if one.name in networks else run.single().numbers)
+        ]
         for one in chosen
         if one.model is None
-        for number in range(seed, seed + (seeds if one.name in networks else 1))
-    ]
-    shuffled = permute_labels(dataset, seed)
-    trainings += [Training(one.spec, shuffled, seed) for one in chosen if one.name in networks]
-    train_missing(trainings, device=device, reporter=reporter)
+    }
+    shuffled = permute_labels(dataset, run.seed)
+    permuted = {
+        one.name: Training(one.spec, shuffled, run.seed) for one in chosen if one.name in networks
+    }
+    trainings = [training for several in own.values() for training in several]
+    train_missing([*trainings, *permuted.values()], device=run.device, reporter=run.reporter)
     fitted: dict[str, TrainedModel] = {}
     others: dict[str, list[TrainedModel]] = {}
     for one in chosen:
         if one.note:
-            reporter.say(one.note)
-        if one.model is not None:
-            fitted[one.name], others[one.name] = one.model, []
-            continue
+            run.reporter.say(one.note)
         found = [
-            trained(training, device=device, reporter=reporter)
-            for training in trainings
-            if training.model is one.spec and training.dataset is dataset
+            trained(training, device=run.device, reporter=run.reporter)
+            for training in own.get(one.name, [])
         ]
-        fitted[one.name], others[one.name] = found[0], found[1:]
-    return fitted, others
+        if one.model is not None:
+            found = [one.model]
+        fitted[one.name], *others[one.name] = found
+    return _Models(fitted, others, _controls(fitted, shuffled, run))
 
 
 def _controls(
-    fitted: dict[str, TrainedModel],
-    dataset: xr.Dataset,
-    seed: int,
-    device: str,
-    reporter: Reporter,
-) -> dict[str, TrainedModel]:
-    """Return, for each network, the two that must fail: untrained, and of permuted labels."""
-    shuffled = permute_labels(dataset, seed)
-    found = {}
-    for model in fitted.values():
-        if isinstance(model.module, Fitted) or model.card.members:
-            continue
-        fresh = untrained(model, seed)
-        found[_key(fresh)] = fresh
-        name = model.card.name.partition("@")[0]
-        other = trained(Training(name, shuffled, seed), device=device, reporter=reporter)
-        card = replace(other.card, name=model.card.name, variant="permuted labels")
-        shuffled_model = TrainedModel(other.module, card)
-        found[_key(shuffled_model)] = shuffled_model
+    fitted: Mapping[str, TrainedModel], shuffled: xr.Dataset, run: Run
+) -> list[TrainedModel]:
+    """Return the negative controls of each network: untrained, and trained on permuted labels."""
+    found = []
+    for name, fresh in untrained_controls(fitted, run.seed).items():
+        architecture = name.partition("@")[0]
+        other = trained(
+            Training(architecture, shuffled, run.seed), device=run.device, reporter=run.reporter
+        )
+        card = replace(other.card, name=name, variant="permuted labels")
+        found += [fresh, TrainedModel(other.module, card)]
     return found
 
 
@@ -435,21 +347,106 @@ def _sample(dataset: xr.Dataset, n_genes: int) -> np.ndarray:
     return np.asarray(test[np.unique(np.linspace(0, len(test) - 1, n_genes).round().astype(int))])
 
 
+@dataclass
+class _Parts:
+    """The tests that are done, each with its rows in a file below ``parts``.
+
+    Parameters
+    ----------
+    folder
+        The result folder.
+    made_from
+        The inputs and options of every test.
+    code
+        The methods and models that the tests run.
+    rows
+        A tidy table for each test.
+    beside
+        Other tables that tests give.
+    """
+
+    folder: ResultFolder
+    made_from: list[Any]
+    code: list[Any]
+    rows: list[pd.DataFrame] = field(default_factory=list)
+    beside: list[pd.DataFrame] = field(default_factory=list)
+
+    def do(self, test: str, make: Callable[[], Tables], *of: Any, beside: str = "") -> None:
+        """Run a test unless it is up to date; `of` is what else decides its result."""
+        files = [f"parts/{slug(name)}.csv" for name in (test, beside) if name]
+
+        def tables() -> tuple[pd.DataFrame, ...]:
+            made = make()
+            return made if isinstance(made, tuple) else (made,)
+
+        found = self.folder.tables(test, [*self.made_from, *of], files, tables, self.code)
+        self.rows.append(read_tidy(self.folder.path / files[0]))
+        self.beside += found[1:]
+
+
+def _run_tests(
+    work: CellRun,
+    conditions: Conditions,
+    resampling: Resampling,
+    wanted: Sequence[str],
+    found: Explained,
+    models: _Models,
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Run the tests that are not up to date; return their tidy table, and deletion curves."""
+    everyone, dataset = models.everyone, work.dataset
+    hashes = {
+        f"{method} {key}": everyone[key].card.weights_hash if key else "" for method, key in found
+    }
+    settings = [work.data_hash, asdict(resampling), conditions.genes.tolist()]
+    settings.append(conditions.device.split(":")[0])
+    code = [extract, *(find_method(method).run for method, _ in found)]
+    code += [type(model.module) for model in models.fitted.values()]
+    done = _Parts(work.folder, [hashes, settings], code)
+    every = list(found.values())
+    plain = {method: found[method, key] for method, key in found if not key}
+    own = {
+        name: {method: one for (method, key), one in found.items() if key == model_key(model)}
+        for name, model in models.fitted.items()
+    }
+    if "agreement" in wanted:
+        done.do("agreement", partial(association, every, dataset, **asdict(resampling)))
+    if "truth" in wanted:
+        draws = {"n_bootstrap": resampling.n_bootstrap, "seed": resampling.seed}
+        done.do("truth", partial(planted, every, dataset, **draws))
+    for name, model in models.fitted.items():
+        mine, others = own[name], models.others[name]
+        both = (conditions, resampling)
+        if "faithfulness" in wanted:
+            test = partial(model_tests.faithfulness, *both, model, mine, plain)
+            done.do(f"faithfulness {name}", test, beside=f"curves {name}")
+        if "sanity" in wanted and not isinstance(model.module, Fitted):
+            done.do(f"sanity {name}", partial(model_tests.sanity, *both, model, mine))
+        if "stability" in wanted:
+            hashed = [other.card.weights_hash for other in others]
+            again = partial(model_tests.stability, *both, model, others, mine)
+            done.do(f"stability {name}", again, hashed)
+    if "consensus" in wanted:
+        done.do("consensus", partial(model_tests.agreement_of_methods, conditions, own, plain))
+    predicts = model_tests.prediction(conditions, resampling, list(everyone.values()))
+    parts = [part for part in (predicts, *done.rows) if len(part)]
+    curves = pd.concat(done.beside, ignore_index=True) if done.beside else None
+    return adjust(pd.concat(parts, ignore_index=True)), curves
+
+
 def _write(
-    folder: ResultFolder, table: pd.DataFrame, found: pd.DataFrame, *, figures: bool = True
+    folder: ResultFolder, table: pd.DataFrame, judged: pd.DataFrame, *, figures: bool = True
 ) -> None:
-    """Write the tidy table, what follows from it, and the figures."""
-    simulated = int(table["simulated"].max())
-    shown = found.assign(simulated=simulated)
+    """Write the tidy table, the verdicts, and their figures."""
+    shown = judged.assign(simulated=int(table["simulated"].max()))
     texts = {
         "validation.csv": to_csv(table),
         "verdicts.md": verdict_markdown(shown, table),
         "verdicts.tex": verdict_latex(shown, table),
     }
     folder.write_texts("tables", texts)
-    if not figures or found.empty:
+    if not figures or judged.empty:
         folder.write_table("verdicts", "verdicts.csv", shown)
     if figures:
         write_gain(folder, table)
-    if figures and len(found):
-        write_figure(folder, "verdicts", "What follows for each explanation", shown, draw_verdicts)
+    if figures and len(judged):
+        write_figure(folder, "verdicts", "Verdict for each explanation", shown, draw_verdicts)

@@ -189,14 +189,19 @@ class ResultFolder:
         same = known["key"] == key and set(recorded) == set(files)
         return same and validity.as_recorded(self.path, recorded)
 
-    def finish(self) -> None:
-        """Write the manifest, and take away what earlier runs left that this one did not make.
+    def finish(self, *, keep: bool = False) -> None:
+        """Write the manifest, and remove what earlier runs left and this one did not make.
 
-        What stays is of one run: its data, its seed, its choice of models. Pieces of files that a
-        killed run was writing go too.
+        What stays belongs to one run: its data, its seed, its choice of models. Pieces of files
+        that an interrupted run was writing are removed, too.
+
+        Parameters
+        ----------
+        keep
+            Whether the steps of earlier runs stay.
         """
         steps: dict[str, Any] = self._record.get("steps", {})
-        done = {*self.made, *self.kept}
+        done = set(steps) if keep else {*self.made, *self.kept}
         current = {file for name in done for file in steps[name]["files"]}
         for name in [name for name in steps if name not in done]:
             for file in set(steps.pop(name)["files"]) - current:

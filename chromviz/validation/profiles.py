@@ -101,3 +101,30 @@ def _mean_profile(values: np.ndarray, bin_start: np.ndarray) -> pd.DataFrame:
             "n_genes": n,
         }
     )
+
+
+def figure2b_table(
+    profiles: pd.DataFrame, coverage: pd.DataFrame, dataset: xr.Dataset
+) -> pd.DataFrame:
+    """Return what Figure 2b shows: mean coverage, and mean weights of genes predicted ON.
+
+    Parameters
+    ----------
+    profiles, coverage
+        As :func:`weight_profiles` and :func:`coverage_profile` give them.
+    dataset
+        Tells the unit of the coverage.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``cell, model, method, role`` (``coverage`` or ``weight``), ``mark, unit, bin_start,
+        bin_width, mean, ci_low, ci_high, n_genes, simulated, missing``.
+    """
+    weights = profiles[profiles["state"] == "ON"].assign(role="weight", unit="")
+    unit = str(dataset.attrs.get("coverage_unit", ""))
+    track = coverage.rename(columns={"track": "mark"}).assign(role="coverage", unit=unit)
+    track = track.assign(model="", method="")
+    columns = ["cell", "model", "method", "role", "mark", "unit", "bin_start", "bin_width"]
+    columns += ["mean", "ci_low", "ci_high", "n_genes", "simulated", "missing"]
+    return pd.concat([track, weights], ignore_index=True)[columns]

@@ -125,7 +125,7 @@ def test_compare_draws_the_model_that_separates_marks(tmp_path, monkeypatch, bla
         lines = []
         reporter = Reporter(say=lines.append)
         arguments = {"data": tmp_path / "data", "out": tmp_path / "out", "reporter": reporter}
-        found = compare("K562", models=models, method_names=["alpha"], n_bootstrap=5, **arguments)
+        found = compare("K562", models=models, methods=["alpha"], n_bootstrap=5, **arguments)
         return found.table, " ".join(lines)
 
     table, said = run("lstm-attn", "cnn-alpha-beta")

@@ -70,7 +70,7 @@ def test_ensembles_in_compare_and_audit(files, monkeypatch, blank_figures):
         data=files / "data",
         out=files / "out",
         n_bootstrap=10,
-        members=2,
+        seeds=2,
         models=["lstm-alpha", "svm"],
     )
     assert [len(model.card.members) for model in found.models] == [2, 0]
@@ -79,8 +79,8 @@ def test_ensembles_in_compare_and_audit(files, monkeypatch, blank_figures):
         ["K562"],
         data=files / "data",
         models=["cnn-alpha-beta"],
-        members=2,
-        method_names=["beta"],
+        seeds=2,
+        methods=["beta"],
     )
     assert set(seen.table["model"]) == {"cnn-alpha-beta"}
     assert seen.table["weight"].sum() == pytest.approx(1, abs=1e-5)
@@ -90,7 +90,7 @@ def test_ensembles_in_compare_and_audit(files, monkeypatch, blank_figures):
             *("SYM10", ["K562"]),
             data=files / "data",
             models=["lstm-alpha"],
-            method_names=["beta"],
+            methods=["beta"],
         )
 
 
@@ -102,8 +102,8 @@ def test_explain_writes_what_extract_gives(files):
         out=files / "w",
         genes="SYM10,G011",
     )
-    assert sorted(path.name for path in found.files.values()) == [
-        *("E123.control.raw_signal.nc", "E123.lstm-alpha.alpha.nc"),
+    assert [path.name.split(".genes-")[0] for path in found.files.values()] == [
+        *("lstm-alpha.alpha", "control.raw_signal"),
     ]
     weight = load_attribution(found.files["alpha"])["weight"]
     expected = extract("alpha", found.dataset, found.model, genes=[10, 11])["weight"]

@@ -14,7 +14,7 @@ from chromviz.vocabulary import MARKS, Window
 from tests.conftest import make_dataset
 
 #: One method of one model, for tests that are not about them.
-ONE = {"models": ["lstm-alpha-beta"], "method_names": ["beta"]}
+ONE = {"models": ["lstm-alpha-beta"], "methods": ["beta"]}
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def test_a_gene_without_signal_in_one_cell(folder, blank_figures):
     assert found.record["cells"][1]["unreadable"] == "no complete signal of H3K27me3"
     assert found.record["cells"][1]["models"] == []
     assert found.record["cells"][1]["signal"]["H3K27me3"][0] is None
-    with pytest.raises(ChromvizError, match="models cannot read SYM3"):
+    with pytest.raises(ChromvizError, match="SYM3 lacks complete signal"):
         run(folder, gene="SYM3", out="b")
     assert not (folder / "b").exists()
 
@@ -145,8 +145,8 @@ def test_a_gene_without_signal_in_one_cell(folder, blank_figures):
         ({"gene": "chr1:1-30,000"}, "holds the TSS of 4 genes; name one: G000"),
         ({"cells": ()}, "no cell type to audit"),
         ({"models": []}, "no model to audit with"),
-        ({"method_names": ["class_optimization"]}, "explains no single gene"),
-        ({"method_names": ["beta"], "models": ["svm"]}, "needs attention, and svm has none"),
+        ({"methods": ["class_optimization"]}, "does not explain single genes"),
+        ({"methods": ["beta"], "models": ["svm"]}, "needs attention, and svm has none"),
     ],
 )
 def test_bad_input_leaves_nothing(folder, options, message):
@@ -165,13 +165,13 @@ def test_windows_that_differ_are_refused(folder):
 
 def test_methods_that_find_nothing_to_say_are_one_error_and_no_folder(folder):
     with pytest.raises(ChromvizError, match="ReLU layers, and LSTMAlphaBeta has none"):
-        run(folder, out="bad", models=["lstm-alpha-beta"], method_names=["guided_backprop"])
+        run(folder, out="bad", models=["lstm-alpha-beta"], methods=["guided_backprop"])
     assert not (folder / "bad").exists()
 
 
 def test_a_model_that_no_method_explains_still_predicts(folder, blank_figures):
     models = ["lstm-alpha-beta", "logistic-regression"]
-    found = run(folder, out="p", models=models, method_names=["beta"])
+    found = run(folder, out="p", models=models, methods=["beta"])
     explained, other = found.record["cells"][0]["models"]
     assert other["methods"] == []
     assert 0 < other["probability"] < 1

@@ -79,8 +79,8 @@ def test_it_makes_everything(finished):
     attributions = sorted(p.name for p in (out / "attributions").iterdir())
     assert "lstm-alpha-beta.alpha.nc" in attributions
     assert "deepchrome.class_optimization.nc" in attributions
-    assert "lstm-alpha-beta-untrained-.alpha.nc" in attributions
-    assert len(attributions) == 13 + 8 + 1  # and β, for the page
+    assert "lstm-alpha-beta.untrained.alpha.nc" in attributions
+    assert "lstm-alpha-beta.beta.nc" in attributions  # for the page
     assert finished.result.kept == []
 
 
@@ -178,9 +178,9 @@ def test_where_pax5_is_not_the_most_expressed_test_gene_is_shown(finished):
 def test_new_data_makes_new_results(folder, blank_figures):
     path = folder / "data" / "E123.nc"
     schema.save_dataset(make_dataset(60, seed=5, window=Window(1000, 100)), path)
-    second = run(folder, models=["lstm-alpha"], method_names=["alpha"])
-    assert "lstm-alpha.alpha" in second.made
-    assert "control.raw_signal" in second.made
+    second = run(folder, models=["lstm-alpha"], methods=["alpha"])
+    assert "attributions/lstm-alpha.alpha" in second.made
+    assert "attributions/control.raw_signal" in second.made
 
 
 def test_the_manifest_says_what_was_done(finished):
@@ -193,7 +193,7 @@ def test_the_manifest_says_what_was_done(finished):
 
 def test_models_and_methods_can_be_chosen(folder, blank_figures):
     shutil.rmtree(folder / "out")
-    table = run(folder, models=["deepchrome"], method_names=["saliency"]).table
+    table = run(folder, models=["deepchrome"], methods=["saliency"]).table
     assert table["method"].tolist() == [
         *("saliency", "raw_signal", "tss_distance", "uniform", "random")
     ]
@@ -204,11 +204,11 @@ def test_models_and_methods_can_be_chosen(folder, blank_figures):
     ("arguments", "match"),
     [
         ({"models": ["resnet"]}, "unknown model 'resnet'"),
-        ({"models": ["deepchrome"], "method_names": ["alpha"]}, "needs attention"),
-        ({"method_names": ["saliensy"]}, "did you mean saliency"),
-        ({"method_names": ["beta"]}, "no weights over bins"),
+        ({"models": ["deepchrome"], "methods": ["alpha"]}, "needs attention"),
+        ({"methods": ["saliensy"]}, "did you mean saliency"),
+        ({"methods": ["beta"]}, "no weights over bins"),
         ({"gene": "PAX5"}, "unknown gene 'PAX5'"),
-        ({"gene": "SYM3"}, r"models cannot read SYM3 .*no complete signal of H3K27me3"),
+        ({"gene": "SYM3"}, "SYM3 lacks complete signal .*no complete signal of H3K27me3"),
     ],
 )
 def test_bad_requests_leave_nothing(folder, arguments, match):

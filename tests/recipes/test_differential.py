@@ -69,6 +69,6 @@ def test_cell_types_that_cannot_be_compared_are_refused(data, tmp_path):
     other = make_dataset(120, cell="E118", window=Window(1000, 100))
     other["split"].values[other["split"].values == "test"] = "train"
     save_dataset(other, data / "E118.nc")
-    with pytest.raises(ChromvizError, match="no gene is for testing in every cell type"):
+    with pytest.raises(ChromvizError, match="no gene is a test gene in every cell type"):
         differential(["K562", "E118"], data=data, out=out)
     assert not out.exists()

@@ -1,6 +1,7 @@
 """Tracks and tables: read back, the numbers are those of the attribution."""
 
 import xml.etree.ElementTree as ET
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,8 @@ from chromviz.errors import ChromvizError
 from chromviz.extractors import extract
 from chromviz.recipes.export import export
 from chromviz.reporting import tracks
-from chromviz.schema import (
-    Origin,
-    build_attribution,
-    load_attribution,
-    save_attribution,
-    save_dataset,
-)
+from chromviz.results.folder import ResultFolder
+from chromviz.schema import build_attribution, load_attribution, save_attribution, save_dataset
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 
@@ -41,25 +37,23 @@ def fill(folder, data):
     rows = np.flatnonzero(data["split"].values == "test")
     weight = np.random.default_rng(0).normal(size=(len(rows), 5, 20)).astype(np.float32)
     one = build_attribution(
-        weight,
-        ("gene", "mark", "bin"),
-        data,
-        Origin(
-            method="saliency",
-            parameters={},
-            signed=True,
-            model="deepchrome",
-            model_hash="x",
-            seed=0,
-            device="cpu",
-        ),
-        genes=rows,
-        probability=np.full(len(rows), 0.7),
-    )
-    attributions = folder / "results" / "attributions"
-    save_attribution(one, attributions / "deepchrome.saliency.nc")
-    save_attribution(extract("raw_signal", data, None), attributions / "control.raw_signal.nc")
+        weight, ("gene", "mark", "bin"), data, method="saliency", parameters={}, signed=True,
+        genes=rows, probability=np.full(len(rows), 0.7), model="deepchrome", model_hash="x",
+        seed=0, device="cpu",
+    )  # fmt: skip
+    put(folder, {"deepchrome.saliency": one, "control.raw_signal": extract("raw_signal", data)})
     return folder
+
+
+def put(folder, attributions):
+    """Write attributions into the result folder, as a command does."""
+    results = ResultFolder(folder / "results", "extract E123")
+    results["seed"] = 0
+    for name, one in attributions.items():
+        file = f"attributions/{name}.nc"
+        save = partial(save_attribution, one, results.path / file)
+        results.once(name, one.attrs["dataset_hash"], [file], save)
+    results.finish(keep=True)
 
 
 @pytest.fixture
@@ -227,22 +221,11 @@ def test_top_bins_stay_on_the_chromosome(place):
     one = load_attribution(other)
     rows = np.flatnonzero(data["split"].values == "test")
     again = build_attribution(
-        one["weight"].values,
-        ("gene", "mark", "bin"),
-        data,
-        Origin(
-            method="saliency",
-            parameters={},
-            signed=True,
-            model="deepchrome",
-            model_hash="x",
-            seed=0,
-            device="cpu",
-        ),
-        genes=rows,
-    )
-    save_attribution(again, other)
-    found = run(place, method_names=["saliency"], formats=["bed"], top=100)
+        one["weight"].values, ("gene", "mark", "bin"), data, method="saliency", parameters={},
+        signed=True, genes=rows, model="deepchrome", model_hash="x", seed=0, device="cpu",
+    )  # fmt: skip
+    put(place, {"deepchrome.saliency": again})
+    found = run(place, methods=["saliency"], formats=["bed"], top=100)
     best = pd.read_csv(
         found.folder / "deepchrome.saliency.top.bed", sep="\t", skiprows=1, header=None
     )
@@ -257,7 +240,7 @@ def test_top_bins_stay_on_the_chromosome(place):
     [
         ({"formats": ["wig"]}, "unknown format 'wig'"),
         ({"formats": []}, "nothing to write"),
-        ({"method_names": ["salience"]}, "unknown method 'salience'; did you mean saliency"),
+        ({"methods": ["salience"]}, "unknown method 'salience'; did you mean saliency"),
         ({"top": 0}, "at least 1"),
         ({"chrom_sizes": None}, r"size of chr1 is unknown \(assembly made-up"),
     ],
@@ -275,7 +258,7 @@ def test_other_data_short_chromosomes_and_empty_folders_are_refused(place):
     save_dataset(make_dataset(60, seed=2, window=Window(1000, 100)), place / "data" / "E123.nc")
     with pytest.raises(ChromvizError, match="made from another dataset"):
         run(place)
-    with pytest.raises(ChromvizError, match="holds no attribution; run compare"):
+    with pytest.raises(ChromvizError, match="no result folder"):
         run(place, results=place / "nothing")
 
 
@@ -285,3 +268,17 @@ def test_without_a_folder_it_looks_where_compare_writes(place, monkeypatch):
     (place / "results").mkdir()
     (place / "K562").rename(place / "results" / "K562")
     assert run(place, results=None).folder == Path("results/K562/tracks")
+
+
+def test_a_file_that_no_command_recorded_is_not_exported(place):
+    known = place / "results" / "attributions" / "deepchrome.saliency.nc"
+    (known.parent / "deepchrome.occlusion.nc").write_bytes(known.read_bytes())
+    assert {name.split(".")[1] for name in run(place, formats=["bed"]).files} == {"saliency"}
+
+
+def test_an_edited_attribution_is_refused(place):
+    known = place / "results" / "attributions" / "deepchrome.saliency.nc"
+    one = load_attribution(known)
+    save_attribution(one.assign(weight=one["weight"] * 2), known)
+    with pytest.raises(ChromvizError, match="not as it was written"):
+        run(place)

@@ -10,13 +10,13 @@ from scipy import stats
 from chromviz.data.labels import permute_labels
 from chromviz.errors import ChromvizError
 from chromviz.models.store import cache_folder
-from chromviz.recipes.validate import validate, validate_cells
+from chromviz.recipes.validate import SampleSize, validate, validate_cells
 from chromviz.schema import save_dataset
 from chromviz.validation.tidy import COLUMNS
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 
-QUICK = {"n_bootstrap": 50, "n_null": 50, "n_genes": 8, "seeds": 2}
+QUICK = {"n_bootstrap": 50, "size": SampleSize(8, 50), "seeds": 2}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def folder(tmp_path_factory):
 def found(folder, tmp_path):
     return validate(
         "K562", data=folder, out=tmp_path / "out", models=["lstm-alpha-beta", "svm"],
-        method_names=["alpha", "saliency", "occlusion"], **QUICK,
+        methods=["alpha", "saliency", "occlusion"], **QUICK,
     )  # fmt: skip
 
 
@@ -67,7 +67,7 @@ def test_everything_is_in_one_table(folder, found, tmp_path):
     }
     again = validate(
         "K562", data=folder, out=tmp_path / "out", models=["lstm-alpha-beta", "svm"],
-        method_names=["alpha", "saliency", "occlusion"], **QUICK,
+        methods=["alpha", "saliency", "occlusion"], **QUICK,
     )  # fmt: skip
     assert again.made == []
     pd.testing.assert_frame_equal(again.table, table)
@@ -108,11 +108,11 @@ def test_labels_are_exchanged_where_they_are_learnt(folder):
     ("options", "words"),
     [
         ({"tests": ["agrement"]}, "unknown test 'agrement'; did you mean agreement"),
-        ({"tests": []}, "no test to do"),
+        ({"tests": []}, "no test to run"),
         ({"models": ["lsmt"]}, "unknown model 'lsmt'"),
         ({"models": []}, "no model to validate"),
-        ({"method_names": ["beta"]}, "gives no weights over bins"),
-        ({"method_names": ["alpha"], "models": ["svm"]}, "needs attention, and svm has none"),
+        ({"methods": ["beta"]}, "gives no weights over bins"),
+        ({"methods": ["alpha"], "models": ["svm"]}, "needs attention, and svm has none"),
         ({"seeds": 0}, "at least one seed and one gene"),
         ({"device": "cuda:9"}, "not available here"),
     ],
@@ -146,8 +146,8 @@ def test_the_verdicts_are_right_where_the_cause_is_known(tmp_path, blank_figures
     save_dataset(known, tmp_path / "data" / "E123.nc")
     found = validate(
         "K562", data=tmp_path / "data", out=tmp_path / "out", models=["lstm-alpha-beta"],
-        method_names=["integrated_gradients"], tests=["truth", "faithfulness", "sanity"],
-        n_bootstrap=200, n_null=50, n_genes=60, seeds=1,
+        methods=["integrated_gradients"], tests=["truth", "faithfulness", "sanity"],
+        n_bootstrap=200, size=SampleSize(60, 50), seeds=1,
     )  # fmt: skip
     assert pd.read_csv(tmp_path / "out" / "planted_truth.csv")["statistic"].nunique() == 8
     verdict = found.verdicts.set_index(["model", "variant"])

@@ -1,4 +1,4 @@
-"""One gene across cell types: its β, prediction, label and expression (Figure 2c)."""
+"""β of one gene across cell types (Figure 2c)."""
 
 from __future__ import annotations
 
@@ -9,55 +9,44 @@ import xarray as xr
 from chromviz.extractors.run import extract
 from chromviz.models.store import Training, trained
 from chromviz.plot.heatmap import draw_figure2c
-from chromviz.progress import SILENT, Reporter
+from chromviz.recipes.options import Run
 from chromviz.reporting.figures import write_figure
 from chromviz.results.folder import ResultFolder
 from chromviz.schema.genes import reason_of
 
-#: The model that attends over marks.
+#: The model that attends to marks.
 BETA_MODEL = "lstm-alpha-beta"
 
 #: The gene of the paper's Figure 2c.
 PAPER_GENE = "PAX5"
 
 
-def gene_rows(
-    dataset: xr.Dataset,
-    position: int,
-    *,
-    model_name: str = BETA_MODEL,
-    seed: int = 0,
-    members: int = 1,
-    device: str = "cpu",
-    reporter: Reporter = SILENT,
-) -> pd.DataFrame:
-    """Return one gene's β and what is known of it in one cell type.
+def beta_table(dataset: xr.Dataset, position: int, model_name: str, run: Run) -> pd.DataFrame:
+    """Return β of one gene in one cell type, and what else is known of the gene.
 
     Parameters
     ----------
-    dataset
-        The cell type.
-    position
-        The gene's place in it.
+    dataset, position
+        The cell type, and the place of the gene in it.
     model_name
-        The architecture.
-    seed, members, device, reporter
-        As for :func:`chromviz.models.store.trained`.
+        The architecture; it is trained if the store does not hold it.
+    run
+        Seeds, device and reporter.
 
     Returns
     -------
     pandas.DataFrame
-        A row a mark: ``gene, symbol, cell, mark, weight, probability, label, expression,
-        threshold, split, reason, model, model_seed, simulated, missing``. Weight
-        and probability are NaN where models cannot read the gene, and ``reason`` says why.
+        One row per mark: ``gene, symbol, cell, mark, weight, probability, label, expression,
+        threshold, split, reason, model, model_seed, simulated, missing``. Weight and probability
+        are NaN if models cannot read the gene; ``reason`` then says why.
     """
     marks = [str(mark) for mark in dataset["mark"].values]
     reason = reason_of(dataset, position)
     weight, probability = np.full(len(marks), np.nan), np.nan
     if not reason:
-        training = Training(model_name, dataset, seed, members=members)
-        model = trained(training, device=device, reporter=reporter)
-        beta = extract("beta", dataset, model, genes=[position], device=device, seed=seed)
+        training = Training(model_name, dataset, run.seed, members=run.seeds)
+        model = trained(training, device=run.device, reporter=run.reporter)
+        beta = extract("beta", dataset, model, genes=[position], device=run.device, seed=run.seed)
         weight = beta["weight"].values[0].astype(np.float64)
         probability = float(beta["probability"].values[0])
     one = dataset.isel(gene=position)
@@ -75,7 +64,7 @@ def gene_rows(
             "split": str(one["split"].values),
             "reason": reason,
             "model": model_name,
-            "model_seed": seed,
+            "model_seed": run.seed,
             "simulated": int(dataset.attrs["simulated"]),
             "missing": str(dataset.attrs["missing"]),
         }
