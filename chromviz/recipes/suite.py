@@ -23,7 +23,7 @@ from chromviz.recipes.outcome import Outcome, finished
 from chromviz.reporting.figures import write_figure
 from chromviz.reporting.suite_tables import TABLES, latex, markdown
 from chromviz.results.folder import ResultFolder
-from chromviz.results.tables import to_csv
+from chromviz.results.tables import read_csv, to_csv, write_csv
 from chromviz.schema import Summary, dataset_hash, select_marks, usable
 from chromviz.validation.performance import (
     ALL_MARKS,

@@ -7,6 +7,7 @@ import pytest
 from chromviz.models.checkpoint import curve_table, load_model
 from chromviz.models.training import Settings, combine, train
 from chromviz.recipes.learning import leave_each_out, write_model
+from chromviz.recipes.options import Run
 from chromviz.schema import usable
 from tests.conftest import make_dataset
 
@@ -37,7 +38,7 @@ def test_an_ensemble_has_a_curve_a_member_and_a_fitted_model_none(tmp_path):
 
 def test_each_cell_is_left_out_once():
     cells = [make_dataset(120, seed=row, cell=name) for row, name in enumerate(("E003", "E116"))]
-    table, models = leave_each_out("logistic-regression", cells)
+    table, models = leave_each_out("logistic-regression", cells, None, Run())
     assert table["cell"].tolist() == ["E003", "E116"]
     assert [model.card.cell for model in models] == ["E116-to-E003", "E003-to-E116"]
     for row, (own, other) in enumerate((cells, cells[::-1])):

@@ -97,7 +97,7 @@ def test_a_table_that_nobody_fills_is_left_out_and_said(data, tmp_path):
         out=tmp_path / "out", n_bootstrap=0, reporter=Reporter(say=lines.append),
     )  # fmt: skip
     assert list(found.tables) == ["2"]
-    assert "no Table S2: none of its models is among those asked for" in lines
+    assert "no Table S2: it shows none of the models" in lines
 
 
 def test_a_second_run_does_nothing_and_another_seed_only_what_is_new(data, tmp_path, blank_figures):
@@ -152,8 +152,8 @@ def test_a_killed_suite_goes_on(data, tmp_path, blank_figures):
         ({"models": ["svm"]}, "reference deepchrome is not among the models"),
         ({"reference": "depchrome"}, "unknown model 'depchrome'"),
         ({"tables": ["4"]}, "unknown table '4'; known: 2, s1, s2, s3"),
-        ({"seeds": 0}, "at least one model and one seed"),
-        ({"models": []}, "at least one model and one seed"),
+        ({"seeds": 0}, "seeds must be an integer of at least 1: 0"),
+        ({"models": []}, "needs at least one model"),
         ({"device": "cuda:9"}, "not available here"),
     ],
 )

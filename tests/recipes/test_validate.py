@@ -113,7 +113,7 @@ def test_labels_are_exchanged_where_they_are_learnt(folder):
         ({"models": []}, "no model to validate"),
         ({"methods": ["beta"]}, "gives no weights over bins"),
         ({"methods": ["alpha"], "models": ["svm"]}, "needs attention, and svm has none"),
-        ({"seeds": 0}, "at least one seed and one gene"),
+        ({"seeds": 0}, "seeds must be an integer of at least 1: 0"),
         ({"device": "cuda:9"}, "not available here"),
     ],
 )
