@@ -29,18 +29,7 @@ SCIENTIFIC = {
     "pathlib",
 }
 
-#: Verbs of the recipes, which are being rewritten: their examples come with them.
-PENDING = {"audit", "compare", "export", "suite", "validate"}
-USE_PENDING = {"report", "plot.gain", "plot.verdicts"}
-
-
-def each(pending):
-    """All public functions; examples that the recipes do not allow yet must fail until they do."""
-    later = pytest.mark.xfail(reason="waits for the new recipes", strict=True)
-    return [
-        pytest.param(name, marks=later if name in pending else ())
-        for name in sorted([*VERBS, *PLOTS])
-    ]
+EVERY = sorted([*VERBS, *PLOTS])
 
 
 def public(name):
@@ -90,7 +79,7 @@ def test_a_submodule_does_not_hide_a_verb():
     loaded_by(code)
 
 
-@pytest.mark.parametrize("name", each(PENDING))
+@pytest.mark.parametrize("name", EVERY)
 def test_docstrings_have_all_sections(name):
     text = inspect.getdoc(public(name))
     sections = ["Returns", "Examples"]
@@ -109,7 +98,7 @@ def own_folder(tmp_path, monkeypatch):
     plt.close("all")
 
 
-@pytest.mark.parametrize("name", each(PENDING | USE_PENDING))
+@pytest.mark.parametrize("name", EVERY)
 def test_examples_run(name, own_folder, blank_figures):
     verb = public(name)
     space = {**vars(sys.modules[verb.__module__]), "tmp": own_folder}

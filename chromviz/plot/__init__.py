@@ -214,8 +214,8 @@ def verdicts(table: Any, ax: Axes | None = None) -> Axes:
     Examples
     --------
     >>> import chromviz as cv
-    >>> run = cv.compare("K562", models=["linear-regression"], methods=["coefficients"],
-    ...                  n_bootstrap=100)
+    >>> run = cv.compare("K562", models=["linear-regression"],
+    ...                  methods=["input_x_gradient"], n_bootstrap=100)
     >>> axes = cv.plot.verdicts(run)
     """
     from chromviz.plot.validation import plot_verdicts

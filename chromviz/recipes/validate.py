@@ -141,10 +141,10 @@ def validate(
     Examples
     --------
     >>> import chromviz as cv
-    >>> found = cv.validate("K562", models=["linear-regression"], methods=["coefficients"],
+    >>> found = cv.validate("K562", models=["linear-regression"], methods=["input_x_gradient"],
     ...                     tests=["agreement"], n_bootstrap=100)
-    >>> found.verdicts[["model", "predicts"]].values.tolist()
-    [['linear-regression', 1]]
+    >>> found.verdicts[["model", "method", "predicts"]].values.tolist()
+    [['linear-regression', 'input_x_gradient', 1]]
     """
     run = run_options(options, seeds=2)
     size = size or SampleSize()

@@ -15,11 +15,21 @@ from chromviz.extractors import extract
 from chromviz.recipes.export import export
 from chromviz.reporting import tracks
 from chromviz.results.folder import ResultFolder
-from chromviz.schema import build_attribution, load_attribution, save_attribution, save_dataset
+from chromviz.schema import (
+    Origin,
+    build_attribution,
+    load_attribution,
+    save_attribution,
+    save_dataset,
+)
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 
 SIZES = {"chr1": 400_000}
+ORIGIN = Origin(
+    method="saliency", parameters={}, signed=True, model="deepchrome", model_hash="x", seed=0,
+    device="cpu",
+)  # fmt: skip
 
 
 def make(n_genes=60, **changes):
@@ -37,9 +47,8 @@ def fill(folder, data):
     rows = np.flatnonzero(data["split"].values == "test")
     weight = np.random.default_rng(0).normal(size=(len(rows), 5, 20)).astype(np.float32)
     one = build_attribution(
-        weight, ("gene", "mark", "bin"), data, method="saliency", parameters={}, signed=True,
-        genes=rows, probability=np.full(len(rows), 0.7), model="deepchrome", model_hash="x",
-        seed=0, device="cpu",
+        weight, ("gene", "mark", "bin"), data, ORIGIN, genes=rows,
+        probability=np.full(len(rows), 0.7),
     )  # fmt: skip
     put(folder, {"deepchrome.saliency": one, "control.raw_signal": extract("raw_signal", data)})
     return folder
@@ -221,8 +230,7 @@ def test_top_bins_stay_on_the_chromosome(place):
     one = load_attribution(other)
     rows = np.flatnonzero(data["split"].values == "test")
     again = build_attribution(
-        one["weight"].values, ("gene", "mark", "bin"), data, method="saliency", parameters={},
-        signed=True, genes=rows, model="deepchrome", model_hash="x", seed=0, device="cpu",
+        one["weight"].values, ("gene", "mark", "bin"), data, ORIGIN, genes=rows
     )  # fmt: skip
     put(place, {"deepchrome.saliency": again})
     found = run(place, methods=["saliency"], formats=["bed"], top=100)
