@@ -88,6 +88,9 @@ def hash_arrays(arrays: Mapping[str, np.ndarray]) -> str:
             kind = "text"
         else:
             array = np.ascontiguousarray(array)
+            if array.dtype.kind == "f" and (missing := np.isnan(array)).any():
+                # NaN has many bit patterns, and libraries differ in the one that they use.
+                array = np.where(missing, array.dtype.type(np.nan), array)
             array = array.astype(array.dtype.newbyteorder("<"), copy=False)
             payload = array.tobytes()
             kind = array.dtype.str

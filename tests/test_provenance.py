@@ -81,3 +81,12 @@ def test_errors_travel_between_processes():
     error = pickle.loads(pickle.dumps(UnknownNameError("model", "x", ["y"])))  # noqa: S301
     assert isinstance(error, ChromvizError)
     assert "unknown model 'x'" in str(error)
+
+
+def test_missing_values_are_one_value_whatever_their_bits():
+    usual = np.array([1.0, np.nan, -0.0], np.float32)
+    other = usual.copy()
+    other[1] = np.float32(-np.nan)
+    assert usual.tobytes() != other.tobytes()
+    assert provenance.hash_arrays({"x": usual}) == provenance.hash_arrays({"x": other})
+    assert provenance.hash_arrays({"x": usual}) != provenance.hash_arrays({"x": np.abs(usual)})

@@ -25,7 +25,7 @@ from chromviz.errors import ChromvizError
 
 _MAX_LINE, _MAX_NAME = 1 << 20, 255
 # A block of plain lines: possessive, so that a line that differs is found without backtracking.
-_START = rb"(?:(?!#|track |browser )[^\t\r\n]{1,255}+\t[0-9]{1,10}+\t[0-9]{1,10}+"
+_START = rb"(?:(?!#|track[ \t]|browser[ \t])[^\t\r\n]{1,255}+\t[0-9]{1,10}+\t[0-9]{1,10}+"
 _PLAIN = re.compile(_START + rb"(?:\t[^\r\n]*+)?+\n)*+")
 _PLAIN_6 = re.compile(_START + rb"\t[^\t\r\n]*+\t[^\t\r\n]*+\t[+-](?:\t[^\r\n]*+)?+\n)*+")
 _BEDGRAPH = "it looks like bedGraph, which holds signal (four columns, the fourth a number)"

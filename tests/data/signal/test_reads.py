@@ -656,3 +656,11 @@ def test_gzipped_bed_with_a_flipped_byte(tmp_path, at, bit):
     found = counts_or_none(path, table(("chr1", 400, "+")))
     if found is not None:
         np.testing.assert_array_equal(found.values, want.values)
+
+
+def test_a_line_that_begins_with_the_word_track_is_no_read(tmp_path):
+    lines = ["track\t300\t340\tN\t0\t+", "browser\t300\t340\tN\t0\t+", FINE.decode()[:-1]]
+    path = tmp_path / "reads.bed"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    found = count_reads(path, table(("chr1", 400, "+")), WINDOW, rule=ReadRule("start", "keep"))
+    assert found.n_reads == 1
