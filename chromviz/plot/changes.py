@@ -76,7 +76,7 @@ def plot_shifts(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         axes.set_yticks(range(len(table)), [_row_label(row) for _, row in table.iterrows()])
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-        axes.set_xlabel("β moves to marks that do not repress")
+        axes.set_xlabel("Shift of β to non-repressive marks")
         if is_simulated(table):
             mark_simulated(axes)
         return axes
@@ -123,7 +123,7 @@ def plot_beta_changes(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def draw_changes(table: pd.DataFrame) -> Figure:
-    """Draw the genes whose β moves most: intervals at the left, each mark's change at the right.
+    """Draw the genes with the largest absolute Δβ: intervals, and Δβ of each mark.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def draw_changes(table: pd.DataFrame) -> Figure:
     shown = table.head(MOST_SHOWN).drop(columns="simulated")
     what_is_shown = f"{len(table)} change{'s' if len(table) > 1 else ''}"
     if len(shown) < len(table):
-        what_is_shown = f"{len(shown)} of {len(table):,} changes, where β moves most"
+        what_is_shown = f"{len(shown)} of {len(table):,} changes, largest absolute Δβ"
     model = model_label(str(only_value(table, "model", what)))
     over = f"Means and 95% intervals over {seeds} trainings" if seeds > 1 else "One training"
     heading = [
@@ -165,7 +165,7 @@ def draw_changes(table: pd.DataFrame) -> Figure:
         values = shown[[_BETA + mark for mark in _marks(table, what)]].to_numpy(float)
         scale = ScalarMappable(_scale(values), PALE_DIVERGING)
         bar = fig.colorbar(scale, ax=right, location="bottom", shrink=0.6, aspect=30, pad=0.02)
-        bar.set_label("β where ON less where OFF")
+        bar.set_label("Δβ (ON − OFF)")
         bar.outline.set_visible(False)
         named = (("as the paper expects", _AS_EXPECTED), ("the other way", _OTHERWISE))
         handles = [

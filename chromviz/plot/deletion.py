@@ -1,4 +1,4 @@
-"""Deletion and insertion curves: what a prediction does while bins are taken away or put in."""
+"""Deletion and insertion curves: predictions while top bins are deleted or inserted."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from chromviz.plot.style import (
 from chromviz.vocabulary import cell_label
 
 CURVE_COLUMNS = ("model", "method", "way", "share", "mean", "ci_low", "ci_high", "n")
-_WAYS = {"deletion": "taken away", "insertion": "put in"}
+_WAYS = {"deletion": "deleted", "insertion": "inserted"}
 _DASHES = {"raw_signal": "-", "tss_distance": (0, (5, 1.5)), "uniform": (0, (1, 1))}
 
 
@@ -47,7 +47,7 @@ def plot_deletion(
     ----------
     table
         One row a method, way and share, of one model: ``model, method``; ``way`` (``deletion``,
-        the heaviest bins are taken away, or ``insertion``, they are put into the reference);
+        the top bins are deleted, or ``insertion``, they are inserted into the reference);
         ``share`` of the bins (0 to 1); ``mean`` over genes of the probability of the state that
         is predicted for the whole gene, with its 95 % interval ``ci_low, ci_high``; ``n`` genes.
         With a column ``simulated`` that is 1 in any row, the plot says so.
@@ -132,7 +132,7 @@ def draw_deletion(table: pd.DataFrame) -> Figure:
     counted = f"{genes[0]:,}" if len(genes) == 1 else f"{genes[0]:,} to {genes[-1]:,}"
     heading = [
         cell,
-        f"The heaviest bins taken away and put in; means over {counted} test genes, 95% intervals",
+        f"Deletion and insertion of top bins; means over {counted} test genes, 95% intervals",
     ]
     bare = table.drop(columns="simulated")
     with figure_style():

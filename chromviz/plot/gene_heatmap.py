@@ -148,7 +148,7 @@ def plot_expression(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         axes.set_ylim(len(part), 0)
         axes.set_yticks([])
         unit = str(part["expression_unit"].iloc[0])
-        axes.set_xlabel(f"Expression\n({unit + '; ' if unit else ''}log above 1)")
+        axes.set_xlabel(f"Expression{f' ({unit})' if unit else ''}\nlog scale,\nlinear below 1")
         threshold = float(part["threshold"].iloc[0])
         if np.isfinite(threshold):
             axes.axvline(threshold, color="black", linewidth=0.5, linestyle=(0, (4, 2)))
@@ -181,14 +181,14 @@ def draw_genes(table: pd.DataFrame) -> Figure:
     model = model_label(str(only_value(table, "model", what)))
     rows = table.drop_duplicates("row")
     genes = int(rows["n_genes"].sum())
-    a_row = sorted({int(rows["n_genes"].min()), int(rows["n_genes"].max())})
-    means = f", means of {' or '.join(map(str, a_row))} a row" if a_row[-1] > 1 else ""
+    per_row = sorted({int(rows["n_genes"].min()), int(rows["n_genes"].max())})
+    means = f"; each row averages {'-'.join(map(str, per_row))} genes" if per_row[-1] > 1 else ""
     left_out = int(rows["n_unsorted"].iloc[0])
     unknown = f"; {left_out:,} of unknown expression left out" if left_out else ""
     heading = [
         cell_label(cell),
         f"{', '.join(filter(None, (model, method_label(method))))}; {genes:,} test genes{means}"
-        f"{unknown}{'; line: above it ON' if rows['threshold'].notna().all() else ''}",
+        f"{unknown}{'; genes above the line are ON' if rows['threshold'].notna().all() else ''}",
     ]
     bare = table.assign(simulated=0)
     with figure_style():

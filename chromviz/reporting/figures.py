@@ -114,7 +114,7 @@ def write_panels(
         Deletion and insertion curves, see :func:`chromviz.recipes.model_tests.faithfulness`.
     """
     if curves is not None:
-        title = "Predictions while the heaviest bins are taken away and put in"
+        title = "Deletion and insertion of top bins"
         write_figure(folder, "deletion", title, curves, draw_deletion)
     methods = consensus_table(table)
     if len(methods):

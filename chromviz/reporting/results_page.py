@@ -164,8 +164,8 @@ def _heading(command: str, subject: str, datasets: Sequence[xr.Dataset]) -> tupl
     counts = gene_counts(datasets[0])
     used = f"Models use {counts['used']:,} of {counts['annotated']:,} genes."
     what = {
-        "compare": f"explanations held against {REFERENCE_TRACK}",
-        "validate": "are the explanations to be believed?",
+        "compare": f"explanations compared with {REFERENCE_TRACK}",
+        "validate": "should the explanations be believed?",
     }[command]
     return f"{cells[0]}: {what}", [used]
 

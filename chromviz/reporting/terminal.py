@@ -159,11 +159,11 @@ def differential_page(
         ]
         for _, row in shown.iterrows()
     ]
-    columns = ["rank", "gene", "ON in", "OFF in", "p where ON", "p where OFF", "β moves", "95 %"]
+    columns = ["rank", "gene", "ON in", "OFF in", "p where ON", "p where OFF", "Δβ", "95 %"]
     page: list[RenderableType] = [
-        plain_table("Genes that change state, by how β moves", columns, rows),
+        plain_table("Genes that change state, by Δβ", columns, rows),
         Text(
-            "  β moves: share of β on marks that do not repress, where the gene is ON less where "
+            "  Δβ: share of β on non-repressive marks where the gene is ON, minus that where "
             "it is OFF; the paper expects it above 0. Interval: Student's, over "
             f"{int(recovery['seeds'].iloc[0])} trainings."
         ),
@@ -262,7 +262,7 @@ def paired_page(table: pd.DataFrame) -> RenderableType:
         ]
         for _, row in over.iterrows()
     ]
-    title = f"AUC less that of {model_label(str(over['reference'].iloc[0]))}, over cell types"
+    title = f"ΔAUC against {model_label(str(over['reference'].iloc[0]))}, over cell types"
     page = plain_table(title, ["model", "mean", "95 % interval (Student)", "cell types"], rows)
     notes = [Text(f"  {note}") for note in dict.fromkeys(over["note"]) if note]
     return Group(page, *notes, Text("  paired.csv has each cell type and seed, over genes"))

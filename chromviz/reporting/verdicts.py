@@ -48,7 +48,7 @@ def verdict_grid(verdicts: pd.DataFrame, table: pd.DataFrame) -> Grid:
         caption=(
             f"{cells}: r of the mean weights on {mark_label(PROMOTER_MARK)} with "
             f"{mark_label(REFERENCE_TRACK)}, its gain over the raw signal of the same genes, 95 % "
-            "intervals over genes, and what follows. A dash: not asked, or it cannot be said."
+            "intervals over genes, and the verdict. A dash: not tested, or undefined."
             f"{zero}"
         ),
         label="validation",

@@ -25,7 +25,7 @@ WARNINGS: dict[str, str] = {
     "neighbour": "another gene's TSS lies inside the window",
     "trained_on": "the model's training used this gene",
     "unlabelled": "the expression is not known, so neither is the state",
-    "incomplete": "weights of a method do not add up to the difference in logit",
+    "incomplete": "weights of a method fail the completeness check",
 }
 
 
@@ -106,7 +106,7 @@ def gene_warnings(
     probability
         (row,) of ON by the model, NaN where it cannot read the gene; None without a model.
     flagged
-        (row,) whether weights do not add up; None where no method says so.
+        (row,) whether weights fail the completeness check; None if no method has one.
     trained_here
         Whether the model was trained on this dataset, so that its split says what it has seen.
     beside

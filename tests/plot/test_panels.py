@@ -88,7 +88,9 @@ def test_genes_without_any_coverage_say_so(assert_legible, texts_of):
     words = texts_of(fig)
     assert "none of these genes\nhas H3K27ac in every bin" in words
     assert "H3K27ac (H_active), n = 0" in words
-    assert any("24 test genes, means of 2 a row; 3 of unknown expression" in w for w in words)
+    assert any(
+        "24 test genes; each row averages 2 genes; 3 of unknown expression" in w for w in words
+    )
 
 
 def test_the_matrix_has_rank_correlation_below_and_overlap_above():
@@ -145,7 +147,7 @@ def test_changes_are_the_numbers_and_their_colour_the_way_they_go(assert_legible
         heat.images[0].get_array(), table[[f"beta_{mark}" for mark in MARKS]]
     )
     words = texts_of(draw_changes(drawings.change_table()))
-    assert any("20 of 24 changes, where β moves most" in text for text in words)
+    assert any("20 of 24 changes, largest absolute Δβ" in text for text in words)
     for n in (1, 2, 20):
         assert_legible(draw_changes(drawings.change_table(n)))
     with pytest.raises(ChromvizError, match="no gene changes state"):

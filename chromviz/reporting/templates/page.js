@@ -16,7 +16,7 @@ function theme() {
 function setTheme(name) {
   document.documentElement.dataset.theme = name;
   const other = name === "dark" ? "light" : "dark";
-  $("theme").textContent = `${other} colours`;
+  $("theme").textContent = other === "dark" ? "Dark mode" : "Light mode";
 }
 
 function save(name, text, type) {
