@@ -89,14 +89,17 @@ def test_models_and_results_show_a_few_lines_and_not_all_they_hold():
     dataset = make_dataset(120)
     model = train("logistic-regression", dataset, seed=0)
     table = pd.DataFrame({"cell": ["E123"] * 500, "simulated": 1})
-    folder, steps = Path("results/K562"), (["a"], ["b", "c"])
+    folder = Path("results/K562")
+    done = (folder, {"gain": folder / "gain.pdf"}, ["a"], ["b", "c"])
     shown = {
         "logistic-regression trained on K562 (E123)": model,
-        "Comparison on K562 (E123)": Comparison(folder, dataset, table, table, [model], *steps),
-        "Validation on K562 (E123)": Validation(folder, dataset, table, table, *steps),
-        "Suite of models": Suite(folder, table, {"2": table}, table, *steps),
-        "Genes that change state": Differential(folder, table, table, *steps),
-        "Explanation of K562 (E123)": Explanation(dataset, model, {"alpha": folder}, ["<note>"]),
+        "Comparison on K562 (E123)": Comparison(*done, dataset, table, table, [model]),
+        "Validation on K562 (E123)": Validation(*done, dataset, table, table),
+        "Suite of models": Suite(*done, table, {"2": table}, table),
+        "Genes that change state": Differential(*done, table, table),
+        "Explanation of K562 (E123)": Explanation(
+            *done, dataset, model, {"alpha": folder}, ["<note>"]
+        ),
     }
     for title, one in shown.items():
         lines = repr(one).splitlines()

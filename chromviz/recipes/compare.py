@@ -153,9 +153,11 @@ def compare(
     ['gain', 'genes', 'methods']
     """
     run = run_options(options)
-    task = _plan(cell, data, models, methods, gene, run)
+    task = _plan(cell, data, models, methods, gene)
     folder = ResultFolder(Path(out) if out else default_folder(task.label), f"compare {task.label}")
     work = CellRun(folder, task.dataset, run)
+    for line in task.notes:
+        run.reporter.say(line)
     fitted = _train(task, run)
     work.record(fitted, notes={one.name: one.note for one in task.chosen if one.note})
     found = {(method, name): work.explain(method, fitted.get(name)) for method, name in task.pairs}
@@ -193,6 +195,8 @@ class _Task:
         Place of the gene of Figure 2c in the dataset, None if there is no Figure 2c.
     others
         The other cell types of Figure 2c, by name, with the place of the gene.
+    notes
+        What the user should know about Figure 2c.
     """
 
     dataset: xr.Dataset
@@ -201,6 +205,7 @@ class _Task:
     beta_model: str
     position: int | None
     others: dict[str, tuple[xr.Dataset, int]]
+    notes: list[str]
 
     @property
     def label(self) -> str:
@@ -222,7 +227,6 @@ def _plan(
     models: Sequence[str],
     methods: Sequence[str] | None,
     gene: str | None,
-    run: Run,
 ) -> _Task:
     """Check everything that can be checked before training."""
     dataset = open_cell(cell, data)
@@ -232,15 +236,15 @@ def _plan(
     pairs = plan(chosen, methods, _by_default)
     require_comparable(dataset)
     position = None if gene is None else _readable(dataset, gene)
-    beta_model = _beta_model(chosen)
+    beta_model, notes = _beta_model(chosen), []
     if not beta_model:
         if position is not None:
-            run.reporter.say("no Figure 2c: none of the models trained here gives β")
-        return _Task(dataset, chosen, pairs, "", None, {})
+            notes.append("no Figure 2c: none of the models trained here gives β")
+        return _Task(dataset, chosen, pairs, "", None, {}, notes)
     if position is None:
-        position = _default_gene(dataset, run)
-    others = _other_cells(dataset, position, data, run)
-    return _Task(dataset, chosen, pairs, beta_model, position, others)
+        position = _default_gene(dataset, notes)
+    others = _other_cells(dataset, position, data, notes)
+    return _Task(dataset, chosen, pairs, beta_model, position, others, notes)
 
 
 def require_comparable(dataset: xr.Dataset) -> None:
@@ -407,8 +411,8 @@ def _readable(dataset: xr.Dataset, gene: str) -> int:
     return position
 
 
-def _default_gene(dataset: xr.Dataset, run: Run) -> int:
-    """Return the place of PAX5, or of the test gene with the highest expression."""
+def _default_gene(dataset: xr.Dataset, notes: list[str]) -> int:
+    """Return the place of PAX5, or of the test gene with the highest expression, and note it."""
     try:
         return _readable(dataset, PAPER_GENE)
     except ChromvizError as error:
@@ -424,12 +428,12 @@ def _default_gene(dataset: xr.Dataset, run: Run) -> int:
         best = test[np.nanargmax(expression)] if known else test[0]
         symbol = dataset["symbol"].values[best] or dataset["gene"].values[best]
         which = "test gene with the highest expression" if known else "first test gene"
-        run.reporter.say(f"Figure 2c shows {symbol}, the {which}: {error}")
+        notes.append(f"Figure 2c shows {symbol}, the {which}: {error}")
         return int(best)
 
 
 def _other_cells(
-    dataset: xr.Dataset, position: int, data: str | Path | None, run: Run
+    dataset: xr.Dataset, position: int, data: str | Path | None, notes: list[str]
 ) -> dict[str, tuple[xr.Dataset, int]]:
     """Return the paper's other cell types that are available and have a gene, with its place.
 
@@ -444,5 +448,5 @@ def _other_cells(
                 other = open_cell(cell, data)
                 found[cell] = (other, find_gene(other, gene))
             except ChromvizError as error:
-                run.reporter.say(f"Figure 2c leaves out {cell_label(cell)}: {error}")
+                notes.append(f"Figure 2c leaves out {cell_label(cell)}: {error}")
     return found

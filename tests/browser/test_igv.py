@@ -9,11 +9,12 @@ import pytest
 
 from chromviz.data.signal.chromosomes import find_assembly
 from chromviz.recipes.export import export
-from chromviz.schema import Origin, build_attribution, save_attribution, save_dataset
+from chromviz.schema import Origin, build_attribution, save_dataset
 from chromviz.vocabulary import Window
 from tests.browser import igv
 from tests.browser.conftest import missing, watched
 from tests.conftest import make_dataset
+from tests.recipes.test_export import put
 from tests.server import serve
 
 # igv.js knows hg19 from a list in the network; here its sizes do.
@@ -55,7 +56,7 @@ def exported(place, form):
         genes=rows,
         probability=np.full(len(rows), 0.7),
     )
-    save_attribution(one, place / "results" / "attributions" / "deepchrome.saliency.nc")
+    put(place, {"deepchrome.saliency": one})
     return export("K562", data=place / "data", results=place / "results", formats=[form, "bed"])
 
 

@@ -134,5 +134,8 @@ def test_compare_draws_the_model_that_separates_marks(tmp_path, monkeypatch, bla
     shown = pd.read_csv(tmp_path / "out" / "figure2a.csv")
     assert shown["model"].unique().tolist() == ["cnn-alpha-beta"]
     _, said = run("lstm-attn")
-    assert "no Figures 2a and 2b: they show an α for each mark, and lstm-attn attends" in said
+    assert (
+        "no Figures 2a and 2b: they show α for each mark, and the attention of lstm-attn covers"
+        in said
+    )
     assert not (tmp_path / "out" / "figure2a.csv").exists()
