@@ -115,7 +115,9 @@ def coverage(data: xr.Dataset | str, ax: Axes | None = None, *, track: str | Non
     from chromviz.vocabulary import REFERENCE_TRACK
 
     name = track or REFERENCE_TRACK
-    table = coverage_profile(dataset_of(data), name).assign(mark=name)
+    dataset = dataset_of(data)
+    _require_variable(dataset, "coverage", "a dataset, as chromviz.open_cell returns it")
+    table = coverage_profile(dataset, name).assign(mark=name)
     return plot_profiles(table, ax, ylabel=f"Mean coverage of {name}", legend=False)
 
 
@@ -438,7 +440,7 @@ def _table(given: Any, attribute: str, what: str) -> pd.DataFrame:
 def _require_variable(given: Any, name: str, what: str) -> None:
     import xarray as xr
 
-    if not isinstance(given, xr.Dataset) or name not in given:
+    if not isinstance(given, xr.Dataset) or name not in given or "schema" not in given.attrs:
         raise _wrong(given, what)
 
 
