@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict
 
 from chromviz.errors import ChromvizError, UnknownNameError
@@ -97,8 +97,3 @@ def run_options(given: Mapping[str, Any], **defaults: Any) -> Run:
     run = Run(**{**defaults, **given})
     find_device(run.device)
     return run
-
-
-def without_reporter(run: Run) -> dict[str, Any]:
-    """Return the options that a manifest records."""
-    return {name: value for name, value in asdict(run).items() if name != "reporter"}

@@ -176,7 +176,7 @@ def _belongs_to(path: Path, folder: Path) -> bool:
 class _Plain(ast.NodeTransformer):
     """Takes away what decides no result: docstrings, types of arguments, texts of errors.
 
-    The types stay at hand as ``types``: the code of a class counts where one is handed over.
+    The types are kept as ``types``: the code of a class counts where an instance is passed.
     """
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:

@@ -26,7 +26,7 @@ _CONNECTIONS = 8
 # Bytes fetched at the start of a file (the header and most lists of chromosomes), and at least
 # with every read that was not announced.
 _HEAD = 4096
-# Gaps of up to so many bytes are fetched to save a request; a request ends after _SPAN bytes.
+# Gaps up to this number of bytes are fetched to save a request, which covers at most _SPAN bytes.
 _GAP, _SPAN = 512, 4_000_000
 # Seconds before each further attempt at a range whose answer broke off.
 PAUSES = (0.2, 1.0, 3.0)
