@@ -17,38 +17,23 @@ if TYPE_CHECKING:
 
 
 def alpha(job: Job) -> Found:
-    """Return α (gene, mark, bin), or (gene, bin) of a model that does not separate marks.
+    """Return α (gene, mark, bin), or (gene, bin) if the model does not separate marks.
 
-    Raises
-    ------
-    ChromvizError
-        If the model's α has another shape, or does not sum to 1 over bins.
+    An α of another shape, or that does not sum to 1 over bins, is an error.
     """
     return _collect(job, "alpha", (("gene", "mark", "bin"), ("gene", "bin")))
 
 
 def beta(job: Job) -> Found:
-    """Return β (gene, mark).
-
-    Raises
-    ------
-    ChromvizError
-        If the model has none, or it has another shape or does not sum to 1 over marks.
-    """
+    """Return β (gene, mark); a model without β, or β that does not sum to 1, is an error."""
     return _collect(job, "beta", (("gene", "mark"),))
 
 
 def alpha_beta(job: Job) -> Found:
-    """Return α·β (gene, mark, bin): how much of the model's last sum comes from each bin.
+    """Return α·β (gene, mark, bin), the share of each bin in the attended sum of attended sums.
 
-    β_j α_jt is the weight of bin t of mark j in the attended sum of attended sums; over all marks
-    and bins of a gene it sums to 1. (The marks' own LSTM lies between the two sums, so that it is
-    a weight, and no share of the logit.)
-
-    Raises
-    ------
-    ChromvizError
-        As for :func:`alpha` and :func:`beta`; or if α does not separate marks.
+    β_j α_jt is the weight of bin t of mark j; over all marks and bins of a gene they sum to 1. The
+    LSTM over marks lies between the two sums, so this is a weight and not a share of the logit.
     """
     bins = _collect(job, "alpha", (("gene", "mark", "bin"),))
     marks = _collect(job, "beta", (("gene", "mark"),))
@@ -56,16 +41,10 @@ def alpha_beta(job: Job) -> Found:
 
 
 def attention_entropy(job: Job) -> Found:
-    """Return how evenly α lies over a mark's bins (gene, mark): 1 if evenly, 0 if in one bin.
+    """Return how evenly α is spread over a mark's bins (gene, mark): 1 if evenly, 0 if in one bin.
 
-    -Σ_t α_t ln α_t / ln T, of T bins.
-
-    Raises
-    ------
-    CannotServeError
-        If α does not separate marks, or there is one bin only.
-    ChromvizError
-        As for :func:`alpha`.
+    It is -Σ_t α_t ln α_t / ln T for T bins. A model that does not separate marks, or has one bin
+    only, raises `CannotServeError`.
     """
     found = alpha(job)
     n_bins = found.weight.shape[-1]
@@ -83,7 +62,7 @@ def attention_entropy(job: Job) -> Found:
 def _collect(job: Job, name: str, allowed: tuple[tuple[str, ...], ...]) -> Found:
     """Run the model over the genes and keep one of its attentions, with the logits.
 
-    The first batch decides which of the `allowed` dimensions it has.
+    The first batch determines which of the `allowed` dimensions it has.
     """
     module = cast("Any", job.module)
     sizes = dict(zip(("gene", "mark", "bin"), job.signal.shape, strict=True))

@@ -38,8 +38,8 @@ def collect(
 ) -> Found:
     """Explain a job's genes batch by batch; keep weights, logits and completeness errors.
 
-    Where a method counts from references, its weights should add up to the logit less the mean
-    logit of the references; the completeness error is what they add up to less that.
+    The completeness error is the sum of the weights minus the difference between the gene's logit
+    and the mean logit of the references, for methods that have references.
 
     Parameters
     ----------
@@ -48,11 +48,11 @@ def collect(
     explain
         Explains one batch.
     rows_a_gene
-        Rows that a gene takes in one pass; so many fewer genes go into a batch.
+        Number of rows that a gene takes in one pass; batches have fewer genes accordingly.
     side_by_side
-        Whether batches may be done side by side: not where the method changes the model.
+        Whether batches may run in parallel; not if the method changes the model.
     dims, notes
-        As for :class:`~chromviz.extractors.run.Found`.
+        As in :class:`~chromviz.extractors.job.Found`.
     """
     module = module_of(job)
     base: dict[str, np.ndarray] = {}
@@ -105,13 +105,7 @@ def notes_on(reference: np.ndarray) -> dict[str, str | float]:
 
 
 def count(job: Job, name: str, most: int | None = None, *, least: int = 1) -> int:
-    """Return a parameter that counts something.
-
-    Raises
-    ------
-    ChromvizError
-        If it is no whole number, or out of its range.
-    """
+    """Return a parameter that is a whole number from `least` to `most`; otherwise an error."""
     value = job.parameters[name]
     whole = isinstance(value, int) and not isinstance(value, bool)
     if not whole or value < least or (most is not None and value > most):
@@ -123,13 +117,7 @@ def count(job: Job, name: str, most: int | None = None, *, least: int = 1) -> in
 
 
 def amount(job: Job, name: str, *, or_zero: bool = False) -> float:
-    """Return a parameter that says how much of something.
-
-    Raises
-    ------
-    ChromvizError
-        If it is no number, or not above 0 (nor 0, where that is allowed).
-    """
+    """Return a parameter that is a number above 0 (or 0 if `or_zero`); otherwise an error."""
     value = job.parameters[name]
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not (number and 0 <= value < math.inf and (value or or_zero)):
@@ -139,13 +127,7 @@ def amount(job: Job, name: str, *, or_zero: bool = False) -> float:
 
 
 def spread_of(dataset: xr.Dataset, dtype: DTypeLike = np.float32) -> np.ndarray:
-    """Return each mark's standard deviation over the training genes (mark, 1).
-
-    Raises
-    ------
-    ChromvizError
-        If there are none.
-    """
+    """Return each mark's standard deviation over the training genes (mark, 1); an error if none."""
     rows = np.flatnonzero((dataset["split"].values == "train") & usable(dataset))
     if not len(rows):
         raise ChromvizError(
@@ -156,8 +138,8 @@ def spread_of(dataset: xr.Dataset, dtype: DTypeLike = np.float32) -> np.ndarray:
 
 
 def gene_generator(seed: int, gene: str) -> np.random.Generator:
-    """Return what a gene draws from: the seed and its own id decide it, and nothing else.
+    """Return the random generator of a gene, determined by the seed and the gene's id.
 
-    So its weights do not depend on which other genes are asked for, or in what order.
+    The weights of a gene then do not depend on which other genes are explained, or their order.
     """
     return np.random.default_rng([seed, crc32(str(gene).encode())])

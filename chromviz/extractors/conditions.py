@@ -20,14 +20,8 @@ FEW = 50
 class Conditions:
     """What all tests that run a model have in common.
 
-    Parameters
-    ----------
-    dataset
-        The cell type.
-    genes
-        Positions of the test genes that models are run on.
-    seed, device, progress
-        As for :func:`chromviz.extractors.extract`.
+    `genes` are positions of the test genes that models are run on; `seed`, `device` and `progress`
+    are as for :func:`chromviz.extractors.extract`.
     """
 
     dataset: xr.Dataset
@@ -56,27 +50,10 @@ class Conditions:
 
 
 def draw_some(ids: np.ndarray, rows: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """Draw genes at random without replacement.
+    """Draw `n` of the genes `rows` at random without replacement; return positions in order.
 
-    Each gene draws one number from the seed and its id, and the lowest `n` are taken. So the
-    genes come from all over the genome, and their choice does not depend on the order in which a
-    file lists them.
-
-    Parameters
-    ----------
-    ids
-        (gene,) ids of all genes of the dataset.
-    rows
-        Positions of the genes to draw from.
-    n
-        How many to draw; all if there are no more.
-    seed
-        Random seed.
-
-    Returns
-    -------
-    numpy.ndarray
-        Positions in ascending order.
+    Each gene draws one number from the seed and its id, and the lowest `n` are taken. The genes
+    therefore come from the whole genome, and do not depend on the order in which a file lists them.
     """
     drawn = np.array([gene_generator(seed, f"few {ids[row]}").random() for row in rows])
     return np.sort(rows[np.argsort(drawn, kind="stable")[:n]])

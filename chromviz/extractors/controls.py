@@ -32,10 +32,7 @@ def uniform(job: Job) -> Found:
 
 
 def random(job: Job) -> Found:
-    """Return independent draws from U(0, 1).
-
-    Each gene draws from the seed and its own id.
-    """
+    """Return independent draws from U(0, 1); each gene draws from the seed and its id."""
     weight = np.empty_like(job.signal)
     for row, gene in enumerate(job.genes):
         weight[row] = gene_generator(job.seed, gene).random(job.signal.shape[1:], dtype=np.float32)

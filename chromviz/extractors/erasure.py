@@ -123,10 +123,10 @@ def order_of(
     predicted_on: np.ndarray,
     by: str = "bins",
 ) -> np.ndarray:
-    """Return each bin's place in the order in which it is taken away (gene, mark, bin), from 0.
+    """Return the position of each bin in the order of deletion (gene, mark, bin), from 0.
 
-    Equal weights come in an order that each gene draws from its id: an order by position would
-    follow the TSS.
+    Ties are in an order that each gene draws from its id: an order by position would favour bins
+    by their distance to the TSS.
     """
     shape = (len(rows), dataset.sizes["mark"], dataset.sizes["bin"])
     weight = attribution["weight"]
@@ -157,22 +157,11 @@ def order_of(
 
 @contextmanager
 def altered_attention(module: nn.Module, how: str, seed: int = 0) -> Iterator[None]:
-    """Let a model attend by other weights over bins than its own; undone on leaving.
+    """Replace a network's attention over bins while the context lasts.
 
-    Parameters
-    ----------
-    module
-        A network of ours that attends to bins.
-    how
-        ``uniform``, the same weight for every bin; or ``permuted``, its own weights at other bins:
-        one permutation for all genes, from the seed.
-    seed
-        Of the permutation.
-
-    Raises
-    ------
-    ChromvizError
-        If the module has no attention over bins that can be altered, or `how` means nothing.
+    `how` is ``uniform``, the same weight for every bin, or ``permuted``, its own weights at other
+    bins by one permutation for all genes, from the seed. A module whose attention cannot be altered
+    is an error.
     """
     if how not in ("uniform", "permuted"):
         raise ChromvizError(f"attention can be made uniform or permuted, not {how!r}")
@@ -205,33 +194,12 @@ def attention_moves(
     seed: int = 0,
     device: str = "cpu",
 ) -> pd.DataFrame:
-    """Return how far predictions move when a model attends to other bins than it would.
+    """Return how far predictions move when a model attends to other bins.
 
-    Where they hardly move, α says little about the prediction (Jain and Wallace 2019; Serrano and
-    Smith 2019).
-
-    Parameters
-    ----------
-    model
-        A network of ours that attends to bins.
-    dataset, genes
-        Positions of the genes in the dataset.
-    n_permutations, seed
-        Permutations of the bins, and their seed.
-    device
-        Where to compute.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row a gene and way: ``gene, way`` (``uniform``, ``permuted``), ``probability``, ``moved``
-        (the mean absolute change in probability), ``flipped`` (the share of draws in which the
-        call changes).
-
-    Raises
-    ------
-    ChromvizError
-        As for :func:`altered_attention`.
+    If they hardly move, α says little about the prediction (Jain and Wallace 2019; Serrano and
+    Smith 2019). One row per gene and way: ``gene, way`` (``uniform``, ``permuted``),
+    ``probability``, ``moved`` (mean absolute change in probability) and ``flipped`` (share of draws
+    in which the call changes).
     """
     signal = dataset["signal"].values[genes]
     parts = []

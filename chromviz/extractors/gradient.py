@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 
 
 def saliency(job: Job) -> Found:
-    """Return the gradient of the logit of ON by each bin of the signal (gene, mark, bin).
+    """Return the gradient of the logit of ON with respect to each bin (gene, mark, bin).
 
-    The parameter ``absolute`` drops the sign. captum does so unless told otherwise, as the
-    saliency map was first defined (Simonyan et al. 2013); the paper does not say which it used.
+    The parameter ``absolute`` drops the sign. captum does so unless told otherwise, as in the first
+    definition of saliency maps (Simonyan et al. 2013); the paper does not say which it used.
     """
     method, absolute = Saliency(module_of(job)), job.parameters["absolute"]
     return collect(job, lambda batch, rows: (method.attribute(batch, abs=absolute), None))
@@ -56,9 +56,9 @@ def input_x_gradient(job: Job) -> Found:
 def smoothgrad(job: Job) -> Found:
     """Return the mean gradient over noisy copies of each gene (Smilkov et al. 2017).
 
-    Noise is Gaussian, its standard deviation ``noise`` times the mark's own over the training
-    genes. A gene draws its ``samples`` copies from the seed and its id, so that they depend on
-    nothing else; captum's NoiseTunnel draws from torch's generator and one size for all marks.
+    Noise is Gaussian, with ``noise`` times the mark's standard deviation over the training genes. A
+    gene draws its ``samples`` copies from the seed and its id; captum's NoiseTunnel draws from
+    torch's global generator and uses one size for all marks.
     """
     module, samples = module_of(job), count(job, "samples")
     method = Saliency(module)
@@ -76,12 +76,12 @@ def smoothgrad(job: Job) -> Found:
 
 
 def gradient_shap(job: Job) -> Found:
-    """Return expected gradients: from several references, at random points on the way.
+    """Return expected gradients: the mean over several references and random points on the path.
 
-    The mean over ``samples`` of (x - r) · gradient at r + u (x - r), r one of the references and u
-    from U(0, 1) (Lundberg and Lee 2017; Erion et al. 2021); captum's GradientShap without its
-    additional noise. A gene draws from the seed and its id. The completeness error is counted from
-    the mean logit of the references; it falls with the samples.
+    The mean over ``samples`` of (x - r) · gradient at r + u (x - r), with r one of the references
+    and u from U(0, 1) (Lundberg and Lee 2017; Erion et al. 2021); captum's GradientShap without its
+    additional noise. A gene draws from the seed and its id. The completeness error refers to the
+    mean logit of the references; it decreases with more samples.
     """
     module, samples = module_of(job), count(job, "samples")
     method = Saliency(module)
@@ -108,15 +108,10 @@ def deep_lift(job: Job) -> Found:
     """Return DeepLIFT contributions against the reference, by the rescale rule.
 
     (Shrikumar et al. 2017.) captum applies the rule at layers of ReLU, sigmoid, tanh and
-    max-pooling. An :class:`~chromviz.models.layers.InputTransform` transforms each bin on its own,
-    so a bin's contribution is that of its transformed signal. In a recurrence or an attention
-    captum falls back to the gradient; the completeness error says how much is missing, and genes
-    above the threshold are flagged.
-
-    Raises
-    ------
-    CannotServeError
-        If captum's rule would give wrong contributions: see :func:`_check_layers`.
+    max-pooling. An :class:`~chromviz.models.layers.InputTransform` transforms each bin separately,
+    so a bin's contribution is that of its transformed signal. In recurrence and attention captum
+    falls back to the gradient; the completeness error says how much is missing, and genes above
+    the threshold are flagged. Models for which the rule would be wrong raise `CannotServeError`.
     """
     module, (base, notes) = module_of(job), one_reference(job)
     _check_layers(module, base)
@@ -142,9 +137,9 @@ def deep_lift(job: Job) -> Found:
 def _own_inputs(module: nn.Module) -> Iterator[None]:
     """Give each layer with a DeepLIFT rule a copy of its input.
 
-    captum replaces the gradient at the tensor that enters a layer. If that tensor is also what
-    another such layer returned (a ReLU before a max-pooling), the other layer still sees the
-    gradient from before, and its contributions are wrong although they may add up.
+    captum replaces the gradient at the tensor that enters a layer. If another such layer returned
+    that tensor (a ReLU before a max-pooling), that layer still sees the old gradient, and its
+    contributions are wrong although they may add up.
     """
 
     def copied(part: nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
@@ -164,12 +159,9 @@ def _own_inputs(module: nn.Module) -> Iterator[None]:
 def _check_layers(module: nn.Module, signal: torch.Tensor) -> None:
     """Refuse a model for which captum's DeepLIFT fails or gives wrong contributions.
 
-    Raises
-    ------
-    CannotServeError
-        If a layer with a rule is used twice in one pass, windows of a max-pooling overlap (captum
-        counts one of them only), or there is an ``nn.Softmax`` (captum normalises its
-        contributions over all genes of a batch).
+    These have a layer with a rule that is used twice in one pass, overlapping windows of
+    max-pooling (captum counts only one of them), or an ``nn.Softmax`` (captum normalises its
+    contributions over all genes of a batch).
     """
     calls: list[nn.Module] = []
     ruled = [part for part in module.modules() if type(part) in _RULES]

@@ -16,7 +16,7 @@ from chromviz.progress import Progress
 
 @dataclass(frozen=True)
 class Job:
-    """What a method's function gets.
+    """The input of a method's function.
 
     Parameters
     ----------
@@ -25,13 +25,13 @@ class Job:
     module
         The model in evaluation mode on `device`, parameters frozen; None for a control.
     dataset
-        What is explained; its training genes give references their values.
+        The dataset that is explained; references come from its training genes.
     signal
         float32 (gene, mark, bin), complete.
     genes, marks, bin_centre
-        Ids, names, and the bins' centres in bp from the TSS.
+        Ids, names, and the centres of the bins in bp from the TSS.
     parameters
-        The method's settings, defaults filled in.
+        The method's settings, with defaults filled in.
     batch_size, seed, device, progress
         As given to :func:`extract`.
     """
@@ -56,23 +56,23 @@ class Job:
 
 @dataclass(frozen=True)
 class Found:
-    """What a method's function returns.
+    """The result of a method's function.
 
     Parameters
     ----------
     weight
         With the axes of `dims`.
     logit
-        (gene,), where the method met it on its way.
+        (gene,), if the method computed it.
     delta
-        (gene,), completeness error in logits, where the method has one.
+        (gene,), completeness error in logits, if the method has one.
     notes
         More attributes for the attribution.
     dims
-        Axes of this weight, where the model decides them; the method's if None.
+        Axes of this weight if the model determines them; None for those of the method.
     difference
-        (gene,), what complete weights add up to, where the method has it: the gene's logit less
-        the reference's.
+        (gene,), the sum of complete weights if the method has one: the gene's logit minus the
+        reference's.
     """
 
     weight: np.ndarray

@@ -34,33 +34,12 @@ def infidelity_and_sensitivity(
 ) -> dict[str, np.ndarray]:
     """Return captum's two metrics for each gene (gene,); lower is better for both.
 
-    Parameters
-    ----------
-    method
-        One that gives weights over (gene, mark, bin).
-    model
-        What it explains.
-    dataset, genes
-        Positions of the genes in the dataset.
-    samples, seed
-        Noisy copies of each gene, and the seed of their noise: Gaussian, a tenth of each mark's
-        standard deviation over the training genes.
-    device
-        Where to compute.
-
-    Returns
-    -------
-    dict
-        ``infidelity``: the mean square of the noise times the weights less what the noise does to
-        the logit, divided by the mean square of the latter, so that 0 is perfect and 1 is what
-        weights of 0 have. Only of methods whose weights are changes of the logit per unit of
-        signal: saliency and SmoothGrad; others have NaN. ``sensitivity``: the largest change of the
-        weights between a gene and its noisy copies, as a share of the weights' norm.
-
-    Raises
-    ------
-    ChromvizError
-        If the method gives other weights.
+    The noise is Gaussian, with a tenth of each mark's standard deviation over the training genes.
+    ``infidelity``: the mean square of (noise · weights minus the change of the logit), divided by
+    the mean square of that change; 0 is perfect, and weights of 0 have 1. It is NaN for methods
+    other than saliency and SmoothGrad, whose weights are changes of the logit per unit of signal.
+    ``sensitivity``: the largest change of the weights between a gene and its noisy copies, relative
+    to the norm of the weights. A method that does not give (gene, mark, bin) is an error.
     """
     chosen = find_method(method)
     if chosen.dims != ("gene", "mark", "bin"):

@@ -20,23 +20,13 @@ if TYPE_CHECKING:
 def class_optimization(job: Job) -> Found:
     """Optimise an input for a class, as DeepChrome does, and return it (mark, bin).
 
-    From X drawn from U(0, 1), minimise NLL(class | X) + penalty · ‖X‖² by RMSprop with the given
-    step, so many steps; then clamp X to [0, 1] and divide by its maximum. One input stands for
-    the class: there are no genes in it. Of several ``restarts``, each from its own draw, the one
-    with the lowest loss is kept. Recorded beside the weights: the probability it reached
-    (``probability_reached``; where it stays low the input does not show the class), and the mean
-    correlation of the others with it (``restart_r``; where it is low there is no one such input).
-
-    Parameters
-    ----------
-    job
-        Its parameters: ``state`` (``"ON"`` or ``"OFF"``), ``penalty``, ``step``, ``steps``,
-        ``restarts``.
-
-    Raises
-    ------
-    ChromvizError
-        If the state is neither, or the optimisation does not stay finite.
+    From X drawn from U(0, 1), minimise NLL(class | X) + penalty · ‖X‖² by RMSprop for a number of
+    ``steps`` of size ``step``; then clamp X to [0, 1] and divide by its maximum. One input stands
+    for the class (``state``, ``"ON"`` or ``"OFF"``); no genes are involved. Of several
+    ``restarts``, each from its own draw, the one with the lowest loss is kept. Stored with the
+    weights: ``probability_reached`` (if low, the input does not represent the class) and
+    ``restart_r``, the mean correlation of the others with it (if low, there is no unique input).
+    An optimisation that does not stay finite is an error.
     """
     module = cast("torch.nn.Module", job.module)
     state = job.parameters["state"]

@@ -16,14 +16,9 @@ if TYPE_CHECKING:
 def own_weights(job: Job) -> Found:
     """Return a model's own weights (mark, bin), the same for every gene.
 
-    Coefficients are the logit's slopes by the arcsinh of each bin; importances sum to 1. Where a
-    model reads a mark's average, the mark's weight is shared among its bins: the map is flat
-    because the model cannot tell them apart. The rules of a learner of rules are in ``rules``.
-
-    Raises
-    ------
-    ChromvizError
-        If they do not have the signal's marks and bins.
+    Coefficients are slopes of the logit by the arcsinh of each bin; importances sum to 1. If a
+    model reads the average of a mark, the mark's weight is divided among its bins: the map is flat
+    because the model cannot separate them. The rules of a rule learner are in ``rules``.
     """
     module = cast("Any", job.module)
     weight = np.asarray(module.own_weights(), dtype=np.float32)

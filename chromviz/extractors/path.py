@@ -53,17 +53,17 @@ class _Pieces(NamedTuple):
 def integrated_gradients(job: Job) -> Found:
     """Return gradients integrated along the line from the reference (Sundararajan et al. 2017).
 
-    The line is cut into ``pieces``, each integrated by Simpson's rule. A piece's error is what its
-    weights miss of its difference in logit. While a gene's errors add up to more than
-    ``tolerance`` times its whole difference (times 1, where that is smaller), its pieces with the
-    largest are halved, at most ``halvings`` times. What a piece still misses then, of 1/1,024 of
-    the line by default, is shared out in the direction that the gradient has in it, unless that is
-    against the change in logit: then it is halved on, as often again. What such pieces' logits
-    change by, beside the gene's difference, is noted where it is largest (``most_shared_out``).
-    Without halvings it is the plain rule. The gradients are captum's; its IntegratedGradients,
-    whose points are the same for all genes, comes to the same weights where the logit is smooth.
-    Where a reference without signal ties every max-pool, rounding decides the gradient there:
-    weights are the same on any batch size up to the tolerance.
+    The line is cut into ``pieces``, each integrated by Simpson's rule. The error of a piece is the
+    difference between the sum of its weights and its change in logit. While the errors of a gene
+    add up to more than ``tolerance`` times its total difference (or times 1, if that is smaller),
+    the pieces with the largest errors are halved, at most ``halvings`` times. What a piece of
+    1/1,024 of the line (by default) still misses is distributed in the direction of its gradient,
+    unless that points against the change in logit: such a piece is halved again, as many times
+    more. The largest ratio of what was distributed to the gene's difference is recorded as
+    ``most_shared_out``. Without halvings this is the plain rule. The gradients are captum's; its
+    IntegratedGradients uses the same points for all genes, and gives the same weights where the
+    logit is smooth. Where a reference without signal ties every max-pool, rounding decides the
+    gradient there: weights are equal for any batch size within the tolerance.
     """
     n_pieces, halvings = count(job, "pieces"), count(job, "halvings", least=0)
     tolerance = amount(job, "tolerance")
@@ -116,10 +116,10 @@ def integrated_gradients(job: Job) -> Found:
 
 
 def _wrong(error: np.ndarray, row: np.ndarray, left: np.ndarray) -> np.ndarray:
-    """Return which pieces are to be halved, given the error that each gene may still make.
+    """Return which pieces must be halved, given the remaining error that each gene may make.
 
-    All of a gene's pieces are right if they make no more than that; otherwise the best of them
-    that make half of it are, so that the halves to come have something left.
+    If all pieces of a gene together make no more, none is; otherwise all but the best pieces that
+    together make half of it, so that the next halves have some error left.
     """
     order = np.lexsort((error, row))
     made = np.cumsum(error[order])
@@ -136,15 +136,10 @@ def _wrong(error: np.ndarray, row: np.ndarray, left: np.ndarray) -> np.ndarray:
 
 
 def _shared_out(pieces: _Pieces, totals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give pieces weights that add up, in the direction that the gradient shows.
+    """Return weights (piece, mark, bin) that add up, along the gradient, and which are usable.
 
-    The direction is that of the piece's weights; where they point against the change in logit, of
-    the steepest point that points with it. Where none does, the piece stays as it is.
-
-    Returns
-    -------
-    tuple of numpy.ndarray
-        Weights (piece, mark, bin), and which pieces were usable (piece,).
+    The direction is that of the piece's weights; if these point against the change in logit, that
+    of the steepest point that points with it. If there is none, the piece is not usable.
     """
     length = (pieces.end - pieces.start).astype(np.float32)
     found = np.concatenate([totals[:, None], pieces.weight * length[:, None, None, None]], 1)

@@ -21,9 +21,9 @@ ALL_COALITIONS = 8
 
 
 def occlusion(job: Job) -> Found:
-    """Return what the logit loses without each window of bins of each mark (gene, mark, bin).
+    """Return the loss of logit without each window of bins of each mark (gene, mark, bin).
 
-    Windows of ``window`` bins, one every ``stride``; a bin in several gets their mean (Zeiler and
+    Windows have ``window`` bins, one every ``stride``; a bin in several gets their mean (Zeiler and
     Fergus 2014).
     """
     window = count(job, "window", job.signal.shape[2])
@@ -53,12 +53,12 @@ def feature_ablation(job: Job) -> Found:
 
 
 def shapley_sampling(job: Job) -> Found:
-    """Return each mark's Shapley value in the logit (gene, mark): its mean worth in coalitions.
+    """Return the Shapley value of each mark in the logit (gene, mark).
 
-    A mark in the coalition has its signal, one outside the reference. Up to 8 marks all coalitions
-    are tried, and the values are exact; with more, the mean is over ``samples`` orders of the
-    marks, the same for all genes (Castro et al. 2009). The values add up to the difference in
-    logit either way.
+    A mark in the coalition has its signal, others have the reference. With up to 8 marks all
+    coalitions are evaluated and the values are exact; with more, they are the mean over ``samples``
+    orders of the marks, the same for all genes (Castro et al. 2009). In both cases they add up to
+    the difference in logit.
     """
     module, (base, notes) = module_of(job), one_reference(job)
     n_marks = job.signal.shape[1]

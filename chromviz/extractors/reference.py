@@ -28,29 +28,25 @@ _SEVERAL = 20
 
 
 def references(dataset: xr.Dataset, wanted: Any, *, several: bool = False) -> np.ndarray:
-    """Return what attributions count from, float32 (reference, mark, bin).
+    """Return the references of attributions, float32 (reference, mark, bin).
 
     Parameters
     ----------
     dataset
         The dataset that is explained.
     wanted
-        ``"zero"``, no signal; ``"mean"``, the mean of the training genes; ``"low_expression"``,
-        the tenth of the training genes with the lowest expression (at least one); the path of a
+        ``"zero"``, no signal; ``"mean"``, the mean of the training genes; ``"low_expression"``, the
+        tenth of the training genes with the lowest expression (at least one); the path of a
         ``.npy`` file, or an array: (mark, bin), or (reference, mark, bin).
     several
-        Whether the method takes more than one; if not, they are averaged.
-
-    Returns
-    -------
-    numpy.ndarray
-        One, or where `several` are wanted up to 20 lowly expressed genes or all of the user's.
+        Whether the method takes several, up to 20 genes with low expression or all of the user's;
+        if not, they are averaged.
 
     Raises
     ------
     ChromvizError
         If the name is unknown, a file cannot be read, the shape is not the dataset's, a value is
-        not finite, or the dataset has no training genes or no expression to choose by.
+        not finite, or the dataset lacks training genes or their expression.
     """
     found = _named(dataset, wanted) if isinstance(wanted, str | os.PathLike) else wanted
     found = np.asarray(found)

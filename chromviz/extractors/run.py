@@ -180,21 +180,10 @@ def job_for(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Job:
-    """Return what a method's function gets, for some genes.
+    """Return the input of a method's function for the genes at positions `rows`.
 
-    Parameters
-    ----------
-    method, model, dataset, batch_size, device, seed, progress
-        As for :func:`extract`.
-    rows
-        Positions of the genes in the dataset.
-    parameters
-        All of the method's settings; its defaults if None.
-
-    Raises
-    ------
-    ChromvizError
-        If the model cannot read the dataset.
+    `parameters` are all settings of the method, by default its own; others as for :func:`extract`.
+    A model that cannot read the dataset is an error.
     """
     explained = None if method.is_control else model
     if isinstance(explained, TrainedModel):
@@ -218,10 +207,7 @@ def job_for(
 def choose_genes(dataset: xr.Dataset, genes: Genes) -> np.ndarray:
     """Return the positions of genes, given as for :func:`extract`.
 
-    Raises
-    ------
-    ChromvizError
-        If a name is unknown or ambiguous, no gene is meant, or one has no complete signal.
+    A name that is unknown or ambiguous, no gene at all, or one without complete signal is an error.
     """
     if isinstance(genes, str):
         if genes == "all":

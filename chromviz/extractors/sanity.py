@@ -26,10 +26,10 @@ WAYS = ("cascading", "independent")
 
 
 def layers(module: nn.Module) -> list[tuple[str, list[str]]]:
-    """Return a network's layers in the order of its parts, with the names of their parameters.
+    """Return a network's layers in order, each with the names of its parameters.
 
-    A layer is a submodule that holds parameters directly; a parameter that the network itself
-    holds is a layer of its own.
+    A layer is a submodule that holds parameters directly; a parameter that the network itself holds
+    is a layer of its own.
     """
     found = []
     for name, part in module.named_modules():
@@ -42,19 +42,9 @@ def layers(module: nn.Module) -> list[tuple[str, list[str]]]:
 
 
 def untrained(model: TrainedModel, seed: int = 0) -> TrainedModel:
-    """Return the model's architecture as it is before training, with its transform.
+    """Return the model's architecture before training, with its transform.
 
-    Parameters
-    ----------
-    model
-        A network.
-    seed
-        Of its weights.
-
-    Raises
-    ------
-    ChromvizError
-        If the model is not a network, so that it gives no output before it is fitted.
+    A model that is not a network gives no output before it is fitted; that is an error.
     """
     fresh = _fresh(model, seed)
     return _altered(model, fresh, "untrained", seed)
@@ -63,27 +53,10 @@ def untrained(model: TrainedModel, seed: int = 0) -> TrainedModel:
 def randomised(
     model: TrainedModel, way: str = "cascading", seed: int = 0
 ) -> Iterator[tuple[str, TrainedModel]]:
-    """Re-randomise the layers of a network, from the output to the input.
+    """Re-randomise the layers of a network, from the output to the input; yield (layer, model).
 
-    Parameters
-    ----------
-    model
-        A network.
-    way
-        ``cascading``: each layer together with those after it; or ``independent``: one layer at
-        a time.
-    seed
-        Random seed; each layer draws from it and its place.
-
-    Yields
-    ------
-    tuple
-        The layer's name, and the model.
-
-    Raises
-    ------
-    ChromvizError
-        If the model is not a network, or `way` is unknown.
+    `way` is ``cascading``, each layer together with those after it, or ``independent``, one layer
+    at a time. Each layer draws from the seed and its position.
     """
     if way not in WAYS:
         raise ChromvizError(f"the way to re-randomise layers is {' or '.join(WAYS)}, not {way!r}")
@@ -100,18 +73,9 @@ def randomised(
 
 @dataclass(frozen=True)
 class Randomised:
-    """A method's weights before and after layers of the model are re-randomised.
+    """A method's weights (gene, mark and bin) before and after layers are re-randomised.
 
-    Parameters
-    ----------
-    way, layer
-        One of :data:`WAYS`, and the layer that was re-randomised last.
-    last
-        Whether all layers are.
-    method
-        The method.
-    before, after
-        Its weights (gene, mark and bin) of the trained and of the re-randomised model.
+    `layer` is the last that was; `last` says whether all layers are.
     """
 
     way: str
@@ -125,17 +89,7 @@ class Randomised:
 def weights_when_randomised(
     methods: Sequence[str], model: TrainedModel, conditions: Conditions
 ) -> Iterator[Randomised]:
-    """Explain a few genes again after each re-randomised layer.
-
-    Parameters
-    ----------
-    methods
-        Methods that explain single genes.
-    model
-        A network.
-    conditions
-        Genes and settings; the genes are :attr:`Conditions.few`.
-    """
+    """Explain :attr:`Conditions.few` again after each re-randomised layer of a network."""
     few = conditions.few
     before = {name: conditions.weights(name, model, few) for name in methods}
     for way in WAYS:

@@ -22,7 +22,7 @@ Pairs = list[tuple[np.ndarray, np.ndarray]]
 def noisy_copy(conditions: Conditions) -> xr.Dataset:
     """Return the dataset with Gaussian noise added to the genes of the tests.
 
-    Its standard deviation is a tenth of each mark's own over the training genes.
+    Its standard deviation is a tenth of that of each mark over the training genes.
     """
     dataset = conditions.dataset
     signal = dataset["signal"].values.copy()
@@ -40,19 +40,10 @@ def compared_weights(
     conditions: Conditions,
     noisy: xr.Dataset,
 ) -> dict[str, Pairs]:
-    """Return weights to compare: with those of noisy genes, and between all trainings.
+    """Return pairs of weights: with those of noisy genes, and between all trainings.
 
-    Parameters
-    ----------
-    method, model, others
-        The method, the model, and the same architecture trained from other seeds.
-    conditions, noisy
-        Genes and settings; :func:`noisy_copy` of their dataset.
-
-    Returns
-    -------
-    dict
-        Pairs of weights by ``noise`` and, if there are other trainings, ``seeds``.
+    `others` are the same architecture trained from other seeds, and `noisy` is :func:`noisy_copy`.
+    Keys: ``noise`` and, if there are other trainings, ``seeds``.
     """
     first = conditions.weights(method, model)
     pairs = {"noise": [(first, conditions.weights(method, model, dataset=noisy))]}

@@ -155,13 +155,7 @@ def pearson(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def reference_genes(dataset: xr.Dataset, track: str) -> np.ndarray:
-    """Return positions of the genes labelled ON that have coverage in every bin.
-
-    Raises
-    ------
-    ChromvizError
-        If the dataset has no such track, or no ON gene has it.
-    """
+    """Return positions of the genes labelled ON with coverage in every bin; none is an error."""
     tracks = [str(name) for name in dataset["track"].values]
     cell = dataset.attrs["cell"]
     if track not in tracks:
@@ -216,23 +210,9 @@ def explained_rows(
 ) -> np.ndarray | None:
     """Return the positions in the dataset of the genes whose weights are averaged.
 
-    Parameters
-    ----------
-    attribution, dataset
-        An attribution with bins, and what it was made from.
-    data_hash
-        The dataset's hash.
-
-    Returns
-    -------
-    numpy.ndarray or None
-        Test genes predicted ON (probability > 0.5); of a control, which has no predictions, test
-        genes labelled ON; None for a class.
-
-    Raises
-    ------
-    ChromvizError
-        If the attribution was made from another dataset, or has no bins.
+    These are the test genes predicted ON (probability > 0.5). A control has no predictions: there,
+    the test genes labelled ON. None for a class. An attribution without bins, or of a dataset with
+    another hash, is an error.
     """
     position = explained_genes(attribution, dataset, data_hash, bins=True)
     if position is None:

@@ -65,31 +65,31 @@ def association(
     n_null: int = 2000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Measure how weights agree with a track's coverage, and whether that says anything.
+    """Measure the agreement of weights with a track, and compare it with nulls and the raw signal.
 
     Parameters
     ----------
     attributions
-        Of the test genes of `dataset`, with bins; made from it.
+        Attributions with bins, of the test genes of `dataset`.
     dataset
-        What was explained, with the track.
+        The dataset that was explained, with the track.
     marks
         Marks whose weights are compared; all by default.
     track
         The track.
     n_bootstrap, n_null, seed
-        Resamples, null draws, and their seed. All methods see the same draws.
+        Numbers of resamples and of null draws, and their seed. All methods share the draws.
 
     Returns
     -------
     pandas.DataFrame
-        Tidy, see :data:`chromviz.validation.tidy.COLUMNS`. Test ``profile``: ``pearson`` (Table 3;
-        p against circular shifts), ``spearman``, ``partial`` (given the raw signal of the same
-        genes and the distance to the TSS), ``gain`` (``pearson`` less that of the raw signal of
-        the same genes; two-sided p). Test ``gene``, over genes with coverage: ``mean_pearson``
-        (p against swapped coverage, and against shifted bins), ``mean_partial``, ``mean_gain``,
-        and ``within_bins`` (p against genes permuted within bins). ``q`` is over marks and
-        methods.
+        The tidy table (:data:`chromviz.validation.tidy.COLUMNS`). Test ``profile``, of mean
+        profiles: ``pearson`` (Table 3; p against circular shifts), ``spearman``, ``partial`` (given
+        the raw signal of the same genes and the distance to the TSS) and ``gain`` (``pearson``
+        minus that of the raw signal of the same genes; two-sided p). Test ``gene``, averaged over
+        genes with coverage: ``mean_pearson`` (p against swapped coverage and against shifted bins),
+        ``mean_partial``, ``mean_gain`` and ``within_bins`` (p against genes permuted within bins).
+        ``q`` is adjusted over marks and methods.
 
     Raises
     ------
@@ -350,7 +350,7 @@ def _mean(values: np.ndarray) -> np.ndarray:
 def _within_draws(weight: np.ndarray, coverage: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Return :func:`chromviz.validation.nulls.within_bins` under each draw of genes.
 
-    Sums over genes of products within a bin, less what the bin's means explain.
+    It is the sum over genes of products within a bin, minus what the means of the bin explain.
     """
     x, y = weight.astype(np.float64), coverage.astype(np.float64)
     x, y = x - x.mean(axis=0), y - y.mean(axis=0)  # for the sums' precision

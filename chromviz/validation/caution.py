@@ -31,16 +31,10 @@ WARNINGS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Neighbour:
-    """Another gene's TSS inside a window.
+    """Another gene whose TSS lies inside a window.
 
-    Parameters
-    ----------
-    gene, symbol, strand
-        Which gene.
-    tss
-        0-based base on the chromosome.
-    offset
-        Bases from the window's own TSS, in the direction in which its bins run.
+    ``tss`` is a 0-based position on the chromosome. ``offset`` is the distance in bases from the
+    window's own TSS, in the direction in which the bins run.
     """
 
     gene: str
@@ -51,15 +45,7 @@ class Neighbour:
 
 
 def neighbours(dataset: xr.Dataset, rows: np.ndarray) -> list[list[Neighbour]]:
-    """Return the other genes whose TSS lies in each gene's window, the nearest first.
-
-    Parameters
-    ----------
-    dataset
-        The cell type, with all annotated genes.
-    rows
-        Places of the genes asked for.
-    """
+    """Return for each gene (by position) the other genes with a TSS in its window, by distance."""
     chrom, strand = dataset["chrom"].values.astype(str), dataset["strand"].values
     tss = dataset["tss"].values.astype(np.int64)
     starts = dataset["bin_start"].values
@@ -95,22 +81,23 @@ def gene_warnings(
     trained_here: bool = True,
     beside: list[list[Neighbour]] | None = None,
 ) -> Mapping[str, np.ndarray]:
-    """Return which genes each warning holds for.
+    """Return which genes each warning applies to.
 
     Parameters
     ----------
     dataset
         The cell type.
     rows
-        Places of the genes asked for.
+        Positions of the genes.
     probability
-        (row,) of ON by the model, NaN where it cannot read the gene; None without a model.
+        (row,) predicted probability of ON, NaN if the model cannot read the gene; None without a
+        model.
     flagged
         (row,) whether weights fail the completeness check; None if no method has one.
     trained_here
-        Whether the model was trained on this dataset, so that its split says what it has seen.
+        Whether the model was trained on this dataset, so that the split says what it has seen.
     beside
-        As :func:`neighbours` gives them, where they are known already.
+        The result of :func:`neighbours`, if it is known already.
 
     Returns
     -------

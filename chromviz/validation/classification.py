@@ -17,23 +17,12 @@ SCORES = ("auc", "auprc", "f1", "brier", "ece", "slope", "intercept", "prevalenc
 
 
 def scores(label: np.ndarray, probability: np.ndarray) -> dict[str, float | str]:
-    """Return how well probabilities fit the labels.
+    """Return how well probabilities of ON (gene,) fit the labels (gene,), 1 ON and 0 OFF.
 
-    Parameters
-    ----------
-    label
-        (gene,), 1 ON and 0 OFF.
-    probability
-        (gene,), of ON.
-
-    Returns
-    -------
-    dict
-        ``auc`` and ``auprc`` (average precision); ``f1`` of the genes called ON above 0.5 (the
-        paper does not give its threshold); ``brier``; ``ece``, the expected calibration error
-        over 10 bins of equal width; ``slope`` and ``intercept`` of the labels' logistic
-        regression on the logits (1 and 0 if calibrated); ``prevalence``, the share of ON; and
-        ``note``, which says why a number is NaN.
+    Keys: ``auc``; ``auprc`` (average precision); ``f1`` at a threshold of 0.5 (the paper does not
+    state its threshold); ``brier``; ``ece``, the expected calibration error over 10 bins of equal
+    width; ``slope`` and ``intercept`` of the logistic regression of labels on logits (1 and 0 if
+    calibrated); ``prevalence``, the share of ON; and ``note``, which explains any NaN.
     """
     label, probability = np.asarray(label), np.asarray(probability, dtype=np.float64)
     found: dict[str, float | str] = dict.fromkeys(SCORES, np.nan)
@@ -67,19 +56,10 @@ def scores(label: np.ndarray, probability: np.ndarray) -> dict[str, float | str]
 
 
 def reliability(label: np.ndarray, probability: np.ndarray) -> pd.DataFrame:
-    """Return the share of ON genes among genes of like probability.
+    """Return the share of ON genes among genes of similar predicted probability.
 
-    Parameters
-    ----------
-    label, probability
-        As for :func:`scores`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row a bin of equal width that holds any gene: ``bin_low``, ``bin_high``,
-        ``probability`` (the mean there), ``share_on`` with ``ci_low`` and ``ci_high`` (Wilson's
-        95 % interval), ``n``.
+    One row per non-empty bin of equal width: ``bin_low, bin_high``, ``probability`` (the mean in
+    the bin), ``share_on`` with Wilson's 95 % interval ``ci_low, ci_high``, and ``n``.
     """
     place = np.minimum((probability * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     rows = []

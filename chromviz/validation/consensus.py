@@ -20,20 +20,12 @@ _PERSISTENCE = 0.95
 
 
 def agreement_by_gene(one: np.ndarray, other: np.ndarray) -> dict[str, np.ndarray]:
-    """Return how alike two explanations rank the bins of each gene, (gene,) each.
+    """Return how similarly two explanations rank the bins of each gene.
 
-    Parameters
-    ----------
-    one, other
-        Weights (gene, mark and bin); their sign does not count.
-
-    Returns
-    -------
-    dict
-        ``spearman``; ``top_overlap``, the share of the top 5 % that is the top of both; ``rbo``,
-        the rank-biased overlap (Webber et al. 2010) extrapolated from the top fifth, at a
-        persistence of 0.95. NaN where either is the same everywhere. Of equal weights the earlier
-        bin comes first in the last two.
+    Weights are (gene, mark and bin), and their sign is ignored. Returns (gene,) arrays:
+    ``spearman``; ``top_overlap``, the share of the top 5 % of bins that both have; and ``rbo``, the
+    rank-biased overlap (Webber et al. 2010) with persistence 0.95, extrapolated from the top fifth.
+    NaN if either explanation is constant. For the last two, ties go to the earlier bin.
     """
     one, other = np.abs(one), np.abs(other)
     n = one.shape[1]
@@ -66,23 +58,10 @@ def _places(values: np.ndarray) -> np.ndarray:
 
 
 def consensus(named: Mapping[str, xr.Dataset]) -> pd.DataFrame:
-    """Compare every two of some explanations of the same genes.
+    """Compare every pair of attributions over (gene, mark, bin), named, of the same genes.
 
-    Parameters
-    ----------
-    named
-        Attributions over (gene, mark, bin) by name, of the same genes of one dataset.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``one, other, statistic, estimate`` (the mean over genes), ``low, high`` (the middle 95 %
-        of the genes), ``n``, a row a pair and statistic of :func:`agreement_by_gene`.
-
-    Raises
-    ------
-    ChromvizError
-        If they are of other genes or dimensions.
+    Returns one row per pair and statistic of :func:`agreement_by_gene`: ``one, other, statistic,
+    estimate`` (mean over genes), ``low, high`` (middle 95 % of genes) and ``n``.
     """
     flat: dict[str, np.ndarray] = {}
     genes: np.ndarray | None = None

@@ -24,13 +24,7 @@ _REPRESSOR = "repressor"
 
 
 def active_share(beta: np.ndarray, marks: Sequence[str]) -> np.ndarray:
-    """Return the share of β that is not on repressor marks, (..., ) for β (..., mark).
-
-    Raises
-    ------
-    ChromvizError
-        If the marks are not of both kinds, so that no expectation follows.
-    """
+    """Return the share of β (..., mark) on non-repressive marks; both kinds must be present."""
     unknown = [mark for mark in marks if mark not in ROLES]
     if unknown:
         raise ChromvizError(
@@ -53,32 +47,32 @@ def changes(
     beta: np.ndarray,
     marks: Sequence[str],
 ) -> pd.DataFrame:
-    """Return the genes that change state, those whose β moves furthest first.
+    """Return the genes that change state between cell types, largest change of β first.
 
     Parameters
     ----------
     genes
-        ``gene, symbol``, a row a gene.
+        ``gene, symbol``, one row per gene.
     cells
         Names of the cell types.
     label
         (cell, gene), 1 ON, 0 OFF.
     probability
-        (cell, seed, gene), of ON.
+        (cell, seed, gene) of ON.
     beta
         (cell, seed, gene, mark).
     marks
-        Their names.
+        Names of the marks.
 
     Returns
     -------
     pandas.DataFrame
-        A row a gene and pair of cell types that differ in its label: ``rank, gene, symbol,
-        on_cell, off_cell, probability_on, probability_off`` (means over seeds), ``called`` (1 if
-        both are on their side of 0.5), ``shift`` (share of β on marks that do not repress, in
-        the cell type where the gene is ON less the other) with ``ci_low, ci_high`` (Student's
-        95 % interval over seeds; NaN for one), ``as_expected`` (1 if the shift is above 0),
-        ``sure`` (1 if the interval is), and ``beta_{mark}``, by how much each mark's β moves.
+        One row per gene and pair of cell types with different labels: ``rank, gene, symbol,
+        on_cell, off_cell, probability_on, probability_off`` (means over seeds); ``called`` (1 if
+        both are on the right side of 0.5); ``shift`` (share of β on non-repressive marks, ON cell
+        type minus OFF cell type) with Student's 95 % interval over seeds ``ci_low, ci_high`` (NaN
+        for one seed); ``as_expected`` (1 if the shift is above 0); ``sure`` (1 if its interval is);
+        and ``beta_{mark}``, the change of β of each mark.
     """
     share = active_share(beta, marks)
     rows: list[dict[str, Any]] = []
@@ -124,21 +118,12 @@ def recovery(
     n_bootstrap: int = 2000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Return how well models of each cell type alone find the genes that change state.
+    """Return how well models of the single cell types find the genes that change state.
 
-    Parameters
-    ----------
-    label, probability, beta, marks
-        As for :func:`changes`, of all genes, whether they change or not.
-    n_bootstrap, seed
-        Resamples of genes.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``score, auprc, ci_low, ci_high, prevalence, n``: by the largest difference between cell
-        types in ``probability``, and in the ``beta`` share (each a mean over seeds). A random
-        score has the prevalence. NaN where no gene changes, or each does.
+    Arrays are as for :func:`changes`, for all genes. One row per score: ``score, auprc, ci_low,
+    ci_high, prevalence, n``. Genes are ranked by the largest difference between cell types in
+    ``probability``, or in the share of ``beta`` (each a mean over seeds). A random score has an
+    AUPRC equal to the prevalence. NaN if no gene changes, or every one does.
     """
     changed = (label != label[0]).any(axis=0)
     found = {

@@ -24,24 +24,22 @@ SCORES = {
 
 
 def curve_scores(curves: pd.DataFrame) -> pd.DataFrame:
-    """Score each gene's curves.
+    """Score the curves of each gene.
 
     Parameters
     ----------
     curves
-        As :func:`chromviz.extractors.erasure.perturbation_curves` gives them.
+        The result of :func:`chromviz.extractors.erasure.perturbation_curves`.
 
     Returns
     -------
     pandas.DataFrame
-        By gene (index), in the curves' order, with s = 1 where the gene is predicted ON and -1
-        where OFF:
-
-        ``deletion``, s · (the logit less its mean while the heaviest bins are taken away, by the
-        trapezoid rule over shares); ``insertion``, s · (that mean while they are put in less the
-        reference's logit); ``comprehensiveness``, s · (the probability less its mean without the
-        top 1, 5, 10, 20 and 50 %); ``sufficiency``, s · (the probability less its mean with these
-        alone), NaN where the shares were not among the curves'.
+        Indexed by gene, with s = 1 for genes predicted ON and -1 for OFF. ``deletion``: s · (logit
+        minus its mean while the top bins are deleted, by the trapezoid rule over shares).
+        ``insertion``: s · (that mean while they are inserted, minus the reference's logit).
+        ``comprehensiveness``: s · (probability minus its mean without the top 1, 5, 10, 20 and
+        50 %). ``sufficiency``: s · (probability minus its mean with only these). The last two are
+        NaN if the curves lack those shares.
     """
     genes = list(dict.fromkeys(curves["gene"]))
     grids = {
@@ -79,18 +77,10 @@ def curve_scores(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def curve_means(curves: pd.DataFrame) -> pd.DataFrame:
-    """Average curves over genes: the probability of the state that each whole gene is predicted.
+    """Average curves over genes: the probability of the state predicted for the whole gene.
 
-    Parameters
-    ----------
-    curves
-        As for :func:`curve_scores`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row a way and share: ``way, share, mean, ci_low, ci_high`` (the mean's 95 % t interval
-        over genes, NaN for one gene) and ``n``.
+    Returns one row per way and share: ``way, share, mean, ci_low, ci_high`` (95 % t interval of the
+    mean over genes, NaN for one gene) and ``n``.
     """
     sign = np.where(curves["whole"] > 0, 1.0, -1.0)
     known = curves.assign(probability=_sigmoid(sign * curves["logit"].to_numpy(np.float64)))
@@ -111,17 +101,10 @@ def faithfulness_rows(
     n_bootstrap: int = 2000,
     seed: int = 0,
 ) -> list[dict[str, Any]]:
-    """Return rows of the tidy table: each score, and how much better it is than a random order.
+    """Return tidy rows: each score, and its advantage over a random order of the same genes.
 
-    Parameters
-    ----------
-    scores, chance
-        :func:`curve_scores` of a method, and of the control ``random`` on the same model and
-        genes.
-    by
-        What was taken away: ``bins`` or ``marks``.
-    n_bootstrap, seed
-        Resamples of genes, and their seed.
+    `scores` and `chance` are :func:`curve_scores` of the method and of the control ``random`` on
+    the same model. `by` says what was deleted: ``bins`` or ``marks``.
     """
     counts = draw_genes(len(scores), np.arange(len(scores)), n_bootstrap, seed)
     rows = []

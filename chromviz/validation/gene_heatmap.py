@@ -21,7 +21,7 @@ def genes_by_expression(
     track: str = REFERENCE_TRACK,
     rows: int = ROWS,
 ) -> pd.DataFrame:
-    """Sort genes by expression, and give each row of a heatmap its signal, weights and coverage.
+    """Sort genes by expression; return signal, weights and coverage for each row of a heatmap.
 
     Parameters
     ----------
@@ -33,20 +33,19 @@ def genes_by_expression(
     mark, track
         What is shown.
     rows
-        Rows at most. Of more genes, neighbours in the order are averaged, so many a row that the
-        rows differ by one gene at most.
+        Maximum number of rows. With more genes, each row averages neighbours in the order, and rows
+        differ by at most one gene.
 
     Returns
     -------
     pandas.DataFrame
-        A line a layer and row. ``layer``: ``signal`` of the mark, its ``weight``, ``coverage`` of
-        the track. ``row`` counts from 0, the highest expression; ``n_genes`` are in it, with the
-        mean ``expression`` and the share labelled ON, ``on``; ``n_known`` of them have the layer's
-        values. Then a column a bin, named by its start in bp from the TSS, with the mean of these
-        genes, to four digits; NaN where no gene has a value. Columns beside: ``cell, model,
-        method, name`` (of the mark or track), ``unit, threshold`` (of expression, for ON),
-        ``expression_unit, n_unsorted`` (genes left out because their expression is unknown),
-        ``bin_width`` (bp), ``simulated, missing``.
+        One line per layer (``signal``, ``weight``, ``coverage``) and row (0 has the highest
+        expression). ``n_genes`` in the row, their mean ``expression``, the share ``on`` that is
+        labelled ON, and ``n_known``, the number with values in this layer. One column per bin,
+        named by its start in bp from the TSS: the mean of these genes to four digits, NaN if none
+        has a value. Also ``cell, model, method, name`` (of the mark or track), ``unit``,
+        ``threshold`` (of expression, for ON), ``expression_unit``, ``n_unsorted`` (genes left out
+        because their expression is unknown), ``bin_width`` (bp), ``simulated, missing``.
 
     Raises
     ------

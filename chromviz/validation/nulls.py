@@ -13,10 +13,10 @@ from chromviz.validation.resample import standardise
 
 
 def shifted_profile(weight: np.ndarray, coverage: np.ndarray) -> np.ndarray:
-    """Return r of two profiles under every circular shift but none, (bin - 1,).
+    """Return r of two profiles under every circular shift except none, (bin - 1,).
 
-    It keeps each profile's shape and breaks their places: what is left is the agreement of two
-    humps that lie anywhere.
+    A shift keeps the shape of each profile and changes its position. The null is the agreement of
+    two peaks at unrelated positions.
     """
     return _by_shift(weight[None], coverage[None])[0, 1:]
 
@@ -27,14 +27,9 @@ def shifts(genes: int, bins: int, n: int, rng: np.random.Generator) -> np.ndarra
 
 
 def shifted_genes(weight: np.ndarray, coverage: np.ndarray, moves: np.ndarray) -> np.ndarray:
-    """Return the mean r over genes where each gene's weights are shifted at random, (draw,).
+    """Return the mean r over genes after shifting each gene's weights by `moves` bins, (draw,).
 
-    Parameters
-    ----------
-    weight, coverage
-        (gene, bin), none of them flat.
-    moves
-        By how many bins, see :func:`shifts`; methods on the same genes share them.
+    `weight` and `coverage` are (gene, bin), none constant. Methods on the same genes share `moves`.
     """
     table = _by_shift(weight, coverage)
     first = np.arange(len(table), dtype=np.int32) * table.shape[1]
@@ -49,17 +44,10 @@ def swaps(genes: int, n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def swapped_genes(weight: np.ndarray, coverage: np.ndarray, orders: np.ndarray) -> np.ndarray:
-    """Return the mean r over genes where genes exchange their coverage profiles, (draw,).
+    """Return the mean r over genes after genes exchange coverage profiles by `orders`, (draw,).
 
-    It keeps every profile and so the average gene; it breaks which gene has which. Agreement
-    that a swap does not lower is that of any gene with any other.
-
-    Parameters
-    ----------
-    weight, coverage
-        (gene, bin), none of them flat.
-    orders
-        Whose coverage each gene gets, see :func:`swaps`; methods on the same genes share them.
+    A swap keeps every profile, and so the average gene; it changes which gene has which. If it does
+    not lower the agreement, any gene agrees as well with any other.
     """
     table = (standardise(weight) @ standardise(coverage).T).ravel()
     first = np.arange(len(weight)) * len(weight)
@@ -69,10 +57,10 @@ def swapped_genes(weight: np.ndarray, coverage: np.ndarray, orders: np.ndarray) 
 def permuted_within_bins(
     weight: np.ndarray, coverage: np.ndarray, n: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return :func:`within_bins` where each bin's weights change genes, bin by bin, (draw,).
+    """Return :func:`within_bins` after permuting the genes' weights within each bin, (draw,).
 
-    It keeps each bin's weights and so their mean profile; it breaks which gene has them. Within a
-    bin the genes, in a random order, move up by a random number of places.
+    This keeps the weights of each bin, and so the mean profile; it changes which gene has them.
+    Within a bin the genes, in a random order, move up by a random number of places.
     """
     order = rng.permutation(len(weight))
     x = _free_of_bin_means(weight)[order]
@@ -88,8 +76,8 @@ def permuted_within_bins(
 def within_bins(weight: np.ndarray, coverage: np.ndarray) -> float:
     """Return whether genes with more weight in a bin have more coverage there: r within bins.
 
-    Pearson's r over all pairs (gene, bin), both freed of their bins' means; NaN if either then
-    does not vary.
+    Pearson's r over all pairs (gene, bin) after subtracting the mean of each bin; NaN if either
+    side is then constant.
     """
     x, y = _free_of_bin_means(weight), _free_of_bin_means(coverage)
     size = np.sqrt((x * x).sum() * (y * y).sum())

@@ -22,11 +22,11 @@ def paired_auc(
     n_bootstrap: int = 2000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Compare the AUC of several models with a reference model's, on the same genes.
+    """Compare the AUC of several models with that of a reference model, on the same genes.
 
-    Genes are resampled with replacement, the same genes for every model: what is hard about a
-    gene is hard for all of them and leaves the difference. The interval is of these two trained
-    models and holds for other genes, not for other trainings.
+    Genes are resampled with replacement, the same genes for every model, so what is hard about a
+    gene cancels in the difference. The interval is about these trained models and other genes, not
+    about other trainings.
 
     Parameters
     ----------
@@ -37,14 +37,14 @@ def paired_auc(
     reference
         The model that the others are compared with.
     n_bootstrap, seed
-        Resamples, and their seed.
+        Number of resamples, and their seed.
 
     Returns
     -------
     pandas.DataFrame
-        A row a model but the reference: ``model``, ``reference``, ``difference`` (its AUC less
-        the reference's), ``ci_low``, ``ci_high`` (2.5th and 97.5th percentile of the resamples),
-        ``n`` (genes). NaN where the genes are all of one state.
+        One row per other model: ``model, reference, difference`` (its AUC minus the reference's),
+        ``ci_low, ci_high`` (2.5th and 97.5th percentile of the resamples), ``n`` (genes). NaN if
+        all genes have one state.
     """
     label = np.asarray(label)
     rng = np.random.default_rng(seed)
@@ -78,19 +78,9 @@ def paired_auc(
 
 
 def weighted_auc(label: np.ndarray, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Return the AUC under each of several weightings of the genes; ties count one half.
+    """Return the AUC (draw,) under weights (draw, gene) of the genes; ties count one half.
 
-    Parameters
-    ----------
-    label, values
-        (gene,), 1 ON and 0 OFF; what ranks them.
-    weight
-        (draw, gene), how often each gene counts.
-
-    Returns
-    -------
-    numpy.ndarray
-        (draw,), NaN where a state has no weight.
+    NaN if a state has no weight.
     """
     _, place = np.unique(values, return_inverse=True)
     order = np.argsort(place, kind="stable")
@@ -110,18 +100,8 @@ def weighted_auc(label: np.ndarray, values: np.ndarray, weight: np.ndarray) -> n
 def over_cells(differences: np.ndarray) -> dict[str, float | str]:
     """Return the mean of a difference over cell types, with Student's 95 % interval.
 
-    Cell types are the units: seeds are averaged within each before. With few of them an interval
-    from resampling would be too short; Student's allows for it.
-
-    Parameters
-    ----------
-    differences
-        (cell type,).
-
-    Returns
-    -------
-    dict
-        ``difference``, ``ci_low``, ``ci_high``, ``n`` and ``note``.
+    Cell types are the units; seeds were averaged within each. With few cell types a bootstrap
+    interval would be too short, which Student's allows for.
     """
     values = np.asarray(differences, dtype=np.float64)
     values = values[~np.isnan(values)]

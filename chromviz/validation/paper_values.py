@@ -92,10 +92,7 @@ TABLE_S3: dict[str, dict[str, float]] = {
 
 @cache
 def deepchrome_auc() -> dict[str, float]:
-    """Return DeepChrome's published test AUC by EID, as the ShallowChrome study tabulates it.
-
-    Frasca et al., BMC Bioinformatics 2022.
-    """
+    """Return DeepChrome's published test AUC by EID (Frasca et al., BMC Bioinformatics 2022)."""
     text = resources.files("chromviz").joinpath("deepchrome_auc.tsv").read_text("utf-8")
     rows = csv.DictReader(text.splitlines(), delimiter="\t")
     return {row["cell"]: float(row["auc"]) for row in rows}

@@ -42,19 +42,19 @@ def summarise(name: str, units: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     name
-        ``2``: AUC of all models over cell types. ``s1``: AUC on one mark at a time. ``s2``: F1 of
-        DeepChrome and AttentiveChrome. ``s3``: AUC of older models beside networks.
+        ``2``: AUC of all models over cell types. ``s1``: AUC on single marks. ``s2``: F1 of
+        DeepChrome and AttentiveChrome. ``s3``: AUC of older models and networks.
     units
-        A row a trained model: ``cell, model, seed, marks, auc, f1, n_test, simulated, missing``.
+        One row per trained model: ``cell, model, seed, marks, auc, f1, n_test, simulated``,
+        ``missing``.
 
     Returns
     -------
     pandas.DataFrame
-        Seeds are averaged within a cell type first. For ``2``, ``s2`` and ``s3`` a row a model:
-        ``model, mean, median, max, min``, each with ``paper_`` before it beside, ``n_cells,
-        n_seeds, simulated, missing``, and for ``2`` ``better``, the number of cell types with a
-        higher AUC than DeepChrome. For ``s1`` a row a cell type and mark: ``cell, marks, auc,
-        paper``.
+        Seeds are averaged within a cell type first. For ``2``, ``s2`` and ``s3`` one row per model:
+        ``model, mean, median, max, min``, each also as ``paper_...``, and ``n_cells, n_seeds,
+        simulated, missing``; for ``2`` also ``better``, the number of cell types with a higher AUC
+        than DeepChrome. For ``s1`` one row per cell type and mark: ``cell, marks, auc, paper``.
     """
     common: dict[str, Any] = {
         "cells": ",".join(dict.fromkeys(units["cell"])),
@@ -109,12 +109,7 @@ def unit_row(
 ) -> dict[str, Any]:
     """Return the scores of one trained model: a row of ``suite.csv``.
 
-    Parameters
-    ----------
-    unit, table
-        As :data:`Predictions`.
-    facts
-        ``simulated`` and ``missing`` of the dataset.
+    `unit` and `table` are as in :data:`Predictions`; `facts` has ``simulated`` and ``missing``.
     """
     printed = unit["model"] == "deepchrome" and unit["marks"] == ALL_MARKS
     found = scores(table["label"].to_numpy(), table["probability"].to_numpy())
@@ -135,23 +130,11 @@ def unit_row(
 def paired_table(
     found: Sequence[Predictions], names: Sequence[str], reference: str, n_bootstrap: int
 ) -> pd.DataFrame:
-    """Compare the AUC of each model with that of the reference model.
+    """Compare the AUC of each model of all marks with that of the reference model.
 
-    Parameters
-    ----------
-    found
-        Trained models and their predictions; only models of all marks are compared.
-    names, reference
-        The models, and the one that the others are compared with.
-    n_bootstrap
-        Number of resamples of genes.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``level, cell, seed, model, reference, difference, ci_low, ci_high, n, note, simulated``:
-        one row per model over ``cell types``, then one per cell type, seed and model over
-        ``genes``.
+    Returns ``level, cell, seed, model, reference, difference, ci_low, ci_high, n, note,
+    simulated``: one row per model with level ``cell types``, then one per cell type, seed and model
+    with level ``genes``.
     """
     whole = [(unit, table) for unit, table in found if unit["marks"] == ALL_MARKS]
     parts = []
@@ -181,18 +164,10 @@ def paired_table(
 
 
 def reliability_table(found: Sequence[Predictions]) -> pd.DataFrame:
-    """Return the reliability of each model over the test genes of all cell types and seeds.
+    """Return the reliability of each model of all marks over all cell types and seeds.
 
-    Parameters
-    ----------
-    found
-        Trained models and their predictions; only models of all marks count.
-
-    Returns
-    -------
-    pandas.DataFrame
-        As :func:`chromviz.validation.classification.reliability`, with ``model`` and
-        ``simulated``.
+    Columns of :func:`chromviz.validation.classification.reliability`, with ``model`` and
+    ``simulated``.
     """
     parts = []
     whole = [(unit, table) for unit, table in found if unit["marks"] == ALL_MARKS]

@@ -30,32 +30,32 @@ def planted(
     n_bootstrap: int = 2000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Score weights against the planted truth.
+    """Score weights against the planted truth of simulated data.
 
-    Weights are taken without their sign: a cause may raise or lower expression. Weights over
-    (gene, bin) stand for every mark, those of a class for every gene. The genes are the test genes
-    that have a cause, the same for all methods.
+    The sign of weights is ignored: a cause may raise or lower expression. Weights over (gene, bin)
+    stand for every mark, those of a class for every gene. The genes are the test genes that have a
+    cause, the same for all methods.
 
     Parameters
     ----------
     attributions
-        Of the test genes of `dataset`, with bins; made from it.
+        Attributions with bins, of the test genes of `dataset`.
     dataset
         With ``truth`` and ``decoy`` (gene, mark, bin).
     n_bootstrap, seed
-        Resamples of genes, and their seed.
+        Number of resamples of genes, and their seed.
 
     Returns
     -------
     pandas.DataFrame
-        Tidy, test ``planted truth``, means over genes: ``auprc`` of causal bins among all bins of
-        a gene (average precision; a random ranking has the prevalence, which is its own row of
-        method ``prevalence``); ``causal_mass``, the share of the weight on causal bins;
-        ``pointing``, the share of genes whose largest weight is on one (of equal ones, the share
-        that is); ``causes_over_decoys``, the probability that a causal bin weighs more than a bin
-        with signal and no cause (0.5 for a method that cannot tell them), over genes with both.
-        ``{statistic}_over_signal`` is how much higher it is than that of the raw signal, gene by
-        gene, with a two-sided p.
+        Tidy, test ``planted truth``, means over genes. ``auprc``: average precision of causal bins
+        among all bins of a gene (a random ranking has the prevalence, given as the method
+        ``prevalence``). ``causal_mass``: share of the weight on causal bins. ``pointing``: share of
+        genes whose largest weight is on one (in a tie, the share of the tied bins that are causal).
+        ``causes_over_decoys``: probability that a causal bin has more weight than a bin with
+        signal and no cause (0.5 if the method cannot separate them), over genes with both.
+        ``{statistic}_over_signal``: the difference from the raw signal, gene by gene, with a
+        two-sided p.
 
     Raises
     ------
@@ -103,15 +103,10 @@ def planted(
 
 
 def score(size: np.ndarray, causal: np.ndarray, decoys: np.ndarray) -> dict[str, np.ndarray]:
-    """Return each gene's scores (gene,), see :func:`planted`.
+    """Return the scores (gene,) explained in :func:`planted`.
 
-    Parameters
-    ----------
-    size
-        Weights without sign (gene, mark and bin).
-    causal, decoys
-        Which of them are causes, and which carry signal and cause nothing; each gene has at least
-        one cause.
+    `size` is the weight without sign (gene, mark and bin); `causal` and `decoys` are masks. Each
+    gene has at least one cause.
     """
     total = size.sum(axis=1, dtype=np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -13,25 +13,11 @@ from chromviz.vocabulary import REFERENCE_TRACK
 
 
 def weight_profiles(attribution: xr.Dataset) -> pd.DataFrame:
-    """Average weights over genes by mark and predicted state.
+    """Average weights over (gene, mark, bin) over genes, by mark and predicted state.
 
-    Parameters
-    ----------
-    attribution
-        Weights over (gene, mark, bin), with probabilities.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``cell, model, method, state, mark, bin_start, bin_width, mean, ci_low, ci_high,
-        n_genes, simulated, missing``. ``state`` is ON where the probability is above 0.5, else
-        OFF; a state without genes has no rows. The interval is the mean's 95 % t interval, NaN
-        for one gene.
-
-    Raises
-    ------
-    ChromvizError
-        If the attribution has other dimensions or no probabilities.
+    Returns ``cell, model, method, state, mark, bin_start, bin_width, mean, ci_low, ci_high,
+    n_genes, simulated, missing``. ``state`` is ON for a probability above 0.5, else OFF; a state
+    without genes has no rows. The interval is the 95 % t interval of the mean, NaN for one gene.
     """
     weight = attribution["weight"]
     if weight.dims != ("gene", "mark", "bin") or "probability" not in attribution:
@@ -58,18 +44,10 @@ def weight_profiles(attribution: xr.Dataset) -> pd.DataFrame:
 
 
 def coverage_profile(dataset: xr.Dataset, track: str = REFERENCE_TRACK) -> pd.DataFrame:
-    """Average a track's coverage over the genes labelled ON that have it in every bin.
+    """Average a track over the genes labelled ON that have coverage in every bin.
 
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``cell, track, bin_start, bin_width, mean, ci_low, ci_high, n_genes, simulated,
-        missing``.
-
-    Raises
-    ------
-    ChromvizError
-        If the dataset has no such track or no such gene.
+    Returns ``cell, track, bin_start, bin_width, mean, ci_low, ci_high, n_genes, simulated,
+    missing``. A missing track, or one without such a gene, is an error.
     """
     rows = reference_genes(dataset, track)
     index = [str(name) for name in dataset["track"].values].index(track)
@@ -108,18 +86,8 @@ def figure2b_table(
 ) -> pd.DataFrame:
     """Return what Figure 2b shows: mean coverage, and mean weights of genes predicted ON.
 
-    Parameters
-    ----------
-    profiles, coverage
-        As :func:`weight_profiles` and :func:`coverage_profile` give them.
-    dataset
-        Tells the unit of the coverage.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``cell, model, method, role`` (``coverage`` or ``weight``), ``mark, unit, bin_start,
-        bin_width, mean, ci_low, ci_high, n_genes, simulated, missing``.
+    Returns ``cell, model, method, role`` (``coverage`` or ``weight``), ``mark, unit, bin_start,
+    bin_width, mean, ci_low, ci_high, n_genes, simulated, missing``.
     """
     weights = profiles[profiles["state"] == "ON"].assign(role="weight", unit="")
     unit = str(dataset.attrs.get("coverage_unit", ""))

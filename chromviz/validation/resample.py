@@ -39,10 +39,10 @@ def draw_genes(n_genes: int, rows: np.ndarray, n: int, seed: int) -> np.ndarray:
 
 
 def draw_chromosomes(chrom: np.ndarray, rows: np.ndarray, n: int, seed: int) -> np.ndarray | None:
-    """Return how often each gene is drawn where whole chromosomes are, float32 (draw, gene).
+    """Return how often each gene is drawn when whole chromosomes are, float32 (draw, gene).
 
-    Genes of one chromosome are drawn together: neighbours share domains, and are no independent
-    evidence. None where `rows` lie on fewer than :data:`FEWEST_CHROMOSOMES`.
+    Genes of a chromosome are drawn together: neighbours share domains and are not independent
+    evidence. None if `rows` lie on fewer than :data:`FEWEST_CHROMOSOMES`.
     """
     names, place = np.unique(chrom[rows].astype(str), return_inverse=True)
     if len(names) < FEWEST_CHROMOSOMES:
@@ -56,11 +56,10 @@ def draw_chromosomes(chrom: np.ndarray, rows: np.ndarray, n: int, seed: int) -> 
 
 
 def sums(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return ``counts @ values``: for each draw the sums over its genes.
+    """Return ``counts @ values``: for each draw, the sums over its genes.
 
-    BLAS shares a product out to as many threads as the process happens to have then, and rounds
-    otherwise with each number of them. Here each block of draws is one thread's, always the same
-    block, so that the same draws give the same bits.
+    BLAS splits a product over as many threads as it has at the time, and rounding depends on their
+    number. Here each block of draws belongs to one thread, so the same draws give the same bits.
     """
     blocks = [counts[at : at + _BLOCK] for at in range(0, len(counts), _BLOCK)]
     if len(blocks) < 2:
@@ -77,14 +76,9 @@ def _libraries() -> ThreadpoolController:
 
 
 def means(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return the mean profile under each draw.
+    """Return the mean profile of `values` (gene, bin) under `counts` (draw, gene).
 
-    Parameters
-    ----------
-    values
-        (gene, bin).
-    counts
-        (draw, gene); a draw without any gene is NaN.
+    A draw without any gene is NaN.
     """
     # In the counts' precision: another would first copy all of them.
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -135,13 +129,8 @@ def ranks(values: np.ndarray) -> np.ndarray:
 def partial(x: np.ndarray, y: np.ndarray, *controls: np.ndarray) -> np.ndarray:
     """Return the correlation of each row of `x` with that of `y`, given rows of controls.
 
-    Both are freed of what a straight line through the controls explains. Where nothing is left of
-    `x`, a copy of a control, it is 0: it says nothing that the control does not.
-
-    Parameters
-    ----------
-    x, y, *controls
-        (draw, bin), or (bin,) where it is the same in every draw.
+    All are (draw, bin), or (bin,) if the same in every draw. A linear fit of the controls is
+    subtracted from both sides. If nothing is left of `x`, a copy of a control, the result is 0.
     """
     x, y = standardise(np.atleast_2d(x)), standardise(np.atleast_2d(y))
     basis: list[np.ndarray] = []

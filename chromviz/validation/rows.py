@@ -19,15 +19,7 @@ Row = dict[str, Any]
 
 
 def prediction_row(label: np.ndarray, logit: np.ndarray, resampling: Resampling) -> Row:
-    """Return the AUC of a model with its 95 % interval over genes.
-
-    Parameters
-    ----------
-    label, logit
-        (gene,) of the test genes: 1 ON and 0 OFF; the model's output.
-    resampling
-        Resamples of genes.
-    """
+    """Return the AUC of a model over the test genes, with a 95 % interval over genes."""
     genes = len(label)
     counts = draw_genes(genes, np.arange(genes), resampling.n_bootstrap, resampling.seed)
     low, high = interval(weighted_auc(label, logit, counts))
@@ -51,17 +43,7 @@ def mean_rows(
     resampling: Resampling,
     note: str = "",
 ) -> list[Row]:
-    """Return one row for the mean of each statistic over genes.
-
-    Parameters
-    ----------
-    values
-        (gene,) by statistic; NaN where it is undefined.
-    test, better, note
-        Columns of the rows.
-    resampling
-        Resamples of genes.
-    """
+    """Return one row for the mean over genes of each statistic (gene,), NaN where undefined."""
     rows = []
     for name, every in values.items():
         each = every[~np.isnan(every)]
@@ -78,14 +60,9 @@ def mean_rows(
 
 
 def attention_rows(moves: pd.DataFrame, resampling: Resampling) -> list[Row]:
-    """Return how far predictions move under another attention, one row per way and statistic.
+    """Return how far predictions move under altered attention, one row per way and statistic.
 
-    Parameters
-    ----------
-    moves
-        One row per gene and way: ``way``, and ``moved`` and ``flipped``.
-    resampling
-        Resamples of genes.
+    `moves` has one row per gene and way: ``way, moved, flipped``.
     """
     rows: list[Row] = []
     for way, part in moves.groupby("way", sort=False):
@@ -105,17 +82,8 @@ def sanity_rows(
 ) -> list[Row]:
     """Return the mean rank correlation of two explanations over genes.
 
-    Parameters
-    ----------
-    before, after
-        Weights (gene, mark and bin) of the trained model, and of the model with re-randomised
-        weights.
-    way, layer
-        How the weights were re-randomised, and up to which layer.
-    last
-        Whether all layers are; the row then also appears as ``spearman_last``.
-    resampling
-        Resamples of genes.
+    `before` and `after` are weights (gene, mark and bin) of the trained model and of the model with
+    re-randomised weights. If `last`, all layers are, and the row also appears as ``spearman_last``.
     """
     r = agreement_by_gene(before, after)["spearman"]
     names = [f"spearman, {layer}", *(["spearman_last"] if last else [])]
@@ -127,16 +95,9 @@ def sanity_rows(
 def stability_rows(
     pairs: Sequence[tuple[np.ndarray, np.ndarray]], *, what: str, note: str, resampling: Resampling
 ) -> list[Row]:
-    """Return how well pairs of explanations agree, averaged over the pairs and then over genes.
+    """Return how well pairs of explanations of the same genes agree, over pairs and then genes.
 
-    Parameters
-    ----------
-    pairs
-        Weights (gene, mark and bin) of the same genes.
-    what, note
-        ``noise`` or ``seeds``, and what a reader should know of it.
-    resampling
-        Resamples of genes.
+    `what` is ``noise`` or ``seeds``; `note` is what a reader should know about it.
     """
     each = [agreement_by_gene(one, other) for one, other in pairs]
     values = {name: np.mean([one[name] for one in each], axis=0) for name in each[0]}
@@ -148,11 +109,7 @@ def stability_rows(
 def consensus_rows(attributions: Mapping[str, xr.Dataset]) -> list[Row]:
     """Return how well every two methods agree on one model, gene by gene.
 
-    Parameters
-    ----------
-    attributions
-        Attributions of the same genes by method; those that are not over (gene, mark, bin) are
-        left out.
+    Attributions that are not over (gene, mark, bin) are left out.
     """
     whole = {
         name: attribution
@@ -173,17 +130,9 @@ def consensus_rows(attributions: Mapping[str, xr.Dataset]) -> list[Row]:
 
 
 def consensus_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the test ``consensus`` with the two methods in columns of their own.
+    """Return the rows of the test ``consensus`` of a tidy table, with the two methods in columns.
 
-    Parameters
-    ----------
-    table
-        A tidy table.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``cell, model, variant, one, other, statistic, estimate, n, note, simulated, missing``.
+    Columns: ``cell, model, variant, one, other, statistic, estimate, n, note, simulated, missing``.
     """
     rows = table[table["test"] == "consensus"].reset_index(drop=True)
     pairs = [str(method).partition(" | ") for method in rows["method"]]

@@ -28,19 +28,9 @@ _NUMBERS = ("estimate", "ci_low", "ci_high", "chrom_low", "chrom_high", "p", "q"
 
 
 def tidy(rows: Iterable[Mapping[str, Any]], **common: Any) -> pd.DataFrame:
-    """Return rows as the tidy table; what a row lacks is empty, or NaN.
+    """Return rows as the tidy table; `common` columns are the same in every row.
 
-    Parameters
-    ----------
-    rows
-        Each with some of :data:`COLUMNS`.
-    **common
-        Columns that are the same in every row.
-
-    Raises
-    ------
-    KeyError
-        If a row has another column.
+    What a row lacks is empty, or NaN. A column that is not in :data:`COLUMNS` is a KeyError.
     """
     records = [{**dict.fromkeys(_TEXT, ""), **common, **row} for row in rows]
     unknown = {name for record in records for name in record} - set(COLUMNS)
@@ -67,8 +57,8 @@ def tidy_of(dataset: xr.Dataset, rows: Iterable[Mapping[str, Any]], **common: An
 def adjust(table: pd.DataFrame) -> pd.DataFrame:
     """Fill ``q``: p adjusted by Benjamini and Hochberg over marks, methods, models and cells.
 
-    Each statistic against each null is a family of its own: another statistic asks another
-    question. Rows without p have no q and do not count.
+    Each statistic against each null is a family, because each asks another question. Rows without p
+    have no q and do not count.
     """
     table = table.copy()
     for _, part in table.groupby(["test", "statistic", "null"], sort=False):
@@ -88,9 +78,9 @@ def interval(draws: np.ndarray) -> tuple[float, float]:
 
 
 def p_above(observed: float, null: np.ndarray) -> float:
-    """Return the share of null draws at least as high as what was observed, itself among them.
+    """Return the share of null draws at least as high as the observed value, itself included.
 
-    So p is never 0 (Phipson and Smyth 2010). NaN where the observed value, or every draw, is.
+    p is therefore never 0 (Phipson and Smyth 2010). NaN if the observed value or every draw is.
     """
     null = null[~np.isnan(null)]
     if np.isnan(observed) or not len(null):

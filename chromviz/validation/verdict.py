@@ -58,9 +58,9 @@ def verdicts(
 ) -> pd.DataFrame:
     """Return the verdict for each model and method.
 
-    - ``predicts``: the 95 % interval of the test AUC lies above 0.5 and above the AUC of the same
-      architecture untrained and trained on permuted labels, which can be far from 0.5 by chance.
-      So these two never predict.
+    - ``predicts``: the 95 % interval of the test AUC lies above 0.5, and above the AUC of the same
+      architecture untrained and trained on permuted labels, which can differ from 0.5 by chance.
+      These two therefore never predict.
     - ``agrees``: r of the mean profiles on `mark` is above 0, with p < 0.05 against circular
       shifts. This is p and not q: 100 bins allow only 99 shifts, and no such p survives adjustment
       over a hundred rows.
@@ -71,21 +71,11 @@ def verdicts(
     - ``depends_on_model``: the mean rank correlation with the explanation of the same network with
       all weights re-randomised is at most 0.5.
 
-    An explanation ``passes`` if its model predicts, it is not found to be unfaithful or
-    independent of the model, and it finds causes, or, in data without planted truth, goes beyond
-    the signal. Controls have no verdict.
+    An explanation ``passes`` if its model predicts, it is not found to be unfaithful or independent
+    of the model, and it finds causes, or, in data without planted truth, goes beyond the signal.
+    Controls have no verdict. Questions whose tests are not in the table stay open.
 
-    Parameters
-    ----------
-    table
-        The tidy table of a validation; questions whose tests are not in it stay open.
-    mark, track
-        The mark whose weights are compared with the coverage of the track.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``cell, model, variant, method``, the :data:`QUESTIONS`, ``passes``, ``sentence``.
+    Returns ``cell, model, variant, method``, the :data:`QUESTIONS`, ``passes`` and ``sentence``.
     """
     controls = set(table.loc[(table["model"] == "") & (table["method"] != ""), "method"])
     rows: list[dict[str, Any]] = []
