@@ -53,27 +53,11 @@ TABLE3_COLUMNS = (
 
 
 def plot_table3(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw each method's r with its interval, the controls below, the paper's values beside.
+    """Draw r of each method with its interval, controls below, and the paper's values.
 
-    Parameters
-    ----------
-    table
-        The rows of ``table3.csv`` of one cell type, mark and track: see
-        chromviz.reporting.tables. A row whose ``estimate`` is NaN is written
-        "undefined"; one whose interval is NaN has a point alone.
-    ax
-        Where to draw; new Axes 120 mm wide if None.
-
-    Returns
-    -------
-    Axes
-        x is Pearson's r, up to 1. A line and band at the raw signal's r and interval show
-        what following the input alone would give, where the table has that control.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing, the table is empty, or it mixes cell types, marks or tracks.
+    `table` has the rows of ``table3.csv`` of one cell type, mark and track. A row whose
+    ``estimate`` is NaN is written "undefined"; one whose interval is NaN is a point only. The raw
+    signal's r and interval are drawn as a line and band: what following the input alone gives.
     """
     what = "the plot of Table 3"
     check_table3(table, what)
@@ -216,13 +200,7 @@ def _has_gene_sets(table: pd.DataFrame) -> bool:
 
 
 def check_table3(table: pd.DataFrame, what: str) -> None:
-    """Check that a table has the columns of Table 3 and at least one row.
-
-    Raises
-    ------
-    ChromvizError
-        Naming the columns that are missing.
-    """
+    """Check that a table has the columns of Table 3 and at least one row."""
     require_columns(table, TABLE3_COLUMNS, what)
     if table.empty:
         raise ChromvizError(f"{what} needs at least one row; its table is empty")

@@ -26,25 +26,10 @@ from chromviz.vocabulary import cell_label
 
 
 def plot_suite(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the test AUC of each model: a point a cell type and seed.
+    """Draw the test AUC of each model: one point per cell type and seed.
 
-    Parameters
-    ----------
-    table
-        A row a trained model: ``model``, ``cell``, ``seed``, ``auc``. With a column ``simulated``
-        that is 1 in any row, the plot says so.
-    ax
-        Where to draw; new Axes of one column's width if None.
-
-    Returns
-    -------
-    Axes
-        A row a model, the last of the table lowest; a colour a cell type.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing or the table is empty.
+    `table` has one row per trained model: ``model, cell, seed, auc``; models are drawn from the
+    top, with one colour per cell type.
     """
     require_columns(table, ("model", "cell", "seed", "auc"), "the figure of a suite")
     if table.empty:
@@ -92,24 +77,10 @@ def draw_suite(table: pd.DataFrame) -> Figure:
 
 
 def plot_calibration(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw one model's reliability: the share of ON genes by the probability it gave.
+    """Draw one model's reliability: the share of ON genes by predicted probability.
 
-    Parameters
-    ----------
-    table
-        A row a bin, as :func:`chromviz.validation.classification.reliability` gives it.
-    ax
-        Where to draw; new square Axes if None.
-
-    Returns
-    -------
-    Axes
-        Points with their intervals; the diagonal is perfect calibration.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing.
+    `table` is that of :func:`chromviz.validation.classification.reliability`. The diagonal is
+    perfect calibration.
     """
     columns = ("probability", "share_on", "ci_low", "ci_high", "n")
     require_columns(table, columns, "a calibration plot")
@@ -130,13 +101,7 @@ def plot_calibration(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def draw_calibration(table: pd.DataFrame) -> Figure:
-    """Draw the reliability of each model in a panel of its own.
-
-    Parameters
-    ----------
-    table
-        As for :func:`plot_calibration`, with ``model`` and ``simulated``.
-    """
+    """Draw the reliability of each model (column ``model``) in its own panel."""
     require_columns(table, ("model", "simulated"), "a calibration figure")
     models = list(dict.fromkeys(table["model"]))
     wide = min(3, len(models))

@@ -41,27 +41,11 @@ _ROW = 0.165
 
 
 def plot_shifts(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw how much more of β lies on marks that do not repress where a gene is ON, by gene.
+    """Draw by gene how much more of β lies on non-repressive marks where the gene is ON.
 
-    Parameters
-    ----------
-    table
-        One row a gene and pair of cell types, drawn from the top: ``gene`` (id), ``symbol``,
-        ``on_cell``, ``off_cell`` (EIDs), ``shift`` (of that share, ON less OFF), and its
-        interval ``ci_low``, ``ci_high`` (NaN: a point alone). With a column ``simulated`` that is
-        1 in any row, the plot says so.
-    ax
-        Where to draw; new Axes 120 mm wide if None.
-
-    Returns
-    -------
-    Axes
-        Above 0 a gene's β moves as the paper expects.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing or the table is empty.
+    `table` has one row per gene and pair of cell types, drawn from the top: ``gene, symbol,
+    on_cell, off_cell, shift`` (ON minus OFF) and ``ci_low, ci_high`` (NaN: a point only). Above 0,
+    β changes as the paper expects.
     """
     _check(table, "the plot of genes that change state")
     with axes_for(ax, WIDTH_1_AND_A_HALF_COLUMNS, 0.9 + _ROW * len(table)) as axes:
@@ -83,24 +67,10 @@ def plot_shifts(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def plot_beta_changes(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw how β changes on each mark, ON less OFF, as a heatmap: changes by marks.
+    """Draw the change of β on each mark, ON minus OFF, as a heatmap: changes by marks.
 
-    Parameters
-    ----------
-    table
-        As for :func:`plot_shifts`, with a column ``beta_{mark}`` a mark.
-    ax
-        Where to draw; new Axes of one column's width if None.
-
-    Returns
-    -------
-    Axes
-        With the changes printed. The scale is even to both sides of 0.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing, the table is empty, or no column is of β.
+    `table` is as for :func:`plot_shifts`, with a column ``beta_{mark}`` per mark. The colour scale
+    is symmetric about 0.
     """
     what = "the heatmap of changes in β"
     _check(table, what)
@@ -123,23 +93,10 @@ def plot_beta_changes(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def draw_changes(table: pd.DataFrame) -> Figure:
-    """Draw the genes with the largest absolute Δβ: intervals, and Δβ of each mark.
+    """Draw the genes with the largest absolute Δβ: intervals, and Δβ of each mark (180 mm).
 
-    Parameters
-    ----------
-    table
-        As for :func:`plot_beta_changes`, with ``model``, ``seeds`` (trainings a cell type) and
-        ``simulated``; the first :data:`MOST_SHOWN` rows are drawn.
-
-    Returns
-    -------
-    Figure
-        Two columns (180 mm) wide.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing or the table is empty.
+    `table` is as for :func:`plot_beta_changes`, with ``model``, ``seeds`` and ``simulated``; its
+    first :data:`MOST_SHOWN` rows are drawn.
     """
     what = "the figure of genes that change state"
     _check(table, what)

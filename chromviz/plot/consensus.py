@@ -34,28 +34,11 @@ _NORM = Normalize(-1, 1)
 
 
 def plot_consensus(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw how alike every two methods of one model rank the bins of a gene.
+    """Draw how similarly every two methods of one model rank the bins of a gene.
 
-    Parameters
-    ----------
-    table
-        One row a pair and statistic: ``model``, ``one`` and ``other`` (methods), ``statistic``
-        (``spearman``, the rank correlation; ``top_overlap``, the share of the top 5 % of bins
-        that is the top of both), ``estimate`` (the mean over genes; NaN, drawn grey, where
-        undefined). With a column ``simulated`` that is 1 in any row, the plot says so.
-    ax
-        Where to draw; new Axes of one column's width if None.
-
-    Returns
-    -------
-    Axes
-        Spearman's correlation below the diagonal, the overlap above it, in one scale from -1 to
-        1, each number printed.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing, the table is empty or of several models, or has a pair twice.
+    `table` has one row per pair and statistic: ``model, one, other, statistic`` (``spearman`` or
+    ``top_overlap``, the share of the top 5 % of bins that both have) and ``estimate`` (mean over
+    genes; NaN is grey). Spearman's correlation is below the diagonal, the overlap above it.
     """
     require_columns(table, CONSENSUS_COLUMNS, "the matrix of methods")
     only_value(table, "model", "the matrix of methods")
@@ -98,24 +81,7 @@ def plot_consensus(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def draw_consensus(table: pd.DataFrame) -> Figure:
-    """Draw the matrix of each model in a panel of its own.
-
-    Parameters
-    ----------
-    table
-        As for :func:`plot_consensus`, of any number of models, with ``cell``, ``n`` (genes) and
-        ``simulated``.
-
-    Returns
-    -------
-    Figure
-        One column wide for one model, else two columns with two panels a row.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing, or the table mixes cell types.
-    """
+    """Draw the matrix of each model in its own panel; all rows are of one cell type."""
     what = "the figure of methods"
     require_columns(table, (*CONSENSUS_COLUMNS, "cell", "n", "simulated"), what)
     cell = cell_label(str(only_value(table, "cell", what)))

@@ -37,29 +37,11 @@ _SHOWN = {
 
 
 def plot_learning_curve(table: pd.DataFrame, ax: Axes | None = None, *, what: str = "loss") -> Axes:
-    """Draw the loss or the validation AUC by epoch; the kept epochs are marked.
+    """Draw the loss or the validation AUC (`what`: ``loss`` or ``auc``) by epoch.
 
-    Parameters
-    ----------
-    table
-        One row a seed and epoch: ``seed``, ``epoch`` (from 1), ``train_loss`` and ``valid_loss``
-        (binary cross-entropy in nats, weighted if the training was), ``valid_auc``, ``kept`` (1
-        for the epoch whose weights were kept). With a column ``simulated`` that is 1 in any row,
-        the plot says so.
-    ax
-        Where to draw; new Axes of one column's width if None.
-    what
-        ``loss`` or ``auc``.
-
-    Returns
-    -------
-    Axes
-        One line a seed, training dashed and validation solid.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing, the table is empty, or `what` is something else.
+    `table` has one row per seed and epoch: ``seed, epoch`` (from 1), ``train_loss``, ``valid_loss``
+    (binary cross-entropy in nats, weighted if the training was), ``valid_auc`` and ``kept`` (1 for
+    the epoch whose weights were kept). Training is dashed, validation solid.
     """
     require_columns(table, CURVE_COLUMNS, "a learning curve")
     if table.empty:
@@ -97,23 +79,7 @@ def plot_learning_curve(table: pd.DataFrame, ax: Axes | None = None, *, what: st
 
 
 def draw_learning_curve(table: pd.DataFrame) -> Figure:
-    """Draw the losses above the validation AUC.
-
-    Parameters
-    ----------
-    table
-        As for :func:`plot_learning_curve`, and ``model``, ``cell``, ``simulated``.
-
-    Returns
-    -------
-    Figure
-        One column wide; two panels that share the x axis.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing, or the table mixes models or cell types.
-    """
+    """Draw the losses of one model and cell type above its validation AUC (85 mm)."""
     require_columns(table, ("model", "cell", "simulated"), "a learning curve")
     model = model_label(str(only_value(table, "model", "a learning curve")))
     cell = cell_label(str(only_value(table, "cell", "a learning curve")))
@@ -135,23 +101,7 @@ def draw_learning_curve(table: pd.DataFrame) -> Figure:
 
 
 def draw_learning_curves(table: pd.DataFrame) -> Figure:
-    """Draw the losses above the validation AUC, a column for each model.
-
-    Parameters
-    ----------
-    table
-        As for :func:`draw_learning_curve`, of one cell type and any number of models.
-
-    Returns
-    -------
-    Figure
-        Two columns (180 mm) wide at most; all panels of a row share their axes.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing, the table is empty, or it mixes cell types.
-    """
+    """Draw the losses above the validation AUC, one column per model of one cell type."""
     what = "the figure of learning curves"
     require_columns(table, ("model", "cell", "simulated"), what)
     cell = cell_label(str(only_value(table, "cell", what)))

@@ -43,31 +43,10 @@ def plot_deletion(
 ) -> Axes:
     """Draw the mean probability of the predicted state over the share of bins changed.
 
-    Parameters
-    ----------
-    table
-        One row a method, way and share, of one model: ``model, method``; ``way`` (``deletion``,
-        the top bins are deleted, or ``insertion``, they are inserted into the reference);
-        ``share`` of the bins (0 to 1); ``mean`` over genes of the probability of the state that
-        is predicted for the whole gene, with its 95 % interval ``ci_low, ci_high``; ``n`` genes.
-        With a column ``simulated`` that is 1 in any row, the plot says so.
-    way
-        ``deletion`` or ``insertion``.
-    ax
-        Where to draw; new Axes of one column's width if None.
-    methods
-        All methods of a figure of several panels, in which each keeps its colour; the table's if
-        None.
-
-    Returns
-    -------
-    Axes
-        A line a method, coloured, with its interval shaded; controls in grey and black.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing, the table is of several models, or has no such way.
+    `table` has one row per method, way and share, of one model: ``model, method, way``
+    (``deletion`` of the top bins, or ``insertion`` into the reference), ``share`` (0 to 1),
+    ``mean`` over genes with its 95 % interval ``ci_low, ci_high``, and ``n`` genes. `methods` are
+    all methods of a figure with several panels, in which each keeps its colour.
     """
     require_columns(table, CURVE_COLUMNS, "a deletion curve")
     only_value(table, "model", "a deletion curve")
@@ -105,24 +84,7 @@ def plot_deletion(
 
 
 def draw_deletion(table: pd.DataFrame) -> Figure:
-    """Draw deletion above insertion, a column for each model.
-
-    Parameters
-    ----------
-    table
-        As for :func:`plot_deletion`, of one cell type and any number of models, with ``cell``
-        and ``simulated``.
-
-    Returns
-    -------
-    Figure
-        Two columns (180 mm) wide at most.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing, or the table mixes cell types.
-    """
+    """Draw deletion above insertion, one column per model of one cell type (180 mm at most)."""
     what = "the figure of deletion"
     require_columns(table, (*CURVE_COLUMNS, "cell", "simulated"), what)
     cell = cell_label(str(only_value(table, "cell", what)))

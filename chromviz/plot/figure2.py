@@ -32,27 +32,11 @@ _MOST_CELLS = 3
 
 
 def draw_figure2(states: pd.DataFrame, coverage: pd.DataFrame, beta: pd.DataFrame) -> Figure:
-    """Draw Figure 2 as one figure: a, mean α by mark; b, H3K27ac above the α; c, β of one gene.
+    """Draw Figure 2 as one figure: a, mean α by mark; b, H3K27ac above α; c, β of one gene.
 
-    Parameters
-    ----------
-    states
-        Panel a, see :func:`chromviz.plot.profile_lines.draw_figure2a`.
-    coverage
-        Panel b, see :func:`chromviz.plot.profile_lines.draw_figure2b`.
-    beta
-        Panel c, of at most three cell types, see :func:`chromviz.plot.heatmap.plot_beta`.
-
-    Returns
-    -------
-    Figure
-        Two columns (180 mm) wide.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing, panels a and b are of different cell types, models or methods, or
-        panel c has more than three cell types.
+    The tables are those of :func:`~chromviz.plot.profile_lines.draw_figure2a`,
+    :func:`~chromviz.plot.profile_lines.draw_figure2b` and
+    :func:`~chromviz.plot.heatmap.plot_beta`, the last with at most three cell types.
     """
     heading = figure2a_heading(states)
     other = figure2b_heading(coverage)

@@ -40,28 +40,10 @@ _NO_DATA = "#dddddd"
 
 
 def plot_genes(table: pd.DataFrame, layer: str, ax: Axes | None = None) -> Axes:
-    """Draw one layer of the genes as a heatmap: rows by expression, columns the bins.
+    """Draw one layer (``signal``, ``weight`` or ``coverage``) of genes sorted by expression.
 
-    Parameters
-    ----------
-    table
-        As :func:`chromviz.validation.gene_heatmap.genes_by_expression` gives it. With a column
-        ``simulated`` that is 1 in any row, the plot says so.
-    layer
-        ``signal``, ``weight`` or ``coverage``.
-    ax
-        Where to draw; new Axes of one column's width if None.
-
-    Returns
-    -------
-    Axes
-        With a colour bar below; the colours end at the 99th percentile of what is shown, and a
-        row without data is grey. A line is drawn below the last row above the threshold of ON.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing or the layer is not in the table.
+    `table` is that of :func:`chromviz.validation.gene_heatmap.genes_by_expression`. Colours end at
+    the 99th percentile, a row without data is grey, and a line marks the threshold of ON.
     """
     require_columns(table, GENES_COLUMNS, "a heatmap of genes")
     part = table[table["layer"] == layer].sort_values("row")
@@ -114,25 +96,7 @@ def plot_genes(table: pd.DataFrame, layer: str, ax: Axes | None = None) -> Axes:
 
 
 def plot_expression(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the mean expression of each row of genes, on a scale that is linear up to 1.
-
-    Parameters
-    ----------
-    table
-        As for :func:`plot_genes`.
-    ax
-        Where to draw; new Axes if None.
-
-    Returns
-    -------
-    Axes
-        Expression to the right, rows downwards; the threshold of ON is dashed.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing.
-    """
+    """Draw the mean expression of each row of genes, log scale, linear below 1."""
     require_columns(table, GENES_COLUMNS, "a heatmap of genes")
     part = table.drop_duplicates("row").sort_values("row")
     with axes_for(ax, WIDTH_1_COLUMN, 3.2) as axes:
@@ -158,23 +122,7 @@ def plot_expression(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def draw_genes(table: pd.DataFrame) -> Figure:
-    """Draw genes sorted by expression: their expression, signal, weights and coverage.
-
-    Parameters
-    ----------
-    table
-        As for :func:`plot_genes`, of one cell type, model and method.
-
-    Returns
-    -------
-    Figure
-        Two columns (180 mm) wide.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing, or the table mixes cell types, models or methods.
-    """
+    """Draw genes sorted by expression: their expression, signal, weights and coverage (180 mm)."""
     what = "the figure of genes"
     require_columns(table, GENES_COLUMNS, what)
     cell, method = (str(only_value(table, name, what)) for name in ("cell", "method"))

@@ -62,29 +62,10 @@ def plot_gene_map(
 ) -> Axes:
     """Draw one gene's values as a heatmap: marks by bins.
 
-    Parameters
-    ----------
-    table
-        One row a mark and bin of one gene, cell type and source: ``name`` (the mark, or empty
-        for weights over bins alone), ``bin_start`` (bp from the TSS), ``value`` (NaN, drawn grey,
-        where there is none), ``signed`` (1 where the sign has a meaning), ``simulated``.
-    ax
-        Where to draw; new Axes of one column's width if None.
-    norm
-        Values to colours; by default from 0 to the greatest, or even to both sides of 0 where
-        the values are signed.
-    cmap
-        Colours; by default white to blue, or red to blue of signed values.
-
-    Returns
-    -------
-    Axes
-        x in kb from the TSS, the first mark on top, a line at the TSS.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing, the table is empty, or a mark has a bin twice.
+    `table` has one row per mark and bin of one gene, cell type and source: ``name`` (the mark, or
+    empty for weights over bins alone), ``bin_start`` (bp from the TSS), ``value`` (NaN is grey),
+    ``signed`` (1 if the sign has a meaning) and ``simulated``. By default, unsigned values are
+    white to blue from 0, and signed ones red to blue, symmetric about 0.
     """
     require_columns(table, ("name", "bin_start", "value", "signed"), "the map of a gene")
     if table.empty:
@@ -139,29 +120,23 @@ def map_colours(*, signed: bool) -> Colormap:
 
 
 def draw_audit(table: pd.DataFrame, model: str) -> Figure:
-    """Draw one gene across cell types: coverage, signal, and every method's weights by a model.
+    """Draw one gene across cell types: coverage, signal, and the weights of every method.
 
     Parameters
     ----------
     table
-        Tidy, one row a number (``value``): of ``kind`` ``label`` (1 ON, 0 OFF, NaN unknown),
+        Tidy, one row per number (``value``), of ``kind`` ``label`` (1 ON, 0 OFF, NaN unknown),
         ``expression``, ``threshold``, ``split`` (in ``name``), ``neighbour`` (a TSS at
         ``bin_start`` bp), ``signal`` and ``coverage`` (``name`` is the mark or track),
         ``probability``, ``completeness_error`` and ``weight`` (of a ``model`` and ``method``;
         without ``bin_start`` for weights over marks alone).
     model
-        Which model's weights.
+        The model whose weights are drawn.
 
     Returns
     -------
     Figure
-        Two columns (180 mm) wide: a column a cell type, a row a method, each row with one scale
-        of colours for all cell types.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing or the table is of several genes.
+        180 mm wide: one column per cell type, one row per method, each row with one colour scale.
     """
     require_columns(table, AUDIT_COLUMNS, "the audit of a gene")
     genes = table["gene"].unique()

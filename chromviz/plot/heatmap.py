@@ -39,31 +39,12 @@ _COLUMN = 0.76
 
 
 def plot_beta(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw one gene's β as a heatmap: marks by cell types.
+    """Draw one gene's β as a heatmap: marks by cell types, in the table's order.
 
-    Parameters
-    ----------
-    table
-        One row a cell type and mark, of one gene: ``gene`` (id), ``symbol``, ``cell``, ``mark``,
-        ``weight`` (β, a share: sums to 1 over the marks; NaN, drawn empty, where the cell
-        type has none),
-        ``probability`` (of ON, as the model gave it, or NaN), ``label`` (1 ON, 0 OFF,
-        -1 unknown), ``expression`` (not drawn), ``simulated`` (0 or 1), ``split`` (of the gene
-        in that cell type: a weight on a gene trained on says less). Rows and columns keep the
-        table's order.
-    ax
-        Where to draw; new Axes of one column's width if None.
-
-    Returns
-    -------
-    Axes
-        With one mesh, the value printed in each cell, and a colour bar below.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing, the table is empty, holds several genes, or a mark of a cell
-        type twice.
+    `table` has one row per cell type and mark of one gene: ``gene, symbol, cell, mark, weight``
+    (β, which sums to 1 over marks; NaN is empty), ``probability`` (of ON, or NaN), ``label`` (1 ON,
+    0 OFF, -1 unknown), ``expression`` (not drawn), ``simulated`` and ``split`` (a weight on a
+    training gene says less).
     """
     # Imported here: seaborn takes half a second, and every command line would pay for it.
     import seaborn as sns
@@ -118,18 +99,7 @@ def plot_beta(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def draw_figure2c(table: pd.DataFrame) -> Figure:
-    """Draw Figure 2c: :func:`plot_beta` in a figure of its own.
-
-    Parameters
-    ----------
-    table
-        As for :func:`plot_beta`.
-
-    Returns
-    -------
-    Figure
-        One column (85 mm) wide for up to three cell types, wider for more.
-    """
+    """Draw Figure 2c: :func:`plot_beta` as a figure, 85 mm wide for up to three cell types."""
     require_columns(table, BETA_COLUMNS, "Figure 2c")
     with figure_style():
         fig = ShownFigure(figsize=(_width(table), _HEIGHT))

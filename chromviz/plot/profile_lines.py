@@ -47,35 +47,28 @@ def plot_profiles(
     legend: bool = True,
     emphasise: str | None = None,
 ) -> Axes:
-    """Draw one line a mark over the bins, with its interval shaded.
+    """Draw one line per mark over the bins, with its interval shaded.
 
     Parameters
     ----------
     table
-        One row a mark and bin: ``mark``; ``bin_start`` and ``bin_width`` in bp (start counted
-        from the TSS); ``mean``, ``ci_low`` and ``ci_high`` in the unit that `ylabel` names. NaN
-        leaves a gap. With a column ``simulated`` that is 1 in any row, the plot says so.
+        One row per mark and bin: ``mark``; ``bin_start`` and ``bin_width`` in bp (start from the
+        TSS); ``mean, ci_low, ci_high`` in the unit that `ylabel` names. NaN leaves a gap.
     ax
         Where to draw; new Axes of one column's width if None.
     ylabel
         What the values are, with their unit.
     baseline
-        A value drawn as a dashed line and labelled at the right, for instance 1/100: what a
-        model that attends to every bin alike would give.
+        A value drawn as a dashed, labelled line, for instance 1/100, uniform attention.
     legend
         Whether to name the marks inside the Axes.
     emphasise
-        A mark whose line is drawn strong and on top, the others thin, if it is in the table.
+        A mark whose line is drawn thick and on top.
 
     Returns
     -------
     Axes
-        x in kb from the TSS, one line a mark at the centres of its bins, labelled with the mark.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing, the table is empty, or a mark has a bin twice.
+        x in kb from the TSS; lines at the centres of bins, labelled with the mark.
     """
     require_columns(table, PROFILE_COLUMNS, "a profile plot")
     if table.empty:
@@ -110,23 +103,8 @@ def plot_profiles(
 def draw_figure2a(table: pd.DataFrame) -> Figure:
     """Draw Figure 2a: mean weights of each mark, genes predicted ON above genes predicted OFF.
 
-    Parameters
-    ----------
-    table
-        As for :func:`plot_profiles`, and ``state`` (ON or OFF, as predicted), ``n_genes`` (genes
-        averaged), ``cell``, ``model``, ``method``, ``simulated`` (0 or 1), of one cell type,
-        model and method. A state without rows, or whose ``n_genes`` is 0, gets an empty panel
-        that says so.
-
-    Returns
-    -------
-    Figure
-        One column wide; two panels that share both axes.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing, a state is unknown, or the table mixes cells, models or methods.
+    `table` is as for :func:`plot_profiles`, with ``state`` (as predicted), ``n_genes``, ``cell``,
+    ``model``, ``method`` and ``simulated``. A state without genes gets an empty panel that says so.
     """
     heading = figure2a_heading(table)
     with figure_style():
@@ -168,24 +146,10 @@ def fill_figure2a(top: Axes, bottom: Axes, table: pd.DataFrame) -> None:
 def draw_figure2b(table: pd.DataFrame) -> Figure:
     """Draw Figure 2b: coverage of the reference track above the mean weights of each mark.
 
-    Parameters
-    ----------
-    table
-        As for :func:`plot_profiles`, and ``role`` (``coverage`` for the track's rows, over genes
-        labelled ON; ``weight`` for the marks' rows, over genes predicted ON), ``unit`` (of the
-        coverage), ``n_genes`` (genes averaged), ``cell``, ``model``, ``method``, ``simulated``.
-        A role without rows, or whose ``n_genes`` is 0, gets an empty panel that says so.
-
-    Returns
-    -------
-    Figure
-        One column wide; two panels that share the x axis. H3K4me3, the mark that Table 3
-        compares with the track, is drawn strong.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing, a role is unknown, or the table mixes cells, models or methods.
+    `table` is as for :func:`plot_profiles`, with ``role`` (``coverage``, over genes labelled ON, or
+    ``weight``, over genes predicted ON), ``unit`` (of the coverage), ``n_genes``, ``cell``,
+    ``model``, ``method`` and ``simulated``. A role without genes gets an empty panel that says so.
+    H3K4me3, the mark that Table 3 compares with the track, is emphasised.
     """
     heading = figure2b_heading(table)
     with figure_style():

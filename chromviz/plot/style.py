@@ -66,10 +66,7 @@ _SCREEN_DPI = 150
 
 
 class ShownFigure(Figure):
-    """A figure that a notebook shows where a cell ends with it.
-
-    Notebooks show what is registered with pyplot, and nothing here is.
-    """
+    """A figure that a notebook displays at the end of a cell, without being known to pyplot."""
 
     def _repr_png_(self) -> bytes:
         """Return the picture as files have it, at half their resolution."""
@@ -90,10 +87,10 @@ class ShownAxes(Axes):
 
 @contextmanager
 def figure_style() -> Iterator[None]:
-    """Apply chromviz's style while the context lasts, and restore the caller's after it.
+    """Apply chromviz's style within the context, and restore the caller's afterwards.
 
-    Matplotlib reads some settings only when it draws (tick sizes, font embedding), so save
-    figures with :func:`save_figure` or :func:`render_figure`, or inside this context.
+    Matplotlib reads some settings only when it draws (tick sizes, font embedding), so save figures
+    with :func:`save_figure` or :func:`render_figure`, or inside this context.
     """
     with (
         resources.as_file(resources.files("chromviz.plot") / "chromviz.mplstyle") as sheet,
@@ -104,15 +101,7 @@ def figure_style() -> Iterator[None]:
 
 @contextmanager
 def axes_for(ax: Axes | None, width: float, height: float) -> Iterator[Axes]:
-    """Give the caller's Axes in the caller's style, or new Axes in chromviz's.
-
-    Parameters
-    ----------
-    ax
-        The caller's Axes, or None for new ones in a figure of their own.
-    width, height
-        Size of the new figure, in inches.
-    """
+    """Give the caller's Axes in the caller's style, or new Axes (inches) in chromviz's."""
     if ax is not None:
         yield ax
         return
@@ -141,13 +130,7 @@ def mark_colours(marks: Iterable[str]) -> dict[str, str]:
 
 
 def require_columns(table: pd.DataFrame, columns: Iterable[str], what: str) -> None:
-    """Check that a table has the columns that a plot needs.
-
-    Raises
-    ------
-    ChromvizError
-        Naming the columns that are missing.
-    """
+    """Check that a table has the columns that a plot needs; the error names the missing ones."""
     lacking = [name for name in columns if name not in table.columns]
     if lacking:
         raise ChromvizError(
@@ -157,13 +140,7 @@ def require_columns(table: pd.DataFrame, columns: Iterable[str], what: str) -> N
 
 
 def only_value(table: pd.DataFrame, column: str, what: str) -> Any:
-    """Return the one value that a column holds.
-
-    Raises
-    ------
-    ChromvizError
-        If the table is empty or the column holds several values, which one plot would mix up.
-    """
+    """Return the one value of a column; none or several, which a plot would mix up, is an error."""
     values = table[column].dropna().unique()
     if len(values) != 1:
         found = ", ".join(map(str, values)) or "none"
@@ -230,22 +207,11 @@ def says_simulated(fig: Figure) -> bool:
 
 
 def render_figure(fig: Figure, kind: str, metadata: Mapping[str, str]) -> bytes:
-    """Draw a figure as the bytes of a file, the same bytes every time.
+    """Draw a figure as the bytes of a ``pdf``, ``png`` (300 dpi) or ``svg``, always the same bytes.
 
-    Parameters
-    ----------
-    fig
-        The figure; one that says "Simulated data" also says so in the file's metadata.
-    kind
-        ``pdf``, ``png`` (300 dpi) or ``svg``.
-    metadata
-        What the file says about itself. PNG keeps every key; PDF and SVG have few of their own
-        (``Title``, ``Keywords``, ``Creator`` …) and list the rest among the keywords.
-
-    Raises
-    ------
-    ChromvizError
-        If the kind is another one.
+    A figure that says "Simulated data" also says so in the metadata. PNG keeps every key of
+    `metadata`; PDF and SVG have few (``Title``, ``Keywords``, ``Creator`` ...) and list the rest
+    among the keywords.
     """
     if kind not in _FORMATS:
         raise ChromvizError(f"no figure format {kind!r}; known: {', '.join(_FORMATS)}")
@@ -259,28 +225,9 @@ def render_figure(fig: Figure, kind: str, metadata: Mapping[str, str]) -> bytes:
 
 
 def save_figure(fig: Figure, stem: Path, *, metadata: Mapping[str, str]) -> list[Path]:
-    """Write a figure as PDF and as PNG, each whole or not at all.
+    """Write a figure as ``stem.pdf`` and ``stem.png``, each whole or not at all; return the paths.
 
-    The same figure and metadata give the same bytes: no file holds the time it was made.
-
-    Parameters
-    ----------
-    fig
-        The figure.
-    stem
-        The files' path without its suffix.
-    metadata
-        What the files say about themselves: see :func:`render_figure`.
-
-    Returns
-    -------
-    list of Path
-        ``stem.pdf`` and ``stem.png``.
-
-    Raises
-    ------
-    ChromvizError
-        If the folder cannot be written to.
+    The same figure and metadata give the same bytes: no file holds the time of writing.
     """
     written = []
     for kind in ("pdf", "png"):

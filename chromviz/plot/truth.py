@@ -44,27 +44,10 @@ _SHIFT = {"": -0.22, "untrained": 0.03, "permuted labels": 0.28}
 def plot_truth(table: pd.DataFrame, statistic: str = "auprc", ax: Axes | None = None) -> Axes:
     """Draw how well each explanation finds planted causes, with its interval over genes.
 
-    Parameters
-    ----------
-    table
-        Rows of the tidy table's test ``planted truth``: ``model, method, statistic, estimate,
-        ci_low, ci_high``; method ``prevalence`` is what a random ranking has. With a column
-        ``simulated`` that is 1 in any row, the plot says so.
-    statistic
-        ``auprc``, ``causal_mass``, ``pointing`` or ``causes_over_decoys``.
-    ax
-        Where to draw; new Axes of one column's width if None.
-
-    Returns
-    -------
-    Axes
-        A row a model and method, controls last. In a row stand the trained network and, hollow,
-        those that learned nothing. The raw signal is a line, chance a dotted one.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing, or the statistic is not in the table.
+    `table` has the rows of the tidy test ``planted truth``; the method ``prevalence`` is a random
+    ranking. `statistic` is ``auprc``, ``causal_mass``, ``pointing`` or ``causes_over_decoys``. Each
+    row shows the trained network and, hollow, those that learned nothing. The raw signal is a
+    solid line, chance a dotted one.
     """
     require_columns(table, TRUTH_COLUMNS, "the figure of planted truth")
     part = table[table["statistic"] == statistic]
@@ -109,23 +92,7 @@ def plot_truth(table: pd.DataFrame, statistic: str = "auprc", ax: Axes | None = 
 
 
 def draw_truth(table: pd.DataFrame) -> Figure:
-    """Draw the four scores side by side.
-
-    Parameters
-    ----------
-    table
-        As for :func:`plot_truth`, of one cell type, with ``cell``, ``n`` and ``simulated``.
-
-    Returns
-    -------
-    Figure
-        Two columns (180 mm) wide.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing, or the table mixes cell types.
-    """
+    """Draw the four scores side by side, of one cell type (180 mm)."""
     what = "the figure of planted truth"
     require_columns(table, (*TRUTH_COLUMNS, "cell", "n", "simulated"), what)
     cell = cell_label(str(only_value(table, "cell", what)))

@@ -40,25 +40,8 @@ WORDS = {1: "yes", 0: "no"}
 def plot_gain(table: pd.DataFrame, statistic: str = "gain", ax: Axes | None = None) -> Axes:
     """Draw a statistic of each model and method with its interval over genes.
 
-    Parameters
-    ----------
-    table
-        Rows of the tidy table: ``model, method, statistic, estimate, ci_low, ci_high``. With a
-        column ``simulated`` that is 1 in any row, the plot says so.
-    statistic
-        ``gain`` (a line at 0) or ``pearson`` (a line at the raw signal's).
-    ax
-        Where to draw; new Axes if None.
-
-    Returns
-    -------
-    Axes
-        A row a model and method, in the table's order from the top.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing, or the statistic is not in the table.
+    `table` has tidy rows; `statistic` is ``gain`` (a line at 0) or ``pearson`` (a line at the raw
+    signal's).
     """
     needed = ("model", "variant", "method", "statistic", "estimate", "ci_low", "ci_high")
     require_columns(table, needed, "the figure of a validation")
@@ -116,25 +99,9 @@ def draw_validation(table: pd.DataFrame) -> Figure:
 
 
 def plot_verdicts(verdicts: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw what follows for each model and method: a filled circle for yes, a cross for no.
+    """Draw the verdict for each model and method: a filled circle for yes, a cross for no.
 
-    Parameters
-    ----------
-    verdicts
-        As :func:`chromviz.validation.verdict.verdicts` gives them. With a column ``simulated`` that
-        is 1 in any row, the plot says so.
-    ax
-        Where to draw; new Axes if None.
-
-    Returns
-    -------
-    Axes
-        A row a model and method, in the table's order from the top; a column a question.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing.
+    The table is that of :func:`chromviz.validation.verdict.verdicts`; one column per question.
     """
     require_columns(verdicts, ("model", "variant", "method", *ANSWERS), "the figure of verdicts")
     with axes_for(ax, WIDTH_2_COLUMNS, 0.9 + 0.15 * len(verdicts)) as axes:

@@ -13,13 +13,7 @@ _MOST_NEAR = 5
 
 
 def audit_grid(record: Mapping[str, Any]) -> Grid:
-    """Return a row a cell type and model: label, expression, prediction, β.
-
-    Parameters
-    ----------
-    record
-        As ``audit.json`` holds it.
-    """
+    """Return one row per cell type and model of a gene: label, expression, prediction, β."""
     marks = list(dict.fromkeys(mark for cell in record["cells"] for mark in cell["signal"]))
     rows, betas = [], []
     for cell in record["cells"]:

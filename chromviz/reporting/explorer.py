@@ -29,18 +29,18 @@ _SPLITS = ("train", "valid", "test", "none")
 
 @dataclass(frozen=True)
 class Part:
-    """One cell type's share of the explorer.
+    """One cell type of the explorer.
 
     Parameters
     ----------
     dataset
         The cell type.
     attributions
-        Weights over genes; of one model and method there may be several, of different genes.
+        Weights over genes; several of one model and method have different genes.
     genes
-        Positions shown besides those that the attributions explain.
+        Positions shown in addition to those that the attributions explain.
     trained_here
-        By model, whether it was trained on this dataset; it was, where nothing is said.
+        By model, whether it was trained on this dataset; True by default.
     """
 
     dataset: xr.Dataset
@@ -65,14 +65,8 @@ class Part:
 class Explorer:
     """The explorer's content.
 
-    Parameters
-    ----------
-    record
-        Everything but the arrays, as JSON takes it.
-    texts
-        The arrays, packed; an empty text for one that another gives.
-    precision
-        How exactly the page shows the numbers, in words.
+    `record` holds everything but the arrays, as JSON takes it; `texts` the packed arrays (empty for
+    one that another gives); `precision` says in words how exact the page's numbers are.
     """
 
     record: dict[str, Any]
@@ -87,19 +81,9 @@ class Explorer:
 
 
 def explore(parts: Sequence[Part], room: int) -> Explorer:
-    """Collect what the explorer shows.
+    """Collect what the explorer shows, with arrays of at most `room` bytes; an error if too small.
 
-    Parameters
-    ----------
-    parts
-        The cell types, with the same marks and windows.
-    room
-        Bytes that the arrays may take, at most.
-
-    Raises
-    ------
-    ChromvizError
-        If they do not fit.
+    The cell types have the same marks and windows.
     """
     rows = [part.rows for part in parts]
     layers = share_absolute(_layers(parts, rows))

@@ -32,19 +32,7 @@ def write_figure(
     table: pd.DataFrame,
     draw: Callable[[pd.DataFrame], Figure],
 ) -> None:
-    """Write ``{name}.{csv,pdf,png}``, unless they are there and of the same numbers.
-
-    Parameters
-    ----------
-    folder
-        The result folder, whose seed is recorded.
-    name, title
-        The files' name, and the figure's for its metadata.
-    table
-        What the figure shows, with a column ``simulated``.
-    draw
-        Draws it.
-    """
+    """Write ``{name}.{csv,pdf,png}`` of a table with a column ``simulated``, unless up to date."""
     csv = to_csv(table)
 
     def make() -> None:
@@ -59,19 +47,7 @@ def write_figure(
 def file_metadata(
     title: str, subject: str, seed: int, csv: str, *, simulated: bool
 ) -> dict[str, str]:
-    """Return what the files of a figure say about themselves.
-
-    Parameters
-    ----------
-    title
-        The figure's.
-    subject, seed
-        What the results are of, and the seed that made them.
-    csv
-        The numbers that it shows, whose hash is recorded.
-    simulated
-        Whether they are of simulated data.
-    """
+    """Return the metadata of a figure's files; `csv` holds its numbers, whose hash is recorded."""
     return {
         "Title": f"{title} (simulated data)" if simulated else title,
         "Creator": f"chromviz {provenance.versions()['chromviz']}",
@@ -83,13 +59,7 @@ def file_metadata(
 def write_gain(folder: ResultFolder, table: pd.DataFrame) -> None:
     """Write the figure ``gain``: agreement of each explanation, and its gain over the raw signal.
 
-    Parameters
-    ----------
-    folder
-        The result folder.
-    table
-        A tidy table, see :data:`chromviz.validation.tidy.COLUMNS`; without agreement on H3K4me3
-        there is no figure.
+    A tidy table without agreement on H3K4me3 gives no figure.
     """
     profile = table[(table["test"] == "profile") & (table["mark"] == PROMOTER_MARK)]
     shown = profile[profile["statistic"].isin(("pearson", "gain"))].reset_index(drop=True)
@@ -102,17 +72,7 @@ def write_gain(folder: ResultFolder, table: pd.DataFrame) -> None:
 def write_panels(
     folder: ResultFolder, table: pd.DataFrame, curves: pd.DataFrame | None = None
 ) -> None:
-    """Write the figures of a validation that its tests allow: deletion, consensus, planted truth.
-
-    Parameters
-    ----------
-    folder
-        The result folder.
-    table
-        A tidy table of one cell type.
-    curves
-        Deletion and insertion curves, see :func:`chromviz.recipes.model_tests.faithfulness`.
-    """
+    """Write the figures that a validation's tests allow: deletion, consensus, planted truth."""
     if curves is not None:
         title = "Deletion and insertion of top bins"
         write_figure(folder, "deletion", title, curves, draw_deletion)

@@ -33,9 +33,9 @@ class CellAudit:
     Parameters
     ----------
     dataset, position
-        The cell type, and the gene's place in it.
+        The cell type, and the gene's position in it.
     models
-        The trained models by name; empty where they cannot read the gene.
+        Trained models by name; empty if they cannot read the gene.
     probability
         Of ON, by model.
     found

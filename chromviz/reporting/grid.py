@@ -12,7 +12,7 @@ from chromviz.reporting.latex import escape_latex
 
 @dataclass(frozen=True)
 class Grid:
-    """What a table says, before it is written as Markdown or LaTeX.
+    """The content of a table, before it is written as Markdown, LaTeX or HTML.
 
     Parameters
     ----------
@@ -23,12 +23,12 @@ class Grid:
     header
         Names of the columns.
     numbers
-        Places of the columns that align right.
+        Positions of the columns that align right.
     groups
-        Title of each group of rows (empty for none) and its rows; a cell may end in what
+        Title of each group of rows (or empty), and its rows; a cell may end in what
         :func:`mark_note` gives.
     letters
-        Notes printed below, with the letters that the cells carry.
+        Notes printed below, with the letters that cells carry.
     simulated
         Whether to say that the data are simulated.
     """

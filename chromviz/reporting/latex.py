@@ -46,12 +46,8 @@ _LATEX = {
 def escape_latex(text: str) -> str:
     r"""Return plain text as LaTeX that prints the same, in pdflatex without further packages.
 
-    A character that pdflatex does not know is printed as its plain letter, else by its code.
-
-    Parameters
-    ----------
-    text
-        Plain text; ``α`` becomes ``$\alpha$`` and ``_`` becomes ``\_``.
+    ``α`` becomes ``$\alpha$`` and ``_`` becomes ``\_``. A character that pdflatex does not know is
+    printed as its plain letter, else by its code.
     """
     return "".join(_LATEX.get(character) or _letter(character) for character in text)
 

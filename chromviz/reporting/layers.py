@@ -40,21 +40,20 @@ class Layer:
     kind
         ``signal``, ``coverage``, ``weight`` or ``beta``.
     name
-        What people read.
+        The name that people read.
     values
-        float (row, name, bin), NaN where there is none; of ``beta`` (row, name, 1).
+        float (row, name, bin), NaN where missing; of ``beta`` (row, name, 1).
     names
         Of the middle axis: marks or tracks; one empty name for weights over bins alone.
     model, method
-        Whose weights, and by what; empty for signal and coverage.
+        Whose weights; empty for signal and coverage.
     signed
-        Whether a sign has a meaning.
+        Whether the sign has a meaning.
     delta, flagged
-        (row,) completeness error in logits, and whether it is above the threshold; None where the
+        (row,) completeness error in logits, and whether it is above the threshold; None if the
         method has none.
     absolute_of
-        Place among the layers of the one whose sizes without sign these are, which is not stored
-        twice; -1 if there is none.
+        Index of the layer whose absolute values these are, which are not stored twice; else -1.
     """
 
     kind: str
@@ -71,17 +70,17 @@ class Layer:
 
 @dataclass(frozen=True)
 class Packed:
-    """A layer as the page holds it.
+    """A layer as the page stores it.
 
     Parameters
     ----------
     levels
-        Steps between a gene's least and greatest value; 0 for exact numbers.
+        Steps between a gene's minimum and maximum; 0 for exact numbers.
     rising
-        Whether each bin holds the difference to the one before it.
+        Whether each bin holds the difference from the previous one.
     text
-        Base64 of the deflated bytes: for steps, the least value and the step of each row as
-        float32, then the steps; bytes of like significance stand together.
+        Base64 of the deflated bytes: for steps, the minimum and the step of each row as float32,
+        then the steps; bytes of equal significance are stored together.
     """
 
     levels: int
@@ -107,19 +106,9 @@ def share_absolute(layers: Sequence[Layer]) -> list[Layer]:
 
 
 def pack(layers: Sequence[Layer], room: int) -> list[Packed | None]:
-    """Pack layers as finely as the room allows, all alike.
+    """Pack layers with as many levels as `room` bytes allow, the same for all.
 
-    Parameters
-    ----------
-    layers
-        What to pack; those that are another one's sizes take no room and give None.
-    room
-        Bytes of text in all, at most.
-
-    Raises
-    ------
-    ChromvizError
-        If they do not fit at the coarsest.
+    Layers that are another's absolute values give None. Layers that do not fit are an error.
     """
     stored = [layer for layer in layers if layer.absolute_of < 0]
 

@@ -34,17 +34,7 @@ _SCRIPTS = ("layers.js", "genes.js", "plot.js", "page.js")
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure of the page.
-
-    Parameters
-    ----------
-    caption
-        What it shows.
-    files
-        Where the folder has it and its numbers.
-    content
-        The PNG.
-    """
+    """A figure of the page: caption, where the folder has it and its numbers, and the PNG."""
 
     caption: str
     files: str
@@ -68,7 +58,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Page:
-    """What a page says.
+    """The content of a page.
 
     Parameters
     ----------
@@ -77,17 +67,17 @@ class Page:
     simulated
         Whether to say that the data are.
     sentences, grids
-        What follows from the results, and their tables.
+        Conclusions from the results, and their tables.
     figures
-        Pictures, with captions.
+        Pictures with captions.
     settings
         Tables of models and methods.
     provenance
-        Names and values; those of `codes` are set as code.
+        Names and values; those in `codes` are set as code.
     files
         Names and hashes.
     explorer
-        The genes, None for a page without.
+        The genes; None for a page without.
     """
 
     title: str
@@ -136,13 +126,7 @@ def render(page: Page) -> str:
 
 
 def write_page(path: Path, page: Page) -> None:
-    """Write the page, whole or not at all.
-
-    Raises
-    ------
-    ChromvizError
-        If it would be larger than :data:`MOST`, or the folder cannot be written to.
-    """
+    """Write the page, whole or not at all; one larger than :data:`MOST` is an error."""
     text = render(page)
     size = len(text.encode("utf-8"))
     if size > MOST:

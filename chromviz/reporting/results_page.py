@@ -90,15 +90,7 @@ def report(
 
 
 def write_report(folder: ResultFolder, datasets: Sequence[xr.Dataset]) -> None:
-    """Write the page of a folder whose other steps are done, unless it is there and still valid.
-
-    Parameters
-    ----------
-    folder
-        The result folder.
-    datasets
-        What its results were made from.
-    """
+    """Write the page of a folder whose other steps are done, unless it is up to date."""
     found = Results(folder.path, folder.subject, int(folder["seed"]), folder.record())
     key = [sorted(found.files.items()), [dataset_hash(one) for one in datasets]]
     folder.once(

@@ -29,15 +29,7 @@ _STATISTICS = ("mean", "median", "max", "min")
 
 
 def markdown(name: str, table: pd.DataFrame) -> str:
-    """Write one of the paper's tables as Markdown.
-
-    Parameters
-    ----------
-    name
-        One of :data:`TABLES`.
-    table
-        As :func:`chromviz.validation.performance.summarise` gives it.
-    """
+    """Write one of :data:`TABLES` as Markdown."""
     return to_markdown(suite_grid(name, table))
 
 
@@ -47,13 +39,7 @@ def latex(name: str, table: pd.DataFrame) -> str:
 
 
 def suite_grid(name: str, table: pd.DataFrame) -> Grid:
-    """Return one of the paper's tables with the paper's numbers beside ours.
-
-    Raises
-    ------
-    ChromvizError
-        If the table is empty: no model that it shows is among those trained.
-    """
+    """Return one of the paper's tables, with the paper's numbers; an error if it has no rows."""
     if table.empty:
         raise ChromvizError(f"{_TITLES[name]} is empty: none of its models was trained")
     header, rows = _one_mark(table) if name == "s1" else _over_cells(name, table)

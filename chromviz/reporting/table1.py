@@ -22,18 +22,7 @@ _OWN = {"alpha": "α", "beta": "β"}
 
 
 def table1_grid(table: pd.DataFrame) -> Grid:
-    """Return Table 1 as a table of text.
-
-    Parameters
-    ----------
-    table
-        A row a model, see :data:`TABLE1_COLUMNS` and :func:`chromviz.recipes.paper.table1`.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing.
-    """
+    """Return Table 1; `table` has one row per model and the columns :data:`TABLE1_COLUMNS`."""
     require_columns(table, TABLE1_COLUMNS, "Table 1")
     header = ["Model", "Study", "bins", *_YES_NO.values()]
     header += ["explains itself by", "has a gradient", "methods"]

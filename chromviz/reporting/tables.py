@@ -22,49 +22,16 @@ _VARYING = {
 
 
 def table3_markdown(table: pd.DataFrame) -> str:
-    """Write Table 3 as Markdown.
+    """Write Table 3 as Markdown: caption, table and notes.
 
-    Parameters
-    ----------
-    table
-        The rows of ``table3.csv``: ``cell``, ``model`` (empty for controls), ``method``,
-        ``mark``, ``track``; ``estimate``, ``ci_low``, ``ci_high`` and ``paper`` (Pearson's r, no
-        unit; NaN where undefined or not in the paper); ``n_genes`` and ``n_reference_genes``
-        (genes averaged); ``gene_set`` (which genes they are), ``simulated`` (0 or 1) and
-        ``note`` (printed below, for instance why r is undefined).
-
-    Returns
-    -------
-    str
-        Caption, table and notes. Methods come first, then the controls, each in the table's
-        order. A cell type, mark, track or gene set that varies has a column of its own.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing or the table is empty.
+    `table` has the rows of ``table3.csv``. Methods come first, then the controls, each in the
+    table's order. A cell type, mark, track or gene set that varies has its own column.
     """
     return to_markdown(table3_grid(table))
 
 
 def table3_latex(table: pd.DataFrame) -> str:
-    r"""Write Table 3 as a LaTeX ``table`` environment.
-
-    Parameters
-    ----------
-    table
-        As for :func:`table3_markdown`.
-
-    Returns
-    -------
-    str
-        The environment, whole; the document needs ``\usepackage{booktabs}`` and nothing else.
-
-    Raises
-    ------
-    ChromvizError
-        If a column is missing or the table is empty.
-    """
+    r"""Write Table 3 as a LaTeX ``table`` environment that needs only ``\usepackage{booktabs}``."""
     return to_latex(table3_grid(table))
 
 

@@ -34,15 +34,7 @@ def plain_table(title: str, columns: list[str], rows: list[list[str]]) -> Table:
 
 
 def table3_page(table: pd.DataFrame, dataset_attrs: dict[str, Any]) -> RenderableType:
-    """Return Table 3 with what it is of, and what the raw signal's row means for the others.
-
-    Parameters
-    ----------
-    table
-        As :func:`chromviz.validation.table3` gives it.
-    dataset_attrs
-        Attributes of its dataset.
-    """
+    """Return Table 3 with its subject, and what the raw signal's row means for the others."""
     first = table.iloc[0]
     title = (
         f"Table 3, {cell_label(first['cell'])}: Pearson's r of the weights on "
@@ -84,15 +76,7 @@ def table3_page(table: pd.DataFrame, dataset_attrs: dict[str, Any]) -> Renderabl
 
 
 def verdict_page(verdicts: pd.DataFrame, table: pd.DataFrame) -> RenderableType:
-    """Return what follows from a validation: a table a model, and a sentence a method.
-
-    Parameters
-    ----------
-    verdicts
-        As :func:`chromviz.validation.verdict.verdicts` gives them.
-    table
-        The tidy table that they follow from.
-    """
+    """Return the verdicts of a validation: one table per model, one sentence per method."""
     simulated = int(table["simulated"].max())
     grid = verdict_grid(verdicts.assign(simulated=simulated), table)
     parts: list[RenderableType] = [
@@ -116,13 +100,7 @@ def counts_line(dataset: Any) -> str:
 
 
 def audit_page(record: Mapping[str, Any]) -> RenderableType:
-    """Return what each cell type's data and models say of one gene.
-
-    Parameters
-    ----------
-    record
-        As :func:`chromviz.recipes.audit.audit` gives it.
-    """
+    """Return what the data and models of each cell type say about one gene."""
     grid = audit_grid(record)
     page: list[RenderableType] = [
         plain_table(grid.title, grid.header, [row for _, rows in grid.groups for row in rows])
@@ -136,14 +114,9 @@ def audit_page(record: Mapping[str, Any]) -> RenderableType:
 def differential_page(
     table: pd.DataFrame, recovery: pd.DataFrame, most: int = 20
 ) -> RenderableType:
-    """Return the genes that change state whose β moves furthest, and how well they are found.
+    """Return the changing genes with the largest change of β, and how well changes are found.
 
-    Parameters
-    ----------
-    table, recovery
-        As :func:`chromviz.validation.differential.changes` and its `recovery` give them.
-    most
-        Rows shown; PAX5's are shown besides.
+    PAX5 is always shown.
     """
     shown = table[(table["rank"] <= most) | (table["symbol"] == "PAX5")]
     rows = [
@@ -190,13 +163,7 @@ def differential_page(
 
 
 def left_out_page(table: pd.DataFrame) -> RenderableType:
-    """Return how well each cell type is predicted by models of the others.
-
-    Parameters
-    ----------
-    table
-        As :func:`chromviz.recipes.learning.leave_each_out` gives it.
-    """
+    """Return how well each cell type is predicted by models of the others."""
 
     def number(value: float) -> str:
         return "undefined" if pd.isna(value) else f"{value:.3f}"
@@ -225,13 +192,7 @@ def left_out_page(table: pd.DataFrame) -> RenderableType:
 
 
 def suite_page(tables: Mapping[str, pd.DataFrame]) -> RenderableType:
-    """Return the paper's tables of performance, the paper's numbers beside ours.
-
-    Parameters
-    ----------
-    tables
-        As :func:`chromviz.validation.performance.summarise` gives them, by their names.
-    """
+    """Return the paper's tables of performance, with the paper's numbers beside ours."""
     parts: list[RenderableType] = []
     for name, table in tables.items():
         grid = suite_grid(name, table)
@@ -243,13 +204,7 @@ def suite_page(tables: Mapping[str, pd.DataFrame]) -> RenderableType:
 
 
 def paired_page(table: pd.DataFrame) -> RenderableType:
-    """Return the paired comparison over cell types.
-
-    Parameters
-    ----------
-    table
-        ``paired.csv`` of a suite.
-    """
+    """Return the paired comparison over cell types, from ``paired.csv`` of a suite."""
     over = table[table["level"] == "cell types"]
     if over.empty:
         return Text()

@@ -21,19 +21,7 @@ from chromviz.results.tables import to_csv, write_csv
 
 @dataclass(frozen=True)
 class Located:
-    """An attribution with the place of its genes.
-
-    Parameters
-    ----------
-    name
-        Its name in the result folder.
-    attribution
-        Weights over genes and bins, with or without marks.
-    rows
-        Places of its genes in the dataset.
-    layout
-        Where their bins lie on the genome.
-    """
+    """An attribution with bins, the positions of its genes, and the layout of its bins."""
 
     name: str
     attribution: xr.Dataset
@@ -58,14 +46,7 @@ class Located:
 class TrackFiles:
     """Writes the files of one result folder, each once.
 
-    Parameters
-    ----------
-    folder
-        The result folder.
-    dataset
-        The cell type.
-    formats
-        Any of ``bigwig``, ``bedgraph``, ``bed``, ``csv``, ``parquet``.
+    `formats` are any of ``bigwig``, ``bedgraph``, ``bed``, ``csv`` and ``parquet``.
     """
 
     def __init__(self, folder: ResultFolder, dataset: xr.Dataset, formats: Sequence[str]) -> None:
@@ -105,15 +86,7 @@ class TrackFiles:
                 self._shown.append(tracks.SessionTrack(graph, title, colour))
 
     def attribution(self, one: Located, top: int) -> None:
-        """Write an attribution: a track for each mark, top bins, and a tidy table.
-
-        Parameters
-        ----------
-        one
-            The attribution.
-        top
-            Number of top bins of each gene.
-        """
+        """Write an attribution: a track per mark, the `top` bins of each gene, and a tidy table."""
         marks, weight = one.by_mark()
         for at, mark in enumerate(marks):
             name = f"{one.name}.{slug(mark)}" if mark else one.name

@@ -29,12 +29,12 @@ class Layout:
     Parameters
     ----------
     bins
-        A row a piece that some gene's bin keeps, sorted, without overlap: ``chrom, start, end``
-        (0-based, half-open), and ``row, bin``, its place in the weights.
+        One row per piece of a gene's bin that is shown, sorted, without overlap: ``chrom, start,
+        end`` (0-based, half-open), and ``row, bin``, its position in the weights.
     sizes
         Size by chromosome, in bases, in the order of `bins`.
     hidden
-        Ids of genes that are shown nowhere, for another has their TSS.
+        Ids of genes that are not shown because another has their TSS.
     """
 
     bins: pd.DataFrame
@@ -45,8 +45,7 @@ class Layout:
 def genome_bins(dataset: xr.Dataset, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the first base of each bin and the base after its last, int64 (gene, bin).
 
-    Where bins run along the gene (``orientation`` is ``strand``), those of genes on ``-`` are
-    turned back.
+    If ``orientation`` is ``strand``, the bins of genes on ``-`` run against the genome.
     """
     tss = dataset["tss"].values[rows].astype(np.int64)
     start = dataset["bin_start"].values.astype(np.int64)
@@ -59,21 +58,9 @@ def genome_bins(dataset: xr.Dataset, rows: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def lay_out(dataset: xr.Dataset, rows: np.ndarray, sizes: Mapping[str, int]) -> Layout:
-    """Decide which gene's bin each base shows.
+    """Decide which gene's bin each base shows, for genes at positions `rows`.
 
-    Parameters
-    ----------
-    dataset
-        The cell type.
-    rows
-        The genes' places in it, in the order of the weights.
-    sizes
-        Size by chromosome.
-
-    Raises
-    ------
-    ChromvizError
-        If a chromosome has no known size, or a TSS lies beyond its end.
+    A chromosome without a known size, or a TSS beyond its end, is an error.
     """
     chrom = dataset["chrom"].values[rows].astype(str)
     tss = dataset["tss"].values[rows].astype(np.int64)
@@ -133,15 +120,7 @@ def _check_sizes(
 
 
 def entries(layout: Layout, values: np.ndarray) -> pd.DataFrame:
-    """Return ``chrom, start, end, value`` of one track; bases without a value have no row.
-
-    Parameters
-    ----------
-    layout
-        Where bins lie.
-    values
-        (gene, bin), NaN where there is none.
-    """
+    """Return ``chrom, start, end, value`` of one track of values (gene, bin), without NaN."""
     bins = layout.bins
     found = bins[["chrom", "start", "end"]].assign(
         value=np.asarray(values, np.float32)[bins["row"], bins["bin"]]
@@ -150,13 +129,7 @@ def entries(layout: Layout, values: np.ndarray) -> pd.DataFrame:
 
 
 def write_bigwig(path: Path, track: pd.DataFrame, sizes: Mapping[str, int]) -> None:
-    """Write one track as bigWig with zoom levels, whole or not at all.
-
-    Raises
-    ------
-    ChromvizError
-        If the track is empty.
-    """
+    """Write one track as bigWig with zoom levels, whole or not at all; an empty one is an error."""
     if track.empty:
         raise ChromvizError(f"{path.name} would be empty: no bin has a value")
     with provenance.atomic_path(path) as temporary:
@@ -175,15 +148,7 @@ def write_bigwig(path: Path, track: pd.DataFrame, sizes: Mapping[str, int]) -> N
 
 
 def write_bedgraph(path: Path, track: pd.DataFrame, name: str, note: str = "") -> None:
-    """Write one track as bedGraph, whole or not at all.
-
-    Parameters
-    ----------
-    path, track
-        The file, and what :func:`entries` gives.
-    name, note
-        What browsers show; a note for a comment, of simulated data for instance.
-    """
+    """Write one track as bedGraph, whole or not at all; `note` becomes a comment."""
     head = f"#{note}\n" if note else ""
     head += f'track type=bedGraph name="{_plain(name)}"\n'
     lines = track.to_csv(sep="\t", header=False, index=False, lineterminator="\n")
@@ -191,17 +156,7 @@ def write_bedgraph(path: Path, track: pd.DataFrame, name: str, note: str = "") -
 
 
 def write_top_bins(path: Path, table: pd.DataFrame, name: str, note: str = "") -> None:
-    """Write the bins of highest weight as BED with colours, whole or not at all.
-
-    Parameters
-    ----------
-    path
-        The file.
-    table
-        ``chrom, start, end, name, score, strand, colour``.
-    name, note
-        As for :func:`write_bedgraph`.
-    """
+    """Write ``chrom, start, end, name, score, strand, colour`` as BED, whole or not at all."""
     table = table.sort_values(["chrom", "start", "end"], kind="stable")
     wide = table[["chrom", "start", "end", "name", "score", "strand"]].assign(
         thick_start=table["start"], thick_end=table["end"], colour=table["colour"]
@@ -222,10 +177,10 @@ class SessionTrack:
 
 
 def session_xml(tracks: Sequence[SessionTrack], genome: str, locus: str) -> str:
-    """Return an IGV session of tracks that lie beside it.
+    """Return an IGV session of tracks in the same folder.
 
-    IGV and igv.js open it. Paths are relative: IGV takes them from the session's place, igv.js from
-    that of the page that shows it.
+    IGV and igv.js open it. Paths are relative: IGV resolves them from the session's folder, igv.js
+    from that of the page that shows it.
     """
     lines = ['<?xml version="1.0" encoding="UTF-8" standalone="no"?>']
     lines.append(f'<Session genome={quoteattr(genome)} locus={quoteattr(locus)} version="8">')
@@ -254,14 +209,9 @@ def _plain(name: str) -> str:
 
 
 def top_bins(weight: np.ndarray, n: int) -> Iterable[tuple[int, int, int]]:
-    """Yield gene, mark and bin of each gene's `n` weights largest in size, the largest first.
+    """Yield gene, mark and bin of each gene's `n` largest absolute weights (gene, mark, bin).
 
-    Parameters
-    ----------
-    weight
-        (gene, mark, bin).
-    n
-        How many of each gene; equal ones in the order of marks and bins.
+    The largest comes first; ties are in the order of marks and bins.
     """
     flat = np.abs(weight).reshape(len(weight), -1)
     order = np.argsort(-flat, axis=1, kind="stable")[:, :n]

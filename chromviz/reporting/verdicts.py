@@ -13,15 +13,7 @@ from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK, ZERO_FILLED, cel
 
 
 def verdict_grid(verdicts: pd.DataFrame, table: pd.DataFrame) -> Grid:
-    """Return what follows for each model and method as a table of text.
-
-    Parameters
-    ----------
-    verdicts
-        As :func:`chromviz.validation.verdict.verdicts` gives them, with a column ``simulated``.
-    table
-        The tidy table that they follow from.
-    """
+    """Return the verdict for each model and method as a table; `table` holds their numbers."""
     header = ["Method", "r", "gain over signal", *ANSWERS.values()]
     groups: list[tuple[str, list[list[str]]]] = []
     profile = table[(table["test"] == "profile") & (table["mark"] == PROMOTER_MARK)]

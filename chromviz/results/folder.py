@@ -58,12 +58,8 @@ class ResultFolder:
     path
         The folder; made if it is missing.
     subject
-        What the results are of, for instance ``"compare E123"``; a folder keeps to one subject.
-
-    Raises
-    ------
-    ChromvizError
-        If the folder cannot be written to, or holds results of something else.
+        What the results are of, for instance ``"compare E123"``; a folder has one subject, and one
+        with results of another is refused.
     """
 
     def __init__(self, path: Path, subject: str) -> None:
@@ -99,14 +95,14 @@ class ResultFolder:
         step
             The step's name.
         made_from
-            The inputs and options that decide the result, as JSON takes them.
+            The inputs and options that determine the result, as JSON takes them.
         files
             Names of the files that the step writes, below the folder.
         make
-            Writes them. Its code, and all that it uses, belongs to the step's key.
+            Writes them. Its code, and all that it uses, is part of the step's key.
         code
-            What else runs and cannot be seen in `make`: a method's ``"module:function"``, for
-            instance; see :func:`chromviz.results.validity.code_hash`.
+            What else runs and cannot be seen in `make`, such as a method's ``"module:function"``;
+            see :func:`chromviz.results.validity.code_hash`.
         """
         key = validity.key(made_from, make, *code)
         if self._has(step, key, files):
@@ -124,15 +120,7 @@ class ResultFolder:
         self.save()
 
     def write_texts(self, step: str, texts: Mapping[str, str]) -> None:
-        """Write files whose content is known, in one step.
-
-        Parameters
-        ----------
-        step
-            The step's name.
-        texts
-            The content of each file, by its name below the folder; it decides the step's key.
-        """
+        """Write files of known content, by name, in one step; the content is the step's key."""
 
         def make() -> None:
             for name, text in texts.items():
@@ -152,16 +140,9 @@ class ResultFolder:
         make: Callable[[], Sequence[pd.DataFrame]],
         code: Sequence[Code] = (),
     ) -> list[pd.DataFrame]:
-        """Return tables from the folder, computing and writing them unless they are up to date.
+        """Return tables from the folder; `make` computes them, one per CSV file, unless up to date.
 
-        Parameters
-        ----------
-        step, made_from, code
-            As for :meth:`once`.
-        files
-            Names of the CSV files, one for each table.
-        make
-            Computes the tables.
+        Other parameters are those of :meth:`once`.
         """
         self.once(step, made_from, files, partial(self._write_tables, files, make), code)
         return [read_csv(self.path / file) for file in files]
@@ -190,15 +171,10 @@ class ResultFolder:
         return same and validity.as_recorded(self.path, recorded)
 
     def finish(self, *, keep: bool = False) -> None:
-        """Write the manifest, and remove what earlier runs left and this one did not make.
+        """Write the manifest, and remove what earlier runs left unless `keep`.
 
-        What stays belongs to one run: its data, its seed, its choice of models. Pieces of files
-        that an interrupted run was writing are removed, too.
-
-        Parameters
-        ----------
-        keep
-            Whether the steps of earlier runs stay.
+        The files that stay belong to one run: its data, its seed, its choice of models. Leftovers
+        of an interrupted run are removed, too.
         """
         steps: dict[str, Any] = self._record.get("steps", {})
         done = set(steps) if keep else {*self.made, *self.kept}

@@ -18,19 +18,7 @@ from chromviz.results.tables import parse_csv
 
 @dataclass(frozen=True)
 class Results:
-    """A result folder that a command has finished.
-
-    Parameters
-    ----------
-    path
-        The folder.
-    subject
-        What it is of, for instance ``compare E123``.
-    seed
-        The seed that its manifest names.
-    record
-        The manifest.
-    """
+    """A result folder that a command has finished: its path, subject, seed and manifest."""
 
     path: Path
     subject: str
@@ -47,13 +35,7 @@ class Results:
         }
 
     def file(self, name: str) -> Path:
-        """Return where a file of the folder is.
-
-        Raises
-        ------
-        ChromvizError
-            If no step wrote it, it is gone, or it is not as it was written.
-        """
+        """Return the path of a file; one that no step wrote, is gone or was edited is an error."""
         recorded, path = self.files, self.path / name
         again = _again(self.subject, self.path)
         if name not in recorded or not path.is_file():
@@ -75,25 +57,9 @@ class Results:
 
 
 def open_results(path: Path, *commands: str) -> Results:
-    """Open a result folder.
+    """Open a result folder made by one of `commands`; files are checked when they are read.
 
-    Parameters
-    ----------
-    path
-        The folder.
-    *commands
-        What must have made it, one of these: ``compare``, ``suite``, ``validate`` or ``audit``.
-
-    Returns
-    -------
-    Results
-        What is in it; the files are checked when they are read.
-
-    Raises
-    ------
-    ChromvizError
-        If there is no such folder, it has no manifest, another command or another version of
-        chromviz made it.
+    A missing folder or manifest, another command or another version of chromviz is an error.
     """
     again = _again(commands[0], path)
     if not path.is_dir():
@@ -132,13 +98,7 @@ def _again(subject: str, path: Path) -> str:
 
 
 def open_all(paths: Sequence[Path], command: str) -> list[Results]:
-    """Open several result folders, each of another subject.
-
-    Raises
-    ------
-    ChromvizError
-        As for :func:`open_results`, or if none or the same subject twice is given.
-    """
+    """Open several result folders; none, or one subject twice, is an error."""
     found = [open_results(path, command) for path in paths]
     seen: dict[str, Path] = {}
     for one in found:

@@ -42,15 +42,7 @@ class _Module:
 
 
 def reach(roots: Iterable[Place], apart_from: Collection[str] = ()) -> str:
-    """Return a SHA-256 over definitions and all that they use, transitively.
-
-    Parameters
-    ----------
-    roots
-        Where to start.
-    apart_from
-        Modules and packages whose code does not count.
-    """
+    """Return a SHA-256 over definitions and all that they use, apart from some modules."""
     found: dict[Place, str] = {}
     waiting = list(roots)
     while waiting:
@@ -174,7 +166,7 @@ def _belongs_to(path: Path, folder: Path) -> bool:
 
 
 class _Plain(ast.NodeTransformer):
-    """Takes away what decides no result: docstrings, types of arguments, texts of errors.
+    """Removes what determines no result: docstrings, types of arguments, texts of errors.
 
     The types are kept as ``types``: the code of a class counts where an instance is passed.
     """

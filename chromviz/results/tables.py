@@ -29,14 +29,7 @@ _MISSING = "NaN"
 
 
 def to_csv(table: pd.DataFrame) -> str:
-    """Return a table as CSV.
-
-    Parameters
-    ----------
-    table
-        Columns of numbers and of text; what is missing in a column of text is written as empty
-        text.
-    """
+    """Return a table as CSV: a missing number is NaN, a missing text is empty."""
     buffer = io.StringIO()
     _write(table, buffer)
     return buffer.getvalue()

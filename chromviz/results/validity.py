@@ -44,28 +44,17 @@ _LIBRARIES = (set(provenance.RECORDED_PACKAGES) | {"matplotlib", "sklearn", "bui
 
 
 def key(inputs: Any, *code: Code, apart_from: Collection[str] = ()) -> str:
-    """Return the hash under which a result is valid.
+    """Return the SHA-256 under which a result is valid.
 
-    Parameters
-    ----------
-    inputs
-        Everything besides code that decides the result, as JSON takes it: hashes of data and
-        models, settings, seed.
-    *code
-        The functions that make it; see :func:`code_hash`.
-    apart_from
-        Modules whose code does not count, besides those that only keep results.
-
-    Returns
-    -------
-    str
-        SHA-256, in hex.
+    `inputs` are everything besides code that determines the result, as JSON takes it: hashes of
+    data and models, settings, seed. `code` and `apart_from` are as for :func:`code_hash`; modules
+    that only store results never count.
     """
     return provenance.hash_json([inputs, code_hash(*code, apart_from=apart_from)])
 
 
 def code_hash(*code: Code, apart_from: Collection[str] = ()) -> str:
-    """Return a SHA-256 over the source of functions and of all that they use of chromviz.
+    """Return a SHA-256 over the source of functions and of all of chromviz that they use.
 
     Parameters
     ----------
@@ -75,7 +64,7 @@ def code_hash(*code: Code, apart_from: Collection[str] = ()) -> str:
         or ``"module:name"`` or a module's name, which is not imported. A function without source,
         as in a notebook, is hashed by its bytecode.
     apart_from
-        As for :func:`key`.
+        Modules whose code does not count.
     """
     places: set[Place] = set()
     compiled: set[str] = set()
@@ -91,15 +80,7 @@ def code_hash(*code: Code, apart_from: Collection[str] = ()) -> str:
 
 
 def as_recorded(folder: Path, files: Mapping[str, str]) -> bool:
-    """Return whether files of a folder are there and have the recorded hashes.
-
-    Parameters
-    ----------
-    folder
-        The folder.
-    files
-        SHA-256 by name below the folder.
-    """
+    """Return whether files of a folder exist and have the recorded SHA-256, by name."""
     return all(
         (folder / name).is_file() and provenance.hash_file(folder / name) == digest
         for name, digest in files.items()
