@@ -73,15 +73,7 @@ class Method:
         return not self.needs
 
     def refusal(self, model: str, gives: Collection[str]) -> str:
-        """Return why the method cannot serve a model, empty if it can.
-
-        Parameters
-        ----------
-        model
-            The model's name, for the message.
-        gives
-            What the model has, see :attr:`ModelSpec.gives`.
-        """
+        """Return why the method cannot serve a model with `gives`, empty if it can."""
         if self.is_control or self.needs in gives:
             return ""
         if self.needs == "gradient":
@@ -179,16 +171,8 @@ class ModelSpec:
     def settings(self, preset: str = "fast") -> Settings:
         """Return the training settings of a preset.
 
-        Parameters
-        ----------
-        preset
-            ``fast``, the default: a larger step and batch, and early stopping; or ``paper``, the
-            published settings.
-
-        Raises
-        ------
-        ChromvizError
-            If the preset is unknown, or no settings were published for this architecture.
+        ``fast``, the default, has a larger step and batch, and early stopping; ``paper`` has the
+        published settings, an error if there are none.
         """
         wanted = str(preset).strip().lower()
         if wanted not in PRESETS:
@@ -505,36 +489,18 @@ _MODELS = (
 
 @cache
 def methods() -> dict[str, Method]:
-    """Return all methods and controls by name: the built-in ones, then plug-ins.
-
-    Raises
-    ------
-    ChromvizError
-        If a plug-in takes a name that exists.
-    """
+    """Return all methods and controls by name: the built-in ones, then plug-ins."""
     return with_plugins(_METHODS, "chromviz.methods")
 
 
 @cache
 def models() -> dict[str, ModelSpec]:
-    """Return all architectures by name: the built-in ones, then plug-ins.
-
-    Raises
-    ------
-    ChromvizError
-        If a plug-in takes a name that exists.
-    """
+    """Return all architectures by name: the built-in ones, then plug-ins."""
     return with_plugins(_MODELS, "chromviz.models")
 
 
 def find_method(name: str) -> Method:
-    """Return a method by name, in any case; ``-`` and ``_`` are interchangeable.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is none; the nearest names are offered.
-    """
+    """Return a method by name, in any case; ``-`` and ``_`` are interchangeable."""
     require_text(name, "a method")
     wanted = name.strip().lower().replace("-", "_")
     if wanted in methods():
@@ -546,11 +512,6 @@ def find_registered(name: str) -> ModelSpec:
     """Return a registered architecture by name or alias, in any case.
 
     :func:`chromviz.models.find_model` also takes a user's own, ``package.module:factory``.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is none; the nearest names are offered.
     """
     wanted = name.strip().lower()
     for spec in models().values():

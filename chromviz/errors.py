@@ -43,7 +43,7 @@ class UnknownNameError(ChromvizError):
     name
         The name as given.
     known
-        The names that would have been accepted; the nearest are offered.
+        The accepted names; the nearest are offered.
     hint
         What to do, added to the message.
     """

@@ -24,15 +24,7 @@ def _say_nothing(line: str) -> None:
 
 @dataclass(frozen=True)
 class Reporter:
-    """Where long work reports: steps as they go by, and lines worth keeping.
-
-    Parameters
-    ----------
-    progress
-        Told of steps.
-    say
-        Given a line for people.
-    """
+    """Where long work reports: `progress` receives steps, `say` a line for people."""
 
     progress: Progress = silent
     say: Callable[[str], None] = _say_nothing

@@ -108,20 +108,7 @@ def hash_json(value: Any) -> str:
 def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary name beside `path`; on success it is renamed, on any error removed.
 
-    Parameters
-    ----------
-    path
-        The file to write. Its folder is made if it is missing.
-
-    Yields
-    ------
-    Path
-        The name to write to, with the same suffix as `path`.
-
-    Raises
-    ------
-    ChromvizError
-        If the file or its folder cannot be written.
+    It has the suffix of `path`, whose folder is created if missing.
     """
     ensure_folder(path.parent)
     handle, name = tempfile.mkstemp(
@@ -157,20 +144,7 @@ def _umask() -> int:
 
 
 def ensure_folder(folder: Path, remedy: str = "choose another with --out") -> None:
-    """Make a folder that can be written to.
-
-    Parameters
-    ----------
-    folder
-        The folder.
-    remedy
-        What the user can do if it cannot be, for the message.
-
-    Raises
-    ------
-    ChromvizError
-        If a file is in the way or the folder cannot be written to.
-    """
+    """Create a folder that can be written to; `remedy` tells the user what to do if it cannot."""
     if folder.is_file():
         raise ChromvizError(f"cannot write to the folder {folder}: it is a file; {remedy}")
     try:
@@ -187,14 +161,9 @@ def ensure_folder(folder: Path, remedy: str = "choose another with --out") -> No
 
 @contextmanager
 def output_folder(folder: Path) -> Iterator[None]:
-    """Make a folder to write results to before the work; take it away if the work fails.
+    """Create a folder for results before the work; remove it if the work fails.
 
-    It is taken away only if it was made here and nothing is in it.
-
-    Raises
-    ------
-    ChromvizError
-        If it cannot be written to.
+    It is removed only if it was created here and is empty.
     """
     new = not folder.exists()
     ensure_folder(folder)

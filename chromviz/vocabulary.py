@@ -145,26 +145,10 @@ def find_eid(name: str) -> str | None:
 
 
 def resolve_cell(name: str, available: tuple[str, ...], where: str) -> str:
-    """Find the dataset that a cell type's name means.
+    """Return the one of `available` that a cell type's name means.
 
-    Parameters
-    ----------
-    name
-        An EID, a common name (``K562``), or a dataset's own name, in any case.
-    available
-        The names of the datasets at hand.
-    where
-        Where they are, for the error message.
-
-    Returns
-    -------
-    str
-        The member of `available`.
-
-    Raises
-    ------
-    UnknownNameError
-        If no dataset goes by that name.
+    The name is an EID, a common name (``K562``), or a dataset's own name, in any case. `where` says
+    in the error message where the datasets are.
     """
     require_text(name, "a cell type")
     by_lower = {(find_eid(item) or item).lower(): item for item in available}

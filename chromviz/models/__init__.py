@@ -20,19 +20,9 @@ __all__ = ["ModelSpec", "find_model", "models", "slug"]
 def find_model(model: Any) -> ModelSpec:
     """Return an architecture by whatever a user gives for it.
 
-    Parameters
-    ----------
-    model
-        A name or alias, in any case; ``package.module:factory``, which is imported, so that its
-        code runs; a class, a function or an instance, see
-        :func:`chromviz.models.custom.own_model`; or an architecture, which is returned as it is.
-
-    Raises
-    ------
-    UnknownNameError
-        If no architecture has that name; similar names are offered.
-    ChromvizError
-        If a user's module cannot be imported, or what was given is not a model.
+    `model` is a name or alias, in any case; ``package.module:factory``, which is imported, so its
+    code runs; a class, a function or an instance (:func:`chromviz.models.custom.own_model`); or an
+    architecture, which is returned as it is. Similar names are offered for an unknown one.
     """
     if isinstance(model, ModelSpec):
         return model

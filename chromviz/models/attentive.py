@@ -23,11 +23,6 @@ class BinLevel(nn.Module):
     """The first level of both networks: a bidirectional LSTM and an α for each mark.
 
     Algorithm S:1, "Bin-level attention"; mark j's vector is m_j = Σ_t α_t h_t, of size 2 d.
-
-    Parameters
-    ----------
-    n_marks
-        Number of marks.
     """
 
     def __init__(self, n_marks: int) -> None:

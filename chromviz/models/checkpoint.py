@@ -207,20 +207,11 @@ def save_model(model: TrainedModel, stem: Path) -> None:
 
 
 def load_model(stem: Path, spec: ModelSpec | None = None) -> TrainedModel:
-    """Read a model written by :func:`save_model`.
+    """Read a model written by :func:`save_model` from `stem`, the path without suffix.
 
-    Parameters
-    ----------
-    stem
-        Path of the files without suffix.
-    spec
-        Its architecture. Needed for a user's own module only: a module that a file names is not
-        imported, because that would run code.
-
-    Raises
-    ------
-    ChromvizError
-        If a file is missing or damaged, or weights and card do not belong together.
+    `spec` is its architecture, needed only for a user's own module: a module that a file names is
+    not imported, because that would run code. Files that are missing, damaged or do not belong
+    together are an error.
     """
     card_path, weights_path = _card(stem), _weights(stem)
     remedy = f"delete {card_path.name} and {weights_path.name} there to train it again"
@@ -277,13 +268,7 @@ def _architecture(card: Card, spec: ModelSpec | None, path: Path) -> ModelSpec:
 
 
 def check_input(card: Card, dataset: xr.Dataset) -> None:
-    """Refuse a dataset whose marks, bins or unit differ from those a model was trained on.
-
-    Raises
-    ------
-    ChromvizError
-        Naming the difference.
-    """
+    """Refuse a dataset whose marks, bins or unit differ from those a model was trained on."""
     marks = tuple(str(mark) for mark in dataset["mark"].values)
     if marks != card.marks:
         raise ChromvizError(
@@ -306,13 +291,7 @@ def check_input(card: Card, dataset: xr.Dataset) -> None:
 
 
 def stem_of(path: str | Path) -> Path:
-    """Return the path of a model's files without their suffix.
-
-    Raises
-    ------
-    ChromvizError
-        If there is no card.
-    """
+    """Return the path of a model's files without their suffix; a missing card is an error."""
     suffix = next((item for item in SUFFIXES if str(path).endswith(item)), "")
     stem = Path(str(path).removesuffix(suffix))
     if not _card(stem).is_file():
@@ -335,11 +314,8 @@ def _card(stem: Path) -> Path:
 def curve_table(model: TrainedModel) -> pd.DataFrame:
     """Return the learning curve of a model; of an ensemble, those of its members.
 
-    Returns
-    -------
-    pandas.DataFrame
-        One row per seed and epoch: ``cell, model, seed, epoch, train_loss, valid_loss, valid_auc,
-        kept, simulated``; no row for a model that is not trained by gradient steps.
+    One row per seed and epoch: ``cell, model, seed, epoch, train_loss, valid_loss, valid_auc, kept,
+    simulated``; no row for a model that is not trained by gradient steps.
     """
     card = model.card
     runs = card.members or [{"seed": card.seed, "metrics": card.metrics, "curve": card.curve}]

@@ -143,13 +143,8 @@ def trainings_for(
 ) -> list[Training]:
     """Return the trainings that are needed: one for each model that comes from no file.
 
-    Parameters
-    ----------
-    chosen, dataset
-        The models, and the dataset to train them on.
-    seed, members
-        The first seed, and the number of networks in an ensemble. A model whose result does not
-        depend on a seed is trained once.
+    `members` is the number of networks in an ensemble, with seeds from `seed` on. A model whose
+    result does not depend on a seed is trained once.
     """
     return [
         Training(one.spec, dataset, seed, members=members if takes_steps(one.spec, dataset) else 1)

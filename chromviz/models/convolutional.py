@@ -110,12 +110,7 @@ def same_convolution(
 ) -> nn.Sequential:
     """Return a convolution with 'same' padding, and a ReLU.
 
-    Parameters
-    ----------
-    channels_in, channels_out, groups
-        As for ``torch.nn.Conv1d``.
-    width
-        Kernel width: (width - 1) // 2 positions before, and width // 2 after.
+    A kernel reads (width - 1) // 2 positions before and width // 2 after.
     """
     # Conv1d's own padding="same" warns, and copies, when the width is even.
     return nn.Sequential(

@@ -25,14 +25,8 @@ _OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 class Descent(NamedTuple):
     """The result of training by gradient steps.
 
-    Attributes
-    ----------
-    module
-        The module with the kept weights, on the CPU in evaluation mode.
-    curve
-        One record per epoch: ``epoch``, ``train_loss``, ``valid_loss``, ``valid_auc``.
-    best
-        Index of the kept epoch in `curve`.
+    `module` has the kept weights, on the CPU in evaluation mode. `curve` has one record per epoch,
+    ``epoch, train_loss, valid_loss, valid_auc``, and `best` is the index of the kept one.
     """
 
     module: nn.Module
@@ -50,32 +44,15 @@ def descend(
     device: torch.device,
     on_epoch: OnEpoch | None = None,
 ) -> Descent:
-    """Train a network by gradient steps; dropout draws from torch's global generator.
+    """Train a network in place by gradient steps; dropout draws from torch's global generator.
 
-    The loss is the binary cross-entropy of the logit, in training and validation weighted by
-    class if the settings ask for it. Training stops when neither loss nor AUC of the validation
-    genes has improved for `patience` epochs. Of the epochs whose validation loss is within
-    `loss_slack` of the lowest, the weights of the one with the best AUC are kept: the AUC does not
-    say on which side of 0.5 the probabilities lie, and after a few steps a network may rank genes
-    well and yet call none of them ON.
-
-    Parameters
-    ----------
-    module
-        The untrained module. It is changed in place.
-    train, valid
-        The genes.
-    settings, device
-        How and where to train.
-    seed
-        Seed of the order of the genes.
-    on_epoch
-        Called after each epoch with its record.
-
-    Raises
-    ------
-    ChromvizError
-        If training diverges, or the module does not give one logit per gene.
+    The loss is the binary cross-entropy of the logit, in training and validation weighted by class
+    if the settings ask for it. Training stops when neither loss nor AUC of the validation genes has
+    improved for `patience` epochs. Of the epochs whose validation loss is within `loss_slack` of
+    the lowest, the weights of the one with the best AUC are kept: the AUC does not say on which
+    side of 0.5 the probabilities lie, and after a few steps a network may rank genes well and yet
+    call none of them ON. `seed` determines the order of the genes. A training that diverges, or a
+    module that does not give one logit per gene, is an error.
     """
     fit_transform = getattr(getattr(module, "transform", None), "fit", None)
     if fit_transform is not None:
@@ -166,25 +143,13 @@ def _batches(
 
 
 def on_weight(label: np.ndarray) -> torch.Tensor:
-    """Return the weight of an ON gene that gives both classes the same total weight.
-
-    Parameters
-    ----------
-    label
-        (gene,), 1 for ON and 0 for OFF, with genes of both classes. OFF genes weigh 1.
-    """
+    """Return the weight of an ON gene that gives both classes the same total weight."""
     on = float((label == 1).sum())
     return torch.tensor((len(label) - on) / on, dtype=torch.float32)
 
 
 class BestEpoch:
-    """Keep the weights of the best epoch, and say when training should stop.
-
-    Parameters
-    ----------
-    patience, slack
-        See :class:`Settings`.
-    """
+    """Keep the weights of the best epoch, and say when training should stop."""
 
     def __init__(self, patience: int | None, slack: float | None) -> None:
         self.patience, self.slack = patience, slack

@@ -17,11 +17,6 @@ class Ensemble(nn.Module):
 
     The mean is over logits and not over probabilities: gradients, and attributions that sum to a
     difference of logits, are then the means of those of the members.
-
-    Parameters
-    ----------
-    members
-        Modules that follow the protocol of :mod:`chromviz.models`.
     """
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
@@ -55,13 +50,7 @@ class AttendingEnsemble(Ensemble):
 
 
 def join(members: Sequence[nn.Module]) -> Ensemble:
-    """Return the ensemble of some modules; it has attention if all of them have.
-
-    Raises
-    ------
-    ChromvizError
-        If there are none.
-    """
+    """Return the ensemble of some modules; it has attention if all of them have."""
     if not members:
         raise ChromvizError("an ensemble needs at least one member")
     attends = all(callable(getattr(member, "attention", None)) for member in members)

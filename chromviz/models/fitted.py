@@ -14,15 +14,7 @@ from torch import nn
 
 
 class LabelledGenes(NamedTuple):
-    """Genes to learn from.
-
-    Attributes
-    ----------
-    signal
-        float32 (gene, mark, bin), complete.
-    label
-        float32 (gene,), 1 for ON and 0 for OFF.
-    """
+    """Genes to learn from: complete signal float32 (gene, mark, bin), and label (gene,) 1 or 0."""
 
     signal: np.ndarray
     label: np.ndarray
@@ -33,12 +25,4 @@ class Fitted(nn.Module, ABC):
 
     @abstractmethod
     def fit(self, train: LabelledGenes, valid: LabelledGenes, seed: int) -> None:
-        """Learn from the training genes; the validation genes may be used to choose settings.
-
-        Parameters
-        ----------
-        train, valid
-            Genes, each part with both classes.
-        seed
-            Random seed.
-        """
+        """Learn from the training genes; the validation genes may be used to choose settings."""

@@ -61,23 +61,11 @@ def import_released(
     base_url: str | None = None,
     reporter: Reporter = SILENT,
 ) -> TrainedModel:
-    """Import a released AttentiveChrome from a file or from the archive.
+    """Import the released AttentiveChrome of a cell type, from a file or the archive.
 
-    Parameters
-    ----------
-    cell
-        EID or common name of the cell type that it was trained on.
-    file
-        The checkpoint; None to download that of the cell type.
-    folder
-        Folder for a downloaded checkpoint, which goes into its ``raw``.
-    base_url, reporter
-        As for :func:`chromviz.data.archives.fetch.fetch_files`.
-
-    Raises
-    ------
-    ChromvizError
-        If no checkpoint was released for the cell type, or the file is not such a checkpoint.
+    Without `file`, the checkpoint is downloaded into ``raw`` below `folder`. Other parameters are
+    those of :func:`chromviz.data.archives.fetch.fetch_files`. A cell type without a released
+    checkpoint, or a file that is none, is an error.
     """
     name = cell_name(cell)
     if file is None:
@@ -103,7 +91,7 @@ def import_attentivechrome(
     ----------
     path
         A file written by ``torch.save``: a ``state_dict``, or a dict that contains one. Half and
-        double precision become float32.
+        double precision become float32. Anything but tensors is refused.
     cell, marks, n_bins, bin_width
         What it was trained on: cell type, marks in the order of the columns, bins, width in bp.
 
@@ -116,8 +104,8 @@ def import_attentivechrome(
     Raises
     ------
     ChromvizError
-        If the file cannot be read, contains more than tensors, or belongs to another network:
-        keys are missing or unknown, or a tensor has another shape, another type, or NaN.
+        If the file cannot be read, or belongs to another network: keys are missing or unknown, or
+        a tensor has another shape, another type, or NaN.
     """
     marks = tuple(marks)
     _check_claims(cell, marks, n_bins, bin_width)

@@ -30,13 +30,7 @@ def batch_for(device: torch.device | str) -> int:
 
 
 def find_device(name: str) -> torch.device:
-    """Return a device by its name, after checking that it works.
-
-    Raises
-    ------
-    ChromvizError
-        If the name is unknown or the device is not available.
-    """
+    """Return a device by its name, after checking that it works."""
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).item()
@@ -52,28 +46,10 @@ def find_device(name: str) -> torch.device:
 def session(module: nn.Module, device: str = "cpu") -> Iterator[torch.device]:
     """Put a module in evaluation mode on a device with its parameters frozen; then restore it.
 
-    Restored, also after an error: the mode of every submodule, the device, which parameters
-    require gradients, and the gradients they held. On a GPU, convolutions are meanwhile computed
-    in full float32 and not in TF32, torch's default: a completeness error should be that of the
-    method.
-
-    Parameters
-    ----------
-    module
-        Any module whose parameters and buffers lie on one device.
-    device
-        Where to run.
-
-    Yields
-    ------
-    torch.device
-        The device.
-
-    Raises
-    ------
-    ChromvizError
-        If the device is not available or its memory is too small, or the module is spread over
-        several devices.
+    Restored, also after an error: the mode of every submodule, the device, which parameters require
+    gradients, and the gradients they held. On a GPU, convolutions are meanwhile computed in full
+    float32 and not in TF32, torch's default: a completeness error should be that of the method. A
+    module that is spread over several devices is an error.
     """
     target = find_device(device)
     tensors = [*module.parameters(), *module.buffers()]
@@ -145,10 +121,8 @@ def over_batches(
         that it has to enable or disable gradients itself.
     signal
         (gene, mark, bin).
-    module
-        The module that `work` calls.
-    device
-        Where to run.
+    module, device
+        The module that `work` calls, and where.
     batch_size
         Genes per batch; :func:`batch_for` if None.
     side_by_side
@@ -160,11 +134,6 @@ def over_batches(
     ------
     tuple
         The rows of each batch in order, and what `work` returned.
-
-    Raises
-    ------
-    ChromvizError
-        If the batch size is not positive; or whatever `work` raises.
     """
     if batch_size is None:
         batch_size = batch_for(device)
@@ -205,13 +174,7 @@ def logits(
     batch_size: int | None = None,
     device: str = "cpu",
 ) -> np.ndarray:
-    """Return the logit of ON (gene,) for signal (gene, mark, bin).
-
-    Raises
-    ------
-    ChromvizError
-        If the module does not return one number per gene.
-    """
+    """Return the logit of ON (gene,) for signal (gene, mark, bin)."""
 
     def run(batch: torch.Tensor, rows: slice) -> np.ndarray:
         with torch.inference_mode():
@@ -232,13 +195,7 @@ def logits_of(module: nn.Module, batch: torch.Tensor) -> np.ndarray:
 
 
 def one_a_gene(output: torch.Tensor, genes: int) -> torch.Tensor:
-    """Check that a model returned one logit for each gene of a batch.
-
-    Raises
-    ------
-    ChromvizError
-        If the output has another shape.
-    """
+    """Check that a model returned one logit for each gene of a batch."""
     if not isinstance(output, torch.Tensor) or output.shape != (genes,):
         found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
         raise ChromvizError(

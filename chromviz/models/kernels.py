@@ -84,7 +84,7 @@ def step_through(
     first: int,
     last: int,
 ) -> None:
-    """Run some groups through all steps.
+    """Run groups `first` to `last` (exclusive) through all steps.
 
     Parameters
     ----------
@@ -101,8 +101,6 @@ def step_through(
         tanh and two of states and cells suffice and stay in the cache.
     found
         The states (step, K, hidden, batch), to fill.
-    first, last
-        The first group, and the group after the last.
     """
     hidden, batch = cells.shape[2], cells.shape[3]
     for t in range(len(inputs)):
@@ -142,7 +140,7 @@ def step_back(
     first: int,
     last: int,
 ) -> None:
-    """Backpropagate through all steps of some groups.
+    """Backpropagate through all steps of groups `first` to `last` (exclusive).
 
     Parameters
     ----------
@@ -156,8 +154,6 @@ def step_back(
         (step, K, feature + 1, batch), to fill; without steps if it is not needed.
     grad_weight
         Like the weight, zeros to add to; without groups if it is not needed.
-    first, last
-        The first group, and the group after the last.
     """
     steps, hidden, batch = grad.shape[0], grad.shape[2], grad.shape[3]
     delta = np.empty((4 * hidden, batch), np.float32)
@@ -203,16 +199,9 @@ def attend(
 ) -> None:
     """Attend to the states of some groups: see :class:`chromviz.models.layers.SoftAttention`.
 
-    Parameters
-    ----------
-    states
-        (step, direction, group, hidden, batch); backward ones by step from the last.
-    context
-        (group, direction, hidden).
-    weights, summed
-        (step, group, batch) and (group, direction, hidden, batch), to fill.
-    first, last
-        The first group, and the group after the last.
+    `states` are (step, direction, group, hidden, batch), backward ones by step from the last, and
+    `context` is (group, direction, hidden). Filled: `weights` (step, group, batch) and `summed`
+    (group, direction, hidden, batch).
     """
     steps, directions, _, hidden, batch = states.shape
     largest = np.empty(batch, np.float32)
@@ -262,18 +251,9 @@ def attend_back(
     first: int,
     last: int,
 ) -> None:
-    """Backpropagate through the attention of some groups.
+    """Backpropagate through the attention of some groups, with arrays as for :func:`attend`.
 
-    Parameters
-    ----------
-    grad_weights, grad_summed
-        Gradients of the weights and of the sum.
-    states, context, weights
-        As for :func:`attend`.
-    grad_states, grad_context
-        To fill, and zeros to add to.
-    first, last
-        The first group, and the group after the last.
+    `grad_states` is filled; `grad_context` holds zeros to add to.
     """
     steps, directions, _, hidden, batch = states.shape
     grads = np.empty((steps, batch), np.float32)

@@ -100,16 +100,8 @@ class SoftAttention(nn.Module):
     def forward(self, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Attend to the states of :class:`~chromviz.models.recurrent.BidirectionalLSTM`.
 
-        Parameters
-        ----------
-        states
-            (step, direction, group, hidden, batch); backward ones by step from the last.
-
-        Returns
-        -------
-        tuple of torch.Tensor
-            The weighted sum (group, direction * hidden, batch) and the weights
-            (step, group, batch).
+        Returns the weighted sum (group, direction * hidden, batch), and the weights (step, group,
+        batch).
         """
         directions = states.shape[1]
         context = torch.stack(self.context.chunk(directions, 1), 1)

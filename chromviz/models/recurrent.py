@@ -29,23 +29,10 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, inputs: torch.Tensor, weight: torch.Tensor, hidden: int) -> torch.Tensor:
-        """Run the recurrence.
+        """Return the hidden states (step, K, hidden, batch).
 
-        Parameters
-        ----------
-        ctx
-            Storage of autograd for the backward pass.
-        inputs
-            (step, K, feature + 1, batch); the last feature is 1 and multiplies the bias.
-        weight
-            (K, 4 * hidden, hidden + feature + 1), rows in torch's order i, f, g, o.
-        hidden
-            Size of the hidden state.
-
-        Returns
-        -------
-        torch.Tensor
-            Hidden states (step, K, hidden, batch).
+        `inputs` are (step, K, feature + 1, batch), whose last feature is 1 and multiplies the bias;
+        `weight` is (K, 4 * hidden, hidden + feature + 1), rows in torch's order i, f, g, o.
         """
         steps, k, features, batch = inputs.shape
         keep = inputs.requires_grad or weight.requires_grad
@@ -114,19 +101,11 @@ class BidirectionalLSTM(nn.Module):
             nn.init.uniform_(parameter, -(hidden**-0.5), hidden**-0.5)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Encode the sequence of each group.
+        """Encode the sequence of each group: (step, group, feature, batch).
 
-        Parameters
-        ----------
-        inputs
-            (step, group, feature, batch).
-
-        Returns
-        -------
-        torch.Tensor
-            States (step, 2, group, hidden, batch): forward ones by step from the first, backward
-            ones by step from the last. :class:`~chromviz.models.layers.SoftAttention` takes them
-            in this order; to turn the backward ones around would copy the largest tensor.
+        Returns states (step, 2, group, hidden, batch): forward ones by step from the first,
+        backward ones by step from the last. :class:`~chromviz.models.layers.SoftAttention` takes
+        them in this order; to turn the backward ones around would copy the largest tensor.
         """
         return self._compiled(inputs) if kernels.serve(inputs) else self._by_torch(inputs)
 

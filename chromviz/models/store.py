@@ -61,13 +61,7 @@ class Training:
         return find_model(self.model)
 
     def single(self) -> list[Training]:
-        """Return the trainings of the members, each with the name and settings spelled out.
-
-        Raises
-        ------
-        ChromvizError
-            If the number of members is below 1 or a seed is not a whole number below 2**32.
-        """
+        """Return the trainings of the members, each with the name and settings spelled out."""
         spec = self.spec
         if not is_whole(self.members) or self.members < 1:
             raise ChromvizError(f"an ensemble needs at least 1 seed, not {self.members!r}")
@@ -129,22 +123,10 @@ def trained(
     """Return a trained model from the store; train it and keep it if it is not there.
 
     A kept model is reused only for the same code, data (by content), settings and seed, see
-    :func:`training_key`. A model whose code cannot be identified is trained on each call.
-    The members of an ensemble are kept one by one and joined on each call.
-
-    Parameters
-    ----------
-    training
-        The model that is wanted.
-    device
-        Where to train, as for :func:`chromviz.models.training.train`.
-    reporter
-        Receives the progress of the epochs and a line about each model that was trained.
-
-    Raises
-    ------
-    ChromvizError
-        If the kept model is damaged (it is not replaced silently) or training fails.
+    :func:`training_key`. A model whose code cannot be identified is trained on each call. The
+    members of an ensemble are kept one by one and joined on each call. `reporter` receives the
+    progress of the epochs and a line about each model that was trained. A damaged kept model is an
+    error; it is not replaced silently.
     """
     single = training.single()
     if len(single) > 1:
@@ -189,19 +171,8 @@ def train_missing(
     """Train the models that the store does not hold yet, several at a time on a CPU.
 
     A network this small gains little from a second core, and loses much when that core is busy
-    elsewhere; so each model gets one core, in a process of its own.
-
-    Parameters
-    ----------
-    trainings
-        The models that are wanted; those that take longest should come first.
-    device, reporter
-        As for :func:`trained`.
-
-    Raises
-    ------
-    ChromvizError
-        If training fails.
+    elsewhere; so each model gets one core, in a process of its own. Those that take longest should
+    come first.
     """
     missing = {
         stem: one

@@ -42,18 +42,8 @@ def by_group(
 
     The numbers of a group come from the same calls with any number of threads. Threads are used
     only while torch is limited to one thread and this is the main thread: otherwise the cores are
-    busy with other batches.
-
-    Parameters
-    ----------
-    loop
-        Takes the tensors as arrays, the first group, and the group after the last.
-    tensors
-        Tensors on the CPU.
-    groups
-        Number of groups.
-    products
-        Total number of multiplications; ten times as many for work that is bound by memory.
+    busy with other batches. `loop` takes the tensors as arrays, the first group, and the group
+    after the last. `products` is the number of multiplications, times ten if bound by memory.
     """
     arrays = [tensor.detach().numpy() for tensor in tensors]
     alone = torch.get_num_threads() == 1 and current_thread() is main_thread()

@@ -63,8 +63,7 @@ def train(
     Raises
     ------
     ChromvizError
-        If a split lacks genes of either class, the signal holds values that are not finite, or
-        training diverges.
+        If a split lacks genes of either class, the signal is not finite, or training diverges.
     """
     spec = find_model(model)
     settings = settings or spec.settings()
@@ -129,17 +128,7 @@ def fit(
     device: torch.device,
     on_epoch: OnEpoch | None = None,
 ) -> _Fit:
-    """Build a module and train it; together with the network, all code that decides its weights.
-
-    Parameters
-    ----------
-    build
-        Returns the untrained module for a number of marks and of bins.
-    parts
-        The genes of ``train`` and ``valid``.
-    settings, seed, device, on_epoch
-        As for :func:`train`.
-    """
+    """Build a module and train it; together with the network, all code that decides its weights."""
     # Not called `train`: its code would count as used, and with it all that writes the card.
     learnt, checked = parts["train"], parts["valid"]
     devices = [device] if device.type == "cuda" else []
@@ -169,23 +158,8 @@ def combine(
 ) -> TrainedModel:
     """Join networks that differ in their seed into an ensemble, and compute its AUC.
 
-    Parameters
-    ----------
-    models
-        Trained models of one architecture, on one dataset, with the same settings.
-    dataset, device
-        That dataset, and where to compute the logits.
-
-    Returns
-    -------
-    TrainedModel
-        See :class:`chromviz.models.ensemble.Ensemble`. The AUCs on its card are its own; those of
-        the members are in ``card.members``.
-
-    Raises
-    ------
-    ChromvizError
-        If the models differ in more than their seed, or two have the same seed.
+    The models have one architecture, `dataset` and settings, and different seeds. The AUCs on the
+    card are those of the ensemble; those of the members are in ``card.members``.
     """
     first = models[0].card
     alike = ("name", "marks", "n_bins", "dataset_hash", "settings")

@@ -146,23 +146,9 @@ def settings_for(
     members: int = 1,
     options: dict[str, Any] | None = None,
 ) -> Settings:
-    """Return the training settings of a preset with single options replaced.
+    """Return the training settings of a preset with single `options` replaced (:data:`OPTIONS`).
 
-    Parameters
-    ----------
-    spec, dataset
-        The architecture, and what it will be trained on.
-    preset
-        See :meth:`chromviz.catalog.ModelSpec.settings`.
-    members
-        Number of networks in an ensemble.
-    options
-        Settings by a name of :data:`OPTIONS`.
-
-    Raises
-    ------
-    ChromvizError
-        If an option is unknown or out of range, or the model takes none: it is fitted in one go.
+    An option that is unknown or out of range is an error, and any for a model fitted in one go.
     """
     options = options or {}
     unknown = [name for name in options if name not in OPTIONS]

@@ -49,10 +49,9 @@ class Origin:
     method, parameters, signed
         The method's name, its settings, and whether the sign of a weight has a meaning.
     model, model_hash
-        Name and weights of the model explained; empty for a control.
+        Name and weights of the model; empty for a control.
     variant
-        What was done to the model: ``""`` for the trained one, ``"untrained"``,
-        ``"permuted labels"``.
+        How the model differs from a trained one: ``""``, ``"untrained"``, ``"permuted labels"``.
     seed, device
         Seed and device of the run.
     """
@@ -153,13 +152,7 @@ def build_attribution(
 
 
 def check_attribution(attribution: xr.Dataset) -> None:
-    """Check an attribution against the format.
-
-    Raises
-    ------
-    SchemaError
-        Naming the first broken rule.
-    """
+    """Check an attribution against the format; the error names the first broken rule."""
     check_header(attribution, ATTRIBUTION, _ATTRIBUTION_ATTRS)
     if "weight" not in attribution:
         raise SchemaError("rule 'an attribution has a weight': it is missing")
@@ -192,20 +185,7 @@ def load_attribution(path: Path) -> xr.Dataset:
 
 
 def require_made_from(attribution: xr.Dataset, cell: str, data_hash: str) -> str:
-    """Check that an attribution was made from a dataset; return what to call it in messages.
-
-    Parameters
-    ----------
-    attribution
-        The attribution.
-    cell, data_hash
-        The dataset's cell type and hash.
-
-    Raises
-    ------
-    ChromvizError
-        If it was made from another dataset.
-    """
+    """Check that an attribution was made from a dataset; return its name for messages."""
     what = f"{attribution.attrs['method']} of {attribution.attrs['model'] or 'no model'}"
     if attribution.attrs["dataset_hash"] != data_hash:
         raise ChromvizError(
@@ -225,26 +205,9 @@ def explained_genes(
 ) -> np.ndarray | None:
     """Return the positions in a dataset of the genes that an attribution explains.
 
-    Parameters
-    ----------
-    attribution, dataset
-        The attribution, and the dataset that it was made from.
-    data_hash
-        The dataset's hash.
-    bins
-        Whether the weights must have bins.
-    needed
-        Positions of genes that it must explain.
-
-    Returns
-    -------
-    numpy.ndarray or None
-        In the order of the attribution; None for the weights of a class.
-
-    Raises
-    ------
-    ChromvizError
-        If the attribution was made from another dataset, or lacks bins or genes.
+    They are in the order of the attribution; None for the weights of a class. It is an error if the
+    attribution was made from another dataset, has no bins although `bins` are wanted, or lacks one
+    of the `needed` genes.
     """
     what = require_made_from(attribution, str(dataset.attrs["cell"]), data_hash)
     dims = attribution["weight"].dims

@@ -84,7 +84,7 @@ def build_dataset(
     seed: int | None = None,
     **attrs: Any,
 ) -> xr.Dataset:
-    """Put arrays together as a dataset, record its provenance, and check it.
+    """Combine arrays into a dataset, record its provenance, and check it.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def build_dataset(
         EID or the cell type's own name.
     genes
         One row per gene: columns ``gene`` (id), ``symbol``, ``chrom``, ``tss`` (0-based),
-        ``strand``, ``expression`` (NaN where unknown), ``label`` (1 ON, 0 OFF, -1 unknown) and
+        ``strand``, ``expression`` (NaN if unknown), ``label`` (1 ON, 0 OFF, -1 unknown) and
         ``split`` (``train``, ``valid``, ``test`` or ``none``). A column ``reason`` says why models
         leave a gene out; without it the reasons follow from the signal and the label.
     marks
@@ -116,11 +116,6 @@ def build_dataset(
     -------
     xarray.Dataset
         A dataset that passes :func:`check_dataset`.
-
-    Raises
-    ------
-    SchemaError
-        If the result breaks a rule of the format.
     """
     coverage = coverage or {}
     signal = np.asarray(signal, dtype=np.float32)
@@ -164,17 +159,7 @@ def build_dataset(
 
 
 def reasons(signal: np.ndarray, marks: Sequence[str], label: np.ndarray) -> np.ndarray:
-    """Return why models leave each gene out (gene,), empty for the genes they use.
-
-    Parameters
-    ----------
-    signal
-        (gene, mark, bin).
-    marks
-        Names of the marks.
-    label
-        (gene,), -1 where unknown.
-    """
+    """Return why models leave each gene out (gene,), empty for the genes they use."""
     found = np.full(len(signal), "", dtype=object)
     found[label < 0] = "expression unknown"
     gaps = np.isnan(signal).any(axis=2)
@@ -187,10 +172,7 @@ def reasons(signal: np.ndarray, marks: Sequence[str], label: np.ndarray) -> np.n
 def check_dataset(dataset: xr.Dataset) -> None:
     """Check a dataset against the format.
 
-    Raises
-    ------
-    SchemaError
-        Naming the first broken rule and, where rows break it, how many and which.
+    The error names the first broken rule and, if rows break it, how many and which.
     """
     check_header(dataset, DATASET, _DATASET_ATTRS)
     check_variables(dataset, {**_DATASET_VARIABLES, **_DATASET_COORDS}, "dataset")
@@ -243,7 +225,7 @@ def is_dataset(dataset: xr.Dataset) -> bool:
 def dataset_hash(dataset: xr.Dataset) -> str:
     """Return the SHA-256 of what a result can depend on: values, names and reading rules.
 
-    Times, paths and versions do not enter, so the same data prepared twice has the same hash.
+    Times, paths and versions are not included, so the same data prepared twice has the same hash.
     """
     names = [name for name in (*_DATASET_COORDS, *_HASHED) if name in dataset.variables]
     content = provenance.hash_arrays({str(name): dataset[name].values for name in names})
@@ -265,13 +247,7 @@ def gene_counts(dataset: xr.Dataset) -> dict[str, int]:
 
 
 def select_marks(dataset: xr.Dataset, marks: Sequence[str]) -> xr.Dataset:
-    """Return a dataset with only some of its marks as signal; genes and splits stay.
-
-    Raises
-    ------
-    UnknownNameError
-        If it has no such mark.
-    """
+    """Return a dataset with only some of its marks as signal; genes and splits stay."""
     known = [str(mark) for mark in dataset["mark"].values]
     for mark in marks:
         if mark not in known:
@@ -280,13 +256,7 @@ def select_marks(dataset: xr.Dataset, marks: Sequence[str]) -> xr.Dataset:
 
 
 def require_alike(datasets: Sequence[xr.Dataset]) -> None:
-    """Check that cell types have the same marks and windows, so that weights can be compared.
-
-    Raises
-    ------
-    ChromvizError
-        Naming the first that differs from the first, and in what.
-    """
+    """Check that cell types have the same marks and windows, so that weights can be compared."""
     first = datasets[0]
     for other in datasets[1:]:
         for what, one, two in (

@@ -40,17 +40,10 @@ _UNIT_ATTRS = {
 
 
 def name_variables(dataset: xr.Dataset, orientation: str) -> None:
-    """Give variables and coordinates a ``long_name``, and ``units``, where they have none.
+    """Give variables and coordinates a ``long_name``, and ``units``, if they have none.
 
-    No value and no attribute of the dataset itself changes, nor does its hash. A variable that the
-    formats do not know stays as it is.
-
-    Parameters
-    ----------
-    dataset
-        A dataset or an attribution.
-    orientation
-        Which way its bins run: ``genome`` or ``strand``.
+    No value, no attribute of the dataset itself and no hash changes. `orientation` is the direction
+    of the bins: ``genome`` or ``strand``.
     """
     long_names = {**_LONG_NAMES, "bin_start": _BIN_START[orientation]}
     units = _UNITS | {

@@ -24,12 +24,7 @@ _HASH = 12
 class Summary:
     """A title and rows of a name and a text, which terminals and notebooks show.
 
-    Parameters
-    ----------
-    title
-        What it is of.
-    rows
-        Names and what there is to say; rows without anything are not shown.
+    Rows without a text are not shown.
     """
 
     title: str
@@ -52,9 +47,9 @@ class Summary:
 
 
 class Summarised:
-    """What shows itself by its summary, and not by all it holds.
+    """An object whose representation is its summary.
 
-    A dataclass that inherits this says ``repr=False``, or it would write its own.
+    A dataclass that inherits this needs ``repr=False``, or it would generate its own.
     """
 
     def summary(self) -> Summary:
@@ -69,23 +64,7 @@ class Summarised:
 
 
 def describe(dataset: xr.Dataset) -> Summary:
-    """Return what a dataset or an attribution is.
-
-    Parameters
-    ----------
-    dataset
-        Either; it is not checked beyond its kind.
-
-    Returns
-    -------
-    Summary
-        It shows itself in a terminal and in a notebook.
-
-    Raises
-    ------
-    SchemaError
-        If it is neither.
-    """
+    """Return a summary of a dataset or an attribution, which displays itself."""
     schema = dataset.attrs.get("schema")
     if schema == DATASET:
         return _of_dataset(dataset)

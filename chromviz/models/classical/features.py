@@ -15,15 +15,7 @@ from chromviz.models.fitted import LabelledGenes
 
 
 class Features(nn.Module, ABC):
-    """Features of a gene, standardised by mean and standard deviation over the training genes.
-
-    Parameters
-    ----------
-    n_marks, n_bins
-        Size of the signal.
-    count
-        Number of features.
-    """
+    """Features of a gene, standardised by mean and standard deviation over the training genes."""
 
     centre: torch.Tensor
     spread: torch.Tensor

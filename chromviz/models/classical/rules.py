@@ -106,13 +106,7 @@ class RulesOnAverages(Classical):
         return self.features.spread_out(by_mark)
 
     def describe(self, marks: Sequence[str]) -> list[str]:
-        """Return the rules in words; averages are those of the arcsinh of the signal.
-
-        Parameters
-        ----------
-        marks
-            Names of the marks, in the order of the signal.
-        """
+        """Return the rules in words; averages are those of the arcsinh of the signal."""
         centre, spread = self.features.centre.cpu().numpy(), self.features.spread.cpu().numpy()
         edges = self.edges.cpu().numpy() * spread[:, None] + centre[:, None]
         lines = []
