@@ -1,28 +1,31 @@
 """Gene annotation: one transcription start site (TSS) per gene, from any common format.
 
 The content, gzipped or not, tells the format: BED6 or Roadmap's ``gene_info``
-(:mod:`chromviz.data.genes.gene_lines`), GTF (:mod:`chromviz.data.genes.gtf`) or GFF3
-(:mod:`chromviz.data.genes.gff3`). Chromosomes keep the names that they have in the file.
+(:mod:`chromviz.data.genes.gene_lines`), GTF or GFF3 (:mod:`chromviz.data.genes.gff`). Chromosomes
+keep the names that they have in the file.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
-from chromviz.data.genes.gene_lines import is_gene_info, read_gene_bed, read_gene_info
-from chromviz.data.genes.gff3 import read_gff3
-from chromviz.data.genes.gtf import read_gtf
-from chromviz.data.genes.loci import RULES, complete, place
-from chromviz.data.genes.unique import merge_lines, part_ids
+from chromviz.data.genes.gene_lines import is_gene_info, merge_lines, read_gene_bed, read_gene_info
+from chromviz.data.genes.gff import read_gff3, read_gtf
+from chromviz.data.genes.loci import RULES, part_ids, place_entries
+from chromviz.data.genes.records import Entry, Locus
 from chromviz.data.text import iter_lines
 from chromviz.errors import ChromvizError, UnknownNameError
 
 _GFF3_PAIR = re.compile(r"[^\s=;\"]+=")
 _HEAD = 5000  # lines that may be comments before the first that shows the format
+_T = TypeVar("_T", Locus, Entry)
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,9 @@ def read_genes(path: Path, *, tss: str = "gene", biotype: str | None = None) -> 
     Returns
     -------
     Genes
-        In the order of the file. Ids are unique, see :mod:`chromviz.data.genes.unique`.
+        In the order of the file, with unique ids: see
+        :func:`chromviz.data.genes.loci.part_ids` (GTF, GFF3) and
+        :func:`chromviz.data.genes.gene_lines.merge_lines` (BED, gene_info).
 
     Raises
     ------
@@ -80,8 +85,16 @@ def read_genes(path: Path, *, tss: str = "gene", biotype: str | None = None) -> 
     if tss not in RULES:
         raise UnknownNameError("TSS rule", tss, RULES)
     kind = _format(path)
+    notes: list[str] = []
+    entries: list[Entry] = []
     if kind in ("GTF", "GFF3"):
-        entries, notes = _from_features(path, kind, tss, biotype)
+        loci, notes = (read_gtf(path), []) if kind == "GTF" else read_gff3(path)
+        loci.sort(key=lambda locus: locus.line)
+        loci = _of_biotype(loci, biotype, path, notes)
+        if loci:
+            entries, placed = place_entries(loci, tss, path)
+            entries, parted = part_ids(entries, path)
+            notes += placed + parted
     else:
         if tss != "gene":
             raise ChromvizError(
@@ -89,36 +102,17 @@ def read_genes(path: Path, *, tss: str = "gene", biotype: str | None = None) -> 
                 f"{tss}; give GTF or GFF3, or the rule gene"
             )
         entries = (read_gene_bed if kind == "BED" else read_gene_info)(path)
-        notes = []
-        if biotype is not None and len(entries):
-            entries, notes = _of_biotype(entries, biotype, path)
-        entries, merged = merge_lines(entries, path)
+        entries, merged = merge_lines(_of_biotype(entries, biotype, path, notes), path)
         notes += merged
-    if entries.empty:
+    if not entries:
         raise ChromvizError(
             f"{path}: it contains no gene; give BED with one line per gene, GTF, GFF3 or gene_info"
         )
+    columns = ["gene", "symbol", "chrom", "tss", "strand"]
     # BED has neither biotypes nor genes of several entries.
-    unused = ["line", "biotype", "parent"] if kind == "BED" else ["line"]
-    columns = entries.drop(columns=unused).astype({"tss": "int64"})
-    return Genes(pd.DataFrame(columns.to_dict("list")), notes, kind)
-
-
-def _from_features(
-    path: Path, kind: str, tss: str, biotype: str | None
-) -> tuple[pd.DataFrame, list[str]]:
-    """Return the entries of a GTF or GFF3 file, and notes."""
-    genes, transcripts, *more = (read_gtf if kind == "GTF" else read_gff3)(path)
-    notes = [line for lines in more for line in lines]
-    loci, transcripts = complete(genes, transcripts)
-    if biotype is not None and len(loci):
-        loci, kept = _of_biotype(loci, biotype, path)
-        notes += kept
-    if loci.empty:
-        return loci, notes
-    entries, placed = place(loci, transcripts, tss, path)
-    entries, parted = part_ids(entries, path)
-    return entries, notes + placed + parted
+    columns += [] if kind == "BED" else ["biotype", "parent"]
+    table = {name: [getattr(entry, name) for entry in entries] for name in columns}
+    return Genes(pd.DataFrame(table).astype({"tss": "int64"}), notes, kind)
 
 
 def _format(path: Path) -> str:
@@ -141,16 +135,20 @@ def _format(path: Path) -> str:
     return "BED"
 
 
-def _of_biotype(genes: pd.DataFrame, biotype: str, path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Return the genes of one biotype, and how many they are."""
-    counts = genes["biotype"].value_counts()
-    if set(counts.index) == {""}:
+def _of_biotype(genes: Sequence[_T], biotype: str | None, path: Path, notes: list[str]) -> list[_T]:
+    """Return the genes of one biotype, if one is given, and note how many they are."""
+    if biotype is None or not genes:
+        return list(genes)
+    counts = Counter(gene.biotype for gene in genes)
+    if set(counts) == {""}:
         raise ChromvizError(
             f"{path} has no biotypes, so genes cannot be selected by {biotype}; give an annotation "
             "with biotypes, or leave this option out"
         )
     if not biotype or biotype not in counts:
-        present = ", ".join(f"{name or 'none'} {n:,}" for name, n in counts.head(12).items())
+        present = ", ".join(f"{name or 'none'} {n:,}" for name, n in counts.most_common(12))
         raise ChromvizError(f"{path} has no gene of biotype {biotype!r}; it has: {present}")
-    note = f"{path.name}: kept {counts[biotype]:,} of {len(genes):,} genes, those of {biotype}"
-    return genes[genes["biotype"] == biotype], [note]
+    notes.append(
+        f"{path.name}: kept {counts[biotype]:,} of {len(genes):,} genes, those of {biotype}"
+    )
+    return [gene for gene in genes if gene.biotype == biotype]

@@ -3,28 +3,46 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from chromviz.data.genes.expression_columns import (
-    choose_column,
-    is_descriptive,
-    parse_number,
-    unit_of,
-)
 from chromviz.data.genes.ids import NO_NAME
 from chromviz.data.text import read_lines
 from chromviz.errors import ChromvizError
+from chromviz.vocabulary import cell_label, find_eid
 
 # Salmon on GENCODE's transcripts names them ENST...|ENSG...|OTT...|...
 _FIRST_NAME = re.compile(r"(ENS[A-Z]*\d+(?:\.\d+)?(?:_PAR_Y)?)\|", re.ASCII)
-_SUMMARY = "__"  # of the rows that HTSeq adds for reads of no gene
+_SUMMARY = "__"  # begins the rows that HTSeq adds for reads outside genes
+_MISSING = ("", "NA", "NaN", "nan", "na")
+
+# Names of quantifiers' columns that do not depend on a gene's length, best first.
+_PREFERRED = ("TPM", "FPKM", "RPKM")
+_UNITS = {"tpm": "TPM", "fpkm": "FPKM", "rpkm": "RPKM", "count": "counts", "counts": "counts"}
+_UNIT = re.compile(r"(?<![a-z])(tpm|fpkm|rpkm|counts?)(?![a-z])")
+_COUNTS = ("numreads", "est_counts", "expected_count")
+_FEATURE_COUNTS = {"chr", "start", "end", "strand", "length"}
+
+# Columns that describe a gene, as quantifiers and Ensembl's tables call them.
+_DESCRIPTIVE = frozenset(
+    re.sub(r"[^a-z]", "", name)
+    for name in (
+        *("gene", "gene_id", "gene_name", "gene_symbol", "symbol", "name", "external_gene_name"),
+        *("gene_short_name", "hgnc_symbol", "entrez", "entrez_id", "entrezgene", "ensembl"),
+        *("ensembl_id", "transcript", "transcript_id", "transcript_id(s)", "target_id", "tss_id"),
+        *("chr", "chrom", "chromosome", "reference", "seqname", "start", "end", "stop", "strand"),
+        *("locus", "length", "effective_length", "eff_length", "width", "gc", "gc_content"),
+        *("biotype", "gene_biotype", "gene_type", "description", "tracking_id", "coverage"),
+        *("class_code", "nearest_ref_id", "fpkm_conf_lo", "fpkm_conf_hi", "fpkm_status"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -36,12 +54,12 @@ class Expression:
     values
         float64 by gene id, NaN where the table has no value.
     every
-        float64 (row,): the column of every row of the table, NaN where it has no value. Rows of a
-        repeated gene id count each, as in the paper's 19,802.
+        float64 (row,): the column of every row of the table, NaN where it has no value. Each row
+        of a repeated gene id counts, as in the paper's 19,802.
     unit
-        Unit of `values`: ``RPKM``, ``FPKM``, ``TPM``, ``counts``, or empty where it is unknown.
+        Unit of `values`: ``RPKM``, ``FPKM``, ``TPM``, ``counts``, or empty if it is unknown.
     column
-        Name of the column, empty if the table names none.
+        Name of the column, empty if the table has no column names.
     notes
         What the user should know about the table.
     """
@@ -58,144 +76,272 @@ class Expression:
         return float(np.median(self.every[~np.isnan(self.every)]))
 
 
+@dataclass(frozen=True)
+class _Table:
+    """A table of text: column names, lines below them, and the number of the first such line."""
+
+    path: Path
+    header: list[str]
+    rows: list[str]
+    first: int
+    split: Callable[[str], list[str]]
+
+
 def read_expression(path: Path, cell: str, *, column: str | None = None) -> Expression:
     """Read one column of a table of expression, gzipped or not.
 
-    Separated by tabs or commas; the first column names the genes, or transcripts. Tables of genes
-    by cell types (Roadmap's RPKM), of two columns (with or without names), of salmon, kallisto,
-    RSEM, StringTie and featureCounts are known. A row may end in one more tab, as Roadmap's do.
-    Empty cells and NA are NaN.
+    Columns are separated by tabs or commas; the first names the genes or transcripts. The layouts
+    of Roadmap (genes by cell types), salmon, kallisto, RSEM, StringTie and featureCounts are
+    known, and tables of two columns with or without names. A row may end in one more tab, as
+    Roadmap's do. Empty cells and NA are NaN.
 
     Parameters
     ----------
     path
         The table.
     cell
-        EID, common name, or the column's own name, in any case: the column to read where `column`
-        names none. A table without a column of that name is read for its TPM, else its FPKM or
-        RPKM, else its only column of numbers, which a note says.
+        EID, common name, or the column's own name, in any case: the column to read if `column` is
+        None. If no column has that name, the TPM is read, else the FPKM or RPKM, else the only
+        column of numbers, and a note says so.
     column
-        The column's name; the case matters only if it has to.
+        The column's name; its case matters only if two names differ in nothing else.
 
     Raises
     ------
     ChromvizError
         If the file is missing or damaged, it is unclear which column to read, or a row is cut
-        short, holds something else than a number, or contradicts an earlier one.
+        short, has a value that is not a number, or contradicts an earlier row.
     """
     path = Path(path)
     lines = read_lines(path)
-    begin = next((row for row, line in enumerate(lines) if not _is_comment(line)), len(lines))
-    if begin == len(lines) or not lines[begin].strip():
+    # Comments before the table, such as featureCounts' command, have no tabs.
+    begin = next((at for at, line in enumerate(lines) if line[:1] != "#" or "\t" in line), None)
+    if begin is None or not lines[begin].strip():
         raise ChromvizError(f"{path} is empty; give a table of genes by cell types")
     split = _splitter(lines[begin])
     header = split(lines[begin].rstrip("\t "))
     notes: list[str] = []
-    named = len(header) != 2 or is_descriptive(header[0]) or not _is_value(header[1])
-    if named:
-        rows = lines[begin + 1 :]
-        at, notes = choose_column(header, rows, split, cell, column, path)
-        name, first = header[at], begin + 2
+    if len(header) != 2 or _is_descriptive(header[0]) or not _is_value(header[1]):
+        table = _Table(path, header, lines[begin + 1 :], begin + 2, split)
+        at, notes = _choose_column(table, cell, column)
+        name = header[at]
     elif column is not None:
         raise ChromvizError(
             f"{path} has no line of column names, so none is {column!r}; leave the column's name "
             "out: there is only one"
         )
     else:
-        rows, at, name, first = lines[begin:], 1, "", begin + 1
+        table = _Table(path, ["", ""], lines[begin:], begin + 1, split)
+        at, name = 1, ""
         notes.append(f"{path.name}: no column names; its second column is read as the expression")
-    values, every, summaries, nameless = _read_rows(rows, first, split, len(header), at, path)
+    values, every, ignored = _read_rows(table, at)
     if np.isnan(every).all():
         raise ChromvizError(
             f"{path}: the column {name or 2} holds no value; give a table of genes by cell types "
             "with numbers in it"
         )
-    if summaries:
-        notes.append(
-            f"{path.name}: {summaries} rows that begin with {_SUMMARY} count reads of no gene and "
-            "are left out"
-        )
-    if nameless:
-        notes.append(f"{path.name}: {nameless:,} rows name no gene (NA) and are left out")
-    unit = unit_of(header if named else [], name, path, every)
-    series = pd.Series(values, dtype="float64", name=name)
-    return Expression(series, every, unit, name, notes + _remarks(every, unit, path))
-
-
-def _is_comment(line: str) -> bool:
-    """Tell whether a line before the table is a comment, such as featureCounts' command."""
-    return line.startswith("#") and "\t" not in line
+    unit = _unit_of(table.header, name, path, every)
+    notes += [f"{path.name}: {line}" for line in [*ignored, *_remarks(every, unit)]]
+    return Expression(pd.Series(values, dtype="float64", name=name), every, unit, name, notes)
 
 
 def _splitter(header: str) -> Callable[[str], list[str]]:
-    """Return what splits a line into fields, without blanks and quotes around them."""
+    """Return a function that splits a line into fields without surrounding blanks and quotes."""
     separator = "\t" if "\t" in header or "," not in header else ","
 
     def split(line: str) -> list[str]:
-        if '"' not in line:
-            return [text.strip() for text in line.split(separator)]
-        if separator == "\t":
+        if '"' not in line or separator == "\t":
             # A tab is never inside a field, and a quote may be.
-            return [_unquoted(text.strip()) for text in line.split(separator)]
+            fields = [text.strip() for text in line.split(separator)]
+            return [
+                text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
+                for text in fields
+            ]
         try:
             return [text.strip() for text in next(csv.reader([line]))]
         except csv.Error:
-            return []  # which no table has as many of as its header
+            return []  # fewer fields than any header has
 
     return split
 
 
-def _unquoted(text: str) -> str:
-    return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
+def _is_descriptive(name: str) -> bool:
+    """Return whether a column of that name describes the gene."""
+    return re.sub(r"[^a-z]", "", name.lower()) in _DESCRIPTIVE
 
 
 def _is_value(text: str) -> bool:
-    """Tell whether a field of the first line is a value, and so no column's name."""
-    return bool(text) and parse_number(text) is not None
+    """Return whether a field of the first line is a value, so that it names no column."""
+    return bool(text) and _parse_number(text) is not None
 
 
-def _read_rows(
-    rows: list[str],
-    first: int,
-    split: Callable[[str], list[str]],
-    width: int,
-    column: int,
-    path: Path,
-) -> tuple[dict[str, float], np.ndarray, int, int]:
-    """Return the values by gene and of every row, and how many rows were no gene's or nameless."""
+def _parse_number(text: str) -> float | None:
+    """Return the number in a cell, NaN if it is empty or NA, None if it is not a number."""
+    if text in _MISSING:
+        return math.nan
+    try:
+        # float() reads 1_000 as 1000, which in a table is an error.
+        value = math.nan if "_" in text else float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _choose_column(table: _Table, cell: str, column: str | None) -> tuple[int, list[str]]:
+    """Return the position of the column to read, and notes on the choice."""
+    header, path = table.header, table.path
+    if column is not None:
+        wanted = column.strip()
+        hits = _matching(header, lambda name: name == wanted)
+        hits = hits or _matching(header, lambda name: name.lower() == wanted.lower())
+        if not hits:
+            raise ChromvizError(f"{path} has no column {wanted!r}; {_offer(header, wanted)}")
+        if len(hits) > 1:
+            raise ChromvizError(
+                f"{path} has several columns {wanted} ({_numbers(hits)}); keep one of them"
+            )
+        return hits[0], []
+    eid = find_eid(cell)
+    # Its own name first: a header may well have both "K562" and "E123".
+    hits = _matching(header, lambda name: name.lower() == cell.strip().lower())
+    if eid and not hits:
+        hits = _matching(header, lambda name: find_eid(name) == eid)
+    if len(hits) > 1:
+        raise ChromvizError(
+            f"{path} has several columns for the cell {cell_label(eid) if eid else cell} "
+            f"({_numbers(hits)}); keep one of them, or name one with --expression-column"
+        )
+    if hits:
+        return hits[0], []
+    why = f"none is named after {cell}"
+    titles = [name.upper() for name in header[1:]]
+    hits = [titles.index(unit) + 1 for unit in _PREFERRED if titles.count(unit) == 1][:1]
+    if not hits:
+        hits = _numeric(table)
+        why += ", and no other holds expression"
+        # A column that is named after another cell type is that cell type's.
+        if len(hits) != 1 or find_eid(header[hits[0]]) is not None:
+            raise ChromvizError(_no_column(header, cell, path))
+    chosen = f"{path.name}: the column {header[hits[0]]} is read ({why})"
+    return hits[0], [f"{chosen}; name another with --expression-column"]
+
+
+def _matching(header: Sequence[str], test: Callable[[str], bool]) -> list[int]:
+    """Return the columns, except the first, whose names pass a test."""
+    return [at for at, name in enumerate(header) if at and test(name)]
+
+
+def _numbers(columns: Sequence[int]) -> str:
+    return " and ".join(str(at + 1) for at in columns)
+
+
+def _numeric(table: _Table) -> list[int]:
+    """Return the columns that may be expression: not descriptive, and of numbers."""
+    numeric = _matching(table.header, lambda name: not _is_descriptive(name))
+    # A column is text if its first value is.
+    unseen = set(numeric) if len(numeric) > 1 else set()
+    for row in table.rows:
+        if not unseen:
+            break
+        fields = table.split(row)
+        for at in list(unseen):
+            if at < len(fields) and fields[at] not in _MISSING:
+                unseen.remove(at)
+                if _parse_number(fields[at]) is None:
+                    numeric.remove(at)
+    return numeric
+
+
+def _no_column(header: Sequence[str], cell: str, path: Path) -> str:
+    """Return the message for a table without a column that is clearly meant."""
+    if len(header) < 2:
+        return (
+            f"{path} has one column; give a table of genes and their expression, separated by tabs "
+            "or commas"
+        )
+    if all(_parse_number(name) is not None for name in header[1:]):
+        return (
+            f"{path} begins with numbers where the names of its columns should be; add a first "
+            "line that names them, and name one with --expression-column"
+        )
+    eid = find_eid(cell)
+    label = cell_label(eid) if eid else cell
+    return f"{path} has no column for the cell {label}; {_offer(header, eid or cell)}"
+
+
+def _offer(header: Sequence[str], wanted: str) -> str:
+    """Return the columns nearest to a name, or the first ones, and how to name one."""
+    names = [name for name in header[1:] if not _is_descriptive(name)]
+    lowered = {name.lower() for name in names}
+    near = difflib.get_close_matches(wanted.lower(), lowered, n=3, cutoff=0.5)
+    listed = [name for name in names if name.lower() in near] or names[:5]
+    more = "" if near or len(names) <= 5 else ", ..."
+    return (
+        f"nearest of its {len(names)}: {', '.join(listed) or 'none'}{more}; name one with "
+        "--expression-column"
+    )
+
+
+def _unit_of(header: Sequence[str], name: str, path: Path, every: np.ndarray) -> str:
+    """Return the unit of a column, empty if it is unknown.
+
+    It is found in the column's name, else the format, else the file's name. Roadmap's tables name
+    columns by EID; they hold RPKM unless they hold whole numbers only.
+    """
+    lowered = name.lower()
+    titles = [title.lower() for title in header]
+    if "log" in lowered or (every < 0).any():
+        return ""
+    if lowered in _COUNTS or (titles[0] == "geneid" and set(titles) >= _FEATURE_COUNTS):
+        return "counts"
+    for text in (lowered, path.name.lower()):
+        units = {_UNITS[unit] for unit in _UNIT.findall(text)}
+        if len(units) == 1 and "log" not in text:
+            return units.pop()
+    known = every[~np.isnan(every)]
+    if re.fullmatch(r"e\d{3}", lowered) and (known != np.floor(known)).any():
+        return "RPKM"
+    return ""
+
+
+def _read_rows(table: _Table, column: int) -> tuple[dict[str, float], np.ndarray, list[str]]:
+    """Return the values by gene and of every row, and notes on rows that are ignored."""
     first_line: dict[str, int] = {}
     values: dict[str, float] = {}
     every = []
     summaries = nameless = 0
-    for number, line in enumerate(rows, start=first):
+    for number, line in enumerate(table.rows, start=table.first):
         if not line.strip():
             continue
         if line.startswith(_SUMMARY):
             summaries += 1
             continue
-        fields = split(line)
+        fields = table.split(line)
         if fields and fields[0] in NO_NAME:
             nameless += 1
             continue
-        gene, value = _parse(fields, number, width, column, path)
+        gene, value = _parse_row(fields, f"{table.path}, line {number}", len(table.header), column)
         every.append(value)
-        if gene not in values:
-            values[gene] = value
-            first_line[gene] = number
-        elif value != values[gene] and not (math.isnan(value) and math.isnan(values[gene])):
+        first_line.setdefault(gene, number)
+        known = values.setdefault(gene, value)
+        if value != known and not (math.isnan(value) and math.isnan(known)):
             raise ChromvizError(
-                f"{path}: gene {gene} has {values[gene]:g} on line {first_line[gene]} and "
+                f"{table.path}: gene {gene} has {known:g} on line {first_line[gene]} and "
                 f"{value:g} on line {number}; keep one of them"
             )
-    return values, np.array(every, dtype=np.float64), summaries, nameless
+    notes = []
+    if summaries:
+        notes.append(
+            f"{summaries} rows that begin with {_SUMMARY} count reads outside genes and are ignored"
+        )
+    if nameless:
+        notes.append(f"{nameless:,} rows have no gene name (NA) and are ignored")
+    return values, np.array(every, dtype=np.float64), notes
 
 
-def _parse(
-    fields: list[str], number: int, width: int, column: int, path: Path
-) -> tuple[str, float]:
-    """Return the gene and value on one line, or raise what is wrong with it."""
+def _parse_row(fields: list[str], where: str, width: int, column: int) -> tuple[str, float]:
+    """Return the gene and the value in a row."""
     gene = fields[0] if fields else ""
-    where = f"{path}, line {number}"
     if not gene:
         raise ChromvizError(f"{where}: the gene id is empty")
     if len(fields) < width or any(fields[width:]):
@@ -203,14 +349,11 @@ def _parse(
             f"{where}, gene {gene}: {len(fields)} columns where the header has {width}; "
             "the file may be cut off, or not tab-separated"
         )
-    value = parse_number(fields[column])
+    value = _parse_number(fields[column])
     if value is None:
-        comma = parse_number(fields[column].replace(",", ".")) is not None
-        remedy = (
-            "write decimals with a point"
-            if comma
-            else "leave the cell empty, or write NA, where the value is unknown"
-        )
+        remedy = "leave the cell empty, or write NA, if the value is unknown"
+        if _parse_number(fields[column].replace(",", ".")) is not None:
+            remedy = "write decimals with a point"
         raise ChromvizError(
             f"{where}, gene {gene}: {fields[column]!r} is not a finite number; {remedy}"
         )
@@ -218,21 +361,21 @@ def _parse(
     return long[1] if long else gene, value
 
 
-def _remarks(every: np.ndarray, unit: str, path: Path) -> list[str]:
-    """Return what the values themselves show: logarithms, or counts of reads."""
+def _remarks(every: np.ndarray, unit: str) -> list[str]:
+    """Return notes on what the values look like: logarithms, or counts of reads."""
     known = every[~np.isnan(every)]
     notes = []
     negative = int((known < 0).sum())
     if negative:
         notes.append(
-            f"{path.name}: {negative:,} of {len(known):,} values are negative, as logarithms are; "
-            "labels by the median or a quantile are the same with or without a logarithm"
+            f"{negative:,} of {len(known):,} values are negative, as logarithms are; labels by the "
+            "median or a quantile are the same with or without a logarithm"
         )
     whole = unit == "" and known.max() > 1 and bool((known == np.floor(known)).all())
     if unit == "counts" or whole:
-        what = "are counts of reads" if unit == "counts" else "are whole numbers, as counts are"
+        what = "counts of reads" if unit == "counts" else "whole numbers, as counts are"
         notes.append(
-            f"{path.name}: the values {what}, which grow with the length of a gene: long genes "
-            "will be ON more often than TPM or RPKM would make them"
+            f"the values are {what}, which increase with the length of a gene: long genes will be "
+            "ON more often than with TPM or RPKM"
         )
     return notes

@@ -11,20 +11,19 @@ inclusive), strand (``1`` or ``-1``), biotype, symbol, description.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
-import pandas as pd
+from chromviz.data.genes.records import Entry, data_lines, join_symbols, parse_interval
+from chromviz.errors import ChromvizError
 
-from chromviz.data.genes.features import intervals
-from chromviz.data.text import read_columns, refuse_first
-
-_BED = ("chrom", "start", "end", "name", "score", "strand")
-_INFO = ("gene", "chrom", "start", "end", "strand", "biotype", "symbol")
+_BED = "BED6: chrom, start, end, name, score, strand"
 _STRANDS = {"1": "+", "-1": "-"}
 
 
 def is_gene_info(fields: Sequence[str]) -> bool:
-    """Tell whether a line's fields are those of ``gene_info``."""
+    """Return whether a line's fields are those of ``gene_info``."""
     # A gene's number as BED's name and 1 as its score would look alike, except for BED's strand.
     return (
         len(fields) >= 6
@@ -35,7 +34,7 @@ def is_gene_info(fields: Sequence[str]) -> bool:
     )
 
 
-def read_gene_bed(path: Path) -> pd.DataFrame:
+def read_gene_bed(path: Path) -> list[Entry]:
     """Return the entries of a BED6 file; further columns are ignored.
 
     Raises
@@ -43,40 +42,40 @@ def read_gene_bed(path: Path) -> pd.DataFrame:
     ChromvizError
         If a line is not BED6, or leaves the TSS unknown.
     """
-    rows = _read(path, _BED)
-    short = rows["strand"] == ""
-    refuse_first(short, lambda line: _not_bed([rows[name][line] for name in _BED], path, line))
-    names = rows["name"].str.extract(r"^([^|]*)\|?(.*)$")
-    gene, symbol = names[0], names[1]
-    _refuse_empty(rows["chrom"], gene, path)
-    refuse_first(
-        rows["start"].str.isalpha() & rows["end"].str.isalpha(),
-        lambda line: (
-            f"{path}, line {line}: it has column names ({rows['start'][line]!r}, "
-            f"{rows['end'][line]!r}), which BED does not have; remove this line, and give BED6: "
-            f"{', '.join(_BED)}"
-        ),
-    )
-    start, end = intervals(rows, path, "gene " + gene, first=0)
-    strand = rows["strand"]
-    refuse_first(
-        ~strand.isin(["+", "-", "."]),
-        lambda line: (
-            f"{path}, line {line}, gene {gene[line]}: strand {strand[line]!r} is not +, - or ."
-        ),
-    )
-    refuse_first(
-        (strand == ".") & (end - start > 1),
-        lambda line: (
-            f"{path}, line {line}, gene {gene[line]}: strand '.' on a record of "
-            f"{end[line] - start[line]} bases leaves its TSS unknown; give the strand, or one base "
-            "at the TSS"
-        ),
-    )
-    return _entries(rows, gene, symbol, start.where(strand != "-", end - 1), "")
+    entries = []
+    for number, line in data_lines(path):
+        fields = [text.strip() for text in line.split("\t")]
+        where = f"{path}, line {number}"
+        if len(fields) < 6 or not fields[5]:
+            spaced = " with spaces between them, not tabs" if len(line.split()) >= 6 else ""
+            count = len(line.rstrip("\t").split("\t"))
+            raise ChromvizError(
+                f"{where}: it has no strand column ({count} tab-separated columns{spaced}); give "
+                f"{_BED}"
+            )
+        chrom, first, last, name, _, strand = fields[:6]
+        gene, _, symbol = name.partition("|")
+        _check_names(chrom, gene, where)
+        if first.isalpha() and last.isalpha():
+            raise ChromvizError(
+                f"{where}: it has column names ({first!r}, {last!r}), which BED does not have; "
+                f"remove this line, and give {_BED}"
+            )
+        where += f", gene {gene}"
+        start, end = parse_interval(first, last, where, first=0)
+        if strand not in ("+", "-", "."):
+            raise ChromvizError(f"{where}: strand {strand!r} is not +, - or .")
+        if strand == "." and end - start > 1:
+            raise ChromvizError(
+                f"{where}: strand '.' on a record of {end - start} bases leaves its TSS unknown; "
+                "give the strand, or one base at the TSS"
+            )
+        tss = end - 1 if strand == "-" else start
+        entries.append(Entry(number, gene, symbol, chrom, tss, strand, "", gene))
+    return entries
 
 
-def read_gene_info(path: Path) -> pd.DataFrame:
+def read_gene_info(path: Path) -> list[Entry]:
     """Return the entries of a ``gene_info`` file.
 
     Raises
@@ -84,71 +83,85 @@ def read_gene_info(path: Path) -> pd.DataFrame:
     ChromvizError
         If a line is cut short, or its position or strand is not valid.
     """
-    rows = _read(path, _INFO)
-    # The first line may be column names: no digit where coordinates and strand are.
-    if len(rows) and not rows.iloc[0, 2:5].str.contains(r"\d").any() and rows["biotype"].iloc[0]:
-        rows = rows.iloc[1:]
-    gene, chrom, sign = rows["gene"], rows["chrom"], rows["strand"]
-    refuse_first(
-        rows["biotype"] == "",
-        lambda line: (
-            f"{path}, line {line}: {sum(rows[name][line] != '' for name in _INFO)} tab-separated "
-            "columns where gene_info has id, chromosome, start, end, strand, biotype and symbol; "
-            "the file may be cut off"
-        ),
-    )
-    _refuse_empty(chrom, gene, path)
-    start, end = intervals(rows, path, "gene " + gene, first=1)
-    refuse_first(
-        ~sign.isin(list(_STRANDS)),
-        lambda line: (
-            f"{path}, line {line}, gene {gene[line]}: strand {sign[line]!r} is not 1 or -1"
-        ),
-    )
-    rows = rows.assign(strand=sign.map(_STRANDS))
-    tss = start.where(rows["strand"] != "-", end - 1)
-    return _entries(rows, gene, rows["symbol"], tss, rows["biotype"])
+    entries = []
+    for row, (number, line) in enumerate(data_lines(path)):
+        fields = [text.strip() for text in line.split("\t")]
+        where = f"{path}, line {number}"
+        if len(fields) < 6 or not fields[5]:
+            count = len(line.rstrip().split("\t"))
+            raise ChromvizError(
+                f"{where}: {count} tab-separated columns where gene_info has id, chromosome, "
+                "start, end, strand, biotype and symbol; the file may be cut off"
+            )
+        gene, chrom, first, last, sign, biotype = fields[:6]
+        # The first line may be column names: no digit where coordinates and strand are.
+        if row == 0 and not any(map(str.isdigit, first + last + sign)):
+            continue
+        _check_names(chrom, gene, where)
+        where += f", gene {gene}"
+        start, end = parse_interval(first, last, where, first=1)
+        if sign not in _STRANDS:
+            raise ChromvizError(f"{where}: strand {sign!r} is not 1 or -1")
+        symbol = fields[6] if len(fields) > 6 else ""
+        tss = end - 1 if sign == "-1" else start
+        entries.append(Entry(number, gene, symbol, chrom, tss, _STRANDS[sign], biotype, gene))
+    return entries
 
 
-def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    rows = pd.concat([pd.DataFrame(columns=list(columns)), *read_columns(path, columns, columns)])
-    return rows.assign(**{name: rows[name].str.strip() for name in columns})
+def _check_names(chrom: str, gene: str, where: str) -> None:
+    """Raise if the chromosome or the gene id is empty."""
+    if not (chrom and gene):
+        raise ChromvizError(f"{where}: the {'gene id' if chrom else 'chromosome'} is empty")
 
 
-def _refuse_empty(chrom: pd.Series[str], gene: pd.Series[str], path: Path) -> None:
-    refuse_first(
-        (chrom == "") | (gene == ""),
-        lambda line: (
-            f"{path}, line {line}: the {'gene id' if chrom[line] else 'chromosome'} is empty"
-        ),
-    )
+def merge_lines(entries: list[Entry], path: Path) -> tuple[list[Entry], list[str]]:
+    """Return one entry per gene, and notes for the user.
+
+    A gene on two lines at the same TSS with different symbols is one gene with two names: the
+    symbols are joined by ``/``, and a known strand is kept.
+
+    Raises
+    ------
+    ChromvizError
+        If two lines of one id contradict or repeat each other.
+    """
+    by_gene: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_gene.setdefault(entry.gene, []).append(entry)
+    merged = []
+    shared = []
+    for gene, same in by_gene.items():
+        if len(same) == 1:
+            merged += same
+            continue
+        for earlier, later in combinations(same, 2):
+            _check_same(earlier, later, path)
+        strand = next((entry.strand for entry in same if entry.strand != "."), ".")
+        merged.append(replace(same[0], symbol=join_symbols(same), strand=strand))
+        shared.append(f"{gene} = {merged[-1].symbol}")
+    notes = []
+    if shared:
+        notes.append(
+            f"{path.name}: {len(shared)} gene ids occur on several lines with different symbols; "
+            f"each is kept once ({shared[0]})"
+        )
+    unknown = sum(entry.strand == "." for entry in merged)
+    if unknown:
+        notes.append(f"{path.name}: {unknown:,} of {len(merged):,} genes have no strand")
+    return merged, notes
 
 
-def _not_bed(row: list[str], path: Path, line: int) -> str:
-    filled = [number for number, text in enumerate(row, start=1) if text]
-    spaced = " with spaces between them, not tabs" if len(row[0].split()) >= 6 else ""
-    return (
-        f"{path}, line {line}: it has no strand column ({max(filled)} tab-separated "
-        f"columns{spaced}); give BED6: {', '.join(_BED)}"
-    )
-
-
-def _entries(
-    rows: pd.DataFrame,
-    gene: pd.Series[str],
-    symbol: pd.Series[str],
-    tss: pd.Series[int],
-    biotype: pd.Series[str] | str,
-) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "line": rows.index,
-            "gene": gene,
-            "symbol": symbol,
-            "chrom": rows["chrom"],
-            "tss": tss,
-            "strand": rows["strand"],
-            "biotype": biotype,
-            "parent": gene,
-        }
-    ).reset_index(drop=True)
+def _check_same(earlier: Entry, later: Entry, path: Path) -> None:
+    """Raise if two lines of one id do not describe one gene with two symbols."""
+    problem = ""
+    if (earlier.chrom, earlier.tss) != (later.chrom, later.tss):
+        problem = "has different positions"
+    elif {earlier.strand, later.strand} == {"+", "-"}:
+        problem = "is on both strands"
+    elif earlier.symbol == later.symbol:
+        problem = "is repeated"
+    if problem:
+        raise ChromvizError(
+            f"{path}: gene {earlier.gene} {problem}, on lines {earlier.line} and {later.line}; "
+            "keep one of them"
+        )

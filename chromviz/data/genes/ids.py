@@ -1,4 +1,4 @@
-"""Which row of an expression table is each gene's: by id, by id without version, by symbol."""
+"""Which row of an expression table belongs to each gene: by id, or by symbol."""
 
 from __future__ import annotations
 
@@ -40,18 +40,9 @@ def without_version(name: str) -> str:
 
 @dataclass(frozen=True)
 class ShortIds:
-    """Gene names, with six-digit ids replaced by the Ensembl ids that they stand for.
+    """Gene names (gene,), those that were replaced, bool (gene,), and six-digit ids that were not.
 
-    Parameters
-    ----------
-    names
-        The names (gene,): the full id where one was found, else the name as given.
-    expanded
-        bool (gene,): names that were replaced.
-    ambiguous
-        Six-digit ids that stay as they are because they match more than one gene.
-    unknown
-        Six-digit ids that stay as they are because they match no gene.
+    Six-digit ids are not replaced if they match more than one gene (`ambiguous`) or none.
     """
 
     names: list[str]
@@ -68,12 +59,8 @@ def expand_short_ids(names: Sequence[str], known: Iterable[str]) -> ShortIds:
     its digits and no other name stands for the same gene. Versions do not matter, and the copy of
     a gene on Y (``_PAR_Y``) counts as the gene on X.
 
-    Parameters
-    ----------
-    names
-        Gene names (gene,), unique. A name that is among `known` is never replaced.
-    known
-        Ids of an annotation, of an expression table, or of both.
+    Names are unique; a name that is among the `known` ids of an annotation or an expression table
+    is never replaced.
 
     Examples
     --------
@@ -111,12 +98,11 @@ def expand_short_ids(names: Sequence[str], known: Iterable[str]) -> ShortIds:
 def match_expression(
     genes: Iterable[str], values: pd.Series[float], symbols: Iterable[str] | None = None
 ) -> tuple[np.ndarray, list[str]]:
-    """Return the expression of each gene.
+    """Return the expression of each gene, float64 (gene,), and notes on how genes were matched.
 
-    A gene meets the row of its own id; else the row whose id is the same but for the version. If
-    more genes meet the table by symbol than by id, it is keyed by symbols, and genes that no id
-    meets take the row of their symbol. A symbol that several genes share tells which of them is
-    meant to nobody: they stay unknown.
+    A gene has the row of its own id; else the row whose id is the same except for the version. If
+    more genes match by symbol than by id, the table is keyed by symbols, and genes without a row
+    by id have the row of their symbol. Genes that share a symbol stay unknown. NaN is unknown.
 
     Parameters
     ----------
@@ -127,18 +113,10 @@ def match_expression(
     symbols
         Gene symbols (gene,), empty where unknown.
 
-    Returns
-    -------
-    levels : ndarray
-        float64 (gene,), NaN where the table has no row, or no value.
-    notes : list of str
-        How genes met the table, other than by their own ids.
-
     Raises
     ------
     ChromvizError
-        If no gene meets the table, or the rows that a gene meets without version contradict one
-        another.
+        If no gene matches, or rows that differ only in their version contradict each other.
     """
     ids = list(genes)
     at = values.index.get_indexer(pd.Index(ids, dtype=object)).astype(np.int64)
@@ -149,7 +127,7 @@ def match_expression(
     if (found >= 0).any():
         row = int(np.flatnonzero(found >= 0)[0])
         notes.append(
-            f"{int((found >= 0).sum()):,} of {len(ids):,} genes meet the expression table by id "
+            f"{int((found >= 0).sum()):,} of {len(ids):,} genes match the expression table by id "
             f"without version ({ids[missing[row]]} = {values.index[found[row]]})"
         )
     if symbols is not None:
@@ -157,17 +135,27 @@ def match_expression(
         by_symbol, shared = _by_symbol(ids, symbols, values)
         if (by_symbol >= 0).sum() > (at >= 0).sum():
             taken = (at < 0) & (by_symbol >= 0)
-            notes += _about_symbols(taken, np.flatnonzero(shared & (at < 0)), symbols)
+            notes.append(
+                f"{int(taken.sum()):,} of {len(ids):,} genes match the expression table by symbol, "
+                "not by id"
+            )
+            unclear = np.flatnonzero(shared & (at < 0))
+            if len(unclear):
+                notes.append(
+                    f"{len(unclear):,} genes share their symbol with another gene (such as "
+                    f"{symbols[unclear[0]]}); their expression is unknown, because the table does "
+                    "not distinguish them"
+                )
             at[taken] = by_symbol[taken]
     if ids and not (at >= 0).any():
-        raise ChromvizError(_strangers(ids, list(values.index)))
+        raise ChromvizError(_no_match(ids[0], str(values.index[0]) if len(values) else ""))
     levels = np.full(len(ids), np.nan)
     levels[at >= 0] = values.to_numpy(np.float64)[at[at >= 0]]
     return levels, notes
 
 
 def _by_stripped_id(ids: Sequence[str], values: pd.Series[float]) -> np.ndarray:
-    """Return the row of each id, versions aside (gene,), -1 where there is none."""
+    """Return the row of each id, versions aside (gene,), -1 if there is none."""
     wanted = {without_version(name) for name in ids}
     rows: dict[str, list[int]] = {}
     for row, name in enumerate(values.index):
@@ -177,26 +165,23 @@ def _by_stripped_id(ids: Sequence[str], values: pd.Series[float]) -> np.ndarray:
     level = values.to_numpy(np.float64)
     found = np.full(len(ids), -1, dtype=np.int64)
     for gene, name in enumerate(ids):
-        same = rows.get(without_version(name), [])
-        if not same:
-            continue
-        first = level[same[0]]
-        for other in same[1:]:
-            if level[other] != first and not (np.isnan(level[other]) and np.isnan(first)):
+        for row in rows.get(without_version(name), []):
+            first = found[gene] if found[gene] >= 0 else row
+            found[gene] = first
+            if level[row] != level[first] and not np.isnan([level[row], level[first]]).all():
                 raise ChromvizError(
-                    f"gene {name} meets two rows of the expression table by id without version, "
-                    f"which contradict each other: {values.index[same[0]]} has {first:g}, "
-                    f"{values.index[other]} {level[other]:g}; keep one of them"
+                    f"gene {name} matches two rows of the expression table by id without version, "
+                    f"which contradict each other: {values.index[first]} has {level[first]:g}, "
+                    f"{values.index[row]} {level[row]:g}; keep one of them"
                 )
-        found[gene] = same[0]
     return found
 
 
 def _by_symbol(
     ids: Sequence[str], symbols: Sequence[str], values: pd.Series[float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the row of each gene's symbol (gene,), -1 where none, and whether others share it."""
-    # A copy on Y has a symbol of its own in no table; what there is, is of the gene on X.
+    """Return the row of each gene's symbol (gene,), -1 if none, and whether others share it."""
+    # Expression of a symbol is that of the gene on X, not of its copy on Y.
     own = [
         "" if name.endswith("_PAR_Y") or symbol in NO_NAME else symbol
         for name, symbol in zip(ids, symbols, strict=True)
@@ -209,28 +194,14 @@ def _by_symbol(
     return found, shared
 
 
-def _about_symbols(taken: np.ndarray, shared: np.ndarray, symbols: Sequence[str]) -> list[str]:
-    notes = [
-        f"{int(taken.sum()):,} of {len(taken):,} genes meet the expression table by symbol, not by "
-        "id"
-    ]
-    if len(shared):
-        notes.append(
-            f"{len(shared):,} genes share their symbol with another gene (such as "
-            f"{symbols[shared[0]]}), so it does not tell whose the expression is; theirs is unknown"
-        )
-    return notes
-
-
-def _strangers(ids: Sequence[str], rows: Sequence[object]) -> str:
-    """Return what to say where no gene meets the table."""
-    row = str(rows[0]) if rows else ""
+def _no_match(gene: str, row: str) -> str:
+    """Return the message for genes of which none is in the table."""
     message = (
-        "genes and expression have no gene in common: they use "
-        f"{ids[0]!r} and {row!r}; give ids of one kind"
+        f"genes and expression have no gene in common: they use {gene!r} and {row!r}; give ids of "
+        "one kind"
     )
-    if _TRANSCRIPT.match(row) and not _TRANSCRIPT.match(ids[0]):
+    if _TRANSCRIPT.match(row) and not _TRANSCRIPT.match(gene):
         message += " (the expression is by transcript: give it by gene, or the TSS by transcript)"
-    if _TRANSCRIPT.match(ids[0]) and not _TRANSCRIPT.match(row):
+    if _TRANSCRIPT.match(gene) and not _TRANSCRIPT.match(row):
         message += " (the genes are transcripts: give expression by transcript)"
     return message

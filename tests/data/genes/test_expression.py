@@ -303,7 +303,7 @@ def test_rows_that_name_no_gene_are_left_out_and_counted(tmp_path):
     found = read_expression(path, "E003")
     assert dict(found.values) == {"A": 2, "B": 6}
     assert found.threshold == 4
-    assert "rpkm.tsv: 3 rows name no gene (NA) and are left out" in found.notes
+    assert "rpkm.tsv: 3 rows have no gene name (NA) and are ignored" in found.notes
 
 
 def test_a_decimal_comma_is_told_as_one(tmp_path):

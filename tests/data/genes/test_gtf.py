@@ -344,9 +344,8 @@ def test_genes_without_a_record_beside_others_are_not_lost(tmp_path):
         + "##FASTA\n>chr1\nACGT\n",
     )
     assert places(path) == ["G1 ONE chr1 94 - "]
-    assert (
-        "exons of 2 transcripts or genes without a line of their own (away)"
-        in (read_genes(path).notes[0])
+    assert read_genes(path).notes[0] == (
+        "genes.gtf: the exons of 2 transcripts or genes that are not in the file (away) are ignored"
     )
 
 

@@ -51,7 +51,7 @@ def test_own_ids_come_first_then_ids_without_version():
     found, notes = levels(genes, table)
     assert found == [2, 3, 4, None, 5]
     assert notes == [
-        "2 of 5 genes meet the expression table by id without version (ENSG2.7 = ENSG2)"
+        "2 of 5 genes match the expression table by id without version (ENSG2.7 = ENSG2)"
     ]
     assert levels(["ENSG1.2", "ENSG1.3"], table) == ([1, 2], [])
 
@@ -78,9 +78,9 @@ def test_symbols_where_the_table_is_keyed_by_symbols():
     found, notes = levels(genes, table, symbols)
     assert found == [1, None, None, None, 5, None, 6]
     assert notes == [
-        "2 of 7 genes meet the expression table by symbol, not by id",
-        "2 genes share their symbol with another gene (such as TWO), so it does not tell whose the "
-        "expression is; theirs is unknown",
+        "2 of 7 genes match the expression table by symbol, not by id",
+        "2 genes share their symbol with another gene (such as TWO); their expression is unknown, "
+        "because the table does not distinguish them",
     ]
 
 
