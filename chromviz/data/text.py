@@ -1,4 +1,4 @@
-"""Text files, gzipped or not: their lines and columns, or one clear error."""
+"""Text files, gzipped or not: their lines, or one clear error."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ import codecs
 import gzip
 import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from chromviz.errors import ChromvizError
 
@@ -21,7 +17,6 @@ COMMENTS = ("#", "track ", "track\t", "browser ", "browser\t")
 MAX_DIGITS = 12
 
 CHUNK = 1 << 20  # bytes read at a time
-_ROWS = 200_000  # rows of a table at a time
 # Not splitlines(): it also breaks at form feeds and other characters that a field may contain.
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -95,69 +90,6 @@ def _chunks(path: Path) -> Iterator[bytes]:
         ) from None
     except OSError as error:
         raise ChromvizError(f"cannot read {path} ({error.strerror or error})") from None
-
-
-class _Stream:
-    """A text file as pandas reads it, below a line of column names."""
-
-    def __init__(self, path: Path, names: Sequence[str]) -> None:
-        self._pieces = chain(["\t".join(names) + "\n"], filter(None, _decoded(Path(path))))
-
-    def read(self, size: int = -1) -> str:
-        """Return the next piece, empty at the end."""
-        return next(self._pieces, "")
-
-    def __iter__(self) -> Iterator[str]:
-        return self._pieces
-
-
-def read_columns(path: Path, names: Sequence[str], used: Sequence[str]) -> Iterator[pd.DataFrame]:
-    """Yield the columns of a tab-separated file, a part of its rows at a time.
-
-    Parameters
-    ----------
-    path
-        The file, gzipped or not.
-    names
-        Names of the first columns of the file; further columns are ignored.
-    used
-        The columns to return; the first of the file among them.
-
-    Yields
-    ------
-    pandas.DataFrame
-        Strings, empty where a line has fewer columns. The index is the line number, from 1.
-        Blank lines and comments are left out.
-
-    Raises
-    ------
-    ChromvizError
-        If the file cannot be read, is a damaged gzip file, or is not text.
-    """
-    stream: Any = _Stream(path, names)
-    parts = pd.read_csv(
-        stream,
-        sep="\t",
-        index_col=False,
-        usecols=list(used),
-        dtype=object,
-        na_filter=False,
-        skip_blank_lines=False,
-        quoting=3,
-        chunksize=_ROWS,
-    )
-    for part in parts:
-        part.index += 1
-        first = part[used[0]].str
-        unnamed = part[first.strip() == ""]
-        blank = unnamed.apply(lambda column: column.str.strip() == "").all(axis=1)
-        yield part[~first.startswith(COMMENTS)].drop(index=unnamed.index[blank])
-
-
-def refuse_first(bad: pd.Series[bool], describe: Callable[[int], str]) -> None:
-    """Raise an error that describes the first bad line, if there is one."""
-    if bad.any():
-        raise ChromvizError(describe(bad.index[bad].tolist()[0]))
 
 
 def is_file(path: Path | str) -> bool:

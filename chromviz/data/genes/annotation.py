@@ -88,7 +88,10 @@ def read_genes(path: Path, *, tss: str = "gene", biotype: str | None = None) -> 
     notes: list[str] = []
     entries: list[Entry] = []
     if kind in ("GTF", "GFF3"):
-        loci, notes = (read_gtf(path), []) if kind == "GTF" else read_gff3(path)
+        if kind == "GTF":
+            loci = read_gtf(path, transcripts=tss != "gene")
+        else:
+            loci, notes = read_gff3(path)
         loci.sort(key=lambda locus: locus.line)
         loci = _of_biotype(loci, biotype, path, notes)
         if loci:

@@ -6,14 +6,13 @@ spans its exons; in both formats, a gene without a record spans its transcripts.
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
 from chromviz.data.genes.loci import gather, rank
-from chromviz.data.genes.records import Locus, Transcript, data_lines, parse_interval
+from chromviz.data.genes.records import Locus, Transcript, data_lines, is_data, parse_interval
+from chromviz.data.text import iter_lines
 from chromviz.errors import ChromvizError
 
 # Features that lie within a transcript.
@@ -23,8 +22,10 @@ _PARTS = frozenset(
         *("five_prime_UTR", "three_prime_UTR", "start_codon", "stop_codon", "Selenocysteine"),
     )
 )
+_BELOW_GENES = _PARTS | {"transcript", "mRNA"}
 _GTF_PAIR = re.compile(r'([^\s;"]+)\s+(?:"([^"]*)"|([^\s;"]+))')
 _NO_MARK = "\0"  # in no text file
+_NO_FIELDS = [""] * 9
 
 # Endings of the names of transcripts in GFF3; those that end in "gene" have a parent.
 _TRANSCRIPTS = ("gene", "RNA", "rna", "transcript", "transcript_variant", "gene_segment")
@@ -34,8 +35,8 @@ _PREFIX = re.compile(r"^(?:gene|transcript|rna|mRNA)[-:](?=.)")
 _NUMBERED = re.compile(r"(?:gene|rna)\d+")
 
 
-def read_gtf(path: Path) -> list[Locus]:
-    """Return the genes of a GTF file with their transcripts.
+def read_gtf(path: Path, *, transcripts: bool) -> list[Locus]:
+    """Return the genes of a GTF file; with their transcripts, if these are needed.
 
     Raises
     ------
@@ -43,51 +44,70 @@ def read_gtf(path: Path) -> list[Locus]:
         If a line is cut short, has no valid interval, or no gene id.
     """
     genes: list[Locus] = []
-    transcripts: list[Transcript] = []
+    records: list[Transcript] = []
     recorded: set[tuple[str, str]] = set()
     spans: dict[tuple[str, str, str, str], Transcript] = {}
-    begin = mark = _NO_MARK
-    for number, line in _features(path):
-        # Most lines are parts of the last transcript record, which need not be parsed.
+    begin, mark, known = _NO_MARK, _NO_MARK, _PARTS
+    for number, line in enumerate(iter_lines(path), start=1):
+        # Most lines belong to the last record, and need not be parsed.
         if (
             mark in line
             and line.startswith(begin)
             and line.count("\t") >= 8
-            and line.split("\t", 3)[2] in _PARTS
+            and line.split("\t", 3)[2] in known
         ):
             continue
-        fields = _split(line, number, path)
+        if line.startswith(">"):  # sequences may follow the last feature
+            break
+        fields = _split(line, number, path) if is_data(line) else _NO_FIELDS
         kind = fields[2]
-        if kind not in _PARTS and kind not in ("gene", "transcript", "mRNA"):
+        if kind != "gene" and kind not in _BELOW_GENES:
             continue
-        found = _GTF_PAIR.findall(fields[8])
-        named = {key: (quoted or plain).strip() for key, quoted, plain in reversed(found)}
+        named = _gtf_attributes(fields[8])
         name, chrom = named.get("transcript_id", ""), fields[0].strip()
         if kind in _PARTS and (name, chrom) in recorded:
             continue
-        gene = named.get("gene_id", "")
-        if not gene:
-            raise ChromvizError(
-                f"{path}, line {number}: it has no gene_id; give GTF with "
-                'gene_id "ID" among the attributes'
-            )
-        symbol = named.get("gene_name") or named.get("gene", "")
-        biotype = named.get("gene_type") or named.get("gene_biotype", "")
-        place = (number, gene, symbol, biotype, *_place(fields, f"gene {gene}", number, path))
+        place = _gtf_place(named, fields, number, path)
         if kind == "gene":
             genes.append(Locus(*place))
+            if not transcripts:
+                begin, mark, known = f"{fields[0]}\t", f'\tgene_id "{place[1]}"', _BELOW_GENES
         elif kind in _PARTS:
-            part = Transcript(*place, name, rank([]))
-            span = spans.setdefault((name, chrom, part.strand, gene), part)
+            part = Transcript(*place, name, rank(""))
+            span = spans.setdefault((name, chrom, part.strand, part.gene), part)
             span.start, span.end = min(span.start, part.start), max(span.end, part.end)
         else:
-            tags = [quoted for key, quoted, _ in found if key == "tag"]
-            transcripts.append(Transcript(*place, name or gene, rank(tags)))
-            recorded.add((name or gene, chrom))
-            begin, mark = f"{fields[0]}\t", f' transcript_id "{name}"' if name else _NO_MARK
+            name = name or place[1]
+            records.append(Transcript(*place, name, rank(named.get("tag", ""))))
+            recorded.add((name, chrom))
+            begin, mark, known = f"{fields[0]}\t", f' transcript_id "{name}"', _PARTS
     # Records may come after the parts.
-    transcripts += [span for span in spans.values() if (span.id, span.chrom) not in recorded]
-    return _with_transcripts(genes, transcripts)
+    records += [span for span in spans.values() if (span.id, span.chrom) not in recorded]
+    return _with_transcripts(genes, records)
+
+
+def _gtf_attributes(text: str) -> dict[str, str]:
+    """Return attributes; of several with one name, the first, but all tags, joined by commas."""
+    pairs = _GTF_PAIR.findall(text)
+    named = {key: (quoted or plain).strip() for key, quoted, plain in reversed(pairs)}
+    if "tag" in named:
+        named["tag"] = ",".join(quoted for key, quoted, _ in pairs if key == "tag")
+    return named
+
+
+def _gtf_place(
+    named: dict[str, str], fields: list[str], number: int, path: Path
+) -> tuple[int, str, str, str, str, int, int, str]:
+    """Return the values of :class:`chromviz.data.genes.records.Place` on one line."""
+    gene = named.get("gene_id", "")
+    if not gene:
+        raise ChromvizError(
+            f"{path}, line {number}: it has no gene_id; give GTF with "
+            'gene_id "ID" among the attributes'
+        )
+    symbol = named.get("gene_name") or named.get("gene", "")
+    biotype = named.get("gene_type") or named.get("gene_biotype", "")
+    return (number, gene, symbol, biotype, *_place(fields, f"gene {gene}", number, path))
 
 
 def _with_transcripts(genes: list[Locus], transcripts: list[Transcript]) -> list[Locus]:
@@ -125,7 +145,9 @@ def read_gff3(path: Path) -> tuple[list[Locus], list[str]]:
     transcripts: list[tuple[str, Transcript]] = []
     ids: set[str] = set()
     parents: set[str] = set()  # of parts
-    for number, line in _features(path):
+    for number, line in data_lines(path):
+        if line.startswith(">"):
+            break
         fields = _split(line, number, path)
         kind, text = fields[2], fields[8]
         if kind in _PARTS:
@@ -144,14 +166,12 @@ def read_gff3(path: Path) -> tuple[list[Locus], list[str]]:
             transcripts.append((parent, _gff3_transcript(named, parent, fields, number, path)))
         elif "Parent=" in text:
             ids.add(_gff3_attributes(text).get("ID", ""))
-    orphans = []
     for parent, transcript in transcripts:
         if parent in by_id:
             by_id[parent].transcripts.append(transcript)
-        # The products of a transcript, such as the miRNAs of a primary transcript, are no
-        # transcripts.
-        elif not parent or parent not in ids:
-            orphans.append(transcript)
+    # The products of a transcript, such as the miRNAs of a primary transcript, name it as parent.
+    known = ids - {""}
+    orphans = [transcript for parent, transcript in transcripts if parent not in known]
     return genes + gather(orphans), _lost_parts(parents, ids, path)
 
 
@@ -165,11 +185,6 @@ def _lost_parts(parents: set[str], ids: set[str], path: Path) -> list[str]:
         f"{path.name}: the exons of {len(lost):,} transcripts or genes that are not in the file "
         f"({lost[0]}) are ignored"
     ]
-
-
-def _features(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield number and text of the lines before the sequences that may end the file."""
-    return itertools.takewhile(lambda item: not item[1].startswith(">"), data_lines(path))
 
 
 def _split(line: str, number: int, path: Path) -> list[str]:
@@ -186,7 +201,7 @@ def _split(line: str, number: int, path: Path) -> list[str]:
 
 def _place(fields: list[str], what: str, number: int, path: Path) -> tuple[str, int, int, str]:
     """Return chromosome, start, end and strand of a feature."""
-    chrom, start, end, strand = (fields[at].strip() for at in (0, 3, 4, 6))
+    chrom, start, end, strand = [fields[at].strip() for at in (0, 3, 4, 6)]
     if not chrom:
         raise ChromvizError(f"{path}, line {number}: the chromosome is empty")
     where = f"{path}, line {number}, {what}"
@@ -224,7 +239,7 @@ def _gff3_transcript(
     gene = named.get("gene_id") or named.get("geneID") or named.get("gene") or of_parent or name
     symbol = named.get("gene_name") or named.get("gene", "")
     place = _place(fields, f"transcript {name}", number, path)
-    order = rank(named.get("tag", "").split(","))
+    order = rank(named.get("tag", ""))
     return Transcript(number, gene, symbol, _gff3_biotype(named), *place, name, order)
 
 

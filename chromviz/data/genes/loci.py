@@ -37,13 +37,11 @@ _MAIN = re.compile(r"(?:chr)?(?:\d{1,2}[LR]?|[XYWZM]|MT|[IVX]+)|NC_\d+(?:\.\d+)?
 _SEX = {"NC_000023": "X", "NC_000024": "Y", "NC_000086": "X", "NC_000087": "Y"}
 
 
-def rank(tags: Iterable[str]) -> int:
-    """Return the rank of a transcript within its gene by its tags, 0 best."""
+def rank(tags: str) -> int:
+    """Return the rank of a transcript within its gene by its comma-separated tags, 0 best."""
     best = _STEP * _DECIDERS.index("longest transcript")
-    for tag in tags:
-        tag = tag.replace(
-            " ", "_"
-        )  # RefSeq writes "MANE Select", Ensembl and GENCODE "MANE_Select"
+    # RefSeq writes "MANE Select", Ensembl and GENCODE "MANE_Select".
+    for tag in tags.replace(" ", "_").split(","):
         if tag in _TAGS:
             best = min(best, _STEP * _TAGS[tag])
         elif appris := _APPRIS.fullmatch(tag):
@@ -96,9 +94,7 @@ def place_entries(loci: list[Locus], rule: str, path: Path) -> tuple[list[Entry]
         if rule == "gene" or not locus.transcripts:
             entries.append(_entry(locus, locus, locus.gene, path))
         elif rule == "canonical":
-            best = min(
-                locus.transcripts, key=lambda item: (item.rank, item.start - item.end, item.id)
-            )
+            best = min(locus.transcripts, key=_precedence)
             deciders[best.rank // _STEP] += 1
             entries.append(_entry(best, locus, locus.gene, path))
         else:

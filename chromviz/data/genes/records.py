@@ -56,9 +56,12 @@ class Entry:
 
 def data_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield number, from 1, and text of the lines that are neither blank nor comments."""
-    for number, line in enumerate(iter_lines(path), start=1):
-        if line.strip() and not line.startswith(COMMENTS):
-            yield number, line
+    return ((number, line) for number, line in enumerate(iter_lines(path), 1) if is_data(line))
+
+
+def is_data(line: str) -> bool:
+    """Return whether a line is neither blank nor a comment."""
+    return not (line.startswith(COMMENTS) or line.isspace() or not line)
 
 
 def parse_interval(start: str, end: str, where: str, first: int) -> tuple[int, int]:
