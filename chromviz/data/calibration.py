@@ -85,15 +85,15 @@ BETWEEN_CELLS = 0.81
 
 @dataclass(frozen=True)
 class Background:
-    """Signal where nothing is: lognormal, autocorrelated along the gene.
+    """Signal without any component: lognormal, autocorrelated along the gene.
 
     Parameters
     ----------
     level
         Median (-log10 p; reads per base for H3K27ac).
     gene_sd, slow_sd, fast_sd
-        sd of its log between genes, along a gene, and of multiplicative noise that only near
-        bins share (it is on peaks too).
+        Standard deviation of its log between genes, along a gene, and of multiplicative noise that
+        only nearby bins share (it also affects peaks).
     slow_length
         Bins over which the correlation along a gene falls to 1/e.
     """
@@ -107,7 +107,7 @@ class Background:
 
 @dataclass(frozen=True)
 class Component:
-    """Which genes have a mark's own component, and how high it is.
+    """Which genes have a mark's own component, and its height.
 
     Parameters
     ----------
@@ -116,9 +116,9 @@ class Component:
     link
         Correlation of a gene's propensity to have it with the gene's latent activity.
     amplitude
-        Median peak (-log10 p) of a gene that only just has it.
+        Median peak (-log10 p) of a gene that barely has it.
     gain, spread
-        Growth of the log peak with the propensity beyond that, and its own sd.
+        Growth of the log peak with the propensity beyond that, and its standard deviation.
     """
 
     share: float
@@ -130,15 +130,15 @@ class Component:
 
 @dataclass(frozen=True)
 class Extent:
-    """Where a component lies.
+    """Position and width of a component.
 
     Parameters
     ----------
     upstream, downstream
-        Half-widths (bp; the height falls to 1/e there). Of the gene body: where downstream of
-        the TSS it starts, and how gradually.
+        Half-widths (bp; the height falls to 1/e there). For the gene body: where downstream of the
+        TSS it starts, and how gradually.
     width_sd
-        sd of their log between genes.
+        Standard deviation of their log between genes.
     """
 
     upstream: float
@@ -148,16 +148,10 @@ class Extent:
 
 @dataclass(frozen=True)
 class Mark:
-    """How one mark behaves in one calibration.
+    """One mark in one calibration.
 
-    Parameters
-    ----------
-    background, component, extent
-        See there.
-    weight
-        Change of log RPKM by a component of median amplitude, before its sign.
-    spurious
-        Share of genes with an isolated signal of this mark that causes nothing.
+    `weight` is the change of log RPKM by a component of median amplitude, before its sign;
+    `spurious` the share of genes with an isolated signal of this mark that causes nothing.
     """
 
     background: Background
@@ -250,14 +244,8 @@ GM12878 = {
 class Cell:
     """One simulated cell type.
 
-    Parameters
-    ----------
-    marks
-        Its calibration.
-    noise
-        sd of log RPKM that no mark explains; sets how hard the cell is.
-    median_rpkm
-        Median over 19,802 genes, "Roadmap Epigenomics 57epigenomes.RPKM.pc".
+    `noise` is the standard deviation of log RPKM that no mark explains: it sets how hard the cell
+    type is. `median_rpkm` is over 19,802 genes of "Roadmap Epigenomics 57epigenomes.RPKM.pc".
     """
 
     marks: dict[str, Mark]

@@ -111,7 +111,7 @@ class Choices:
 
 @dataclass(frozen=True)
 class PrepareOptions:
-    """The choices under the names that they have on the command line, one value each.
+    """The choices under their names on the command line, one value each.
 
     See ``chromviz prepare --help`` and :class:`Choices`. Paths may be strings; `valid` and `test`
     are chromosomes, comma-separated or as a list; `unit` is one unit, or units by mark.
@@ -152,18 +152,7 @@ class PrepareOptions:
         return cls(**options)
 
     def choices(self, tracks: Iterable[str] = ()) -> Choices:
-        """Return the choices.
-
-        Parameters
-        ----------
-        tracks
-            Names of the reference tracks, which take `coverage_unit`.
-
-        Raises
-        ------
-        ChromvizError
-            If a value is of the wrong type or not known.
-        """
+        """Return the choices; `tracks` are the reference tracks, which take `coverage_unit`."""
         units = {"": self.unit} if isinstance(self.unit, str) else dict(self.unit)
         extent = self.extent
         if isinstance(extent, str) and extent.isdecimal():

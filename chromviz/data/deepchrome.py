@@ -43,25 +43,12 @@ class _Split:
 
 
 def find_deepchrome(folder: Path) -> dict[str, Path]:
-    """Find cell types in DeepChrome's layout.
+    """Find cell types in DeepChrome's layout; return their folders by name.
 
-    Parameters
-    ----------
-    folder
-        A folder of cell types (``E003/classification/train.csv`` …), one that holds them in
-        ``data/``, as the published archive does, a cell type's own folder, or its
-        ``classification``.
-
-    Returns
-    -------
-    dict
-        The cell type's folder by its name, sorted by name. One of its three files is enough to
-        be found: what is missing is an error when the cell type is read, never a silent absence.
-
-    Raises
-    ------
-    ChromvizError
-        If the folder cannot be listed.
+    `folder` may be a folder of cell types (``E003/classification/train.csv`` ...), one that holds
+    them in ``data/``, as the published archive does, a cell type's own folder, or its
+    ``classification``. One of the three files is enough to be found: a missing one is an error when
+    the cell type is read, never a silent absence.
     """
     folder = Path(folder)
     own = folder.parent if folder.resolve().name == "classification" else folder
@@ -81,29 +68,12 @@ def find_deepchrome(folder: Path) -> dict[str, Path]:
 
 
 def read_deepchrome(path: Path, cell: str) -> xr.Dataset:
-    """Read one cell type in DeepChrome's layout.
+    """Read one cell type in DeepChrome's layout, from the folder that holds ``classification``.
 
-    The layout says neither where the genes lie nor how much they are expressed, so chromosome,
-    TSS, strand and expression are unknown, and there are no reference tracks. A suffix after
-    ``_`` is cut off the gene ids unless that would make two of them equal.
-
-    Parameters
-    ----------
-    path
-        The cell type's folder, the one that holds ``classification``.
-    cell
-        EID, common name, or the cell type's own name.
-
-    Returns
-    -------
-    xarray.Dataset
-        Genes of train, then valid, then test, in the order of the files.
-
-    Raises
-    ------
-    ChromvizError
-        If a file is missing or breaks the layout, or a gene occurs twice; the message names
-        file, line and gene.
+    The layout does not contain positions or expression, so chromosome, TSS, strand and expression
+    are unknown, and there are no reference tracks. Genes are those of train, then valid, then test.
+    A suffix after ``_`` is removed from gene ids unless two would become equal. Errors name the
+    file, line and gene.
     """
     files = {split: Path(path) / "classification" / f"{split}.csv" for split in _SPLITS}
     for file in files.values():

@@ -27,20 +27,8 @@ from chromviz.errors import ChromvizError
 class CheckedInputs:
     """Inputs that exist and do not contradict one another.
 
-    Parameters
-    ----------
-    marks
-        Input marks, in the order of the dataset.
-    sources
-        Sources of signal and coverage.
-    units
-        Units by mark or track.
-    assembly
-        The assembly.
-    genes
-        Annotation, its chromosomes named as in the assembly.
-    findings
-        What was found so far.
+    `marks` are in the order of the dataset, and the chromosomes of `genes` are named as in the
+    assembly.
     """
 
     marks: list[str]
@@ -56,17 +44,7 @@ def check_inputs(
 ) -> CheckedInputs:
     """Check that all files exist and fit together, and read the genes.
 
-    Parameters
-    ----------
-    files, choices
-        What the user gave.
-    marks
-        Input marks, if they come from matrices rather than from ``files.signal``.
-
-    Raises
-    ------
-    ChromvizError
-        If a file does not exist, is of no known kind, or a mark is given twice.
+    `marks` are the input marks if they come from matrices and not from ``files.signal``.
     """
     signal = named_marks(files.signal, "signal")
     coverage = named_marks(files.coverage, "coverage")

@@ -14,14 +14,11 @@ _KNOWN = "give median, quantile:Q, quantile:LOW,HIGH or above:LEVEL"
 
 @dataclass(frozen=True)
 class LabelRule:
-    """Genes above one level are ON, those not above another are OFF.
+    """Genes above one level are ON, genes not above another are OFF.
 
-    Parameters
-    ----------
-    text
-        The rule as the user writes it: ``median`` of the cell type's column, as the paper;
-        ``quantile:0.75``; ``quantile:0.25,0.75``, which leaves the genes between the two without
-        a label; or ``above:1``, a level in the unit of the table.
+    `text` is the rule as the user writes it: ``median`` of the cell type's column, as in the paper;
+    ``quantile:0.75``; ``quantile:0.25,0.75``, which leaves the genes in between without a label; or
+    ``above:1``, a level in the unit of the table.
     """
 
     text: str = "median"
@@ -32,15 +29,7 @@ class LabelRule:
     def levels(self, every: np.ndarray) -> tuple[float, float]:
         """Return the level up to which a gene is OFF, and that above which it is ON.
 
-        Parameters
-        ----------
-        every
-            The expression of every row of the table, NaN where unknown.
-
-        Raises
-        ------
-        ChromvizError
-            If a quantile is asked for and nothing is known.
+        `every` is the expression of every row of the table, NaN if unknown.
         """
         kind, numbers = self._numbers()
         if kind == "above":
@@ -99,18 +88,11 @@ class LabelRule:
 
 
 def permute_labels(dataset: xr.Dataset, seed: int = 0) -> xr.Dataset:
-    """Return a dataset whose training and validation genes have exchanged their labels at random.
+    """Return a dataset whose training and validation genes have exchanged labels at random.
 
-    Within each of the two, so that both keep their share of ON genes; test genes keep their own. A
-    model that is trained on it can learn nothing about expression, and what explains it explains
-    nothing (Adebayo et al. 2018).
-
-    Parameters
-    ----------
-    dataset
-        A dataset with genes in ``train`` and ``valid``.
-    seed
-        Of the exchange.
+    Labels are exchanged within each part, so both keep their share of ON genes; test genes keep
+    their labels. A model trained on it cannot learn anything about expression, so its explanations
+    are a negative control (Adebayo et al. 2018).
     """
     rng = np.random.default_rng(seed)
     label = dataset["label"].values.copy()

@@ -35,10 +35,10 @@ _EXPECTED_AGREEMENT = 0.95
 def from_matrices(
     files: InputFiles, choices: Choices, progress: Progress = silent
 ) -> tuple[xr.Dataset, list[Finding]]:
-    """Make a dataset from matrices; see :func:`chromviz.data.prepare.prepare`.
+    """Build a dataset from matrices; see :func:`chromviz.data.prepare.prepare`.
 
-    Signal, labels and splits stay as they are. A gene that the annotation lacks keeps its signal,
-    and has no position and no coverage.
+    Signal, labels and splits are unchanged. A gene that the annotation lacks keeps its signal, and
+    has no position and no coverage.
     """
     matrices = _read_matrices(files)
     _refuse_fixed(choices)
@@ -118,16 +118,7 @@ def _place(
 ) -> tuple[pd.DataFrame, np.ndarray, list[Finding]]:
     """Return the genes of the matrices with position, which have one (gene,), and findings.
 
-    Parameters
-    ----------
-    matrices
-        The matrices.
-    genes
-        The annotation.
-    levels
-        Gene ids of the expression table.
-    files
-        For messages.
+    `levels` are the gene ids of the expression table; `files` is for messages.
     """
     own = [str(gene) for gene in matrices["gene"].values]
     short = expand_short_ids(own, [*genes["gene"], *map(str, levels)])

@@ -60,13 +60,7 @@ def read_tracks(
     assembly: Assembly,
     progress: Progress = silent,
 ) -> Tracks:
-    """Read all sources, check them together, and apply the policies for missing data.
-
-    Raises
-    ------
-    ChromvizError
-        If a source is damaged, or they are of different assemblies.
-    """
+    """Read all sources, check them together, and apply the policies for missing data."""
     chrom = table["chrom"]
     # Headers first, so that a wrong assembly is refused before reads are counted for an hour.
     sizes = {
@@ -134,17 +128,9 @@ def _leave_out(
 
 
 def unit_of(role: str, sources: Sequence[Source], units: Mapping[str, str]) -> str:
-    """Return the unit of the sources in a role, or the unit of each where they differ.
+    """Return the unit of the sources in a role, or the unit of each if they differ.
 
-    Parameters
-    ----------
-    role
-        ``signal`` or ``coverage``.
-    sources
-        All sources.
-    units
-        By name; ``""`` is for all bigWigs of signal that are not named. The unit of reads is
-        "reads".
+    In `units`, ``""`` stands for all bigWigs of signal that are not named. Reads have "reads".
     """
     general = units.get("", "") if role == "signal" else ""
     found = {

@@ -18,18 +18,8 @@ _TEMPLATE = "{mark}"
 def expand_signal(values: Sequence[str], option: str = "--signal") -> dict[str, str]:
     """Return the files or addresses that the command line names, by mark.
 
-    Parameters
-    ----------
-    values
-        ``MARK=FILE``, any number of times; or one path or address that holds ``{mark}``,
-        which stands for the five core marks in turn.
-    option
-        The command-line option, for messages.
-
-    Raises
-    ------
-    ChromvizError
-        If a value is neither, a mark is given twice, or a template's file is missing.
+    Each value is ``MARK=FILE``; or there is one path or address with ``{mark}``, which stands for
+    the five core marks in turn.
     """
     templates = [value for value in values if _TEMPLATE in value]
     if templates:
@@ -65,10 +55,7 @@ def expand_signal(values: Sequence[str], option: str = "--signal") -> dict[str, 
 def named_units(units: Mapping[str, str], known: Sequence[str]) -> dict[str, str]:
     """Return the units by mark, spelled as the marks are; ``""`` stands for all others.
 
-    Raises
-    ------
-    ChromvizError
-        If one is of a mark or track that is not given.
+    A unit of a mark or track that is not given is an error.
     """
     spelling = {"": "", **{name.lower(): name for name in known}}
     for name in units:

@@ -22,29 +22,24 @@ _BY_GENE = ("expression", "label", "split", "reason", "truth", "decoy")
 
 
 def pool(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Put the genes of several cell types in one dataset, to train one model on all of them.
+    """Combine the genes of several cell types in one dataset, to train one model on all of them.
 
-    A gene's id becomes ``{cell}:{gene}``; its symbol, label and split stay. Where the cell types
-    were split differently, a gene may be trained on in one of them and tested on in another. A
-    model that has met a gene elsewhere partly knows it, for most genes are ON in most cell types:
-    the attribute ``test_genes_seen`` counts such test genes. :func:`leave_one_out` has none.
+    A gene's id becomes ``{cell}:{gene}``; symbol, label and split are unchanged. If the cell types
+    were split differently, a gene may be a training gene in one and a test gene in another. A model
+    that has met a gene elsewhere partly knows it, because most genes are ON in most cell types: the
+    attribute ``test_genes_seen`` counts such test genes. :func:`leave_one_out` has none.
 
     Parameters
     ----------
     datasets
-        Two or more cell types with the same marks, bins, orientation, unit of signal and, where
-        known, assembly. Reference tracks that all of them have, in the same unit, are kept.
+        Two or more cell types with the same marks, bins, orientation, unit of signal and, if known,
+        assembly. Reference tracks that all of them have, in the same unit, are kept.
 
     Returns
     -------
     xarray.Dataset
-        A dataset whose ``cell`` is ``E003+E116``, or with more than five ``56-cells-`` and a hash;
-        the attribute ``cells`` names them all.
-
-    Raises
-    ------
-    ChromvizError
-        If there are fewer than two, one is there twice, or they differ in what must be the same.
+        Its ``cell`` is ``E003+E116``, or with more than five ``56-cells-`` and a hash; the
+        attribute ``cells`` names them all.
     """
     _check_alike(datasets)
     rows = [np.arange(dataset.sizes["gene"]) for dataset in datasets]
@@ -56,32 +51,14 @@ def pool(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
 
 
 def leave_one_out(datasets: Sequence[xr.Dataset], held_out: str) -> xr.Dataset:
-    """Return a dataset to train on all cell types but one, and to test on that one.
+    """Return a dataset to train on all cell types except one, and to test on that one.
 
     Training and validation genes are those of the other cell types; test genes are the test genes
-    of the one left out. Leaving out the cell type alone is not enough: most genes are ON in most
-    cell types, so a model that met a gene elsewhere can answer by recognising it, without reading
-    the marks. So the genes that are tested on are taken out of training and validation in every
-    cell type: the model has seen neither the cell type nor the genes.
-
-    Parameters
-    ----------
-    datasets
-        As for :func:`pool`, the one to leave out among them.
-    held_out
-        EID, common name or the dataset's own name.
-
-    Returns
-    -------
-    xarray.Dataset
-        It holds only genes of the three splits. ``removed_genes`` counts the training and
-        validation genes that were taken out, ``held_out`` names the cell type.
-
-    Raises
-    ------
-    ChromvizError
-        As for :func:`pool`; or if the cell type is not among them, has no test genes, or its
-        genes cannot be told to be those of the others (ids of another kind).
+    of the one left out. Leaving out the cell type is not enough: most genes are ON in most cell
+    types, so a model that met a gene elsewhere can answer by recognising it. The test genes are
+    therefore removed from training and validation in every cell type: the model has seen neither
+    the cell type nor the genes. ``removed_genes`` counts them, and ``held_out`` names the cell
+    type. Gene ids that cannot be matched between cell types are an error.
     """
     _check_alike(datasets)
     cells = _cells(datasets)
@@ -117,9 +94,9 @@ def leave_one_out(datasets: Sequence[xr.Dataset], held_out: str) -> xr.Dataset:
 
 
 def gene_identity(dataset: xr.Dataset) -> np.ndarray:
-    """Return what tells a gene across cell types (gene,): its id, without a version.
+    """Return what identifies a gene across cell types (gene,): its id, without a version.
 
-    The copy of a gene on Y has the sequence of the one on X, and stands for the same gene.
+    The copy of a gene on Y has the sequence of the one on X, and counts as the same gene.
     """
     names = [
         without_version(str(name)).removesuffix("_PAR_Y").lower() for name in dataset["gene"].values

@@ -31,16 +31,10 @@ _FEWEST = 10
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a check found.
+    """One finding of a check.
 
-    Parameters
-    ----------
-    level
-        ``note`` or ``warning``.
-    check
-        Which check.
-    message
-        One line: what, and for a warning what it may do to a result.
+    `level` is ``note`` or ``warning``; `message` is one line: what was found, and for a warning
+    what it may do to a result.
     """
 
     level: str
@@ -65,12 +59,9 @@ def warning(check: str, message: str) -> Finding:
 def check_marks(
     signal: Sequence[str], coverage: Sequence[str], allow_reference: bool
 ) -> list[Finding]:
-    """Refuse a reference track among the inputs, unless it is forced; warn of its kin.
+    """Refuse H3K27ac among the inputs unless allowed, and warn of H3K9ac.
 
-    Raises
-    ------
-    ChromvizError
-        If there is no input mark, one is reference too, or H3K27ac is an input and not forced.
+    No input mark, or one that is also a reference track, is an error.
     """
     if not signal:
         raise ChromvizError("no input mark; give --signal MARK=FILE for each")
@@ -109,22 +100,11 @@ def check_marks(
 
 
 def check_assembly(sizes: Mapping[str, Mapping[str, int]], assembly: Assembly) -> list[Finding]:
-    """Refuse sources of different assemblies, or of another than was named; note a strange one.
+    """Refuse sources of different assemblies, or of another than the declared one.
 
-    A track of another assembly is read without complaint, at the wrong places: chromosome sizes
-    are what gives it away.
-
-    Parameters
-    ----------
-    sizes
-        Chromosome sizes, by the genes' names of chromosomes, of each source by its path.
-    assembly
-        The one declared.
-
-    Raises
-    ------
-    ChromvizError
-        Naming the source, the chromosome, and the assembly that it fits.
+    A track of another assembly can be read without any error, at the wrong positions. `sizes` are
+    the chromosome sizes of each source by its path, by the genes' names; they reveal it. The error
+    names the source, the chromosome, and the assembly that fits.
     """
     everything: dict[str, int] = {}
     origin: dict[str, str] = {}
@@ -182,23 +162,10 @@ def check_assembly(sizes: Mapping[str, Mapping[str, int]], assembly: Assembly) -
 def check_reach(
     reach: Mapping[str, Mapping[str, int]], names: pd.Series[str], assembly: Assembly
 ) -> list[Finding]:
-    """Refuse reads that end far beyond their chromosome: they are of another assembly.
+    """Refuse reads that end far beyond their chromosome: they belong to another assembly.
 
-    Reads that were made longer before they came here may stand over a little; that is noted.
-
-    Parameters
-    ----------
-    reach
-        The end of the last read by chromosome, as the genes name it, of each source.
-    names
-        The genes' names of chromosomes.
-    assembly
-        The one declared.
-
-    Raises
-    ------
-    ChromvizError
-        Naming source, chromosome and sizes.
+    `reach` is the end of the last read by chromosome, of each source. Reads that were extended
+    earlier may exceed it slightly, which is reported.
     """
     sizes = Translator(names, assembly).by_gene_name(assembly.sizes)
     findings = []
@@ -225,13 +192,7 @@ def check_reach(
 
 
 def check_names(mapped: Mapping[str, Mapping[str, str]]) -> list[Finding]:
-    """Say where a source's chromosomes are named otherwise than the genes'.
-
-    Parameters
-    ----------
-    mapped
-        For each source, by its path, the genes' name by the source's own.
-    """
+    """Report chromosomes that a source names differently from the genes."""
     same: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for where, names in mapped.items():
         if names:
@@ -250,16 +211,11 @@ def check_names(mapped: Mapping[str, Mapping[str, str]]) -> list[Finding]:
 
 
 def check_genes(table: pd.DataFrame, split: str = "drawn") -> list[Finding]:
-    """Warn of genes that share a TSS, or are of one gene: one may train, the other test.
+    """Warn of genes that share a TSS or are transcripts of one gene.
 
-    Parameters
-    ----------
-    table
-        The genes that models use: columns ``gene``, ``chrom``, ``tss``; and ``parent``, the gene
-        that a transcript is of, where the annotation has it.
-    split
-        ``drawn``, ``given`` by a file or with the data, or by ``chromosome``, which keeps them on
-        one side.
+    One of them may be a training gene and the other a test gene. `table` holds the genes that
+    models use: ``gene, chrom, tss`` and perhaps ``parent``. `split` is ``drawn``, ``given``, or
+    ``chromosome``, which keeps them together.
     """
     together = "split by chromosome, they stay on one side"
     flatters = "where one trains and another tests, the test flatters the model; " + (
@@ -290,16 +246,9 @@ def describe_use(
     depth: Mapping[str, np.ndarray],
     rule: str = "",
 ) -> list[Finding]:
-    """Say how many genes are ON and OFF in each part, and how many genes each track covers.
+    """Report how many genes are ON and OFF in each part, and how many each track covers.
 
-    Parameters
-    ----------
-    label, split, used
-        (gene,): label, part of the split, and whether models use the gene.
-    depth
-        (gene, bin) by reference track.
-    rule
-        What makes a gene ON, in words.
+    `depth` is (gene, bin) by reference track; `rule` says in words what makes a gene ON.
     """
     on, off = int((label[used] == 1).sum()), int((label[used] == 0).sum())
     told = f"of the genes that models use, {on:,} are ON{f' ({rule})' if rule else ''}, {off:,} OFF"
@@ -355,18 +304,10 @@ def check_values(
     missing: str,
     inputs: Sequence[str],
 ) -> list[Finding]:
-    """Warn of negative values, and tell the share of bins without data.
+    """Warn of negative values, and report the share of bins without data.
 
-    Parameters
-    ----------
-    values
-        (gene, bin) by mark or track, NaN where there is no data.
-    on_chromosome
-        bool (gene,): windows that lie within their chromosome.
-    missing
-        The missing-data policy, ``nan`` or ``zero``.
-    inputs
-        Those of `values` that models see.
+    `values` are (gene, bin) by mark or track, `on_chromosome` (gene,) says which windows lie within
+    their chromosome, and `inputs` are the marks that models see.
     """
     findings = []
     negative = {

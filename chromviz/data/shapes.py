@@ -45,22 +45,11 @@ _PARTS = 10
 def check_shapes(
     values: Mapping[str, np.ndarray], label: np.ndarray, strand: np.ndarray, window: Window
 ) -> list[Finding]:
-    """Warn of marks whose ON profile is another mark's, as when two files are swapped.
+    """Warn of marks whose ON profile is that of another mark, as when two files are swapped.
 
-    Compares each core mark's mean profiles with the shapes it has in two real cell types. The two
-    repressors are too much alike for small samples, and marks other than the core five have no
-    known shape here.
-
-    Parameters
-    ----------
-    values
-        (gene, bin) by mark, bins along the chromosome.
-    label
-        (gene,): 1 ON, 0 OFF, -1 unknown.
-    strand
-        (gene,).
-    window
-        Shapes are known for 5,000 bp on each side; other windows are not checked.
+    The mean profiles (bins along the chromosome) of each core mark are compared with its shapes in
+    two real cell types, for windows of 5,000 bp on each side. The two repressors are too similar
+    for small samples, and marks other than the core five have no known shape here.
     """
     core = [mark for mark in MARKS if mark in values]
     if window.flank != 5000 or window.n_bins % _PARTS or not core:
@@ -106,22 +95,11 @@ def check_shapes(
 
 
 def shape(values: np.ndarray, label: np.ndarray, strand: np.ndarray) -> np.ndarray | None:
-    """Return a mark's shape, float64 (20,), None with too few genes to tell.
+    """Return a mark's shape, float64 (20,), or None with too few genes to tell.
 
-    Parameters
-    ----------
-    values
-        (gene, bin), bins along the chromosome; genes with gaps or of unknown strand are left out.
-    label
-        (gene,): 1 ON, 0 OFF, -1 unknown.
-    strand
-        (gene,).
-
-    Returns
-    -------
-    numpy.ndarray or None
-        Of arcsinh of the signal over its mean: the logarithm of the mean ON profile in tenths of
-        the window about its mean, then of ON over OFF. Free of the signal's scale.
+    It is computed from the arcsinh of the signal divided by its mean: the logarithm of the mean ON
+    profile in tenths of the window about its mean, then of ON over OFF. It does not depend on the
+    signal's scale. Genes with gaps or of unknown strand are left out.
     """
     whole = ~np.isnan(values).any(axis=1) & (strand != ".")
     turned = np.where((strand == "-")[:, None], values[:, ::-1], values)

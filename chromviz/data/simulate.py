@@ -107,9 +107,9 @@ class Layout:
     """What the three cells share: the genes, and where their components would lie.
 
     ``state`` (gene, cell) is 1 or 0 for a named gene, else -1. ``latent`` (gene, 10) is standard
-    normal: activity, one column a mark, the neighbour's activity, noise of the expression, two
+    normal: activity, one column per mark, the neighbour's activity, noise of the expression, two
     distal enhancers. ``widths`` (gene, 12), standard normal, and ``places`` (gene, 11), uniform,
-    are where things lie. ``neighbour`` and ``gap`` (gene,) say which genes have one.
+    determine positions. ``neighbour`` and ``gap`` (gene,) say which genes have one.
     """
 
     genes: pd.DataFrame
@@ -407,16 +407,8 @@ def _heights(mark: Mark, excess: np.ndarray, rng: np.random.Generator) -> np.nda
 def _shape(name: str, mark: Mark, x: np.ndarray, widths: np.ndarray, dip: np.ndarray) -> np.ndarray:
     """Return the shape of a mark's component around a TSS (gene, bin), 1 at its peak.
 
-    Parameters
-    ----------
-    name, mark
-        The mark.
-    x
-        Distance from the TSS, along the strand, in bp: (bin,) or (gene, bin).
-    widths
-        (gene, 2), standard normal.
-    dip
-        (gene,), 0 to 1: how deep the gap in H3K4me3 is.
+    `x` is the distance from the TSS along the strand in bp, `widths` (gene, 2) are standard normal,
+    and `dip` (gene,), 0 to 1, is the depth of the gap in H3K4me3.
     """
     before = mark.extent.upstream * np.exp(mark.extent.width_sd * widths[:, 0])
     after = mark.extent.downstream * np.exp(mark.extent.width_sd * widths[:, 1])

@@ -18,16 +18,10 @@ from chromviz.vocabulary import SPLITS
 class SplitRule:
     """How genes are divided into train, valid and test.
 
-    With nothing given, three equal folds are drawn by a seed (section 5 of the paper, "Dataset").
-    Whole chromosomes keep neighbouring genes, which share chromatin, on one side. Genes not used
-    are in no split whatever the rule.
-
-    Parameters
-    ----------
-    valid, test
-        Chromosomes of the two; all others train. Both or neither.
-    file
-        Two columns, gene and ``train``, ``valid``, ``test`` or ``none``.
+    By default, three equal folds are drawn by a seed (section 5 of the paper, "Dataset"). `valid`
+    and `test` name whole chromosomes (both or neither), which keeps neighbouring genes, which share
+    chromatin, in one part; all other chromosomes train. `file` has two columns, gene and ``train``,
+    ``valid``, ``test`` or ``none``. Genes that models do not use are in no part.
     """
 
     valid: tuple[str, ...] = ()
@@ -62,21 +56,10 @@ class SplitRule:
         return "three equal folds, drawn"
 
     def split(self, table: pd.DataFrame, used: np.ndarray, seed: int) -> np.ndarray:
-        """Return the split of each gene, object (gene,).
+        """Return the part of each gene, object (gene,).
 
-        Parameters
-        ----------
-        table
-            Columns ``gene`` and ``chrom``.
-        used
-            bool (gene,): the genes that models use.
-        seed
-            Seed of the draw, if there is one.
-
-        Raises
-        ------
-        ChromvizError
-            If a chromosome or a gene is unknown, or no used gene is left for a part.
+        `used` (gene,) are the genes that models use. An unknown chromosome or gene, or a part
+        without any used gene, is an error.
         """
         if self.file is not None:
             found = _from_file(self.file, table["gene"])
@@ -109,21 +92,10 @@ class SplitRule:
 
 
 def three_folds(used: np.ndarray, seed: int) -> np.ndarray:
-    """Draw three equal folds of the used genes, the paper's way (section 5, "Dataset").
+    """Draw three equal folds of the used genes (section 5 of the paper, "Dataset").
 
-    Parameters
-    ----------
-    used
-        bool (gene,): the genes that models use.
-    seed
-        Seed of the draw.
-
-    Returns
-    -------
-    numpy.ndarray
-        object (gene,): ``train``, ``valid`` or ``test``; ``none`` for genes not used. Sizes
-        differ by at most one; extra genes go to train first, then to valid, so that 19,802 genes
-        give 6,601, 6,601 and 6,600.
+    Sizes differ by at most one; extra genes go to train first, then to valid, so that 19,802 genes
+    give 6,601, 6,601 and 6,600. Genes not used have ``none``.
     """
     used = np.asarray(used, dtype=bool)
     split = np.full(len(used), "none", dtype=object)

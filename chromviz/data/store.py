@@ -96,13 +96,7 @@ def open_cell(cell: str | xr.Dataset, data: str | Path | None = None) -> xr.Data
 
 
 def dataset_of(data: xr.Dataset | str) -> xr.Dataset:
-    """Return a dataset, or the embedded one of a cell type that is named.
-
-    Raises
-    ------
-    ChromvizError
-        If it is neither a dataset nor the name of an embedded cell type.
-    """
+    """Return a dataset, or the embedded one of a cell type that is named."""
     if isinstance(data, str):
         return open_cell(data)
     if not isinstance(data, xr.Dataset):
@@ -114,22 +108,9 @@ def dataset_of(data: xr.Dataset | str) -> xr.Dataset:
 
 
 def find_cells(folder: Path | None) -> dict[str, list[str]]:
-    """Return what is available of each cell type, by its name.
+    """Return by name what is available of each cell type in a folder, which may be empty.
 
-    Parameters
-    ----------
-    folder
-        As in :func:`available_cells`, but it may be empty.
-
-    Returns
-    -------
-    dict
-        ``dataset`` or ``matrices`` or both, or ``embedded (simulated)``.
-
-    Raises
-    ------
-    ChromvizError
-        If the folder does not exist.
+    ``dataset`` or ``matrices`` or both, or ``embedded (simulated)``.
     """
     if folder is None:
         return {cell: ["embedded (simulated)"] for cell in available_cells()}

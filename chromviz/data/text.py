@@ -22,28 +22,12 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return the lines of a UTF-8 text file, gzipped or not.
-
-    The first bytes tell whether it is gzipped, whatever its name is.
-
-    Raises
-    ------
-    ChromvizError
-        If the file is missing or unreadable, is a damaged gzip file, or is not text.
-    """
+    """Return the lines of a UTF-8 text file, gzipped (by its first bytes) or not."""
     return list(iter_lines(path))
 
 
 def iter_lines(path: Path) -> Iterator[str]:
-    """Yield the lines of a UTF-8 text file, gzipped or not, holding about a megabyte at a time.
-
-    As :func:`read_lines`, but what is wrong with the end of the file is raised only there.
-
-    Raises
-    ------
-    ChromvizError
-        If the file is missing or unreadable, is a damaged gzip file, or is not text.
-    """
+    """Yield the lines of a UTF-8 text file, gzipped or not, holding about a megabyte at a time."""
     pieces: list[str] = []  # of a line whose end has not come yet
     for text in _decoded(Path(path)):
         first, *rest = _LINE_END.split(text) if "\r" in text else text.split("\n")

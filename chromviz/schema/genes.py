@@ -17,10 +17,10 @@ _MOST_NAMED = 10
 def find_gene(dataset: xr.Dataset, name: str) -> int:
     """Return the position of a gene by id (with or without version suffix), symbol or locus.
 
-    A locus is a base (``chr9:37,034,476``, 1-based as in browsers: the gene whose TSS is nearest, if
-    the base is in its window) or a range (``chr9:37,030,000-37,040,000``: the gene whose TSS is in
-    it). For an unknown name the nearest are offered; a name or locus of several genes is an error
-    that lists their ids.
+    A locus is a base (``chr9:37,034,476``, 1-based as in browsers: the gene with the nearest TSS,
+    if the base is in its window) or a range (``chr9:37,030,000-37,040,000``: the gene whose TSS is
+    in it). For an unknown name the nearest are offered; a name or locus of several genes is an
+    error that lists their ids.
     """
     wanted = name.strip().lower()
     if not wanted:

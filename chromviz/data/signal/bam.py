@@ -32,13 +32,7 @@ _MEGABYTE = 1_000_000
 
 @contextmanager
 def open_bam(path: Path) -> Iterator[Any]:
-    """Open a BAM file with pysam, whose failures become one line.
-
-    Raises
-    ------
-    ChromvizError
-        If the file is cut off or damaged.
-    """
+    """Open a BAM file with pysam, whose failures become one line."""
     # Imported here: only work on BAM files needs it.
     import pysam
 
@@ -87,13 +81,7 @@ def header_sizes(path: Path, file: Any) -> dict[str, int]:
 
 
 def read_bam(path: Path, file: Any, progress: Progress) -> Generator[Batch, None, None]:
-    """Yield the reads of an open BAM file that are mapped to at least one base.
-
-    Raises
-    ------
-    ChromvizError
-        If a record is damaged.
-    """
+    """Yield the reads of an open BAM file that are mapped to at least one base."""
     names = list(file.references)
     what, total = f"counting {path.name}", path.stat().st_size // _MEGABYTE + 1
     records = file.fetch(until_eof=True)

@@ -32,28 +32,10 @@ _BEDGRAPH = "it looks like bedGraph, which holds signal (four columns, the fourt
 
 
 def read_bed(path: Path, blocks: Iterator[bytes], strands: bool) -> Generator[Batch, None, None]:
-    """Read the reads of a BED file, one per line, tab-separated.
+    """Yield the reads of a BED file (in blocks of bytes), one per line, tab-separated.
 
-    Empty lines, comments and ``track`` and ``browser`` lines are left out.
-
-    Parameters
-    ----------
-    path
-        The file, for messages.
-    blocks
-        Its content, see :func:`read_blocks`.
-    strands
-        Whether strands are needed; if not, only the first three columns are read.
-
-    Yields
-    ------
-    Batch
-        The reads.
-
-    Raises
-    ------
-    ChromvizError
-        If the file is not text or a line is not a read; the message names the line.
+    Empty lines, comments and ``track`` and ``browser`` lines are left out. Unless `strands` are
+    needed, only the first three columns are read. Errors name the line.
     """
     codes: dict[str, int] = {}
     names: list[str] = []

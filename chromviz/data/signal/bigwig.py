@@ -88,18 +88,9 @@ class LocalFile:
 class BigWig:
     """An open bigWig file.
 
-    Parameters
-    ----------
-    source
-        The file.
-    order
-        ``<`` if it is little-endian, ``>`` if big-endian.
-    index
-        Offset of the index of blocks.
-    chroms
-        Number in the file and size in bases of each chromosome.
-    reader
-        What pybigtools opened.
+    `order` is ``<`` if it is little-endian, ``>`` if big-endian; `index` is the offset of the index
+    of blocks; `chroms` has the number in the file and the size in bases of each chromosome; and
+    `reader` is pybigtools'.
     """
 
     source: ByteSource
@@ -113,23 +104,10 @@ class BigWig:
         return (self.chroms[chrom][0] << _BASE_BITS) + int(base)
 
     def find_blocks(self, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Find the blocks of data that overlap windows.
+        """Find the blocks of data that overlap windows sorted by start.
 
-        Parameters
-        ----------
-        start, end
-            int64 (window,): positions of windows, sorted by start.
-
-        Returns
-        -------
-        tuple of numpy.ndarray
-            Positions of each block's first base and the base after its last, its first byte and
-            the byte after its last: int64 (block,) each, sorted by position.
-
-        Raises
-        ------
-        ChromvizError
-            If the index is damaged or cut off.
+        Returns the first base of each block and the base after its last, its first byte and the
+        byte after its last: int64 (block,) each, sorted by position.
         """
         head = _take(self.source, self.index, _INDEX_HEAD)
         magic, width = struct.unpack_from(self.order + "II", head)
@@ -170,24 +148,10 @@ class BigWig:
             raise damaged(self.source, f"it ends after {self.source.size:,} bytes")
 
     def fill(self, windows: list[tuple[str, int, int]], base: np.ndarray) -> np.ndarray:
-        """Read the value of every base of some windows; call it within :func:`one_line`.
+        """Read the value of every base of windows into `base` (window, base), NaN without data.
 
-        Parameters
-        ----------
-        windows
-            Chromosome, first base and the base after the last; within the chromosome.
-        base
-            float64 (window, base), filled here: NaN where there is no data.
-
-        Returns
-        -------
-        numpy.ndarray
-            int64 (window,): bases that have data.
-
-        Raises
-        ------
-        ChromvizError
-            If the data give a base two values.
+        Returns the number of bases with data, int64 (window,). Windows lie within their chromosome.
+        Data that give a base two values are an error. Call it within :func:`one_line`.
         """
         values = self.reader.values
         for row, (chrom, start, end) in enumerate(windows):
@@ -215,14 +179,7 @@ class BigWig:
 
 @contextmanager
 def open_bigwig(location: Path | str) -> Iterator[BigWig]:
-    """Open a bigWig file on disk or at an http(s) address.
-
-    Raises
-    ------
-    ChromvizError
-        If the file is missing or cannot be read, is not a bigWig, is damaged, or is cut off; at an
-        address also if the server cannot be reached or does not send parts of files.
-    """
+    """Open a bigWig file on disk or at an http(s) address."""
     # Imported here: only work on bigWig files needs it.
     import pybigtools
 
@@ -395,9 +352,9 @@ def one_line(source: ByteSource) -> Iterator[None]:
 
 @contextmanager
 def _captured_stderr() -> Iterator[Callable[[], None]]:
-    """Hold back what is printed to standard error; forget it if told so, else print it later.
+    """Hold back what is printed to standard error; discard it on request, else print it later.
 
-    pybigtools prints some failures from Rust, where Python's ``sys.stderr`` has no say.
+    pybigtools prints some failures from Rust, which bypasses Python's ``sys.stderr``.
     """
     try:
         saved = os.dup(2)

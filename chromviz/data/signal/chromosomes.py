@@ -21,14 +21,8 @@ _NOT_CHRM = "chrMT"
 class Assembly:
     """A genome assembly.
 
-    Parameters
-    ----------
-    name
-        As the user named it.
-    sizes
-        Size in bases by chromosome; empty if unknown.
-    aliases
-        A chromosome's name in `sizes` by the other names it goes by (``1``, ``NC_000001.11``).
+    `sizes` has the size in bases by chromosome, empty if unknown; `aliases` a chromosome's name in
+    `sizes` by its other names (``1``, ``NC_000001.11``).
     """
 
     name: str
@@ -37,20 +31,11 @@ class Assembly:
 
 
 def find_assembly(name: str, chrom_sizes: Path | None = None) -> Assembly:
-    """Return an assembly by name, with sizes from a file if it is not built in.
+    """Return an assembly by UCSC's or NCBI's name (``hg38``, ``GRCh38``).
 
-    Parameters
-    ----------
-    name
-        UCSC's or NCBI's name, for instance ``hg38`` or ``GRCh38``. Any other name is accepted; its
-        sizes are then unknown unless a file gives them.
-    chrom_sizes
-        Two columns, chromosome and size in bases, as UCSC's ``chrom.sizes``.
-
-    Raises
-    ------
-    ChromvizError
-        If the file is missing, is not a table of sizes, or contradicts a built-in assembly.
+    Any other name is accepted; its sizes are unknown unless a file gives them (two columns,
+    chromosome and size, as UCSC's ``chrom.sizes``). A file that contradicts a built-in assembly is
+    an error.
     """
     given = None if chrom_sizes is None else _read_sizes(chrom_sizes)
     qualified = _known_builds().get(name)
@@ -73,19 +58,7 @@ class Translator:
 
     A name that the genes use stays. Other names match by the aliases of the assembly
     (``NC_000001.11`` is chr1 of hg38), and with or without ``chr`` (``1``, ``chr1``; ``MT``,
-    ``chrM``).
-
-    Parameters
-    ----------
-    names
-        The genes' names.
-    assembly
-        The assembly, for its aliases.
-
-    Raises
-    ------
-    ChromvizError
-        If the genes themselves spell one chromosome in two ways.
+    ``chrM``). Genes or files that spell one chromosome in two ways are an error.
     """
 
     def __init__(self, names: Iterable[str], assembly: Assembly) -> None:
@@ -110,13 +83,7 @@ class Translator:
         return plain[3:] if prefixed else plain
 
     def __call__(self, name: str) -> str | None:
-        """Return the genes' name of a file's chromosome, None if no gene is on it.
-
-        Raises
-        ------
-        ChromvizError
-            If the file spells the chromosome in two ways.
-        """
+        """Return the genes' name of a file's chromosome, None if no gene is on it."""
         own = self._own.get(self.key(name))
         if own is None:
             return None
@@ -140,26 +107,9 @@ class Translator:
 
 
 def name_officially(table: pd.DataFrame, assembly: Assembly) -> tuple[pd.DataFrame, list[str]]:
-    """Rename the genes' chromosomes to the names of the assembly.
+    """Rename the genes' chromosomes to the names of the assembly; return a note if any changed.
 
-    Parameters
-    ----------
-    table
-        Genes, with a column ``chrom``.
-    assembly
-        Without sizes the names stay; so do names that it lacks.
-
-    Returns
-    -------
-    table : pandas.DataFrame
-        A copy where a name has changed.
-    notes : list of str
-        One line where a name has changed.
-
-    Raises
-    ------
-    ChromvizError
-        If the genes spell one chromosome in two ways.
+    Without sizes the names stay; so do names that the assembly lacks.
     """
     Translator(table["chrom"], assembly)  # refuses genes that spell one in two ways
     official = Translator(assembly.sizes, assembly)
@@ -177,17 +127,7 @@ def name_officially(table: pd.DataFrame, assembly: Assembly) -> tuple[pd.DataFra
 def matching_builds(sizes: Mapping[str, int], assembly: Assembly) -> list[str]:
     """Return the built-in assemblies in which every shared chromosome has the given size.
 
-    Parameters
-    ----------
-    sizes
-        Sizes by chromosome, from a file.
-    assembly
-        The assembly whose aliases to use.
-
-    Returns
-    -------
-    list of str
-        UCSC's names before NCBI's; empty if there is none.
+    UCSC's names come before NCBI's.
     """
     names = Translator((), assembly)
     keyed = {names.key(name): size for name, size in sizes.items()}

@@ -70,18 +70,10 @@ class Batch:
 
 
 def kind_of_reads(path: Path) -> str | None:
-    """Detect from its first bytes whether a file holds reads.
+    """Return ``bam`` or ``bed`` if the first bytes of a file show that it holds reads, else None.
 
-    Returns
-    -------
-    str or None
-        ``bam``; ``bed`` for text, gzipped or not, whose first record has a chromosome and two
-        coordinates and is not bedGraph; otherwise None.
-
-    Raises
-    ------
-    ChromvizError
-        If the file is missing, cannot be read, or is a damaged gzip file.
+    ``bed`` is text, gzipped or not, whose first record has a chromosome and two coordinates and is
+    not bedGraph.
     """
     head = _head(Path(path))
     if head.startswith(_BAM):
@@ -131,13 +123,7 @@ def is_bedgraph(fields: list[bytes]) -> bool:
 
 
 def read_blocks(path: Path, progress: Progress) -> Generator[bytes, None, None]:
-    """Yield a file's content, unpacked if it is gzipped, in blocks of about 2 MB.
-
-    Raises
-    ------
-    ChromvizError
-        If the file cannot be read, or is a damaged or cut-off gzip file.
-    """
+    """Yield a file's content, unpacked if it is gzipped, in blocks of about 2 MB."""
     what = f"counting {path.name}"
     with open_bytes(path) as handle:
         try:

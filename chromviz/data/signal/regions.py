@@ -17,13 +17,7 @@ Regions = dict[str, np.ndarray]
 
 
 def read_regions(path: Path) -> Regions:
-    """Read regions from BED (three columns or more), gzipped or not.
-
-    Raises
-    ------
-    ChromvizError
-        If the file is missing or is not BED; the message names the line.
-    """
+    """Read regions from BED (three columns or more), gzipped or not; errors name the line."""
     found: dict[str, list[tuple[int, int]]] = {}
     for number, line in enumerate(read_lines(path), start=1):
         if not line.strip() or line.startswith(COMMENTS):
@@ -54,21 +48,7 @@ def overlapping(
 ) -> np.ndarray:
     """Return which bins overlap a region, bool (gene, bin), bins along the chromosome.
 
-    Parameters
-    ----------
-    regions
-        From :func:`read_regions`.
-    table
-        Columns ``chrom`` and ``tss``.
-    window
-        Flank and bin width.
-    translate
-        Translates the regions' names of chromosomes to those of the genes.
-
-    Raises
-    ------
-    ChromvizError
-        If regions and genes have no chromosome in common.
+    Regions and genes without a chromosome in common are an error.
     """
     named = {translate(chrom): pairs for chrom, pairs in regions.items()}
     chrom = table["chrom"].to_numpy(object)

@@ -45,11 +45,8 @@ def short_name(location: Path | str) -> str:
 def open_remote(url: str) -> Iterator[RemoteFile]:
     """Open a file at an http(s) address.
 
-    Raises
-    ------
-    ChromvizError
-        If fsspec or aiohttp is missing, if the server cannot be reached, has no such file, does
-        not send parts of files, or if the file changes while it is read.
+    It is an error if fsspec or aiohttp is missing, if the server cannot be reached, has no such
+    file or does not send parts of files, or if the file changes while it is read.
     """
     name = http.without_credentials(url)
     try:

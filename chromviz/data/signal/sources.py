@@ -36,16 +36,8 @@ class _StoppedError(Exception):
 class Source:
     """The file of a mark or a reference track.
 
-    Parameters
-    ----------
-    role
-        ``signal`` or ``coverage``.
-    name
-        The mark or track.
-    location
-        A path, or the http(s) address of a bigWig.
-    kind
-        ``bigWig``, ``BAM`` or ``reads`` (BED and tagAlign).
+    `role` is ``signal`` or ``coverage``, `location` a path or the http(s) address of a bigWig, and
+    `kind` is ``bigWig``, ``BAM`` or ``reads`` (BED and tagAlign).
     """
 
     role: str
@@ -100,13 +92,7 @@ class Measured:
 
 
 def find_source(role: str, name: str, location: str | Path) -> Source:
-    """Detect the kind of a source from its content.
-
-    Raises
-    ------
-    ChromvizError
-        If there is no such file, or its kind cannot be read.
-    """
+    """Detect the kind of a source from its content."""
     location = str(location)
     if is_address(location):
         return Source(role, name, location, BIGWIG)
@@ -128,32 +114,10 @@ def read_sources(
     assembly: Assembly,
     progress: Progress = silent,
 ) -> list[Measured]:
-    """Read every source around each TSS, files of reads on all cores.
+    """Read every source around each TSS, files of reads on all cores, in their order.
 
-    Parameters
-    ----------
-    sources
-        What to read.
-    table
-        Genes: columns ``chrom``, ``tss`` and ``strand``.
-    window
-        Flank and bin width.
-    rule
-        How reads are counted.
-    assembly
-        Translates names of chromosomes; its sizes apply to reads without a header.
-    progress
-        Called with windows and megabytes read, from several threads.
-
-    Returns
-    -------
-    list of Measured
-        In the order of the sources.
-
-    Raises
-    ------
-    ChromvizError
-        If a source is damaged, or has no chromosome in common with the genes.
+    The assembly translates names of chromosomes; its sizes apply to reads without a header.
+    `progress` receives windows and megabytes read, from several threads.
     """
     genes = table[["chrom", "tss", "strand"]]
     stop = Event()

@@ -22,18 +22,7 @@ GROUP = 400
 
 
 def chrom_sizes(location: Path | str) -> dict[str, int]:
-    """Return the chromosomes of a bigWig file and their sizes in bases.
-
-    Parameters
-    ----------
-    location
-        A path, or an http(s) address.
-
-    Raises
-    ------
-    ChromvizError
-        If the file is missing or cannot be reached, is not a bigWig, or is cut off.
-    """
+    """Return the chromosomes of a bigWig file (path or address) and their sizes in bases."""
     with open_bigwig(location) as track:
         return {name: size for name, (_, size) in track.chroms.items()}
 
@@ -107,8 +96,8 @@ def _place(
 ) -> tuple[np.ndarray, np.ndarray, list[tuple[str, int, int]]]:
     """Return the windows within their chromosomes, in the order of the file.
 
-    Neighbours share blocks. The result is the genes' rows, the positions of the first bases,
-    int64 (window,) each, and the windows as the track names them.
+    Neighbours share blocks. The result is the genes' rows, the positions of the first bases, int64
+    (window,) each, and the windows as the track names them.
     """
     chrom = genes["chrom"].to_numpy(object)
     start, end = window_bounds(genes, window)

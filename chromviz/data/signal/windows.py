@@ -16,27 +16,10 @@ def window_bounds(genes: pd.DataFrame, window: Window) -> tuple[np.ndarray, np.n
 
 
 def orient(values: np.ndarray, strand: np.ndarray, orientation: str) -> np.ndarray:
-    """Orient windows along the chromosome or along the gene.
+    """Orient values (gene, bin) along the chromosome (``genome``) or along the gene (``strand``).
 
-    Parameters
-    ----------
-    values
-        float (gene, bin), bins in the direction of the chromosome.
-    strand
-        object (gene,): ``+``, ``-`` or ``.``.
-    orientation
-        ``genome``: along the chromosome, as in the paper. ``strand``: along the gene, so that rows
-        of ``-`` genes are reversed, and genes of unknown strand are NaN.
-
-    Returns
-    -------
-    numpy.ndarray
-        An array like `values`, which is not changed.
-
-    Raises
-    ------
-    ChromvizError
-        If the orientation is unknown.
+    ``genome`` is as in the paper. With ``strand``, rows of genes on ``-`` are reversed and genes of
+    unknown strand are NaN. The values are not changed in place.
     """
     check_orientation(orientation)
     if orientation == "genome":
