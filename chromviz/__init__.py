@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chromviz import plot as plot
+    from chromviz.catalog import list_methods as list_methods
     from chromviz.catalog import list_models as list_models
     from chromviz.data.archives.published import fetch as fetch
     from chromviz.data.archives.published import list_cells as list_cells
@@ -21,10 +22,9 @@ if TYPE_CHECKING:
     from chromviz.recipes.audit import audit as audit
     from chromviz.recipes.compare import compare as compare
     from chromviz.recipes.export import export as export
+    from chromviz.recipes.extract import extract as extract
     from chromviz.recipes.suite import suite as suite
     from chromviz.recipes.validate import validate as validate
-    from chromviz.recipes.verbs import extract as extract
-    from chromviz.recipes.verbs import list_methods as list_methods
     from chromviz.reporting.results_page import report as report
     from chromviz.validation.agreement import table3 as table3
 
@@ -41,7 +41,7 @@ _VERBS = {
     "simulate": "chromviz.data.simulate",
     "train": "chromviz.models.verbs",
     "load_model": "chromviz.models.verbs",
-    "extract": "chromviz.recipes.verbs",
+    "extract": "chromviz.recipes.extract",
     "table3": "chromviz.validation.agreement",
     "validate": "chromviz.recipes.validate",
     "compare": "chromviz.recipes.compare",
@@ -51,7 +51,7 @@ _VERBS = {
     "report": "chromviz.reporting.results_page",
     "list_cells": "chromviz.data.archives.published",
     "list_models": "chromviz.catalog",
-    "list_methods": "chromviz.recipes.verbs",
+    "list_methods": "chromviz.catalog",
 }
 
 __all__ = [

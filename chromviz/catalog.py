@@ -550,6 +550,37 @@ def list_models() -> pd.DataFrame:
     )
 
 
+def list_methods() -> pd.DataFrame:
+    """Return the methods of explanation and the controls.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per method: ``method``, its name; ``needs``, what a model must offer, empty for a
+        control; ``gives``, the dimensions of its weights; ``signed``, whether the sign has a
+        meaning; ``settings``, a dictionary of settings and their defaults; ``description``.
+
+    Examples
+    --------
+    >>> table = list_methods()
+    >>> table.loc[table["method"] == "alpha", "needs"].item()
+    'alpha'
+    """
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "method": method.name,
+            "needs": method.needs,
+            "gives": " × ".join(method.dims),
+            "signed": method.signed,
+            "settings": dict(method.parameters),
+            "description": method.description,
+        }
+        for method in methods().values()
+    )
+
+
 def controls() -> list[str]:
     """Return the names of the methods that explain no model: what an explanation has to beat."""
     return [name for name, method in methods().items() if method.is_control]

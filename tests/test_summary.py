@@ -10,8 +10,8 @@ import pytest
 from chromviz.errors import SchemaError
 from chromviz.models.training import train
 from chromviz.recipes.compare import Comparison
-from chromviz.recipes.differential import Differential
-from chromviz.recipes.explain import Explanation
+from chromviz.recipes.extract import Explanation
+from chromviz.recipes.state_changes import Differential
 from chromviz.recipes.suite import Suite
 from chromviz.recipes.validate import Validation
 from chromviz.schema import Origin, build_attribution, dataset_hash, describe

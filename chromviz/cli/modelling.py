@@ -139,7 +139,7 @@ def _leave_one_out(
     """For each cell type, train on all others, and print the AUC on it."""
     from chromviz.models import find_model
     from chromviz.recipes.learning import leave_each_out, write_model
-    from chromviz.recipes.options import Run
+    from chromviz.recipes.run import Run
     from chromviz.reporting.terminal import left_out_page
     from chromviz.results.tables import write_csv
 

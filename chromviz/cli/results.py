@@ -214,7 +214,7 @@ def _differential(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    from chromviz.recipes.differential import differential as run
+    from chromviz.recipes.state_changes import differential as run
     from chromviz.reporting.terminal import differential_page
 
     if gene:
@@ -284,7 +284,7 @@ def extract(
     as_json: Json = False,
 ) -> None:
     """Explain one model on one cell type; write the weights as NetCDF."""
-    from chromviz.recipes.explain import explain
+    from chromviz.recipes.extract import explain
     from chromviz.reporting.terminal import SIMULATED
 
     with Live(quiet) as live:

@@ -1,7 +1,7 @@
 """Which methods explain which models, and the attributions in a result folder.
 
-There is one layout: ``attributions/{model}.{method}.nc``. What deviates from the default is part of
-the name, so that nothing replaces anything else: the variant of a model
+There is one layout: ``attributions/{model}.{method}.nc``. Whatever differs from the default is part
+of the name, so that no file replaces another: the variant of a model
 (``lstm-alpha.untrained.saliency.nc``) and settings of a method
 (``lstm-alpha.integrated_gradients.reference-mean.nc``).
 """
@@ -15,14 +15,18 @@ from typing import Any
 
 import xarray as xr
 
-from chromviz.catalog import Method, find_method, methods, slug
-from chromviz.errors import ChromvizError, UnknownNameError
+from chromviz.catalog import Method, controls, find_method, methods, slug
+from chromviz.errors import ChromvizError
 from chromviz.extractors.run import extract
+from chromviz.extractors.sanity import untrained
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.choice import Choice
-from chromviz.recipes.options import Run
+from chromviz.models.fitted import Fitted
+from chromviz.recipes.run import Run
 from chromviz.results.folder import ResultFolder
 from chromviz.schema import dataset_hash, gene_counts, load_attribution, save_attribution
+from chromviz.validation.agreement import reference_genes
+from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK, cell_label
 
 #: The folder of attributions in a result folder.
 FOLDER = "attributions"
@@ -30,96 +34,69 @@ FOLDER = "attributions"
 
 def plan(
     chosen: Sequence[Choice],
+    dataset: xr.Dataset,
     names: Sequence[str] | None,
     by_default: Callable[[str, Choice], bool],
 ) -> list[tuple[str, str]]:
-    """Return which methods explain which models; the controls come last.
+    """Return pairs of method and model to explain, and all controls with an empty model name.
 
-    Parameters
-    ----------
-    chosen
-        The models.
-    names
-        The methods that were asked for; None for the default ones.
-    by_default
-        Whether a method explains a model by default.
-
-    Returns
-    -------
-    list of tuple
-        Method and model; the model is empty for a control.
-
-    Raises
-    ------
-    ChromvizError
-        If a method is unknown, gives no weights over bins, or can explain none of the models.
+    `names` are the methods that were asked for; if None, `by_default` decides for each method and
+    model. A dataset without the reference track or the mark compared with it is refused.
     """
-    asked = [find_method(name) for name in dict.fromkeys(names or ())]
-    for method in asked:
-        if "bin" not in method.dims:
-            raise ChromvizError(
-                f"the method {method.name!r} gives no weights over bins to compare with the "
-                "reference track; leave it out of --methods"
-            )
-        require_one(method, chosen)
+    asked = named_methods(
+        names,
+        chosen,
+        lambda method: "bin" in method.dims,
+        "gives no weights over bins to compare with the reference track",
+    )
+    reference_genes(dataset, REFERENCE_TRACK)
+    if PROMOTER_MARK not in dataset["mark"].values:
+        raise ChromvizError(
+            f"{cell_label(str(dataset.attrs['cell']))} has no signal of {PROMOTER_MARK}, whose "
+            f"weights are compared with {REFERENCE_TRACK}; prepare it with --signal "
+            f"{PROMOTER_MARK}=FILE"
+        )
     found = []
     for one in chosen:
         for method in asked or methods().values():
             wanted = bool(asked) or by_default(method.name, one)
             if wanted and not (method.is_control or method.refusal(one.spec.name, one.spec.gives)):
                 found.append((method.name, one.name))
-    return found + [(name, "") for name, method in methods().items() if method.is_control]
+    return found + [(name, "") for name in controls()]
 
 
-def require_one(method: Method, chosen: Sequence[Choice]) -> None:
-    """Refuse a method that can explain none of the models, with the reason for the first."""
-    refusals = [method.refusal(one.name, one.spec.gives) for one in chosen]
-    if refusals and all(refusals):
-        raise ChromvizError(refusals[0])
+def named_methods(
+    names: Sequence[str] | None,
+    chosen: Sequence[Choice],
+    suits: Callable[[Method], bool],
+    reason: str,
+) -> list[Method]:
+    """Return methods by name; refuse one that does not suit or that can explain no model."""
+    asked = [find_method(name) for name in dict.fromkeys(names or ())]
+    for method in asked:
+        if not suits(method):
+            raise ChromvizError(f"the method {method.name!r} {reason}; leave it out of --methods")
+        refusals = [method.refusal(one.name, one.spec.gives) for one in chosen]
+        if refusals and all(refusals):
+            raise ChromvizError(refusals[0])
+    return asked
 
 
-def check_settings(given: Mapping[str, Any], wanted: Sequence[Method]) -> None:
-    """Refuse settings that none of the methods has, or whose type is not that of the default.
+def untrained_controls(fitted: Mapping[str, TrainedModel], seed: int) -> dict[str, TrainedModel]:
+    """Return the networks before training, by name: their explanations show nothing learned.
 
-    Raises
-    ------
-    UnknownNameError
-        Naming the setting.
-    ChromvizError
-        If a number is given for a text, or the reverse.
+    Models that are not trained by gradient steps and ensembles have none.
     """
-    known = {name: value for method in wanted for name, value in method.parameters.items()}
-    for name, value in given.items():
-        if name not in known:
-            raise UnknownNameError(
-                "setting", name, known, "'chromviz methods --json' lists the settings."
-            )
-        default = known[name]
-        if _kind(value) != _kind(default):
-            raise ChromvizError(
-                f"the setting {name} cannot be {value!r}; its default is {default!r}"
-            )
-
-
-def _kind(value: object) -> str:
-    if isinstance(value, bool):
-        return "truth value"
-    return "number" if isinstance(value, (int, float)) else type(value).__name__
+    return {
+        name: untrained(model, seed)
+        for name, model in fitted.items()
+        if not (isinstance(model.module, Fitted) or model.card.members)
+    }
 
 
 @dataclass(frozen=True)
 class CellRun:
-    """One cell type, the result folder that its explanations go to, and the options of the run.
-
-    Parameters
-    ----------
-    folder
-        The result folder.
-    dataset
-        The cell type.
-    run
-        Seed, device and reporter.
-    """
+    """One cell type, the result folder that its explanations go to, and the options of the run."""
 
     folder: ResultFolder
     dataset: xr.Dataset
@@ -131,7 +108,7 @@ class CellRun:
         return dataset_hash(self.dataset)
 
     def record(self, models: Mapping[str, TrainedModel], **facts: Any) -> None:
-        """Write into the manifest what the run is of."""
+        """Write the dataset, the models and further facts into the manifest."""
         attrs = self.dataset.attrs
         self.folder["seed"] = self.run.seed
         self.folder["simulated"] = int(attrs["simulated"])
@@ -156,26 +133,19 @@ class CellRun:
     ) -> xr.Dataset:
         """Return an attribution from the folder; extract and save it if it is not up to date.
 
-        Parameters
-        ----------
-        method, model
-            As for :func:`chromviz.extractors.run.extract`.
-        genes
-            A part of the split, ``all``, or positions in the dataset.
-        settings
-            Settings of the method that differ from its defaults.
-        file
-            Its file in the folder; by default that of :func:`file_name`.
+        `genes` is a part of the split, ``all``, or positions in the dataset. `settings` are those
+        that differ from the method's defaults. The file is by default that of :func:`file_name`.
         """
         chosen = find_method(method)
         file = file or file_name(chosen, model, settings or {})
         parameters = {**chosen.parameters, **(settings or {})}
-        made_from: dict[str, Any] = {
+        rows = genes if isinstance(genes, str) else [int(at) for at in genes]
+        made_from = {
             "method": method,
             "parameters": parameters,
             "model": [model.card.weights_hash, model.card.name, model.variant] if model else "",
             "dataset": self.data_hash,
-            "genes": genes if isinstance(genes, str) else [int(at) for at in genes],
+            "genes": rows,
             "seed": self.run.seed,
             "device": self.run.device.split(":")[0],
         }
@@ -185,7 +155,7 @@ class CellRun:
                 method,
                 self.dataset,
                 model,
-                genes=genes if isinstance(genes, str) else list(genes),
+                genes=rows,
                 seed=self.run.seed,
                 device=self.run.device,
                 progress=self.run.reporter.progress,
@@ -215,18 +185,12 @@ def file_name(
 ) -> str:
     """Return the name of an attribution's file in a result folder.
 
-    Parameters
-    ----------
-    method, model
-        The method, and the model that it explains; None for a control.
-    settings
-        Settings of the method; those that differ from its defaults are part of the name.
-    more
-        Anything else that tells it apart from others, for instance the genes.
+    It includes the settings that differ from the method's defaults, and `more`: anything else that
+    tells the attribution apart from others, for instance its genes.
     """
-    owner = model_key(model) or "control"
     changed = [
         f"{name}-{value}" for name, value in settings.items() if value != method.parameters[name]
     ]
+    owner = model_key(model) or "control"
     parts = [owner, method.name, *(slug(part) for part in (*changed, more) if part)]
     return f"{FOLDER}/{'.'.join(parts)}.nc"

@@ -12,26 +12,34 @@ import pandas as pd
 import xarray as xr
 
 from chromviz import provenance
-from chromviz.catalog import Method, find_method, methods, slug
-from chromviz.data.store import available_cells, open_cell
+from chromviz.catalog import Method, methods, slug
 from chromviz.errors import CannotServeError, ChromvizError
 from chromviz.extractors.run import serves
 from chromviz.models.checkpoint import TrainedModel
-from chromviz.models.choice import Choice, choose_models, fitted_models, trainings_for
+from chromviz.models.choice import Choice, fitted_models, trainings_for
 from chromviz.models.inference import logits, probabilities
 from chromviz.models.store import train_missing
 from chromviz.plot.gene_map import draw_audit
-from chromviz.recipes.attributions import FOLDER, CellRun, cards, model_key, require_one
-from chromviz.recipes.figure2c import BETA_MODEL, beta_table, write_figure2c
-from chromviz.recipes.options import Run, RunOptions, run_options
-from chromviz.recipes.outcome import Outcome, finished
+from chromviz.recipes.attributions import FOLDER, CellRun, cards, model_key, named_methods
+from chromviz.recipes.figure2c import BETA_MODEL, NO_BETA, beta_models, write_figure2c
+from chromviz.recipes.run import (
+    Outcome,
+    Run,
+    RunOptions,
+    finished,
+    open_cells,
+    require_models,
+    resolve_cells,
+    run_options,
+    say_notes,
+)
 from chromviz.reporting.figures import write_figure
 from chromviz.reporting.gene_record import CellAudit, audit_record, audit_table
 from chromviz.reporting.results_page import write_report
 from chromviz.results.folder import ResultFolder
-from chromviz.schema import Summary, find_gene, require_alike
+from chromviz.schema import Summary, find_gene
 from chromviz.schema.genes import reason_of
-from chromviz.vocabulary import PAPER_CELLS, cell_label, resolve_cell
+from chromviz.vocabulary import PAPER_CELLS, cell_label
 
 
 @dataclass(frozen=True, repr=False)
@@ -41,8 +49,7 @@ class Audit(Outcome):
     Parameters
     ----------
     table
-        β: one row per cell type and mark, see :func:`chromviz.recipes.figure2c.beta_table`;
-        empty if no model gives β.
+        β, with one row per cell type and mark; empty if no model gives β.
     record
         Everything, as in ``audit.json``.
     cells
@@ -125,50 +132,45 @@ def audit(
     'OFF'
     """
     run = run_options(options)
-    task = _plan(gene, cells, data, models, methods)
+    parts = _plan(gene, cells, data, models, methods)
     place = Path(out) if out else Path("results") / f"audit-{slug(gene)}"
     with provenance.output_folder(place):
         folder = ResultFolder(place, f"audit {gene}")
         folder["seed"] = run.seed
-        folder["simulated"] = max(int(one.dataset.attrs["simulated"]) for one in task)
-        folder["cells"] = [str(one.dataset.attrs["cell"]) for one in task]
-        _train(task, run)
-        parts = [_explain(CellRun(folder, one.dataset, run), one) for one in task]
-        if not any(part.found for part in parts):
+        folder["simulated"] = max(int(one.dataset.attrs["simulated"]) for one in parts)
+        folder["cells"] = [str(one.dataset.attrs["cell"]) for one in parts]
+        _train(parts, run)
+        audits = [_explain(CellRun(folder, one.dataset, run), one) for one in parts]
+        if not any(one.found for one in audits):
             # Only the layers of the model, or the data, could tell; the first reason will do.
-            raise ChromvizError(next(why for part in parts for why in part.refused.values()))
-    named = [
-        (f"{name} in {part.dataset.attrs['cell']}", model)
-        for part in parts
-        for name, model in part.models.items()
-    ]
-    folder["models"] = cards(dict(named))
-    table = _beta(folder, task, run)
-    record = audit_record(parts, run.seed)
-    _write(folder, record, parts)
-    write_report(folder, [part.dataset for part in parts])
-    return Audit(*finished(folder), table, record, parts)
+            raise ChromvizError(next(why for one in audits for why in one.refused.values()))
+    folder["models"] = cards(
+        {
+            f"{name} in {one.dataset.attrs['cell']}": model
+            for one in audits
+            for name, model in one.models.items()
+        }
+    )
+    table = _write_beta(folder, parts, run)
+    record = audit_record(audits, run.seed)
+    _write(folder, record, audits)
+    write_report(folder, [one.dataset for one in audits])
+    return Audit(*finished(folder), table, record, audits)
 
 
 @dataclass(frozen=True)
-class _Gene:
-    """The gene in one cell type, before anything is trained.
-
-    Parameters
-    ----------
-    dataset, position
-        The cell type, and the place of the gene in it.
-    chosen, wanted
-        The models, and the methods.
-    readable
-        Whether models can read the gene.
-    """
+class _Part:
+    """The gene in one cell type, with the models and methods, before anything is trained."""
 
     dataset: xr.Dataset
     position: int
     chosen: list[Choice]
     wanted: list[Method]
-    readable: bool
+
+    @property
+    def readable(self) -> bool:
+        """Whether models can read the gene."""
+        return not reason_of(self.dataset, self.position)
 
 
 def _plan(
@@ -176,63 +178,48 @@ def _plan(
     cells: Sequence[str],
     data: str | Path | None,
     models: Sequence[str],
-    methods: Sequence[str] | None,
-) -> list[_Gene]:
+    method_names: Sequence[str] | None,
+) -> list[_Part]:
     """Check everything that can be checked before training."""
-    available, where = available_cells(data), str(data or "the embedded dataset")
-    names = list(dict.fromkeys(resolve_cell(cell, available, where) for cell in cells))
+    names = resolve_cells(cells, data)
     if not names:
         raise ChromvizError("no cell type to audit; name some with --cells A,B,C")
-    opened = [open_cell(name, data) for name in names]
-    require_alike(opened)
+    opened = open_cells(names, data)
     first = find_gene(opened[0], gene)
     known = str(opened[0]["gene"].values[first])
-    # The same gene everywhere: a symbol or locus may mean another one in another annotation.
+    # By id in the others: a symbol or locus may mean another gene in another annotation.
     positions = [first, *(find_gene(other, known) for other in opened[1:])]
-    chosen = [choose_models(models, dataset) for dataset in opened]
-    if not chosen[0]:
-        raise ChromvizError("no model to audit with; name one with --models")
-    wanted = _methods(methods, chosen[0])
-    task = [
-        _Gene(dataset, at, here, wanted, not reason_of(dataset, at))
+    chosen = [require_models(models, dataset, "audit with") for dataset in opened]
+
+    def suits(method: Method) -> bool:
+        return "gene" in method.dims and not method.is_control
+
+    asked = named_methods(method_names, chosen[0], suits, "does not explain single genes")
+    wanted = asked or [method for method in methods().values() if suits(method)]
+    parts = [
+        _Part(dataset, at, here, wanted)
         for dataset, at, here in zip(opened, positions, chosen, strict=True)
     ]
-    if not any(one.readable for one in task):
-        reason = reason_of(opened[0], first)
+    if not any(one.readable for one in parts):
         raise ChromvizError(
-            f"{gene} lacks complete signal in {', '.join(map(cell_label, names))} ({reason}); "
-            "choose another gene, or prepare tracks that cover it"
+            f"{gene} lacks complete signal in {', '.join(map(cell_label, names))} "
+            f"({reason_of(opened[0], first)}); choose another gene, or prepare tracks that cover it"
         )
-    return task
+    return parts
 
 
-def _methods(names: Sequence[str] | None, chosen: Sequence[Choice]) -> list[Method]:
-    """Return the methods that explain single genes, refusing a name that can explain no model."""
-    asked = [find_method(name) for name in dict.fromkeys(names or ())]
-    for method in asked:
-        if "gene" not in method.dims or method.is_control:
-            raise ChromvizError(
-                f"the method {method.name!r} does not explain single genes; leave it out of "
-                "--methods"
-            )
-        require_one(method, chosen)
-    every = [one for one in methods().values() if "gene" in one.dims and not one.is_control]
-    return asked or every
-
-
-def _train(task: Sequence[_Gene], run: Run) -> None:
+def _train(parts: Sequence[_Part], run: Run) -> None:
     trainings = [
         training
-        for one in task
+        for one in parts
         if one.readable
         for training in trainings_for(one.chosen, one.dataset, run.seed, run.seeds)
     ]
     train_missing(trainings, device=run.device, reporter=run.reporter)
-    for note in dict.fromkeys(choice.note for one in task for choice in one.chosen if choice.note):
-        run.reporter.say(note)
+    say_notes([choice for one in parts for choice in one.chosen], run)
 
 
-def _explain(work: CellRun, one: _Gene) -> CellAudit:
+def _explain(work: CellRun, one: _Part) -> CellAudit:
     """Extract the weights of every method for the gene in one cell type."""
     run, cell = work.run, str(work.dataset.attrs["cell"])
     fitted: dict[str, TrainedModel] = {}
@@ -264,7 +251,7 @@ def _explain(work: CellRun, one: _Gene) -> CellAudit:
 
 
 def _probability(
-    work: CellRun, one: _Gene, model: TrainedModel, found: Sequence[xr.Dataset]
+    work: CellRun, one: _Part, model: TrainedModel, found: Sequence[xr.Dataset]
 ) -> float:
     """Return a model's probability of ON: that of its attributions, or from running it."""
     if found:
@@ -273,20 +260,16 @@ def _probability(
     return float(probabilities(logits(model.module, signal, device=work.run.device))[0])
 
 
-def _beta(folder: ResultFolder, task: Sequence[_Gene], run: Run) -> pd.DataFrame:
+def _write_beta(folder: ResultFolder, parts: Sequence[_Part], run: Run) -> pd.DataFrame:
     """Write Figure 2c of the first model with β that is trained here, if there is one."""
-    chosen = task[0].chosen
-    able = [one.name for one in chosen if not one.model and "beta" in one.spec.attends]
+    able = beta_models(parts[0].chosen)
     if not able:
-        run.reporter.say("no Figure 2c: none of the models trained here gives β")
+        run.reporter.say(NO_BETA)
         return pd.DataFrame()
-    rows = [beta_table(one.dataset, one.position, able[0], run) for one in task]
-    table = pd.concat(rows, ignore_index=True)
-    write_figure2c(folder, table)
-    return table
+    return write_figure2c(folder, able[0], [(one.dataset, one.position) for one in parts], run)
 
 
-def _write(folder: ResultFolder, record: Mapping[str, Any], parts: Sequence[CellAudit]) -> None:
+def _write(folder: ResultFolder, record: Mapping[str, Any], audits: Sequence[CellAudit]) -> None:
     """Write the record as JSON and as a tidy table, and a figure for each model."""
     content = dict(record) | provenance.stamp(int(record["seed"]))
     path = folder.path / "audit.json"
@@ -299,7 +282,7 @@ def _write(folder: ResultFolder, record: Mapping[str, Any], parts: Sequence[Cell
     table = audit_table(record)
     folder.write_table("audit", "audit.csv", table)
     symbol = record["symbol"] or record["gene"]
-    for name in dict.fromkeys(name for part in parts for name in part.models):
+    for name in dict.fromkeys(name for one in audits for name in one.models):
         shown = table[table["model"].isin(("", name))].reset_index(drop=True)
         draw = partial(draw_audit, model=name)
         write_figure(folder, f"audit.{slug(name)}", f"{symbol} by {name}", shown, draw)

@@ -7,40 +7,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
-from chromviz.catalog import slug
-from chromviz.data.store import available_cells, open_cell
-from chromviz.errors import ChromvizError
-from chromviz.extractors import find_method
-from chromviz.extractors.sanity import untrained
+from chromviz.catalog import find_method, slug
+from chromviz.data.store import open_cell
 from chromviz.models.checkpoint import TrainedModel
-from chromviz.models.choice import MODELS, Choice, choose_models, fitted_models, trainings_for
-from chromviz.models.fitted import Fitted
+from chromviz.models.choice import MODELS, Choice, fitted_models, trainings_for
 from chromviz.models.store import Training, train_missing
 from chromviz.plot.agreement import draw_table3
 from chromviz.plot.profile_lines import draw_figure2a, draw_figure2b
 from chromviz.provenance import hash_arrays
-from chromviz.recipes.attributions import CellRun, plan
-from chromviz.recipes.figure2c import BETA_MODEL, PAPER_GENE, beta_table, write_figure2c
-from chromviz.recipes.options import Run, RunOptions, run_options
-from chromviz.recipes.outcome import Outcome, finished
+from chromviz.recipes.attributions import CellRun, plan, untrained_controls
+from chromviz.recipes.figure2c import BETA_MODEL, Figure2c, plan_figure2c, write_figure2c
+from chromviz.recipes.run import (
+    Outcome,
+    Run,
+    RunOptions,
+    finished,
+    in_three_forms,
+    require_models,
+    run_options,
+    say_notes,
+)
 from chromviz.reporting.figures import write_curves, write_figure, write_gain, write_genes
 from chromviz.reporting.results_page import write_report
 from chromviz.reporting.tables import table3_latex, table3_markdown
 from chromviz.results.folder import ResultFolder, default_folder
 from chromviz.results.tables import to_csv
-from chromviz.schema import Summary, find_gene
+from chromviz.schema import Summary
 from chromviz.schema.genes import reason_of
 from chromviz.validation import coverage_profile, table3, weight_profiles
-from chromviz.validation.agreement import reference_genes
 from chromviz.validation.association import association
 from chromviz.validation.profiles import figure2b_table
 from chromviz.validation.tidy import read_tidy
 from chromviz.validation.verdict import verdicts
-from chromviz.vocabulary import PAPER_CELLS, PROMOTER_MARK, REFERENCE_TRACK, cell_label, find_eid
+from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK, cell_label
 
 #: The methods of Table 3, and the weights that older models have of their own. As in the paper,
 #: class optimisation is run on models without either: on an LSTM its thousand steps take longer
@@ -153,115 +155,34 @@ def compare(
     ['gain', 'genes', 'methods']
     """
     run = run_options(options)
-    task = _plan(cell, data, models, methods, gene)
-    folder = ResultFolder(Path(out) if out else default_folder(task.label), f"compare {task.label}")
-    work = CellRun(folder, task.dataset, run)
-    for line in task.notes:
+    dataset = open_cell(cell, data)
+    chosen = require_models(models, dataset, "compare")
+    pairs = plan(chosen, dataset, methods, _by_default)
+    notes: list[str] = []
+    figure2c = plan_figure2c(chosen, dataset, gene, data, notes)
+    label = str(dataset.attrs["cell"])
+    folder = ResultFolder(Path(out) if out else default_folder(label), f"compare {label}")
+    work = CellRun(folder, dataset, run)
+    for line in notes:
         run.reporter.say(line)
-    fitted = _train(task, run)
-    work.record(fitted, notes={one.name: one.note for one in task.chosen if one.note})
-    found = {(method, name): work.explain(method, fitted.get(name)) for method, name in task.pairs}
-    table = _write_table3(folder, list(found.values()), task.dataset, run)
-    controls = _explain_untrained(work, task, fitted)
-    agreement = _write_agreement(work, [*found.values(), *controls])
+    fitted = _train(chosen, dataset, figure2c, run)
+    work.record(fitted, notes={one.name: one.note for one in chosen if one.note})
+    found = {(method, name): work.explain(method, fitted.get(name)) for method, name in pairs}
+    table = _write_table3(work, list(found.values()))
+    agreement = _write_agreement(work, [*found.values(), *_explain_untrained(work, pairs, fitted)])
     write_figure(folder, "methods", f"Agreement with {REFERENCE_TRACK}", table, draw_table3)
     # A model from a file may have a learning curve on other data, which does not belong here.
     mine = [model for model in fitted.values() if model.card.dataset_hash == work.data_hash]
     write_curves(folder, mine)
-    shown = _draw_profiles(work, task, fitted, found)
+    shown = _draw_profiles(work, chosen, fitted, found)
     by_gene = [one for one in found.values() if one["weight"].dims == ("gene", "mark", "bin")]
     if shown is not None or by_gene:
-        write_genes(folder, by_gene[0] if shown is None else shown, task.dataset)
-    if task.position is not None:
-        write_figure2c(folder, _beta(task, run))
-    _explain_for_page(work, task, fitted)
-    write_report(folder, [task.dataset])
-    return Comparison(*finished(folder), task.dataset, table, agreement, list(fitted.values()))
-
-
-@dataclass(frozen=True)
-class _Task:
-    """What a comparison is going to do; nothing of it has been trained.
-
-    Parameters
-    ----------
-    dataset
-        The cell type.
-    chosen, pairs
-        The models, and which method explains which; the model is empty for a control.
-    beta_model
-        The model of Figure 2c, empty if there is none.
-    position
-        Place of the gene of Figure 2c in the dataset, None if there is no Figure 2c.
-    others
-        The other cell types of Figure 2c, by name, with the place of the gene.
-    notes
-        What the user should know about Figure 2c.
-    """
-
-    dataset: xr.Dataset
-    chosen: list[Choice]
-    pairs: list[tuple[str, str]]
-    beta_model: str
-    position: int | None
-    others: dict[str, tuple[xr.Dataset, int]]
-    notes: list[str]
-
-    @property
-    def label(self) -> str:
-        return str(self.dataset.attrs["cell"])
-
-    @property
-    def cells(self) -> dict[str, tuple[xr.Dataset, int]]:
-        """The cell types of Figure 2c, those of the paper last and in its order."""
-        if self.position is None:
-            return {}
-        cells = {self.label: (self.dataset, self.position), **self.others}
-        paper = [cell for cell in PAPER_CELLS if cell in cells]
-        return {cell: cells[cell] for cell in [*(one for one in cells if one not in paper), *paper]}
-
-
-def _plan(
-    cell: str,
-    data: str | Path | None,
-    models: Sequence[str],
-    methods: Sequence[str] | None,
-    gene: str | None,
-) -> _Task:
-    """Check everything that can be checked before training."""
-    dataset = open_cell(cell, data)
-    chosen = choose_models(models, dataset)
-    if not chosen:
-        raise ChromvizError("no model to compare; name one with --models")
-    pairs = plan(chosen, methods, _by_default)
-    require_comparable(dataset)
-    position = None if gene is None else _readable(dataset, gene)
-    beta_model, notes = _beta_model(chosen), []
-    if not beta_model:
-        if position is not None:
-            notes.append("no Figure 2c: none of the models trained here gives β")
-        return _Task(dataset, chosen, pairs, "", None, {}, notes)
-    if position is None:
-        position = _default_gene(dataset, notes)
-    others = _other_cells(dataset, position, data, notes)
-    return _Task(dataset, chosen, pairs, beta_model, position, others, notes)
-
-
-def require_comparable(dataset: xr.Dataset) -> None:
-    """Refuse a dataset without the reference track, or without the mark that is compared with it.
-
-    Raises
-    ------
-    ChromvizError
-        Saying which is missing, and how to add it.
-    """
-    reference_genes(dataset, REFERENCE_TRACK)
-    if PROMOTER_MARK not in dataset["mark"].values:
-        raise ChromvizError(
-            f"{cell_label(str(dataset.attrs['cell']))} has no signal of {PROMOTER_MARK}, whose "
-            f"weights are compared with {REFERENCE_TRACK}; prepare it with --signal "
-            f"{PROMOTER_MARK}=FILE"
-        )
+        write_genes(folder, by_gene[0] if shown is None else shown, dataset)
+    if figure2c is not None:
+        write_figure2c(folder, figure2c.model, figure2c.cells.values(), run)
+    _explain_for_page(work, chosen, pairs, fitted, figure2c)
+    write_report(folder, [dataset])
+    return Comparison(*finished(folder), dataset, table, agreement, list(fitted.values()))
 
 
 def _by_default(method: str, one: Choice) -> bool:
@@ -270,60 +191,48 @@ def _by_default(method: str, one: Choice) -> bool:
     return method in METHODS and not (method == "class_optimization" and own)
 
 
-def _train(task: _Task, run: Run) -> dict[str, TrainedModel]:
+def _train(
+    chosen: Sequence[Choice], dataset: xr.Dataset, figure2c: Figure2c | None, run: Run
+) -> dict[str, TrainedModel]:
     """Return the models by name, trained unless they come from a file.
 
-    Those of the other cell types of Figure 2c are put into the store: they take longest, and the
-    last of the models that are trained side by side should be a short one.
+    Those of the other cell types of Figure 2c only go into the store. They come first because they
+    take longest: of the models that are trained side by side, the last should be a short one.
     """
-    readable = [other for other, at in task.others.values() if not reason_of(other, at)]
-    first = [Training(task.beta_model, other, run.seed, members=run.seeds) for other in readable]
-    own = trainings_for(task.chosen, task.dataset, run.seed, run.seeds)
+    first = []
+    if figure2c is not None:
+        first = [
+            Training(figure2c.model, other, run.seed, members=run.seeds)
+            for cell, (other, at) in figure2c.cells.items()
+            if cell != dataset.attrs["cell"] and not reason_of(other, at)
+        ]
+    own = trainings_for(chosen, dataset, run.seed, run.seeds)
     train_missing([*first, *own], device=run.device, reporter=run.reporter)
-    for one in task.chosen:
-        if one.note:
-            run.reporter.say(one.note)
-    return fitted_models(task.chosen, task.dataset, run.seed, run.seeds, run.device, run.reporter)
-
-
-def untrained_controls(fitted: Mapping[str, TrainedModel], seed: int) -> dict[str, TrainedModel]:
-    """Return the networks before training, by name: what they show, nobody has learned.
-
-    Models that are fitted in one go and ensembles have none.
-    """
-    return {
-        name: untrained(model, seed)
-        for name, model in fitted.items()
-        if not (isinstance(model.module, Fitted) or model.card.members)
-    }
+    say_notes(chosen, run)
+    return fitted_models(chosen, dataset, run.seed, run.seeds, run.device, run.reporter)
 
 
 def _explain_untrained(
-    work: CellRun, task: _Task, fitted: Mapping[str, TrainedModel]
+    work: CellRun, pairs: Sequence[tuple[str, str]], fitted: Mapping[str, TrainedModel]
 ) -> list[xr.Dataset]:
     fresh = untrained_controls(fitted, work.run.seed)
     return [
         work.explain(method, fresh[name])
-        for method, name in task.pairs
+        for method, name in pairs
         if name in fresh and method != "class_optimization"
     ]
 
 
-def _write_table3(
-    folder: ResultFolder, attributions: Sequence[xr.Dataset], dataset: xr.Dataset, run: Run
-) -> pd.DataFrame:
-    table = table3(attributions, dataset, n_bootstrap=run.n_bootstrap, seed=run.seed)
-    texts = {
-        "table3.csv": to_csv(table),
-        "table3.md": table3_markdown(table),
-        "table3.tex": table3_latex(table),
-    }
-    folder.write_texts("table3", texts)
+def _write_table3(work: CellRun, attributions: Sequence[xr.Dataset]) -> pd.DataFrame:
+    run = work.run
+    table = table3(attributions, work.dataset, n_bootstrap=run.n_bootstrap, seed=run.seed)
+    texts = in_three_forms("table3", to_csv(table), table3_markdown(table), table3_latex(table))
+    work.folder.write_texts("table3", texts)
     return table
 
 
 def _write_agreement(work: CellRun, attributions: Sequence[xr.Dataset]) -> pd.DataFrame:
-    """Compare weights with the raw signal and chance; write the table and its figure."""
+    """Compare weights with the raw signal and with chance; write the table and its figure."""
     run, file = work.run, "agreement.csv"
     hashes = [hash_arrays({"weight": one["weight"].values}) for one in attributions]
     named = [[str(one.attrs[name]) for name in ("model", "variant")] for one in attributions]
@@ -343,12 +252,12 @@ def _write_agreement(work: CellRun, attributions: Sequence[xr.Dataset]) -> pd.Da
 
 def _draw_profiles(
     work: CellRun,
-    task: _Task,
+    chosen: Sequence[Choice],
     fitted: Mapping[str, TrainedModel],
     found: Mapping[tuple[str, str], xr.Dataset],
 ) -> xr.Dataset | None:
     """Draw Figures 2a and 2b of the first model with an α for each mark; return that α."""
-    attending = [one.name for one in task.chosen if "alpha" in one.spec.attends]
+    attending = [one.name for one in chosen if "alpha" in one.spec.attends]
     attending.sort(key=lambda name: name != BETA_MODEL)
     alphas = (
         found[key] if (key := ("alpha", name)) in found else work.explain("alpha", fitted[name])
@@ -371,82 +280,23 @@ def _draw_profiles(
     return shown
 
 
-def _beta(task: _Task, run: Run) -> pd.DataFrame:
-    parts = [beta_table(*one, task.beta_model, run) for one in task.cells.values()]
-    return pd.concat(parts, ignore_index=True)
-
-
-def _explain_for_page(work: CellRun, task: _Task, fitted: Mapping[str, TrainedModel]) -> None:
+def _explain_for_page(
+    work: CellRun,
+    chosen: Sequence[Choice],
+    pairs: Sequence[tuple[str, str]],
+    fitted: Mapping[str, TrainedModel],
+    figure2c: Figure2c | None,
+) -> None:
     """Extract what only the page shows: β, and the gene of Figure 2c unless it is a test gene."""
-    with_beta = [("beta", one.name) for one in task.chosen if "beta" in one.spec.attends]
+    with_beta = [("beta", one.name) for one in chosen if "beta" in one.spec.attends]
     for method, name in with_beta:
         work.explain(method, fitted[name])
-    at = task.position
-    if at is None or task.dataset["split"].values[at] == "test":
+    if figure2c is None:
         return
-    for method, name in dict.fromkeys([*task.pairs, *with_beta]):
+    _, at = figure2c.cells[str(work.dataset.attrs["cell"])]
+    if work.dataset["split"].values[at] == "test":
+        return
+    for method, name in dict.fromkeys([*pairs, *with_beta]):
         if name and "gene" in find_method(method).dims:
             file = f"gene/{slug(name)}.{method}.nc"
             work.explain(method, fitted[name], genes=[at], file=file)
-
-
-def _beta_model(chosen: Sequence[Choice]) -> str:
-    """Return the model of Figure 2c: AttentiveChrome, another one with β, or none.
-
-    It is trained on each cell type, so a model from a file cannot serve.
-    """
-    able = [one.name for one in chosen if not one.model and "beta" in one.spec.attends]
-    return BETA_MODEL if BETA_MODEL in able else next(iter(able), "")
-
-
-def _readable(dataset: xr.Dataset, gene: str) -> int:
-    """Return a gene's place, refusing one that lacks complete signal."""
-    position = find_gene(dataset, gene)
-    reason = reason_of(dataset, position)
-    if reason:
-        raise ChromvizError(
-            f"{gene} lacks complete signal in {cell_label(dataset.attrs['cell'])} ({reason}); "
-            "choose another --gene"
-        )
-    return position
-
-
-def _default_gene(dataset: xr.Dataset, notes: list[str]) -> int:
-    """Return the place of PAX5, or of the test gene with the highest expression, and note it."""
-    try:
-        return _readable(dataset, PAPER_GENE)
-    except ChromvizError as error:
-        test = np.flatnonzero(dataset["split"].values == "test")
-        if not len(test):
-            raise ChromvizError(
-                f"{cell_label(dataset.attrs['cell'])} has no test gene to explain; "
-                "prepare it with more genes"
-            ) from None
-        expression = dataset["expression"].values[test]
-        # DeepChrome CSV has no expression values; any test gene serves.
-        known = bool(np.isfinite(expression).any())
-        best = test[np.nanargmax(expression)] if known else test[0]
-        symbol = dataset["symbol"].values[best] or dataset["gene"].values[best]
-        which = "test gene with the highest expression" if known else "first test gene"
-        notes.append(f"Figure 2c shows {symbol}, the {which}: {error}")
-        return int(best)
-
-
-def _other_cells(
-    dataset: xr.Dataset, position: int, data: str | Path | None, notes: list[str]
-) -> dict[str, tuple[xr.Dataset, int]]:
-    """Return the paper's other cell types that are available and have a gene, with its place.
-
-    They serve Figure 2c alone: one that cannot be read is left out of it, and this is reported.
-    """
-    gene, name = str(dataset["gene"].values[position]), str(dataset.attrs["cell"])
-    available = [find_eid(item) for item in available_cells(data)]
-    found = {}
-    for cell in PAPER_CELLS:
-        if cell != name and cell in available:
-            try:
-                other = open_cell(cell, data)
-                found[cell] = (other, find_gene(other, gene))
-            except ChromvizError as error:
-                notes.append(f"Figure 2c leaves out {cell_label(cell)}: {error}")
-    return found

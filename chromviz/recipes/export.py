@@ -17,8 +17,7 @@ from chromviz.data.store import open_cell
 from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.plot.style import mark_colour
 from chromviz.recipes.attributions import FOLDER
-from chromviz.recipes.options import RunOptions, run_options
-from chromviz.recipes.outcome import Outcome, finished
+from chromviz.recipes.run import Outcome, RunOptions, finished, run_options
 from chromviz.reporting import tracks
 from chromviz.reporting.track_files import Located, TrackFiles
 from chromviz.results.folder import ResultFolder, default_folder

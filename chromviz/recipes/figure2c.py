@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from chromviz.data.store import available_cells, open_cell
+from chromviz.errors import ChromvizError
 from chromviz.extractors.run import extract
+from chromviz.models.choice import Choice
 from chromviz.models.store import Training, trained
 from chromviz.plot.heatmap import draw_figure2c
-from chromviz.recipes.options import Run
+from chromviz.recipes.run import Run, genes_to_explain
 from chromviz.reporting.figures import write_figure
 from chromviz.results.folder import ResultFolder
+from chromviz.schema import find_gene
 from chromviz.schema.genes import reason_of
+from chromviz.vocabulary import PAPER_CELLS, cell_label, find_eid
 
 #: The model that attends to marks.
 BETA_MODEL = "lstm-alpha-beta"
@@ -20,25 +29,117 @@ BETA_MODEL = "lstm-alpha-beta"
 #: The gene of the paper's Figure 2c.
 PAPER_GENE = "PAX5"
 
+#: Said if there is no figure.
+NO_BETA = "no Figure 2c: none of the models trained here gives β"
 
-def beta_table(dataset: xr.Dataset, position: int, model_name: str, run: Run) -> pd.DataFrame:
-    """Return β of one gene in one cell type, and what else is known of the gene.
 
-    Parameters
-    ----------
-    dataset, position
-        The cell type, and the place of the gene in it.
-    model_name
-        The architecture; it is trained if the store does not hold it.
-    run
-        Seeds, device and reporter.
+@dataclass(frozen=True)
+class Figure2c:
+    """The model whose β is shown, and the gene's dataset and position by cell type, in order."""
 
-    Returns
-    -------
-    pandas.DataFrame
-        One row per mark: ``gene, symbol, cell, mark, weight, probability, label, expression,
-        threshold, split, reason, model, model_seed, simulated, missing``. Weight and probability
-        are NaN if models cannot read the gene; ``reason`` then says why.
+    model: str
+    cells: dict[str, tuple[xr.Dataset, int]]
+
+
+def plan_figure2c(
+    chosen: Sequence[Choice],
+    dataset: xr.Dataset,
+    gene: str | None,
+    data: str | Path | None,
+    notes: list[str],
+) -> Figure2c | None:
+    """Return what the figure will show, with what users should know about it in `notes`.
+
+    It shows the cell type of the dataset and the paper's, these last and in the paper's order.
+    None if no model that is trained here gives β.
+    """
+    position = None if gene is None else _readable(dataset, gene)
+    able = beta_models(chosen)
+    if not able:
+        if gene is not None:
+            notes.append(NO_BETA)
+        return None
+    if position is None:
+        position = _default_gene(dataset, notes)
+    cells = {str(dataset.attrs["cell"]): (dataset, position)}
+    cells |= _other_cells(dataset, position, data, notes)
+    paper = [cell for cell in PAPER_CELLS if cell in cells]
+    ordered = [*(cell for cell in cells if cell not in paper), *paper]
+    model = BETA_MODEL if BETA_MODEL in able else able[0]
+    return Figure2c(model, {cell: cells[cell] for cell in ordered})
+
+
+def beta_models(chosen: Sequence[Choice]) -> list[str]:
+    """Return the models with β. They are trained on each cell type, so files do not count."""
+    return [one.name for one in chosen if not one.model and "beta" in one.spec.attends]
+
+
+def _readable(dataset: xr.Dataset, gene: str) -> int:
+    """Return the position of a gene, refusing one that lacks complete signal."""
+    position = find_gene(dataset, gene)
+    if reason := reason_of(dataset, position):
+        raise ChromvizError(
+            f"{gene} lacks complete signal in {cell_label(dataset.attrs['cell'])} ({reason}); "
+            "choose another --gene"
+        )
+    return position
+
+
+def _default_gene(dataset: xr.Dataset, notes: list[str]) -> int:
+    """Return the position of PAX5, or of the test gene with the highest expression, and note it."""
+    try:
+        return _readable(dataset, PAPER_GENE)
+    except ChromvizError as error:
+        problem = str(error)
+    test = genes_to_explain(dataset)
+    expression = dataset["expression"].values[test]
+    # DeepChrome CSV has no expression values; any test gene serves.
+    known = bool(np.isfinite(expression).any())
+    best = int(test[np.nanargmax(expression)] if known else test[0])
+    symbol = dataset["symbol"].values[best] or dataset["gene"].values[best]
+    which = "test gene with the highest expression" if known else "first test gene"
+    notes.append(f"Figure 2c shows {symbol}, the {which}: {problem}")
+    return best
+
+
+def _other_cells(
+    dataset: xr.Dataset, position: int, data: str | Path | None, notes: list[str]
+) -> dict[str, tuple[xr.Dataset, int]]:
+    """Return the paper's other cell types that are available, with the position of the gene.
+
+    One that cannot be read is left out of the figure, with a note.
+    """
+    gene, own = str(dataset["gene"].values[position]), str(dataset.attrs["cell"])
+    available = [find_eid(item) for item in available_cells(data)]
+    found = {}
+    for cell in PAPER_CELLS:
+        if cell != own and cell in available:
+            try:
+                other = open_cell(cell, data)
+                found[cell] = (other, find_gene(other, gene))
+            except ChromvizError as error:
+                notes.append(f"Figure 2c leaves out {cell_label(cell)}: {error}")
+    return found
+
+
+def write_figure2c(
+    folder: ResultFolder, model: str, cells: Iterable[tuple[xr.Dataset, int]], run: Run
+) -> pd.DataFrame:
+    """Write ``figure2c`` as PDF, PNG and CSV; return its table.
+
+    `cells` are the dataset of each cell type and the position of the gene in it.
+    """
+    parts = [_beta_table(dataset, position, model, run) for dataset, position in cells]
+    table = pd.concat(parts, ignore_index=True)
+    title = f"Figure 2c: β of {table['symbol'].iloc[0] or table['gene'].iloc[0]}"
+    write_figure(folder, "figure2c", title, table, draw_figure2c)
+    return table
+
+
+def _beta_table(dataset: xr.Dataset, position: int, model_name: str, run: Run) -> pd.DataFrame:
+    """Return β of one gene in one cell type, one row per mark, and what is known of the gene.
+
+    Weight and probability are NaN if models cannot read the gene; ``reason`` then says why.
     """
     marks = [str(mark) for mark in dataset["mark"].values]
     reason = reason_of(dataset, position)
@@ -69,9 +170,3 @@ def beta_table(dataset: xr.Dataset, position: int, model_name: str, run: Run) ->
             "missing": str(dataset.attrs["missing"]),
         }
     )
-
-
-def write_figure2c(folder: ResultFolder, table: pd.DataFrame) -> None:
-    """Write ``figure2c`` as PDF, PNG and CSV."""
-    title = f"Figure 2c: β of {table['symbol'].iloc[0] or table['gene'].iloc[0]}"
-    write_figure(folder, "figure2c", title, table, draw_figure2c)

@@ -16,7 +16,7 @@ from chromviz.models.checkpoint import TrainedModel, curve_table, save_model
 from chromviz.models.store import Training, train_missing, trained
 from chromviz.plot.curves import draw_learning_curve
 from chromviz.plot.style import save_figure
-from chromviz.recipes.options import Run
+from chromviz.recipes.run import Run
 from chromviz.results.tables import to_csv
 from chromviz.settings import Settings
 

@@ -56,14 +56,8 @@ def faithfulness(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Delete and insert the top bins of each explanation, and alter the attention of the model.
 
-    Returns
-    -------
-    rows : pandas.DataFrame
-        Tidy.
-    curves : pandas.DataFrame
-        Deletion and insertion curves, one row per method, way and share: ``cell, model, variant,
-        method``, the columns of :func:`chromviz.validation.faithfulness.curve_means`,
-        ``simulated, missing``.
+    Returns tidy rows, and the mean deletion and insertion curves of the model: one row per method,
+    way and share, see :func:`chromviz.validation.faithfulness.curve_means`.
     """
     rows: list[Row] = []
     kept = []
@@ -93,8 +87,7 @@ def faithfulness(
     drawn = pd.concat(kept, ignore_index=True)
     attrs = conditions.dataset.attrs
     labels = {"cell": str(attrs["cell"]), **_owner(model)}
-    for place, (name, value) in enumerate(labels.items()):
-        drawn.insert(place, name, value)
+    drawn = drawn.assign(**labels)[[*labels, *drawn.columns]]
     drawn = drawn.assign(simulated=int(attrs["simulated"]), missing=str(attrs["missing"]))
     return tidy_of(conditions.dataset, rows, **_owner(model)), drawn
 

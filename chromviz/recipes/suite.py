@@ -18,8 +18,15 @@ from chromviz.models import find_model
 from chromviz.models.inference import logits, probabilities
 from chromviz.models.store import Training, train_missing, trained, training_key
 from chromviz.plot.auc_dots import draw_calibration, draw_suite
-from chromviz.recipes.options import Run, RunOptions, run_options
-from chromviz.recipes.outcome import Outcome, finished
+from chromviz.recipes.run import (
+    Outcome,
+    Run,
+    RunOptions,
+    finished,
+    in_three_forms,
+    resolve_cells,
+    run_options,
+)
 from chromviz.reporting.figures import write_figure
 from chromviz.reporting.suite_tables import TABLES, latex, markdown
 from chromviz.results.folder import ResultFolder
@@ -33,7 +40,6 @@ from chromviz.validation.performance import (
     summarise,
     unit_row,
 )
-from chromviz.vocabulary import resolve_cell
 
 #: The networks of Table 2, in the paper's order, and the older models.
 NETWORKS = (
@@ -94,17 +100,7 @@ class _Unit:
 
 @dataclass(frozen=True)
 class _Task:
-    """What a suite is going to do.
-
-    Parameters
-    ----------
-    cells, models
-        Names.
-    tables
-        The paper's tables.
-    reference
-        The model that the others are compared with.
-    """
+    """What a suite is going to do, by name."""
 
     cells: list[str]
     models: list[str]
@@ -229,9 +225,8 @@ def _plan(
             wanted.append(plain)
         else:
             run.reporter.say(f"no Table {plain.upper()}: it shows none of the models")
-    available, where = available_cells(data), str(data or "the embedded dataset")
-    chosen = list(dict.fromkeys(resolve_cell(cell, available, where) for cell in cells))
-    return _Task(chosen or list(available), names, list(dict.fromkeys(wanted)), reference)
+    chosen = resolve_cells(cells or available_cells(data), data)
+    return _Task(chosen, names, list(dict.fromkeys(wanted)), reference)
 
 
 def _run_cell(
@@ -308,7 +303,6 @@ def _write(
     """Write the tables in all forms."""
     texts = {"suite.csv": to_csv(units), "paired.csv": to_csv(paired)}
     for name, table in summaries.items():
-        texts[f"table{name}.csv"] = to_csv(table)
-        texts[f"table{name}.md"] = markdown(name, table)
-        texts[f"table{name}.tex"] = latex(name, table)
+        forms = to_csv(table), markdown(name, table), latex(name, table)
+        texts |= in_three_forms(f"table{name}", *forms)
     folder.write_texts("tables", texts)

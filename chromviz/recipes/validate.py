@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -19,16 +19,23 @@ from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.extractors.conditions import Conditions
 from chromviz.extractors.run import extract
 from chromviz.models.checkpoint import TrainedModel
-from chromviz.models.choice import MODELS, Choice, choose_models
+from chromviz.models.choice import MODELS, Choice
 from chromviz.models.fitted import Fitted
 from chromviz.models.store import Training, train_missing, trained
 from chromviz.models.training import takes_steps
 from chromviz.plot.validation import draw_verdicts
 from chromviz.recipes import model_tests
-from chromviz.recipes.attributions import CellRun, model_key, plan
-from chromviz.recipes.compare import require_comparable, untrained_controls
-from chromviz.recipes.options import Run, RunOptions, run_options
-from chromviz.recipes.outcome import Outcome, finished
+from chromviz.recipes.attributions import CellRun, model_key, plan, untrained_controls
+from chromviz.recipes.run import (
+    Outcome,
+    Run,
+    RunOptions,
+    finished,
+    genes_to_explain,
+    require_models,
+    run_options,
+    say_notes,
+)
 from chromviz.reporting.figures import write_figure, write_gain, write_panels
 from chromviz.reporting.results_page import write_report
 from chromviz.reporting.verdicts import verdict_latex, verdict_markdown
@@ -150,27 +157,24 @@ def validate(
     size = size or SampleSize()
     dataset = open_cell(cell, data)
     wanted = _tests(tests, dataset)
-    chosen = choose_models(models, dataset)
-    if not chosen:
-        raise ChromvizError("no model to validate; name one with --models")
-    pairs = plan(chosen, methods, lambda method, one: method in METHODS)
-    require_comparable(dataset)
+    chosen = require_models(models, dataset, "validate")
+    pairs = plan(chosen, dataset, methods, lambda method, one: method in METHODS)
     label = str(dataset.attrs["cell"])
     place = Path(out) if out else default_folder(label) / "validation"
     folder = ResultFolder(place, f"validate {label}")
     work = CellRun(folder, dataset, run)
-    models_found = _models(chosen, dataset, run, stability="stability" in wanted)
-    work.record(models_found.everyone, seeds=run.seeds, tests=wanted)
+    all_models = _models(chosen, dataset, run, stability="stability" in wanted)
+    work.record(all_models.everyone, seeds=run.seeds, tests=wanted)
     found: Explained = {
         (method, model_key(model)): work.explain(method, model)
         for method, name in pairs
-        for model in models_found.explained_by(name)
+        for model in all_models.explained_by(name)
     }
     conditions = Conditions(
         dataset, _sample(dataset, size.genes), run.seed, run.device, run.reporter.progress
     )
     resampling = Resampling(run.n_bootstrap, size.null, run.seed)
-    table, curves = _run_tests(work, conditions, resampling, wanted, found, models_found)
+    table, curves = _run_tests(work, conditions, resampling, wanted, found, all_models)
     judged = verdicts(table)
     _write(folder, table, judged)
     write_panels(folder, table, curves)
@@ -183,25 +187,14 @@ def validate_cells(
 ) -> tuple[Path, pd.DataFrame, pd.DataFrame]:
     """Validate several cell types, and adjust p over all of them.
 
-    Parameters
-    ----------
-    cells
-        Cell types; each is validated in a folder of its own in `out`.
-    out
-        The result folder; by default ``results/validation``.
-    **options
-        As for :func:`validate`.
+    Each is validated in its own folder in `out`, by default ``results/validation``, with `options`
+    as for :func:`validate`. A cell type that is named twice is refused.
 
     Returns
     -------
     tuple
-        The folder, which holds ``validation.csv`` and ``verdicts.{csv,md,tex}`` of all cell types,
-        the tidy table, and the verdicts.
-
-    Raises
-    ------
-    ChromvizError
-        As for :func:`validate`, or if a cell type is named twice.
+        The folder, which holds ``validation.csv`` and ``verdicts.{csv,md,tex}`` of all cell types;
+        the tidy table; and the verdicts.
     """
     place = Path(out) if out else Path("results") / "validation"
     labels = [str(open_cell(cell, options.get("data")).attrs["cell"]) for cell in cells]
@@ -221,7 +214,7 @@ def validate_cells(
 
 @dataclass(frozen=True)
 class SampleSize:
-    """How many genes and draws a validation uses.
+    """Numbers of genes and of draws in a validation.
 
     Parameters
     ----------
@@ -230,7 +223,7 @@ class SampleSize:
         the genome. Re-randomised weights, infidelity and sensitivity use 50 of them, drawn with
         the seed.
     null
-        Draws of each null model.
+        Number of draws of each null model.
 
     Raises
     ------
@@ -249,17 +242,7 @@ class SampleSize:
 
 @dataclass(frozen=True)
 class _Models:
-    """The models of a validation.
-
-    Parameters
-    ----------
-    fitted
-        The trained models by name.
-    others
-        Trainings of each with other seeds.
-    controls
-        The negative controls.
-    """
+    """The trained models by name, their trainings with other seeds, and the negative controls."""
 
     fitted: dict[str, TrainedModel]
     others: dict[str, list[TrainedModel]]
@@ -267,7 +250,7 @@ class _Models:
 
     @property
     def everyone(self) -> dict[str, TrainedModel]:
-        """All models by name and variant."""
+        """All models by name and variant, without the trainings with other seeds."""
         return {model_key(one): one for one in (*self.fitted.values(), *self.controls)}
 
     def explained_by(self, name: str) -> list[TrainedModel | None]:
@@ -278,7 +261,7 @@ class _Models:
 
 
 def _tests(names: Sequence[str], dataset: xr.Dataset) -> list[str]:
-    """Return the tests to run; without planted truth there is none of it."""
+    """Return the tests to run, without ``truth`` if the dataset has no planted truth."""
     wanted = list(dict.fromkeys(name.strip().lower() for name in names))
     for name in wanted:
         if name not in TESTS:
@@ -289,61 +272,37 @@ def _tests(names: Sequence[str], dataset: xr.Dataset) -> list[str]:
 
 
 def _models(chosen: Sequence[Choice], dataset: xr.Dataset, run: Run, *, stability: bool) -> _Models:
-    """Return the models, those of other seeds, and the controls; trained unless from a file."""
+    """Return all models of a validation; those that come from no file are trained."""
     networks = [one.name for one in chosen if takes_steps(one.spec, dataset)]
-    seeds = run.numbers if stability else run.single().numbers
-    own = {
-        one.name: [
-            Training(one.spec, dataset, number)
-            for number in (seeds if one.name in networks else run.single().numbers)
-        ]
-        for one in chosen
-        if one.model is None
-    }
+    own: dict[str, list[Training]] = {one.name: [] for one in chosen}
+    for one in chosen:
+        if one.model is None:
+            seeds = run.numbers if stability and one.name in networks else [run.seed]
+            own[one.name] = [Training(one.spec, dataset, seed) for seed in seeds]
     shuffled = permute_labels(dataset, run.seed)
     permuted = {
         one.name: Training(one.spec, shuffled, run.seed) for one in chosen if one.name in networks
     }
     trainings = [training for several in own.values() for training in several]
     train_missing([*trainings, *permuted.values()], device=run.device, reporter=run.reporter)
+    say_notes(chosen, run)
+    fit = partial(trained, device=run.device, reporter=run.reporter)
     fitted: dict[str, TrainedModel] = {}
     others: dict[str, list[TrainedModel]] = {}
     for one in chosen:
-        if one.note:
-            run.reporter.say(one.note)
-        found = [
-            trained(training, device=run.device, reporter=run.reporter)
-            for training in own.get(one.name, [])
-        ]
-        if one.model is not None:
-            found = [one.model]
-        fitted[one.name], *others[one.name] = found
-    return _Models(fitted, others, _controls(fitted, shuffled, run))
-
-
-def _controls(
-    fitted: Mapping[str, TrainedModel], shuffled: xr.Dataset, run: Run
-) -> list[TrainedModel]:
-    """Return the negative controls of each network: untrained, and trained on permuted labels."""
-    found = []
-    for name, fresh in untrained_controls(fitted, run.seed).items():
-        architecture = name.partition("@")[0]
-        other = trained(
-            Training(architecture, shuffled, run.seed), device=run.device, reporter=run.reporter
-        )
+        given = [] if one.model is None else [one.model]
+        fitted[one.name], *others[one.name] = [*given, *map(fit, own[one.name])]
+    controls = []
+    for name, untrained in untrained_controls(fitted, run.seed).items():
+        other = fit(permuted[name])
         card = replace(other.card, name=name, variant="permuted labels")
-        found += [fresh, TrainedModel(other.module, card)]
-    return found
+        controls += [untrained, TrainedModel(other.module, card)]
+    return _Models(fitted, others, controls)
 
 
 def _sample(dataset: xr.Dataset, n_genes: int) -> np.ndarray:
     """Return at most `n_genes` test genes, evenly spaced in the order of the dataset."""
-    test = np.flatnonzero(dataset["split"].values == "test")
-    if not len(test):
-        raise ChromvizError(
-            f"{cell_label(str(dataset.attrs['cell']))} has no test gene to explain; prepare it "
-            "with more genes"
-        )
+    test = genes_to_explain(dataset)
     return np.asarray(test[np.unique(np.linspace(0, len(test) - 1, n_genes).round().astype(int))])
 
 
@@ -351,18 +310,8 @@ def _sample(dataset: xr.Dataset, n_genes: int) -> np.ndarray:
 class _Parts:
     """The tests that are done, each with its rows in a file below ``parts``.
 
-    Parameters
-    ----------
-    folder
-        The result folder.
-    made_from
-        The inputs and options of every test.
-    code
-        The methods and models that the tests run.
-    rows
-        A tidy table for each test.
-    beside
-        Other tables that tests give.
+    `made_from` are the inputs and options of every test, `code` the methods and models they run;
+    `rows` has a tidy table for each test, `beside` the other tables that tests give.
     """
 
     folder: ResultFolder

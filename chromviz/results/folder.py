@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 
@@ -22,7 +22,6 @@ from chromviz.errors import ChromvizError
 from chromviz.results import validity
 from chromviz.results.tables import read_csv, to_csv, write_csv
 from chromviz.results.validity import Code
-from chromviz.schema.summary import SIMULATED
 from chromviz.vocabulary import COMMON_NAMES
 
 MANIFEST = "manifest.json"
@@ -33,21 +32,6 @@ SCHEMA = "chromviz-results"
 def default_folder(cell: str) -> Path:
     """Return where the results of a cell type go if nobody says: ``results/K562`` for E123."""
     return Path("results") / COMMON_NAMES.get(cell, cell)
-
-
-class Result(Protocol):
-    """What a recipe returns: it has its folder."""
-
-    @property
-    def folder(self) -> Path: ...  # noqa: D102
-
-
-def of_result(result: Result, simulated: Any) -> tuple[tuple[str, str], ...]:
-    """Return the rows that the summaries of all results end with."""
-    return (
-        ("folder", str(result.folder)),
-        ("simulated", SIMULATED if simulated else ""),
-    )
 
 
 class ResultFolder:

@@ -8,7 +8,7 @@ from chromviz.models.choice import choose_models
 from chromviz.models.training import Settings, train
 from chromviz.recipes.audit import audit
 from chromviz.recipes.compare import compare
-from chromviz.recipes.explain import explain
+from chromviz.recipes.extract import explain
 from chromviz.schema import load_attribution, save_dataset
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset

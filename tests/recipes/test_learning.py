@@ -7,7 +7,7 @@ import pytest
 from chromviz.models.checkpoint import curve_table, load_model
 from chromviz.models.training import Settings, combine, train
 from chromviz.recipes.learning import leave_each_out, write_model
-from chromviz.recipes.options import Run
+from chromviz.recipes.run import Run
 from chromviz.schema import usable
 from tests.conftest import make_dataset
 

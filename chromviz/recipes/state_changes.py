@@ -12,20 +12,26 @@ import pandas as pd
 import xarray as xr
 
 from chromviz.catalog import find_method
-from chromviz.data.store import available_cells, open_cell
 from chromviz.errors import ChromvizError
 from chromviz.extractors.run import extract
 from chromviz.models import find_model
 from chromviz.models.store import Training, train_missing, trained
 from chromviz.plot.changes import draw_changes
 from chromviz.recipes.figure2c import BETA_MODEL
-from chromviz.recipes.options import Run, RunOptions, run_options
-from chromviz.recipes.outcome import Outcome, finished
+from chromviz.recipes.run import (
+    Outcome,
+    Run,
+    RunOptions,
+    finished,
+    open_cells,
+    resolve_cells,
+    run_options,
+)
 from chromviz.reporting.figures import write_figure
 from chromviz.results.folder import ResultFolder
-from chromviz.schema import Summary, dataset_hash, require_alike, usable
+from chromviz.schema import Summary, dataset_hash, usable
 from chromviz.validation.differential import active_share, changes, recovery
-from chromviz.vocabulary import PAPER_CELLS, resolve_cell
+from chromviz.vocabulary import PAPER_CELLS
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,7 +41,7 @@ class Differential(Outcome):
     Parameters
     ----------
     table
-        See :func:`chromviz.validation.differential.changes`.
+        The genes that change, see :func:`chromviz.validation.differential.changes`.
     recovery
         See :func:`chromviz.validation.differential.recovery`.
     """
@@ -69,40 +75,38 @@ def differential(
     Parameters
     ----------
     cells, data, model
-        As for :func:`chromviz.recipes.audit.audit`; at least two cell types.
+        As for :func:`chromviz.audit`; at least two cell types.
     out
-        The result folder; by default ``results/differential``.
+        The result folder; by default ``results/differential``. It holds ``differential.{csv,pdf,
+        png}`` (no figure if no gene changes), ``recovery.csv`` and ``manifest.json``.
     **options
         ``seed`` and ``seeds`` (trainings per cell type, over which intervals are computed; default
         0 and 3), ``n_bootstrap`` (resamples of genes for the intervals of the recovery), ``device``
         and ``reporter``.
 
-    Returns
-    -------
-    Differential
-        The folder holds ``differential.csv``, ``.pdf`` and ``.png`` (no figure if no gene
-        changes), ``recovery.csv`` and ``manifest.json``.
-
     Raises
     ------
     ChromvizError
         If there are fewer than two cell types, their marks or windows differ, no gene is a test
-        gene in all of them, or the model has no β.
+        gene in all of them, or the model has no β; before anything is trained.
     """
     run = run_options(options, seeds=3)
     spec = find_model(model)
     if refusal := find_method("beta").refusal(spec.name, spec.gives):
         raise ChromvizError(refusal)
-    opened = _open(cells, data)
+    names = resolve_cells(cells, data)
+    if len(names) < 2:
+        raise ChromvizError("genes change between cell types: name two or more with --cells A,B,C")
+    opened = open_cells(names, data)
     marks = [str(mark) for mark in opened[0]["mark"].values]
-    active_share(np.ones(len(marks)), marks)
-    places = _common(opened)
+    active_share(np.ones(len(marks)), marks)  # refuses marks without a known role
+    positions = _shared_test_genes(opened)
     folder = ResultFolder(Path(out) if out else Path("results") / "differential", "differential")
-    probability, beta = _explain(spec.name, opened, places, run)
+    probability, beta = _explain(spec.name, opened, positions, run)
     labels = [str(dataset.attrs["cell"]) for dataset in opened]
-    first = opened[0].isel(gene=places[0])
+    first = opened[0].isel(gene=positions[0])
     genes = pd.DataFrame({"gene": first["gene"].values, "symbol": first["symbol"].values})
-    label = np.stack([one["label"].values[at] for one, at in zip(opened, places, strict=True)])
+    label = np.stack([one["label"].values[at] for one, at in zip(opened, positions, strict=True)])
     simulated = max(int(dataset.attrs["simulated"]) for dataset in opened)
     common: dict[str, Any] = {"model": spec.name, "seeds": run.seeds, "simulated": simulated}
     table = changes(genes, labels, label, probability, beta, marks).assign(**common)
@@ -119,25 +123,14 @@ def differential(
     return Differential(*finished(folder), table, found)
 
 
-def _open(cells: Sequence[str], data: str | Path | None) -> list[xr.Dataset]:
-    """Open at least two cell types with the same marks and windows."""
-    available, where = available_cells(data), str(data or "the embedded dataset")
-    names = list(dict.fromkeys(resolve_cell(cell, available, where) for cell in cells))
-    if len(names) < 2:
-        raise ChromvizError("genes change between cell types: name two or more with --cells A,B,C")
-    opened = [open_cell(name, data) for name in names]
-    require_alike(opened)
-    return opened
-
-
 def _explain(
-    model: str, opened: Sequence[xr.Dataset], places: Sequence[np.ndarray], run: Run
+    model: str, opened: Sequence[xr.Dataset], positions: Sequence[np.ndarray], run: Run
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return probability (cell, seed, gene) and β (cell, seed, gene, mark)."""
     trainings = [Training(model, one, number) for one in opened for number in run.numbers]
     train_missing(trainings, device=run.device, reporter=run.reporter)
     probability, beta = [], []
-    for dataset, at in zip(opened, places, strict=True):
+    for dataset, at in zip(opened, positions, strict=True):
         found = []
         for number in run.numbers:
             fitted = trained(
@@ -149,16 +142,16 @@ def _explain(
     return np.array(probability, float), np.array(beta, float)
 
 
-def _common(opened: Sequence[xr.Dataset]) -> list[np.ndarray]:
-    """Return the places of the genes that are test genes in every cell type, in one order."""
-    of = [
+def _shared_test_genes(opened: Sequence[xr.Dataset]) -> list[np.ndarray]:
+    """Return the positions of the genes that are test genes in every cell type, in one order."""
+    tests = [
         one["gene"].values[
             (one["split"].values == "test") & usable(one) & (one["label"].values >= 0)
         ]
         for one in opened
     ]
-    shared = set(of[0]).intersection(*of[1:])
-    genes = [gene for gene in of[0] if gene in shared]
+    shared = set(tests[0]).intersection(*tests[1:])
+    genes = [gene for gene in tests[0] if gene in shared]
     if not genes:
         raise ChromvizError(
             "no gene is a test gene in every cell type; prepare them with the same split"

@@ -8,7 +8,7 @@ import pytest
 
 from chromviz.errors import ChromvizError
 from chromviz.models.training import Settings
-from chromviz.recipes.differential import differential
+from chromviz.recipes.state_changes import differential
 from chromviz.schema import save_dataset
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset

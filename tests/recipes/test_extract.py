@@ -4,8 +4,8 @@ import pytest
 
 from chromviz.errors import ChromvizError
 from chromviz.recipes.compare import compare
-from chromviz.recipes.explain import explain
 from chromviz.recipes.export import export
+from chromviz.recipes.extract import explain
 from chromviz.schema import load_attribution, save_dataset
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset

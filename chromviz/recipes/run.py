@@ -1,0 +1,175 @@
+"""What all recipes share: the options of a run, the cell types and models, and the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+import xarray as xr
+
+from chromviz.data.store import available_cells, open_cell
+from chromviz.errors import ChromvizError, UnknownNameError
+from chromviz.models.choice import Choice, choose_models
+from chromviz.models.inference import find_device
+from chromviz.progress import SILENT, Reporter
+from chromviz.results.folder import ResultFolder
+from chromviz.schema import Summarised, require_alike
+from chromviz.schema.summary import SIMULATED
+from chromviz.vocabulary import cell_label, resolve_cell
+
+#: Seeds are unsigned 32-bit integers.
+MAX_SEED = 2**32 - 1
+
+
+class RunOptions(TypedDict, total=False):
+    """The fields of :class:`Run` as keywords of a recipe."""
+
+    seed: int
+    seeds: int
+    n_bootstrap: int
+    device: str
+    reporter: Reporter
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a recipe is run.
+
+    Parameters
+    ----------
+    seed
+        Random seed of training, of methods that draw random numbers, and of the bootstrap.
+    seeds
+        Number of trainings, with seeds from `seed` on. What they are for depends on the recipe.
+    n_bootstrap
+        Number of resamples of genes.
+    device
+        Where to train and extract: ``cpu``, ``cuda``, ``cuda:1``.
+    reporter
+        Receives progress and messages.
+    """
+
+    seed: int = 0
+    seeds: int = 1
+    n_bootstrap: int = 2000
+    device: str = "cpu"
+    reporter: Reporter = SILENT
+
+    def __post_init__(self) -> None:
+        for name, smallest in {"seed": 0, "seeds": 1, "n_bootstrap": 0}.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
+                raise ChromvizError(f"{name} must be an integer of at least {smallest}: {value!r}")
+        if self.seed + self.seeds - 1 > MAX_SEED:
+            raise ChromvizError(f"seeds cannot exceed {MAX_SEED}; start with a lower seed")
+        if not isinstance(self.device, str):
+            raise ChromvizError(f"device must be a text such as 'cpu' or 'cuda': {self.device!r}")
+
+    @property
+    def numbers(self) -> range:
+        """The seeds of the trainings."""
+        return range(self.seed, self.seed + self.seeds)
+
+
+def run_options(given: Mapping[str, Any], **defaults: Any) -> Run:
+    """Return the options that a recipe was given; check names, values and the device.
+
+    `defaults` are those of the recipe that differ from the defaults of :class:`Run`.
+    """
+    known = [item.name for item in fields(Run)]
+    for name in given:
+        if name not in known:
+            raise UnknownNameError("option", name, known, f"Options: {', '.join(known)}.")
+    run = Run(**{**defaults, **given})
+    find_device(run.device)
+    return run
+
+
+def resolve_cells(cells: Sequence[str], data: str | Path | None) -> list[str]:
+    """Return the available cell types that names mean, each once."""
+    available, where = available_cells(data), str(data or "the embedded dataset")
+    return list(dict.fromkeys(resolve_cell(cell, available, where) for cell in cells))
+
+
+def open_cells(names: Sequence[str], data: str | Path | None) -> list[xr.Dataset]:
+    """Open cell types, and refuse those whose marks or windows differ."""
+    opened = [open_cell(name, data) for name in names]
+    require_alike(opened)
+    return opened
+
+
+def require_models(names: Sequence[str], dataset: xr.Dataset, purpose: str) -> list[Choice]:
+    """Return the models that names mean, at least one; `purpose` is for the message."""
+    chosen = choose_models(names, dataset)
+    if not chosen:
+        raise ChromvizError(f"no model to {purpose}; name one with --models")
+    return chosen
+
+
+def genes_to_explain(dataset: xr.Dataset) -> np.ndarray:
+    """Return the positions of the test genes, at least one."""
+    test = np.flatnonzero(dataset["split"].values == "test")
+    if not len(test):
+        raise ChromvizError(
+            f"{cell_label(str(dataset.attrs['cell']))} has no test gene to explain; prepare it "
+            "with more genes"
+        )
+    return test
+
+
+def say_notes(chosen: Sequence[Choice], run: Run) -> None:
+    """Say what users should know about the models, each note once."""
+    for note in dict.fromkeys(one.note for one in chosen if one.note):
+        run.reporter.say(note)
+
+
+def in_three_forms(stem: str, csv: str, markdown: str, latex: str) -> dict[str, str]:
+    """Return the texts of a table by file name."""
+    return {f"{stem}.csv": csv, f"{stem}.md": markdown, f"{stem}.tex": latex}
+
+
+@dataclass(frozen=True, repr=False)
+class Outcome(Summarised):
+    """What every recipe returns.
+
+    Parameters
+    ----------
+    folder
+        The result folder.
+    figures
+        PDF of each figure by name, for instance ``figures["figure2a"]``.
+    made, kept
+        Names of the steps that were run, and of those that were up to date.
+    """
+
+    folder: Path
+    figures: dict[str, Path]
+    made: list[str]
+    kept: list[str]
+
+    @property
+    def steps_line(self) -> str:
+        """One line about the steps, for people."""
+        return f"{len(self.made)} steps run, {len(self.kept)} up to date"
+
+    def rows(self, simulated: object) -> tuple[tuple[str, str], ...]:
+        """Return the last rows of the summary."""
+        return (("folder", str(self.folder)), ("simulated", SIMULATED if simulated else ""))
+
+
+def finished(
+    folder: ResultFolder, *, keep: bool = False
+) -> tuple[Path, dict[str, Path], list[str], list[str]]:
+    """Finish a result folder and return the fields of its :class:`Outcome`.
+
+    With `keep`, files of earlier runs stay that this one did not make.
+    """
+    folder.finish(keep=keep)
+    files = [name for step in folder.record()["steps"].values() for name in step["files"]]
+    figures = {
+        name.removesuffix(".pdf"): folder.path / name for name in files if name.endswith(".pdf")
+    }
+    return folder.path, figures, folder.made, folder.kept
