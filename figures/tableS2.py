@@ -3,7 +3,7 @@
 python figures/tableS2.py results/suite --out results/figures
 """
 
-from chromviz.cli.paper import rebuild
+from chromviz.cli.results import rebuild
 
 if __name__ == "__main__":
     raise SystemExit(rebuild("tableS2"))

@@ -79,7 +79,7 @@ def test_help_fits_80_columns_and_cuts_no_word(run, monkeypatch, command):
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "…" not in done.stdout
     if command:
-        assert f"Example: chromviz {command}" in " ".join(done.stdout.split())
+        assert re.search(rf"Examples?: chromviz {command}", " ".join(done.stdout.split()))
 
 
 def test_help_of_no_command_is_forgotten(run):
@@ -431,8 +431,11 @@ def test_models_import_by_cell_holds_the_archive_to_its_checksum(run, tmp_path):
         (["--cell", "K562", "--preset", "papr"], "unknown preset 'papr'; did you mean paper"),
         (["--cell", "K562", "--optimizer", "adamw"], "unknown optimizer"),
         (["--cell", "K562", "--learning-rate", "0"], "must be above 0"),
-        (["--cell", "K562", "--model", "svm", "--epochs", "3"], "is fitted in one go"),
-        (["--cell", "K562", "--model", "rules", "--seeds", "3"], "is fitted in one go"),
+        (["--cell", "K562", "--model", "svm", "--epochs", "3"], "trained by gradient steps"),
+        (
+            ["--cell", "K562", "--model", "rules", "--seeds", "3"],
+            "trained by gradient steps",
+        ),
         (["--cell", "K562", "--model", "lsmt"], "unknown model 'lsmt'; did you mean lstm"),
         (["--cell", "K562", "--device", "cuda:77"], "is not available here"),
         (["--cell", "K562", "--seeds", "0"], "seeds"),

@@ -8,22 +8,22 @@ from typing import Any, NoReturn
 
 import typer
 
-from chromviz.cli import datasets, export, modelling, results, suite
+from chromviz.cli import datasets, modelling, results
 from chromviz.cli.app import app
 from chromviz.errors import ChromvizError
 
 # What wrong options raise: a class that typer has and does not name.
 _USAGE: Any = typer.BadParameter.__mro__[2]
 
-__all__ = ["app", "datasets", "export", "main", "modelling", "results", "suite"]
+__all__ = ["app", "datasets", "main", "modelling", "results"]
 
 
 def main() -> None:
-    """Run the command line: exit codes below.
+    """Run the command line.
 
-    0: done; 1: internal error, please report; 2: bad input or usage; 130: interrupted.
+    Exit codes: 0 done; 1 internal error, please report; 2 bad input or usage; 130 interrupted.
     """
-    # As for Ctrl-C, leave by the way that takes workers along and half-written files away.
+    # As for Ctrl-C: an exception ends worker processes and removes half-written files.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         if code := app(standalone_mode=False):

@@ -4,156 +4,133 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-from rich.text import Text
-
-from chromviz.cli.app import Live, app, names, records, show
-from chromviz.cli.options import Cell, Data, Json, Quiet, Seed
+from chromviz.cli.app import app, live, names, records, show
+from chromviz.cli.options import DATA, INPUT, JSON, OUTPUT, SEED, Cell, Shown, command, option
 from chromviz.errors import ChromvizError
 
 if TYPE_CHECKING:
     from chromviz.data.archives.published import FetchResult
 
-_INPUT = "Input"
-_RULES = "Rules"
-_READS = "Reads (BAM, tagAlign, BED)"
+_READING = "Annotation, expression and units"
+_WINDOWS = "Windows and missing data"
+_LABELS = "Labels and splits"
+_READS = "Aligned reads (BAM, tagAlign, BED)"
 
 
-@app.command(
-    epilog="Example: chromviz prepare --cell K562 --signal {mark}.bw --genes genes.gtf "
-    "--expression tpm.tsv --out mine"
+@dataclass(frozen=True)
+class Sources:
+    """The files of one cell type."""
+
+    cell: Cell
+    genes: Path = option(INPUT, "Genes: BED6, GTF, GFF3 or gene_info.")
+    expression: Path = option(
+        INPUT,
+        "Expression: a table of genes by cell types or of two columns, or the output of salmon, "
+        "kallisto or featureCounts.",
+    )
+    signal: list[str] | None = option(
+        INPUT,
+        "MARK=SOURCE, once per mark; or one path with {mark}, which stands for the five core "
+        "marks. A source is a bigWig (path or http address), BAM, tagAlign or BED of reads.",
+        None,
+    )
+    matrices: Path | None = option(INPUT, "Folder of DeepChrome CSV, instead of --signal.", None)
+    coverage: list[str] | None = option(
+        INPUT, "TRACK=SOURCE of a reference track, which is never an input of a model.", None
+    )
+    allow_reference_input: bool = option(INPUT, "Allow H3K27ac as an input mark (circular).", False)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the files are read."""
+
+    expression_column: str | None = option(
+        _READING, "Column of the expression table. Default: that of the cell type.", None
+    )
+    tss: str = option(
+        _READING,
+        "TSS of genes in GTF and GFF3: gene (start of the gene), canonical (of its canonical "
+        "transcript) or transcript (each transcript is an entry of its own).",
+        "gene",
+    )
+    biotype: str | None = option(
+        _READING, "Keep only genes of this biotype, for instance protein_coding.", None
+    )
+    assembly: str = option(_READING, "Genome assembly of all files.", "hg19")
+    chrom_sizes: Path | None = option(
+        _READING, "File of chromosome sizes, if the assembly is not built in.", None
+    )
+    unit: list[str] | None = option(
+        _READING, "Unit of the signal, or MARK=UNIT, for labels of figures.", None
+    )
+    coverage_unit: str = option(_READING, "Unit of the coverage, for labels of figures.", "")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Windows, missing data, labels and splits."""
+
+    flank: int = option(_WINDOWS, "Bases on each side of the TSS.", 5000)
+    bin_width: int = option(_WINDOWS, "Bases per bin.", 100)
+    orientation: str = option(
+        _WINDOWS, "Order of bins: genome (as in the paper) or strand (5' to 3').", "genome"
+    )
+    missing: str = option(
+        _WINDOWS, "Value of a bin without data: nan or zero. It is recorded.", "nan"
+    )
+    blacklist: Path | None = option(_WINDOWS, "BED of regions to treat as missing data.", None)
+    label: str = option(
+        _LABELS,
+        "Which genes are ON: above the median, quantile:Q, quantile:LOW,HIGH or above:LEVEL.",
+        "median",
+    )
+    valid: str = option(
+        _LABELS, "Chromosomes for validation. Default: three random folds of genes.", ""
+    )
+    test: str = option(_LABELS, "Chromosomes for testing.", "")
+    split_file: Path | None = option(_LABELS, "Table of gene and train, valid, test or none.", None)
+    seed: int = SEED
+
+
+@dataclass(frozen=True)
+class Reads:
+    """How aligned reads are counted."""
+
+    extent: str = option(
+        _READS,
+        "What a read covers: read (aligned bases), start (5' base), or N bases from the 5' end.",
+        "read",
+    )
+    duplicates: str = option(
+        _READS,
+        "flagged (leave out reads that the aligner flagged), keep, or position (one read per "
+        "position).",
+        "flagged",
+    )
+    strand: str = option(_READS, "Strand of the reads: both, + or -.", "both")
+    min_quality: int = option(_READS, "Minimum mapping quality (BAM).", 0, min=0)
+
+
+@command(
+    app,
+    "chromviz prepare --cell K562 --signal {mark}.bw --coverage H3K27ac=H3K27ac.bw --genes "
+    "genes.gtf --expression tpm.tsv --out mine",
+    "chromviz prepare --cell K562 --matrices csv --genes genes.bed --expression tpm.tsv --check",
 )
 def prepare(
-    cell: Cell,
-    genes: Annotated[
-        Path, typer.Option(help="Genes: BED6, GTF, GFF3 or gene_info.", rich_help_panel=_INPUT)
-    ],
-    expression: Annotated[
-        Path,
-        typer.Option(
-            help="Expression: gene × cell table, two columns, salmon, kallisto, featureCounts.",
-            rich_help_panel=_INPUT,
-        ),
-    ],
-    signal: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="MARK=SOURCE for each mark, or one path with {mark} for the core five. A source "
-            "is a bigWig (path or http address), BAM, tagAlign or BED of reads.",
-            rich_help_panel=_INPUT,
-        ),
-    ] = None,
-    matrices: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of DeepChrome CSV, in place of --signal.", rich_help_panel=_INPUT
-        ),
-    ] = None,
-    coverage: Annotated[
-        list[str] | None,
-        typer.Option(help="TRACK=SOURCE; never an input of a model.", rich_help_panel=_INPUT),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for {EID}.nc.")] = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Only check the input; write nothing.")
-    ] = False,
-    expression_column: Annotated[
-        str | None,
-        typer.Option(help="Column of the table. Default: the cell's.", rich_help_panel=_INPUT),
-    ] = None,
-    tss: Annotated[
-        str,
-        typer.Option(
-            help="Of GTF and GFF3: gene, canonical (transcript) or transcript (each of its own).",
-            rich_help_panel=_INPUT,
-        ),
-    ] = "gene",
-    biotype: Annotated[
-        str | None,
-        typer.Option(help="Keep these genes, e.g. protein_coding.", rich_help_panel=_INPUT),
-    ] = None,
-    assembly: Annotated[
-        str, typer.Option(help="Genome assembly of sources and genes.", rich_help_panel=_INPUT)
-    ] = "hg19",
-    chrom_sizes: Annotated[
-        Path | None,
-        typer.Option(help="chrom.sizes, if the assembly is not built in.", rich_help_panel=_INPUT),
-    ] = None,
-    unit: Annotated[
-        list[str] | None,
-        typer.Option(help="Unit of the signal, or MARK=UNIT, for labels.", rich_help_panel=_INPUT),
-    ] = None,
-    coverage_unit: Annotated[
-        str, typer.Option(help="Unit of the coverage, for labels.", rich_help_panel=_INPUT)
-    ] = "",
-    allow_reference_input: Annotated[
-        bool,
-        typer.Option(
-            "--allow-reference-input",
-            help="Allow H3K27ac as an input mark (circular).",
-            rich_help_panel=_INPUT,
-        ),
-    ] = False,
-    flank: Annotated[
-        int, typer.Option(help="Bases on each side of the TSS.", rich_help_panel=_RULES)
-    ] = 5000,
-    bin_width: Annotated[int, typer.Option(help="Bases in a bin.", rich_help_panel=_RULES)] = 100,
-    orientation: Annotated[
-        str,
-        typer.Option(help="genome (as the paper) or strand (5' to 3').", rich_help_panel=_RULES),
-    ] = "genome",
-    missing: Annotated[
-        str,
-        typer.Option(help="A bin without data: nan or zero (recorded).", rich_help_panel=_RULES),
-    ] = "nan",
-    blacklist: Annotated[
-        Path | None, typer.Option(help="BED of regions to leave out.", rich_help_panel=_RULES)
-    ] = None,
-    label: Annotated[
-        str,
-        typer.Option(
-            help="ON: above median, quantile:Q, quantile:LOW,HIGH or above:LEVEL.",
-            rich_help_panel=_RULES,
-        ),
-    ] = "median",
-    valid: Annotated[
-        str,
-        typer.Option(
-            help="Chromosomes to validate on. Default: three random folds.", rich_help_panel=_RULES
-        ),
-    ] = "",
-    test: Annotated[str, typer.Option(help="Chromosomes to test on.", rich_help_panel=_RULES)] = "",
-    split_file: Annotated[
-        Path | None,
-        typer.Option(help="Table of gene and train, valid, test, none.", rich_help_panel=_RULES),
-    ] = None,
-    extent: Annotated[
-        str,
-        typer.Option(
-            help="read (aligned bases), start (5' base) or N bases from the 5' end.",
-            rich_help_panel=_READS,
-        ),
-    ] = "read",
-    duplicates: Annotated[
-        str,
-        typer.Option(
-            help="flagged (by the aligner, left out), keep, or position (one read per position).",
-            rich_help_panel=_READS,
-        ),
-    ] = "flagged",
-    strand: Annotated[
-        str, typer.Option(help="Of the reads: both, + or -.", rich_help_panel=_READS)
-    ] = "both",
-    min_quality: Annotated[
-        int, typer.Option(min=0, help="Minimum mapping quality (BAM).", rich_help_panel=_READS)
-    ] = 0,
-    seed: Seed = 0,
-    quiet: Quiet = False,
-    as_json: Json = False,
+    sources: Sources,
+    reading: Reading,
+    rules: Rules,
+    reads: Reads,
+    *,
+    out: Path | None = option(OUTPUT, "Folder for {EID}.nc.", None),
+    check: bool = option(OUTPUT, "Only check the input; write nothing.", False),
+    shown: Shown,
 ) -> None:
     """Make a dataset from tracks or reads, genes and expression, and check them."""
     from chromviz.data.choices import InputFiles, PrepareOptions
@@ -162,57 +139,32 @@ def prepare(
     from chromviz.reporting.terminal import counts_line
     from chromviz.schema import gene_counts
 
-    if (signal is None) == (matrices is None):
+    if (sources.signal is None) == (sources.matrices is None):
         raise ChromvizError("give either --signal for each mark, or --matrices FOLDER")
     if out is None and not check:
         raise ChromvizError("give --out FOLDER for the dataset, or --check to write nothing")
-    files = InputFiles(
-        cell=cell,
-        genes=genes,
-        expression=expression,
-        signal=expand_signal(signal) if signal else {},
-        coverage=expand_signal(coverage, "--coverage") if coverage else {},
-        matrices=matrices,
-    )
-    options = PrepareOptions(
-        assembly=assembly,
-        chrom_sizes=chrom_sizes,
-        tss=tss,
-        biotype=biotype,
-        expression_column=expression_column,
-        unit=_units(unit or []),
-        coverage_unit=coverage_unit,
-        allow_reference_input=allow_reference_input,
-        flank=flank,
-        bin_width=bin_width,
-        orientation=orientation,
-        missing=missing,
-        blacklist=blacklist,
-        label=label,
-        valid=valid,
-        test=test,
-        split_file=split_file,
-        extent=extent,
-        duplicates=duplicates,
-        strand=strand,
-        min_quality=min_quality,
-        seed=seed,
-    )
-    choices = options.choices(files.coverage)
-    with Live(quiet) as live:
-        made = prepare_dataset(files, choices, out=None if check else out, progress=live.progress)
+    given = dict(vars(sources))
+    options = {**vars(reading), **vars(rules), **vars(reads), "unit": _units(reading.unit or [])}
+    options["allow_reference_input"] = given.pop("allow_reference_input")
+    given["signal"] = expand_signal(sources.signal) if sources.signal else {}
+    given["coverage"] = expand_signal(sources.coverage, "--coverage") if sources.coverage else {}
+    files = InputFiles(**given)
+    choices = PrepareOptions(**options).choices(files.coverage)
+    with live(shown.quiet) as reporter:
+        made = prepare_dataset(
+            files, choices, out=None if check else out, progress=reporter.progress
+        )
     record = {
         "file": None if made.path is None else str(made.path),
         "genes": gene_counts(made.dataset),
         "findings": [asdict(finding) for finding in made.findings],
     }
-    lines = [*map(str, made.findings), counts_line(made.dataset)]
-    if made.path is None:
-        lines.append("checked; nothing was written")
-    else:
+    end = "checked; nothing was written"
+    if made.path is not None:
         replaced = " (replaced the previous file)" if made.replaced else ""
-        lines.append(f"dataset written to {made.path}{replaced}")
-    show(Text("\n".join(lines)), record, as_json)
+        end = f"dataset written to {made.path}{replaced}"
+    lines = [*map(str, made.findings), counts_line(made.dataset), end]
+    show(shown.as_json, record, "\n".join(lines))
 
 
 def _units(values: list[str]) -> dict[str, str]:
@@ -224,56 +176,31 @@ def _units(values: list[str]) -> dict[str, str]:
     return found
 
 
-_FETCH_WHAT, _FETCH_WHERE = "What to download", "Where from and to"
-
-
-@app.command(epilog="Example: chromviz fetch --cells K562,GM12878 --out roadmap")
+@command(
+    app,
+    "chromviz fetch --cells K562,GM12878 --out roadmap",
+    "chromviz fetch --cells K562 --list",
+)
 def fetch(
-    cells: Annotated[
-        str,
-        typer.Option(
-            "--cells",
-            "--cell",
-            help="Cell types, comma-separated, or all.",
-            rich_help_panel=_FETCH_WHAT,
-        ),
-    ] = "",
-    kinds: Annotated[
-        str,
-        typer.Option(
-            help="Kinds of data, comma-separated; see --list. Default: those of Table 3.",
-            rich_help_panel=_FETCH_WHAT,
-        ),
-    ] = "",
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--list",
-            help="Show what would be downloaded; without --cells, the kinds of data.",
-            rich_help_panel=_FETCH_WHAT,
-        ),
-    ] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder for files and datasets.", rich_help_panel=_FETCH_WHERE),
-    ] = None,
-    base_url: Annotated[
-        str | None,
-        typer.Option(
-            help="Mirror with each file at URL/HOST/PATH. Default: $CHROMVIZ_MIRROR, if set.",
-            rich_help_panel=_FETCH_WHERE,
-        ),
-    ] = None,
-    keep_archives: Annotated[
-        bool,
-        typer.Option(
-            "--keep-archives",
-            help="Keep the archive with the matrices of all cell types.",
-            rich_help_panel=_FETCH_WHERE,
-        ),
-    ] = False,
-    quiet: Quiet = False,
-    as_json: Json = False,
+    *,
+    cells: str = option(INPUT, "Cell types, comma-separated, or all.", "", "--cells", "--cell"),
+    kinds: str = option(
+        INPUT, "Kinds of data, comma-separated; see --list. Default: those behind Table 3.", ""
+    ),
+    base_url: str | None = option(
+        INPUT, "Mirror with each file at URL/HOST/PATH. Default: $CHROMVIZ_MIRROR, if set.", None
+    ),
+    dry_run: bool = option(
+        OUTPUT,
+        "Only show what would be downloaded; without --cells, the kinds of data.",
+        False,
+        "--list",
+    ),
+    out: Path | None = option(OUTPUT, "Folder for files and datasets.", None),
+    keep_archives: bool = option(
+        OUTPUT, "Keep the archive with the matrices of all cell types.", False
+    ),
+    shown: Shown,
 ) -> None:
     """Download published data and build the datasets behind the paper's Table 3."""
     from chromviz.data.archives.addresses import KINDS
@@ -286,7 +213,7 @@ def fetch(
         page = plain_table(
             "Kinds of data", ["kind", "content"], [list(item) for item in KINDS.items()]
         )
-        show(page, KINDS, as_json)
+        show(shown.as_json, KINDS, page)
         return
     if not wanted or (out is None and not dry_run):
         raise ChromvizError(
@@ -294,18 +221,18 @@ def fetch(
             "and --list alone the kinds of data"
         )
     if dry_run or out is None:
-        _show_plan(wanted, chosen, out or Path(), base_url, as_json)
+        _show_plan(wanted, chosen, out or Path(), base_url, shown.as_json)
         return
-    with Live(quiet) as live:
+    with live(shown.quiet) as reporter:
         result = run(
             wanted,
             out,
             kinds=chosen,
             base_url=base_url,
             keep_archives=keep_archives,
-            reporter=live.reporter,
+            reporter=reporter,
         )
-    _show_fetched(result, as_json)
+    _show_fetched(result, shown.as_json)
 
 
 def _show_plan(
@@ -327,7 +254,7 @@ def _show_plan(
         for item in planned
     ]
     page = plain_table("Files to fetch", ["kind", "file", "status", "download", "address"], rows)
-    show(page, [asdict(item) for item in planned], as_json)
+    show(as_json, [asdict(item) for item in planned], page)
 
 
 def _show_fetched(result: FetchResult, as_json: bool) -> None:
@@ -356,11 +283,11 @@ def _show_fetched(result: FetchResult, as_json: bool) -> None:
         command = "compare" if result.datasets[cell].sizes["track"] else "train"
         data = shlex.quote(str(result.folder))
         lines.append(f"next: chromviz {command} --cell {cell} --data {data}")
-    show(Text("\n".join(lines)), record, as_json)
+    show(as_json, record, "\n".join(lines))
 
 
-@app.command(epilog="Example: chromviz cells --data roadmap")
-def cells(data: Data = None, as_json: Json = False) -> None:
+@command(app, "chromviz cells --data roadmap")
+def cells(data: Path | None = DATA, as_json: bool = JSON) -> None:
     """List the cell types: data available locally, and data that can be fetched."""
     from chromviz.data.archives.addresses import KINDS
     from chromviz.data.archives.published import list_cells
@@ -371,8 +298,7 @@ def cells(data: Data = None, as_json: Json = False) -> None:
     count = int((table["local"] != "").sum())
     where = f"in {data}" if data else "embedded"
     page = plain_table(f"Cell types: {count or 'none'} {where}", columns, table.to_numpy().tolist())
-    show(page, records(table), as_json)
-    if not as_json:
-        typer.echo(f"Kinds of data that can be fetched: {', '.join(KINDS)} (chromviz fetch --list)")
-    if data is None and not as_json:
-        typer.echo(SIMULATED)
+    lines = [f"Kinds of data that can be fetched: {', '.join(KINDS)} (chromviz fetch --list)"]
+    if data is None:
+        lines.append(SIMULATED)
+    show(as_json, records(table), page, *lines)

@@ -2,193 +2,201 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.text import Text
 
-from chromviz.cli.app import Live, app, names, records, show
-from chromviz.cli.options import Cell, Data, Device, Json, Quiet, Seed, Seeds, option
+from chromviz.cli.app import app, live, names, records, show
+from chromviz.cli.options import (
+    DATA,
+    INPUT,
+    JSON,
+    METHOD,
+    OUTPUT,
+    Cell,
+    Compute,
+    Shown,
+    command,
+    example_lines,
+    option,
+)
 from chromviz.errors import ChromvizError
 
+if TYPE_CHECKING:
+    from chromviz.models.checkpoint import TrainedModel
+    from chromviz.models.store import Training
 
-@app.command(epilog="Example: chromviz train --cell K562 --model lstm-alpha --epochs 5")
+_TRAINING = "Training"
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cell types to train on."""
+
+    cell: str = option(INPUT, "Cell type: EID or common name, in any case.", "")
+    cells: str = option(
+        INPUT, "Several cell types, comma-separated; one model is trained on all of them.", ""
+    )
+    leave_one_out: bool = option(
+        INPUT, "With --cells: for each cell type, train on all others and test on it.", False
+    )
+    data: Path | None = DATA
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Settings of the training, under the names of ``chromviz.train``; None for the preset's."""
+
+    preset: str = option(
+        _TRAINING, "Preset of settings: fast, or paper (the published settings).", "fast"
+    )
+    epochs: int | None = option(_TRAINING, "Maximum number of epochs.", None, min=1)
+    patience: int | None = option(
+        _TRAINING, "Number of epochs without improvement before training stops.", None, min=1
+    )
+    learning_rate: float | None = option(_TRAINING, "Step size of the optimizer.", None)
+    batch_size: int | None = option(_TRAINING, "Genes per step.", None, min=1)
+    optimizer: str | None = option(_TRAINING, "Optimizer: adam or sgd.", None)
+    class_weight: bool | None = option(
+        _TRAINING, "Give ON and OFF genes equal weight in the loss.", None, "--class-weight"
+    )
+
+    def given(self) -> dict[str, Any]:
+        """Return the options that replace those of the preset."""
+        found = {name: value for name, value in vars(self).items() if value is not None}
+        del found["preset"]
+        if self.optimizer:
+            found["optimizer"] = self.optimizer.strip().lower()
+        return found
+
+
+@command(
+    app,
+    "chromviz train --cell K562 --model lstm-alpha --epochs 5",
+    "chromviz train --cells K562,GM12878,H1-hESC --leave-one-out --out models",
+)
 def train(
-    cell: Annotated[
-        str, typer.Option("--cell", help="Cell type: EID or common name, any case.")
-    ] = "",
-    cells: Annotated[
-        str, typer.Option(help="Several cell types, comma-separated: one model is trained on all.")
-    ] = "",
-    leave_one_out: Annotated[
-        bool,
-        typer.Option("--leave-one-out", help="With --cells: train on all others and test on each."),
-    ] = False,
-    model: Annotated[
-        str, typer.Option(help="Architecture, or package.module:factory of your own.")
-    ] = "lstm-alpha-beta",
-    data: Data = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Also write the model and its learning curve to this folder."),
-    ] = None,
-    seed: Seed = 0,
-    seeds: Seeds = 1,
-    preset: Annotated[
-        str, option("Training", "Preset of settings: fast, or paper (the published settings).")
-    ] = "fast",
-    epochs: Annotated[int | None, option("Training", "Maximum number of epochs.", min=1)] = None,
-    patience: Annotated[
-        int | None,
-        option("Training", "Number of epochs without improvement before training stops.", min=1),
-    ] = None,
-    learning_rate: Annotated[
-        float | None, option("Training", "Step size of the optimizer.")
-    ] = None,
-    batch_size: Annotated[int | None, option("Training", "Genes per step.", min=1)] = None,
-    optimizer: Annotated[str | None, option("Training", "adam or sgd.")] = None,
-    class_weight: Annotated[
-        bool | None,
-        option("Training", "Give ON and OFF genes equal weight in the loss.", "--class-weight"),
-    ] = None,
-    device: Device = "cpu",
-    quiet: Quiet = False,
-    as_json: Json = False,
+    on: Cells,
+    model: str = option(
+        METHOD, "Architecture, or package.module:factory of your own.", "lstm-alpha-beta"
+    ),
+    *,
+    out: Path | None = option(
+        OUTPUT, "Also write the model and its learning curve to this folder.", None
+    ),
+    training: TrainingOptions,
+    run: Compute,
+    shown: Shown,
 ) -> None:
     """Train a model on one or several cell types, and store it."""
-    from dataclasses import asdict, replace
+    from dataclasses import asdict
 
     from chromviz import provenance
     from chromviz.data.pool import pool
     from chromviz.data.store import open_cell
     from chromviz.models import find_model
     from chromviz.models.inference import find_device
-    from chromviz.models.store import Training, kept_at, trained
-    from chromviz.models.training import takes_steps
-    from chromviz.recipes.learning import write_model
-    from chromviz.reporting.terminal import SIMULATED, counts_line
+    from chromviz.models.store import Training, trained
+    from chromviz.models.verbs import settings_for
+    from chromviz.recipes.learning import leave_each_out, write_folds
+    from chromviz.recipes.run import Run
+    from chromviz.reporting.terminal import SIMULATED, counts_line, left_out_page
 
-    spec = find_model(model)
-    wanted = names(cells) or ([cell] if cell else [])
-    if bool(cell) == bool(names(cells)):
+    cells = names(on.cells)
+    if bool(on.cell) == bool(cells):
         raise ChromvizError("give either --cell, one cell type, or --cells, several (A,B,C)")
-    if leave_one_out and len(wanted) < 2:
+    if on.leave_one_out and len(cells) < 2:
         raise ChromvizError("--leave-one-out needs at least two cell types: --cells A,B,C")
-    chosen = {
-        "max_epochs": epochs,
-        "patience": patience,
-        "learning_rate": learning_rate,
-        "batch_size": batch_size,
-        "optimizer": optimizer and optimizer.strip().lower(),
-        "class_weight": class_weight,
-    }
-    given = {name: value for name, value in chosen.items() if value is not None}
-    settings = replace(spec.settings(preset), **given)  # type: ignore[arg-type]
-    find_device(device)
-    datasets = [open_cell(name, data) for name in wanted]
-    if not takes_steps(spec, datasets[0]) and (given or preset != "fast" or seeds > 1):
-        raise ChromvizError(
-            f"{spec.name} is fitted in one go: of the training options it takes only --seed, no "
-            "preset and no ensemble"
-        )
+    spec = find_model(model)
+    find_device(run.device)
+    datasets = [open_cell(name, on.data) for name in cells or [on.cell]]
+    settings = settings_for(
+        spec, datasets[0], preset=training.preset, members=run.seeds, options=training.given()
+    )
     if out is not None:
         provenance.ensure_folder(out)
-    if leave_one_out:
-        _leave_one_out(spec.name, datasets, settings, seed, seeds, device, out, quiet, as_json)
+    if on.leave_one_out:
+        with live(shown.quiet) as reporter:
+            table, models = leave_each_out(
+                spec.name, datasets, settings, Run(**vars(run), reporter=reporter)
+            )
+        if out is not None:
+            write_folds(table, models, out)
+        show(shown.as_json, records(table), left_out_page(table))
         return
     dataset = datasets[0] if len(datasets) == 1 else pool(datasets)
-    training = Training(spec, dataset, seed, settings, seeds)
-    with Live(quiet) as live:
-        fitted = trained(training, device=device, reporter=live.reporter)
-    stem = kept_at(training, device)
-    where = (
-        f"model in {stem}.safetensors and .json"
-        if stem
-        else "model not stored: its code cannot be identified"
-    )
-    lines = [counts_line(dataset), fitted.line(), where]
-    if seeds > 1:
-        lines[-1] = "the members are in the cache; --out writes the ensemble to a folder"
-    if out is not None:
-        many = f"{seed}-{seed + seeds - 1}" if seeds > 1 else f"{seed}"
-        stem = out / f"{fitted.card.cell}.{spec.slug}.seed{many}"
-        lines[-1] = f"in {out}: {', '.join(write_model(fitted, stem))}"
-    if dataset.attrs.get("test_genes_seen"):
-        lines.insert(
-            1,
-            f"{dataset.attrs['test_genes_seen']:,} test genes are training genes in another cell "
-            "type, so the test AUC is too high; --leave-one-out avoids this",
+    wanted = Training(spec, dataset, run.seed, settings, run.seeds)
+    with live(shown.quiet) as reporter:
+        fitted = trained(wanted, device=run.device, reporter=reporter)
+    stem, where = _keep(fitted, wanted, run.device, out)
+    lines = [SIMULATED] if fitted.card.simulated else []
+    lines.append(counts_line(dataset))
+    if seen := dataset.attrs.get("test_genes_seen"):
+        lines.append(
+            f"{seen:,} test genes are training genes in another cell type, so the test AUC is too "
+            "high; --leave-one-out avoids this"
         )
-    if fitted.card.simulated:
-        lines.insert(0, SIMULATED)
-    show(Text("\n".join(lines)), {"stem": str(stem), **asdict(fitted.card)}, as_json)
+    lines += [fitted.line(), where]
+    show(shown.as_json, {"stem": str(stem), **asdict(fitted.card)}, "\n".join(lines))
 
 
-def _leave_one_out(
-    name: str,
-    datasets: list[Any],
-    settings: Any,
-    seed: int,
-    members: int,
-    device: str,
-    out: Path | None,
-    quiet: bool,
-    as_json: bool,
-) -> None:
-    """For each cell type, train on all others, and print the AUC on it."""
-    from chromviz.models import find_model
-    from chromviz.recipes.learning import leave_each_out, write_model
-    from chromviz.recipes.run import Run
-    from chromviz.reporting.terminal import left_out_page
-    from chromviz.results.tables import write_csv
+def _keep(
+    model: TrainedModel, training: Training, device: str, out: Path | None
+) -> tuple[Path | None, str]:
+    """Write a model to a folder, if one is given; return its path and a line about it."""
+    from chromviz.models.store import kept_at
+    from chromviz.recipes.learning import write_model
 
-    with Live(quiet) as live:
-        run = Run(seed=seed, seeds=members, device=device, reporter=live.reporter)
-        table, models = leave_each_out(name, datasets, settings, run)
     if out is not None:
-        for model in models:
-            write_model(model, out / f"{model.card.cell}.{find_model(name).slug}.seed{seed}")
-        write_csv(table, out / "leave_one_out.csv")
-    show(left_out_page(table), records(table), as_json)
+        last = f"-{training.seed + training.members - 1}" if training.members > 1 else ""
+        stem = out / f"{model.card.cell}.{training.spec.slug}.seed{training.seed}{last}"
+        return stem, f"in {out}: {', '.join(write_model(model, stem))}"
+    kept = kept_at(training, device)
+    if training.members > 1:
+        return kept, "the members are in the cache; --out writes the ensemble to a folder"
+    if kept is None:
+        return kept, "model not stored: its code cannot be identified"
+    return kept, f"model in {kept}.safetensors and .json"
 
 
-models_app = typer.Typer(help="List the architectures, or import trained weights.")
+models_app = typer.Typer(
+    help="List the architectures, or import trained weights.",
+    epilog=example_lines("chromviz models", "chromviz models import --cell K562 --out models"),
+)
 app.add_typer(models_app, name="models")
 
 
 @models_app.callback(invoke_without_command=True)
-def list_models(context: typer.Context, as_json: Json = False) -> None:
+def list_models(context: typer.Context, as_json: bool = JSON) -> None:
     """List the architectures."""
     if context.invoked_subcommand is not None:
         return
-    from chromviz.models import models
+    from chromviz.catalog import list_models as listed
     from chromviz.reporting.terminal import plain_table
 
-    columns = ["model", "label", "attention", "source"]
-    rows = [
-        [spec.name, spec.label, " ".join(spec.attends) or "none", spec.source]
-        for spec in models().values()
-    ]
-    records = [dict(zip(columns, row, strict=True)) for row in rows]
-    show(plain_table("Models", columns, rows), records, as_json)
+    table = listed()[["model", "label", "attention", "source"]]
+    table = table.replace({"attention": {"": "none"}})
+    show(as_json, records(table), plain_table("Models", [*table], table.to_numpy().tolist()))
 
 
-@models_app.command(
-    name="import", epilog="Example: chromviz models import --cell K562 --out models"
+@command(
+    models_app,
+    "chromviz models import --cell K562 --out models",
+    "chromviz models import model.pt --cell K562 --out models",
+    name="import",
 )
 def import_weights(
-    cell: Cell,
-    out: Annotated[Path, typer.Option(help="Folder for the model.")],
     file: Annotated[
         Path | None,
         typer.Argument(help="A released AttentiveChrome checkpoint. Default: download it."),
     ] = None,
-    base_url: Annotated[
-        str | None, typer.Option(help="Mirror with each file at URL/HOST/PATH.")
-    ] = None,
-    quiet: Quiet = False,
-    as_json: Json = False,
+    *,
+    cell: Cell,
+    base_url: str | None = option(INPUT, "Mirror with each file at URL/HOST/PATH.", None),
+    out: Path = option(OUTPUT, "Folder for the model."),
+    shown: Shown,
 ) -> None:
     """Convert weights trained elsewhere; no code in the file is run."""
     from dataclasses import asdict
@@ -197,9 +205,9 @@ def import_weights(
     from chromviz.models.checkpoint import save_model
     from chromviz.models.foreign import import_released
 
-    with provenance.output_folder(out), Live(quiet) as live:
-        model = import_released(cell, file, out, base_url=base_url, reporter=live.reporter)
+    with provenance.output_folder(out), live(shown.quiet) as reporter:
+        model = import_released(cell, file, out, base_url=base_url, reporter=reporter)
         stem = out / f"{model.card.cell}.{model.card.name}"
         save_model(model, stem)
-    lines = [model.line(), f"model in {stem}.safetensors and .json"]
-    show(Text("\n".join(lines)), {"stem": str(stem), **asdict(model.card)}, as_json)
+    record = {"stem": str(stem), **asdict(model.card)}
+    show(shown.as_json, record, model.line(), f"model in {stem}.safetensors and .json")

@@ -1,33 +1,134 @@
-"""Options that several commands share, and the groups in which help shows them."""
+"""Options that several commands share, and commands whose arguments are groups of options.
+
+A group is a dataclass whose fields are options. A command that takes a group shows its fields as
+options, and receives the filled group.
+"""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
+from typer.models import OptionInfo
 
-INPUT, METHOD, RUN, OUTPUT = "Input", "Method", "Computation", "Output"
-
-
-def option(group: str, text: str, *names: str, **more: Any) -> Any:
-    """Return an option with its help and its group."""
-    return typer.Option(*names, help=text, rich_help_panel=group, **more)
+# The panels of the help. Those of one command stand between models and computation.
+INPUT, METHOD, RUN, OUTPUT = "Input", "Models and methods", "Computation", "Output"
+_ORDER = {INPUT: 0, METHOD: 1, RUN: 3, OUTPUT: 4}
 
 
-_CELL = "Cell type: EID or common name, in any case."
-_MODELS = "Models, comma-separated: names, package.module:factory or model files."
-_METHODS = "Methods, comma-separated. Default: all that can explain each model."
-_DATA = "Folder of datasets or of DeepChrome CSV. Default: the embedded, simulated data."
+def option(panel: str, text: str, default: Any = ..., *names: str, **more: Any) -> Any:
+    """Return an option with its help; its name is that of the argument unless `names` are given."""
+    if "min" in more:
+        more["metavar"] = "<int>"  # and not the range, which takes half a line
+    return typer.Option(default, *names, help=text, rich_help_panel=panel, **more)
 
-Cell = Annotated[str, option(INPUT, _CELL, "--cell")]
-Data = Annotated[Path | None, option(INPUT, _DATA, "--data")]
-Models = Annotated[str, option(METHOD, _MODELS, "--models", "--model")]
-Methods = Annotated[str, option(METHOD, _METHODS, "--methods")]
-Seed = Annotated[int, option(RUN, "Random seed.", "--seed", min=0, max=2**32 - 1)]
-Seeds = Annotated[int, option(RUN, "Number of seeds, starting at --seed.", "--seeds", min=1)]
-Bootstrap = Annotated[int, option(RUN, "Number of resamples of genes.", "--bootstrap", min=0)]
-Device = Annotated[str, option(RUN, "Where to compute: cpu, cuda, cuda:1.", "--device")]
-Out = Annotated[Path | None, option(OUTPUT, "Result folder.", "--out")]
-Quiet = Annotated[bool, option(OUTPUT, "Do not show progress.", "--quiet", "-q")]
-Json = Annotated[bool, option(OUTPUT, "Print the result as JSON.", "--json")]
+
+def example_lines(*examples: str) -> str:
+    """Return examples as the end of a help text."""
+    return "\n\n".join(["Example:" if len(examples) == 1 else "Examples:", *examples])
+
+
+def command(
+    app: typer.Typer, *examples: str, name: str | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that registers a function as a command of `app`, with its examples."""
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        hints = get_type_hints(function, include_extras=True)
+        groups: dict[str, Any] = {key: hint for key, hint in hints.items() if is_dataclass(hint)}
+        parameters = []
+        for key, parameter in inspect.signature(function).parameters.items():
+            if key in groups:
+                own = get_type_hints(groups[key], include_extras=True)
+                for item in fields(groups[key]):
+                    default = parameter.empty if item.default is MISSING else item.default
+                    parameters.append(_parameter(item.name, own[item.name], default))
+            else:
+                parameters.append(_parameter(key, hints[key], parameter.default))
+
+        def run(**values: Any) -> None:
+            for key, group in groups.items():
+                values[key] = group(**{one.name: values.pop(one.name) for one in fields(group)})
+            function(**values)
+
+        parameters.sort(key=_place)
+        vars(run)["__signature__"] = inspect.Signature(parameters)
+        run.__doc__ = function.__doc__
+        app.command(name=name or function.__name__, epilog=example_lines(*examples))(run)
+        return function
+
+    return register
+
+
+def _parameter(name: str, hint: Any, default: Any) -> inspect.Parameter:
+    """Return what typer reads; a flag has no opposite."""
+    if isinstance(default, OptionInfo) and default.default is False and not default.param_decls:
+        default.param_decls = (f"--{name.replace('_', '-')}",)
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, kind, default=default, annotation=hint)
+
+
+def _place(parameter: inspect.Parameter) -> int:
+    """Return where the panel of an option stands in the help."""
+    places = [parameter.default, *get_args(parameter.annotation)]
+    panel = next((one.rich_help_panel for one in places if isinstance(one, OptionInfo)), INPUT)
+    return _ORDER.get(str(panel), 2)
+
+
+Cell = Annotated[str, option(INPUT, "Cell type: EID or common name, in any case.")]
+Models = Annotated[
+    str,
+    option(
+        METHOD,
+        "Models, comma-separated: names, package.module:factory or model files.",
+        ...,
+        "--models",
+        "--model",
+    ),
+]
+Methods = Annotated[
+    str, option(METHOD, "Methods, comma-separated. Default: all that can explain each model.")
+]
+DATA = option(
+    INPUT, "Folder of datasets or of DeepChrome CSV. Default: the embedded, simulated data.", None
+)
+SEED = option(RUN, "Random seed.", 0, min=0, max=2**32 - 1)
+DEVICE = option(RUN, "Where to compute: cpu, cuda or cuda:1.", "cpu")
+BOOTSTRAP = option(RUN, "Number of resamples of genes.", 2000, "--bootstrap", min=0)
+JSON = option(OUTPUT, "Print the result as JSON.", False, "--json")
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where data are read, and where results are written."""
+
+    data: Path | None = DATA
+    out: Path | None = option(OUTPUT, "Result folder.", None)
+
+
+@dataclass(frozen=True)
+class Compute:
+    """How a recipe is run, under the names of its keywords."""
+
+    seed: int = SEED
+    seeds: int = option(RUN, "Number of seeds, starting at --seed.", 1, min=1)
+    device: str = DEVICE
+
+
+@dataclass(frozen=True)
+class Resampled(Compute):
+    """The same, for a recipe that resamples genes."""
+
+    n_bootstrap: int = BOOTSTRAP
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How progress and the result are shown."""
+
+    quiet: bool = option(OUTPUT, "Do not show progress.", False, "--quiet", "-q")
+    as_json: bool = JSON

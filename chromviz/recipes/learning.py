@@ -12,12 +12,13 @@ import xarray as xr
 from chromviz import provenance
 from chromviz.catalog import ModelSpec
 from chromviz.data.pool import leave_one_out
+from chromviz.models import find_model
 from chromviz.models.checkpoint import TrainedModel, curve_table, save_model
 from chromviz.models.store import Training, train_missing, trained
 from chromviz.plot.curves import draw_learning_curve
 from chromviz.plot.style import save_figure
 from chromviz.recipes.run import Run
-from chromviz.results.tables import to_csv
+from chromviz.results.tables import to_csv, write_csv
 from chromviz.settings import Settings
 
 
@@ -46,6 +47,14 @@ def write_model(model: TrainedModel, stem: Path) -> list[str]:
     }
     written = save_figure(draw_learning_curve(table), curve, metadata=metadata)
     return [*files, f"{curve.name}.csv", *(path.name for path in written)]
+
+
+def write_folds(table: pd.DataFrame, models: Sequence[TrainedModel], out: Path) -> None:
+    """Write what :func:`leave_each_out` returned: the models, and ``leave_one_out.csv``."""
+    for model, seed in zip(models, table["seed"], strict=True):
+        slug = find_model(model.card.name).slug
+        write_model(model, out / f"{model.card.cell}.{slug}.seed{seed}")
+    write_csv(table, out / "leave_one_out.csv")
 
 
 def leave_each_out(

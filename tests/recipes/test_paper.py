@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from chromviz.cli import paper
+from chromviz.cli import results as commands
 from chromviz.errors import ChromvizError
 from chromviz.extractors import find_method
 from chromviz.models import find_model
@@ -143,7 +143,7 @@ def damage(path, how):
 def test_a_folder_that_will_not_do_is_one_line_and_code_2(results, tmp_path, capsys, how, words):
     path = damage(results, how)
     out = tmp_path / "out"
-    assert paper.rebuild("figure2", [str(path), "--out", str(out)]) == 2
+    assert commands.rebuild("figure2", [str(path), "--out", str(out)]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.startswith("figure2.py: ")
