@@ -55,7 +55,7 @@ class Reading:
     tss: str = option(
         _READING,
         "TSS of genes in GTF and GFF3: gene (start of the gene), canonical (of its canonical "
-        "transcript) or transcript (each transcript is an entry of its own).",
+        "transcript) or transcript (one entry per transcript).",
         "gene",
     )
     biotype: str | None = option(

@@ -96,9 +96,7 @@ Methods = Annotated[
 DATA = option(
     INPUT, "Folder of datasets or of DeepChrome CSV. Default: the embedded, simulated data.", None
 )
-SEED = option(RUN, "Random seed.", 0, min=0, max=2**32 - 1)
-DEVICE = option(RUN, "Where to compute: cpu, cuda or cuda:1.", "cpu")
-BOOTSTRAP = option(RUN, "Number of resamples of genes.", 2000, "--bootstrap", min=0)
+SEED = option(RUN, "Random seed.", 0, min=0)
 JSON = option(OUTPUT, "Print the result as JSON.", False, "--json")
 
 
@@ -107,7 +105,7 @@ class Folders:
     """Where data are read, and where results are written."""
 
     data: Path | None = DATA
-    out: Path | None = option(OUTPUT, "Result folder.", None)
+    out: Path | None = option(OUTPUT, "Result folder. Default: a folder below results/.", None)
 
 
 @dataclass(frozen=True)
@@ -115,15 +113,17 @@ class Compute:
     """How a recipe is run, under the names of its keywords."""
 
     seed: int = SEED
-    seeds: int = option(RUN, "Number of seeds, starting at --seed.", 1, min=1)
-    device: str = DEVICE
+    seeds: int = option(
+        RUN, "Number of seeds, starting at --seed; above 1, each model is an ensemble.", 1, min=1
+    )
+    device: str = option(RUN, "Where to compute: cpu, cuda or cuda:1.", "cpu")
 
 
 @dataclass(frozen=True)
 class Resampled(Compute):
     """The same, for a recipe that resamples genes."""
 
-    n_bootstrap: int = BOOTSTRAP
+    n_bootstrap: int = option(RUN, "Number of resamples of genes.", 2000, "--bootstrap", min=0)
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,12 @@ import typer
 
 from chromviz.cli.app import app, live, names, records, show
 from chromviz.cli.options import (
-    BOOTSTRAP,
     DATA,
-    DEVICE,
     INPUT,
     JSON,
     METHOD,
     OUTPUT,
     RUN,
-    SEED,
     Cell,
     Compute,
     Folders,
@@ -160,17 +157,12 @@ def validate(
 
 
 @dataclass(frozen=True)
-class Audited:
+class Audited(Compute):
     """How an audit is run."""
 
-    seed: int = SEED
-    seeds: int | None = option(
-        RUN,
-        "Number of seeds, starting at --seed. Default: 1, or 3 with --differential.",
-        None,
-        min=1,
+    seeds: int | None = option(  # type: ignore[assignment]
+        RUN, "Number of seeds from --seed on. Default: 1, or 3 with --differential.", None, min=1
     )
-    device: str = DEVICE
 
 
 @command(
@@ -236,6 +228,13 @@ def _differential(cells: list[str], model: str, options: dict[str, Any], shown: 
     show(shown.as_json, record, differential_page(found.table, found.recovery), _where(found))
 
 
+@dataclass(frozen=True)
+class Trained(Resampled):
+    """How a suite is run."""
+
+    seeds: int = option(RUN, "Trainings of each model, with seeds from --seed on.", 1, min=1)
+
+
 @command(
     app,
     "chromviz suite --cells K562 --models deepchrome,lstm --seeds 3",
@@ -248,11 +247,9 @@ def suite(
     ),
     tables: str = option(METHOD, "Tables of the paper, comma-separated.", "2,s1,s2,s3"),
     reference: str = option(METHOD, "Model that the others are compared with.", "deepchrome"),
-    seeds: int = option(RUN, "Number of seeds, starting at 0.", 1, min=1),
-    device: str = DEVICE,
-    n_bootstrap: int = BOOTSTRAP,
     *,
     folders: Folders,
+    run: Trained,
     shown: Shown,
 ) -> None:
     """Train and test models on several cell types (Tables 2, S1, S2, S3)."""
@@ -265,10 +262,8 @@ def suite(
             models=names(models) or recipe.MODELS,
             tables=names(tables),
             reference=reference,
-            seeds=seeds,
-            n_bootstrap=n_bootstrap,
-            device=device,
             **vars(folders),
+            **vars(run),
             reporter=reporter,
         )
     record = {
@@ -289,7 +284,7 @@ def suite(
 )
 def extract(
     cell: Cell,
-    data: Path | None = DATA,
+    folders: Folders,
     genes: str = option(
         INPUT, "train, valid, test, all, or symbols or ids, comma-separated.", "test"
     ),
@@ -302,7 +297,6 @@ def extract(
     ),
     *,
     run: Compute,
-    out: Path | None = option(OUTPUT, "Result folder. Default: results/{cell}/extract.", None),
     shown: Shown,
 ) -> None:
     """Explain one model on one cell type; write the weights as NetCDF."""
@@ -314,10 +308,9 @@ def extract(
             cell,
             names(methods),
             model=model,
-            data=data,
-            out=out,
             genes=genes,
             settings=_pairs(settings or []),
+            **vars(folders),
             **vars(run),
             reporter=reporter,
         )
@@ -366,7 +359,7 @@ def list_methods(as_json: bool = JSON) -> None:
 )
 def export(
     cell: Cell,
-    data: Path | None = DATA,
+    folders: Folders,
     results: Path | None = option(
         INPUT, "Result folder with attributions. Default: results/{cell}.", None
     ),
@@ -380,7 +373,6 @@ def export(
         OUTPUT, "Formats: bigwig, bedgraph, bed, csv, parquet.", "bigwig,bed,csv"
     ),
     top: int = option(OUTPUT, "Number of top bins of each gene, in BED.", 5),
-    out: Path | None = option(OUTPUT, "Folder. Default: {results}/tracks.", None),
     *,
     shown: Shown,
 ) -> None:
@@ -391,13 +383,12 @@ def export(
     with live(shown.quiet) as reporter:
         found = recipe(
             cell,
-            data=data,
             results=results,
-            out=out,
             methods=names(methods) or None,
             formats=names(formats),
             chrom_sizes=chrom_sizes,
             top=top,
+            **vars(folders),
             reporter=reporter,
         )
     record = {

@@ -20,19 +20,10 @@ from chromviz.models.choice import Choice, fitted_models, trainings_for
 from chromviz.models.inference import logits, probabilities
 from chromviz.models.store import train_missing
 from chromviz.plot.gene_map import draw_audit
+from chromviz.recipes import inputs
 from chromviz.recipes.attributions import FOLDER, CellRun, cards, model_key, named_methods
 from chromviz.recipes.figure2c import BETA_MODEL, NO_BETA, beta_models, write_figure2c
-from chromviz.recipes.run import (
-    Outcome,
-    Run,
-    RunOptions,
-    finished,
-    open_cells,
-    require_models,
-    resolve_cells,
-    run_options,
-    say_notes,
-)
+from chromviz.recipes.run import Outcome, Run, RunOptions, finished, run_options
 from chromviz.reporting.figures import write_figure
 from chromviz.reporting.gene_record import CellAudit, audit_record, audit_table
 from chromviz.reporting.results_page import write_report
@@ -44,17 +35,7 @@ from chromviz.vocabulary import PAPER_CELLS, cell_label
 
 @dataclass(frozen=True, repr=False)
 class Audit(Outcome):
-    """The result of :func:`audit`.
-
-    Parameters
-    ----------
-    table
-        β, with one row per cell type and mark; empty if no model gives β.
-    record
-        Everything, as in ``audit.json``.
-    cells
-        The same by cell type, with datasets and attributions.
-    """
+    """The result of :func:`audit`; `cells` has the datasets and attributions by cell type."""
 
     table: pd.DataFrame
     record: dict[str, Any]
@@ -142,7 +123,7 @@ def audit(
         _train(parts, run)
         audits = [_explain(CellRun(folder, one.dataset, run), one) for one in parts]
         if not any(one.found for one in audits):
-            # Only the layers of the model, or the data, could tell; the first reason will do.
+            # Only the layers of the models, or the data, showed this; give the first reason.
             raise ChromvizError(next(why for one in audits for why in one.refused.values()))
     folder["models"] = cards(
         {
@@ -181,15 +162,15 @@ def _plan(
     method_names: Sequence[str] | None,
 ) -> list[_Part]:
     """Check everything that can be checked before training."""
-    names = resolve_cells(cells, data)
+    names = inputs.resolve_cells(cells, data)
     if not names:
         raise ChromvizError("no cell type to audit; name some with --cells A,B,C")
-    opened = open_cells(names, data)
+    opened = inputs.open_cells(names, data)
     first = find_gene(opened[0], gene)
     known = str(opened[0]["gene"].values[first])
     # By id in the others: a symbol or locus may mean another gene in another annotation.
     positions = [first, *(find_gene(other, known) for other in opened[1:])]
-    chosen = [require_models(models, dataset, "audit with") for dataset in opened]
+    chosen = [inputs.require_models(models, dataset, "audit with") for dataset in opened]
 
     def suits(method: Method) -> bool:
         return "gene" in method.dims and not method.is_control
@@ -216,7 +197,7 @@ def _train(parts: Sequence[_Part], run: Run) -> None:
         for training in trainings_for(one.chosen, one.dataset, run.seed, run.seeds)
     ]
     train_missing(trainings, device=run.device, reporter=run.reporter)
-    say_notes([choice for one in parts for choice in one.chosen], run)
+    inputs.say_notes([choice for one in parts for choice in one.chosen], run)
 
 
 def _explain(work: CellRun, one: _Part) -> CellAudit:

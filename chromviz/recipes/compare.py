@@ -18,18 +18,10 @@ from chromviz.models.store import Training, train_missing
 from chromviz.plot.agreement import draw_table3
 from chromviz.plot.profile_lines import draw_figure2a, draw_figure2b
 from chromviz.provenance import hash_arrays
+from chromviz.recipes import inputs
 from chromviz.recipes.attributions import CellRun, plan, untrained_controls
 from chromviz.recipes.figure2c import BETA_MODEL, Figure2c, plan_figure2c, write_figure2c
-from chromviz.recipes.run import (
-    Outcome,
-    Run,
-    RunOptions,
-    finished,
-    in_three_forms,
-    require_models,
-    run_options,
-    say_notes,
-)
+from chromviz.recipes.run import Outcome, Run, RunOptions, finished, in_three_forms, run_options
 from chromviz.reporting.figures import write_curves, write_figure, write_gain, write_genes
 from chromviz.reporting.results_page import write_report
 from chromviz.reporting.tables import table3_latex, table3_markdown
@@ -55,20 +47,7 @@ METHODS = (
 
 @dataclass(frozen=True, repr=False)
 class Comparison(Outcome):
-    """The result of :func:`compare`.
-
-    Parameters
-    ----------
-    dataset
-        The dataset of the cell type.
-    table
-        Table 3, see :func:`chromviz.validation.table3`.
-    agreement
-        The same weights compared with the raw signal and with chance, also of untrained
-        networks, see :func:`chromviz.validation.association.association`.
-    models
-        The trained models.
-    """
+    """The result of :func:`compare`: see there for the tables."""
 
     dataset: xr.Dataset
     table: pd.DataFrame
@@ -156,7 +135,7 @@ def compare(
     """
     run = run_options(options)
     dataset = open_cell(cell, data)
-    chosen = require_models(models, dataset, "compare")
+    chosen = inputs.require_models(models, dataset, "compare")
     pairs = plan(chosen, dataset, methods, _by_default)
     notes: list[str] = []
     figure2c = plan_figure2c(chosen, dataset, gene, data, notes)
@@ -208,7 +187,7 @@ def _train(
         ]
     own = trainings_for(chosen, dataset, run.seed, run.seeds)
     train_missing([*first, *own], device=run.device, reporter=run.reporter)
-    say_notes(chosen, run)
+    inputs.say_notes(chosen, run)
     return fitted_models(chosen, dataset, run.seed, run.seeds, run.device, run.reporter)
 
 

@@ -37,17 +37,7 @@ _AROUND = 20_000
 
 @dataclass(frozen=True, repr=False)
 class Export(Outcome):
-    """The result of :func:`export`.
-
-    Parameters
-    ----------
-    files
-        Names of the files in the folder.
-    notes
-        What a reader must know about them.
-    simulated
-        Whether the data are simulated.
-    """
+    """The result of :func:`export`; `notes` say what users should know about the files."""
 
     files: list[str]
     notes: list[str]

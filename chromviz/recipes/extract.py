@@ -19,8 +19,9 @@ from chromviz.extractors.run import extract as run_method
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.choice import Choice, choose_models, fitted_models
 from chromviz.progress import SILENT
+from chromviz.recipes import inputs
 from chromviz.recipes.attributions import CellRun, file_name
-from chromviz.recipes.run import Outcome, Run, RunOptions, finished, run_options, say_notes
+from chromviz.recipes.run import Outcome, Run, RunOptions, finished, run_options
 from chromviz.results.folder import ResultFolder, default_folder
 from chromviz.schema import Summary, find_gene
 from chromviz.vocabulary import SPLITS, cell_label
@@ -134,19 +135,7 @@ def _choose(model: Any, dataset: xr.Dataset, wanted: Sequence[Method]) -> Choice
 
 @dataclass(frozen=True, repr=False)
 class Explanation(Outcome):
-    """The attributions of one model on one cell type.
-
-    Parameters
-    ----------
-    dataset
-        The dataset of the cell type.
-    model
-        The model; None if only controls were extracted.
-    files
-        The file of each method.
-    notes
-        What users should know about them.
-    """
+    """The result of :func:`explain`; the model is None if only controls were extracted."""
 
     dataset: xr.Dataset
     model: TrainedModel | None
@@ -179,28 +168,12 @@ def explain(
 
     Results of earlier calls with other methods, settings, genes or seeds stay in the folder.
 
-    Parameters
-    ----------
-    cell, data
-        As for :func:`chromviz.compare`.
-    methods
-        Names of methods, at least one.
-    model
-        An architecture, your own, or a file; trained unless it is a file.
-    out
-        The result folder; by default ``results/{cell}/extract``.
-    genes
-        ``train``, ``valid``, ``test``, ``all``, or symbols or ids separated by commas.
-    settings
-        Settings of the methods; each goes to the methods that have it.
-    **options
-        ``seed``, ``seeds`` (above 1 for an ensemble), ``device``, ``reporter``.
-
-    Raises
-    ------
-    ChromvizError
-        If a name or setting is unknown, a method cannot explain the model, or a gene has no
-        complete signal; before anything is trained.
+    The folder is by default ``results/{cell}/extract``. `model` is an architecture, your own, or a
+    file; `genes` are ``train``, ``valid``, ``test``, ``all``, or symbols or ids separated by
+    commas; each of the `settings` goes to the methods that have it; `options` are ``seed``,
+    ``seeds`` (above 1 for an ensemble), ``device`` and ``reporter``. A name or setting that is
+    unknown, a method that cannot explain the model and a gene without complete signal are refused
+    before anything is trained.
     """
     run = run_options(options)
     wanted = [find_method(name) for name in dict.fromkeys(methods)]
@@ -219,7 +192,7 @@ def explain(
     if not all(method.is_control for method in wanted):
         models = fitted_models([choice], dataset, run.seed, run.seeds, run.device, run.reporter)
     work.record(models)
-    say_notes([choice], run)
+    inputs.say_notes([choice], run)
     files, notes = {}, []
     for method in wanted:
         mine = {name: value for name, value in given.items() if name in method.parameters}

@@ -16,7 +16,8 @@ from chromviz.extractors.run import extract
 from chromviz.models.choice import Choice
 from chromviz.models.store import Training, trained
 from chromviz.plot.heatmap import draw_figure2c
-from chromviz.recipes.run import Run, genes_to_explain
+from chromviz.recipes import inputs
+from chromviz.recipes.run import Run
 from chromviz.reporting.figures import write_figure
 from chromviz.results.folder import ResultFolder
 from chromviz.schema import find_gene
@@ -91,7 +92,7 @@ def _default_gene(dataset: xr.Dataset, notes: list[str]) -> int:
         return _readable(dataset, PAPER_GENE)
     except ChromvizError as error:
         problem = str(error)
-    test = genes_to_explain(dataset)
+    test = inputs.genes_to_explain(dataset)
     expression = dataset["expression"].values[test]
     # DeepChrome CSV has no expression values; any test gene serves.
     known = bool(np.isfinite(expression).any())

@@ -25,10 +25,7 @@ from chromviz.settings import Settings
 def write_model(model: TrainedModel, stem: Path) -> list[str]:
     """Write a model, and its learning curve, if any, as ``{stem}.curve.{csv,pdf,png}``.
 
-    Returns
-    -------
-    list of str
-        Names of the files.
+    Returns the names of the files.
     """
     save_model(model, stem)
     files = [f"{stem.name}.safetensors", f"{stem.name}.json"]
@@ -62,30 +59,10 @@ def leave_each_out(
 ) -> tuple[pd.DataFrame, list[TrainedModel]]:
     """For each cell type, train on all the others and test on it.
 
-    Parameters
-    ----------
-    model
-        The architecture.
-    datasets
-        At least two cell types, see :func:`chromviz.data.pool.leave_one_out`.
-    settings
-        How to train; None for the architecture's own settings.
-    run
-        ``seed``, ``seeds`` (members of an ensemble), ``device`` and ``reporter``.
-
-    Returns
-    -------
-    table : pandas.DataFrame
-        One row per cell type: ``cell, model, seed, members, auc_left_out`` (of the model that saw
-        neither the cell type nor the test genes), ``auc_own`` (of one trained on the cell type
-        itself; same test genes), ``n_train, n_test, removed_genes, simulated``.
-    models : list of TrainedModel
-        The models that saw the others, by cell type.
-
-    Raises
-    ------
-    ChromvizError
-        If the cell types do not fit together, or training fails.
+    Returns a table with one row per cell type, and the models that saw the others. ``auc_left_out``
+    is of the model that saw neither the cell type nor the test genes, ``auc_own`` of one trained on
+    the cell type itself; both are tested on the same genes. With `settings` None, those of the
+    architecture are used; `run.seeds` are the members of an ensemble.
     """
     cells = [str(one.attrs["cell"]) for one in datasets]
     rows, models = [], []

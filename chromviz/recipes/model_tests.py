@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,18 +20,29 @@ from chromviz.extractors.stability import NOISE, compared_weights, noisy_copy
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.inference import logits
 from chromviz.schema import usable
+from chromviz.validation import rows as tidy_rows
 from chromviz.validation.faithfulness import curve_means, curve_scores, faithfulness_rows
 from chromviz.validation.resample import Resampling
-from chromviz.validation.rows import (
-    Row,
-    attention_rows,
-    consensus_rows,
-    mean_rows,
-    prediction_row,
-    sanity_rows,
-    stability_rows,
-)
 from chromviz.validation.tidy import tidy_of
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A model with its explanations by method, and how they are tested."""
+
+    model: TrainedModel
+    own: Mapping[str, xr.Dataset]
+    conditions: Conditions
+    resampling: Resampling
+
+    @property
+    def by_gene(self) -> list[str]:
+        """The methods that explain single genes."""
+        return [name for name in self.own if find_method(name).dims[0] == "gene"]
+
+    def table(self, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+        """Return rows as the tidy table of this model."""
+        return tidy_of(self.conditions.dataset, rows, **_owner(self.model))
 
 
 def prediction(
@@ -43,27 +55,25 @@ def prediction(
     found = []
     for model in models:
         logit = logits(model.module, signal, device=conditions.device)
-        found.append({**_owner(model), **prediction_row(label, logit, resampling)})
+        found.append({**_owner(model), **tidy_rows.prediction_row(label, logit, resampling)})
     return tidy_of(dataset, found)
 
 
 def faithfulness(
-    conditions: Conditions,
-    resampling: Resampling,
-    model: TrainedModel,
-    own: Mapping[str, xr.Dataset],
-    controls: Mapping[str, xr.Dataset],
+    tested: Tested, controls: Mapping[str, xr.Dataset]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Delete and insert the top bins of each explanation, and alter the attention of the model.
 
     Returns tidy rows, and the mean deletion and insertion curves of the model: one row per method,
     way and share, see :func:`chromviz.validation.faithfulness.curve_means`.
     """
-    rows: list[Row] = []
+    conditions, model = tested.conditions, tested.model
+    draws = {"n_bootstrap": tested.resampling.n_bootstrap, "seed": tested.resampling.seed}
+    rows: list[tidy_rows.Row] = []
     kept = []
     for by in ("bins", "marks"):
         scores = {}
-        for method, attribution in {**controls, **own}.items():
+        for method, attribution in {**controls, **tested.own}.items():
             curves = perturbation_curves(
                 attribution,
                 model,
@@ -77,112 +87,104 @@ def faithfulness(
             if by == "bins":
                 kept.append(curve_means(curves).assign(method=method))
         for method, values in scores.items():
-            found = faithfulness_rows(
-                values, scores["random"], by=by,
-                n_bootstrap=resampling.n_bootstrap, seed=resampling.seed,
-            )  # fmt: skip
+            found = faithfulness_rows(values, scores["random"], by=by, **draws)
             rows += [{"method": method, **row} for row in found]
-    rows += _captum_metrics(conditions, resampling, model, own)
-    rows += _attention(conditions, resampling, model)
+    rows += _captum_metrics(tested)
+    rows += _attention(tested)
     drawn = pd.concat(kept, ignore_index=True)
     attrs = conditions.dataset.attrs
     labels = {"cell": str(attrs["cell"]), **_owner(model)}
     drawn = drawn.assign(**labels)[[*labels, *drawn.columns]]
     drawn = drawn.assign(simulated=int(attrs["simulated"]), missing=str(attrs["missing"]))
-    return tidy_of(conditions.dataset, rows, **_owner(model)), drawn
+    return tested.table(rows), drawn
 
 
-def _captum_metrics(
-    conditions: Conditions,
-    resampling: Resampling,
-    model: TrainedModel,
-    own: Mapping[str, xr.Dataset],
-) -> list[Row]:
+def _captum_metrics(tested: Tested) -> list[tidy_rows.Row]:
     """Return infidelity and sensitivity of the methods that weight every mark and bin."""
+    conditions = tested.conditions
     rows = []
-    for method in own:
+    for method in tested.own:
         if find_method(method).dims != ("gene", "mark", "bin"):
             continue
         values = infidelity_and_sensitivity(
-            method, model, conditions.dataset, genes=conditions.few,
-            device=conditions.device, seed=conditions.seed,
-        )  # fmt: skip
-        found = mean_rows(
-            values, test="faithfulness, captum", better="lower", resampling=resampling
+            method,
+            tested.model,
+            conditions.dataset,
+            genes=conditions.few,
+            device=conditions.device,
+            seed=conditions.seed,
+        )
+        found = tidy_rows.mean_rows(
+            values, test="faithfulness, captum", better="lower", resampling=tested.resampling
         )
         rows += [{"method": method, **row} for row in found]
     return rows
 
 
-def _attention(conditions: Conditions, resampling: Resampling, model: TrainedModel) -> list[Row]:
+def _attention(tested: Tested) -> list[tidy_rows.Row]:
     """Return how far predictions move under another attention; nothing for other models."""
+    conditions = tested.conditions
     try:
         moves = attention_moves(
-            model, conditions.dataset, conditions.genes,
-            seed=conditions.seed, device=conditions.device,
-        )  # fmt: skip
+            tested.model,
+            conditions.dataset,
+            conditions.genes,
+            seed=conditions.seed,
+            device=conditions.device,
+        )
     except ChromvizError:
         return []
-    return [{"method": "alpha", **row} for row in attention_rows(moves, resampling)]
+    rows = tidy_rows.attention_rows(moves, tested.resampling)
+    return [{"method": "alpha", **row} for row in rows]
 
 
-def sanity(
-    conditions: Conditions,
-    resampling: Resampling,
-    model: TrainedModel,
-    own: Mapping[str, xr.Dataset],
-) -> pd.DataFrame:
+def sanity(tested: Tested) -> pd.DataFrame:
     """Re-randomise the layers of the model, and compare its explanations with those before.
 
     ``spearman, LAYER`` is the mean rank correlation over genes with the explanation of the trained
     model, ``spearman_last`` that after all layers are re-randomised.
     """
-    rows: list[Row] = []
-    for one in weights_when_randomised(_by_gene(own), model, conditions):
-        found = sanity_rows(
-            one.before, one.after, way=one.way, layer=one.layer, last=one.last,
-            resampling=resampling,
-        )  # fmt: skip
+    rows: list[tidy_rows.Row] = []
+    for one in weights_when_randomised(tested.by_gene, tested.model, tested.conditions):
+        found = tidy_rows.sanity_rows(
+            one.before,
+            one.after,
+            way=one.way,
+            layer=one.layer,
+            last=one.last,
+            resampling=tested.resampling,
+        )
         rows += [{"method": one.method, **row} for row in found]
-    return tidy_of(conditions.dataset, rows, **_owner(model))
+    return tested.table(rows)
 
 
-def stability(
-    conditions: Conditions,
-    resampling: Resampling,
-    model: TrainedModel,
-    others: Sequence[TrainedModel],
-    own: Mapping[str, xr.Dataset],
-) -> pd.DataFrame:
+def stability(tested: Tested, others: Sequence[TrainedModel]) -> pd.DataFrame:
     """Compare explanations between trainings, and between genes and noisy copies of them."""
-    rows: list[Row] = []
-    noisy = noisy_copy(conditions)
+    rows: list[tidy_rows.Row] = []
+    noisy = noisy_copy(tested.conditions)
     notes = {"noise": f"{NOISE:g} of each mark's SD", "seeds": f"{len(others) + 1} seeds"}
-    for method in _by_gene(own):
-        compared = compared_weights(method, model, others, conditions, noisy)
+    for method in tested.by_gene:
+        compared = compared_weights(method, tested.model, others, tested.conditions, noisy)
         for what, pairs in compared.items():
-            found = stability_rows(pairs, what=what, note=notes[what], resampling=resampling)
+            found = tidy_rows.stability_rows(
+                pairs, what=what, note=notes[what], resampling=tested.resampling
+            )
             rows += [{"method": method, **row} for row in found]
-    return tidy_of(conditions.dataset, rows, **_owner(model))
+    return tested.table(rows)
 
 
 def agreement_of_methods(
-    conditions: Conditions,
+    dataset: xr.Dataset,
     own: Mapping[str, Mapping[str, xr.Dataset]],
     controls: Mapping[str, xr.Dataset],
 ) -> pd.DataFrame:
     """Compare every two methods on each model, gene by gene; the raw signal is one of them."""
-    rows: list[dict[str, Any]] = []
+    rows = []
     for model, found in own.items():
-        compared = consensus_rows({**found, "raw_signal": controls["raw_signal"]})
+        compared = tidy_rows.consensus_rows({**found, "raw_signal": controls["raw_signal"]})
         rows += [{"model": model, **row} for row in compared]
-    return tidy_of(conditions.dataset, rows)
+    return tidy_of(dataset, rows)
 
 
 def _owner(model: TrainedModel) -> dict[str, str]:
     return {"model": model.card.name, "variant": model.variant}
-
-
-def _by_gene(own: Mapping[str, xr.Dataset]) -> list[str]:
-    """Return the methods that explain single genes."""
-    return [name for name in own if find_method(name).dims[0] == "gene"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,7 @@ from chromviz.extractors import methods
 from chromviz.models import find_model
 from chromviz.plot.figure2 import draw_figure2
 from chromviz.plot.style import save_figure
+from chromviz.recipes.run import in_three_forms
 from chromviz.reporting.figures import file_metadata
 from chromviz.reporting.grid import to_latex, to_markdown
 from chromviz.reporting.suite_tables import latex, markdown
@@ -28,16 +30,8 @@ from chromviz.validation.paper_values import TABLE_1
 class Item:
     """A figure or table of the paper.
 
-    Parameters
-    ----------
-    what
-        One line for people.
-    command
-        The command whose result folder it is made from; empty if it needs none.
-    make
-        Writes its files into a folder, and returns their paths.
-    several
-        Whether several result folders may go into it.
+    `command` makes the result folders that it is made from (empty if it needs none); `make` writes
+    its files into a folder and returns their paths; `several` folders may go into it.
     """
 
     what: str
@@ -47,28 +41,11 @@ class Item:
 
 
 def rebuild(name: str, results: Sequence[Path], out: Path) -> list[Path]:
-    """Make one figure or table of the paper again.
+    """Make one of :data:`ITEMS` again from result folders, and return its files in `out`.
 
-    Parameters
-    ----------
-    name
-        One of :data:`ITEMS`.
-    results
-        The result folders that it is made from.
-    out
-        Where to write it.
-
-    Returns
-    -------
-    list of Path
-        The files: PDF and PNG of a figure, with a CSV for each panel; CSV, Markdown and LaTeX of
-        a table. The same results give the same files.
-
-    Raises
-    ------
-    ChromvizError
-        If the name is unknown, a result folder is missing, incomplete, of another command or of
-        another version of chromviz, or `out` cannot be written to.
+    They are PDF and PNG of a figure with a CSV for each panel, or CSV, Markdown and LaTeX of a
+    table. The same results give the same files. A result folder that is missing, incomplete, of
+    another command or of another version of chromviz is refused.
     """
     if name not in ITEMS:
         raise UnknownNameError("figure or table", name, ITEMS)
@@ -85,32 +62,28 @@ def rebuild(name: str, results: Sequence[Path], out: Path) -> list[Path]:
 
 
 def table1() -> pd.DataFrame:
-    """Return Table 1: what each study's model can do, and what chromviz can ask of its own.
+    """Return Table 1: what each study's model can do, and how chromviz can explain its own.
 
     Returns
     -------
     pandas.DataFrame
-        A row a model: ``model``; the paper's judgement in ``study, unified, non_linear, bins,
+        One row per model: ``model``; the paper's judgement in ``study, unified, non_linear, bins,
         neighbouring_bins, whole_region, prediction, interactions, interpretable`` (1 or 0;
-        section 3); and, as chromviz builds the model, from its registry: ``own`` (the
-        explanations that come with the model, comma-separated), ``gradient`` (1 where its output
-        has one) and ``n_methods``, how many of the methods of explanation can serve it.
+        section 3); and, for the model as chromviz builds it, ``own`` (the explanations that come
+        with the model, comma-separated), ``gradient`` (1 if its output has one) and ``n_methods``,
+        the number of methods that can explain it.
     """
     rows = []
     for name, published in TABLE_1.items():
         gives = find_model(name).gives
-        serving = [
-            method
-            for method in methods().values()
-            if not (method.is_control or method.refusal(name, gives))
-        ]
+        explaining = [one for one in methods().values() if not one.is_control]
         rows.append(
             {
                 "model": name,
                 **published,
                 "own": ",".join(one for one in gives if one not in ("gradient", "output")),
                 "gradient": int("gradient" in gives),
-                "n_methods": len(serving),
+                "n_methods": sum(not one.refusal(name, gives) for one in explaining),
             }
         )
     return pd.DataFrame(rows)
@@ -119,24 +92,22 @@ def table1() -> pd.DataFrame:
 def _figure2(found: Sequence[Results], out: Path) -> list[Path]:
     (results,) = found
     csv = {f"figure2{panel}.csv": results.text(f"figure2{panel}.csv") for panel in "abc"}
-    fig = draw_figure2(*(results.table(name) for name in csv))
-    simulated = any(results.table(name)["simulated"].any() for name in csv)
+    tables = [results.table(name) for name in csv]
     metadata = file_metadata(
-        "Figure 2 of Attend and Predict", results.subject, results.seed, "".join(csv.values()),
-        simulated=simulated,
-    )  # fmt: skip
-    return [*_texts(out, csv), *save_figure(fig, out / "figure2", metadata=metadata)]
+        "Figure 2 of Attend and Predict",
+        results.subject,
+        results.seed,
+        "".join(csv.values()),
+        simulated=any(table["simulated"].any() for table in tables),
+    )
+    fig = draw_figure2(*tables)
+    return [*_written(out, csv), *save_figure(fig, out / "figure2", metadata=metadata)]
 
 
 def _table1(_: Sequence[Results], out: Path) -> list[Path]:
     table = table1()
     grid = table1_grid(table)
-    texts = {
-        "table1.csv": to_csv(table),
-        "table1.md": to_markdown(grid),
-        "table1.tex": to_latex(grid),
-    }
-    return _texts(out, texts)
+    return _written(out, in_three_forms("table1", to_csv(table), to_markdown(grid), to_latex(grid)))
 
 
 def _table3(found: Sequence[Results], out: Path) -> list[Path]:
@@ -149,33 +120,19 @@ def _table3(found: Sequence[Results], out: Path) -> list[Path]:
         )
     csv = "".join([parts[0][0], "\n", *(rows for _, _, rows in parts)])
     table = parse_csv(csv)
-    texts = {
-        "table3.csv": csv,
-        "table3.md": table3_markdown(table),
-        "table3.tex": table3_latex(table),
-    }
-    return _texts(out, texts)
+    forms = in_three_forms("table3", csv, table3_markdown(table), table3_latex(table))
+    return _written(out, forms)
 
 
-def _suite_table(name: str) -> Callable[[Sequence[Results], Path], list[Path]]:
-    """Return what writes one of the tables of a suite."""
-
-    def make(found: Sequence[Results], out: Path) -> list[Path]:
-        (results,) = found
-        file = f"table{name}.csv"
-        table = results.table(file)
-        stem = f"table{name.upper()}"
-        texts = {
-            f"{stem}.csv": results.text(file),
-            f"{stem}.md": markdown(name, table),
-            f"{stem}.tex": latex(name, table),
-        }
-        return _texts(out, texts)
-
-    return make
+def _suite_table(name: str, found: Sequence[Results], out: Path) -> list[Path]:
+    (results,) = found
+    file = f"table{name}.csv"
+    table = results.table(file)
+    forms = results.text(file), markdown(name, table), latex(name, table)
+    return _written(out, in_three_forms(f"table{name.upper()}", *forms))
 
 
-def _texts(out: Path, texts: dict[str, str]) -> list[Path]:
+def _written(out: Path, texts: dict[str, str]) -> list[Path]:
     for name, text in texts.items():
         provenance.write_text(out / name, text)
     return [out / name for name in texts]
@@ -183,13 +140,17 @@ def _texts(out: Path, texts: dict[str, str]) -> list[Path]:
 
 #: The paper's figures of results and its tables. Figures 1, S1 and S2 are schemes of the networks.
 ITEMS: dict[str, Item] = {
-    "figure2": Item("Figure 2: α by mark, H3K27ac beside it, β of one gene", "compare", _figure2),
+    "figure2": Item("Figure 2: α by mark, with H3K27ac, and β of one gene", "compare", _figure2),
     "table1": Item("Table 1: what the models of earlier studies can do", "", _table1),
-    "table2": Item("Table 2: test AUC of the networks", "suite", _suite_table("2")),
+    "table2": Item("Table 2: test AUC of the networks", "suite", partial(_suite_table, "2")),
     "table3": Item(
-        "Table 3: agreement with H3K27ac, of any cell types", "compare", _table3, several=True
+        "Table 3: agreement with H3K27ac, for any cell types", "compare", _table3, several=True
     ),
-    "tableS1": Item("Table S1: AUC on one mark at a time", "suite", _suite_table("s1")),
-    "tableS2": Item("Table S2: F1 of DeepChrome and AttentiveChrome", "suite", _suite_table("s2")),
-    "tableS3": Item("Table S3: AUC of older models beside networks", "suite", _suite_table("s3")),
+    "tableS1": Item("Table S1: AUC on one mark at a time", "suite", partial(_suite_table, "s1")),
+    "tableS2": Item(
+        "Table S2: F1 of DeepChrome and AttentiveChrome", "suite", partial(_suite_table, "s2")
+    ),
+    "tableS3": Item(
+        "Table S3: AUC of older models and networks", "suite", partial(_suite_table, "s3")
+    ),
 }

@@ -17,16 +17,9 @@ from chromviz.extractors.run import extract
 from chromviz.models import find_model
 from chromviz.models.store import Training, train_missing, trained
 from chromviz.plot.changes import draw_changes
+from chromviz.recipes import inputs
 from chromviz.recipes.figure2c import BETA_MODEL
-from chromviz.recipes.run import (
-    Outcome,
-    Run,
-    RunOptions,
-    finished,
-    open_cells,
-    resolve_cells,
-    run_options,
-)
+from chromviz.recipes.run import Outcome, Run, RunOptions, finished, run_options
 from chromviz.reporting.figures import write_figure
 from chromviz.results.folder import ResultFolder
 from chromviz.schema import Summary, dataset_hash, usable
@@ -36,15 +29,7 @@ from chromviz.vocabulary import PAPER_CELLS
 
 @dataclass(frozen=True, repr=False)
 class Differential(Outcome):
-    """The result of :func:`differential`.
-
-    Parameters
-    ----------
-    table
-        The genes that change, see :func:`chromviz.validation.differential.changes`.
-    recovery
-        See :func:`chromviz.validation.differential.recovery`.
-    """
+    """The result of :func:`differential`: see :mod:`chromviz.validation.differential`."""
 
     table: pd.DataFrame
     recovery: pd.DataFrame
@@ -72,32 +57,20 @@ def differential(
 
     Only genes that are test genes in every cell type count, so no model has learned their labels.
 
-    Parameters
-    ----------
-    cells, data, model
-        As for :func:`chromviz.audit`; at least two cell types.
-    out
-        The result folder; by default ``results/differential``. It holds ``differential.{csv,pdf,
-        png}`` (no figure if no gene changes), ``recovery.csv`` and ``manifest.json``.
-    **options
-        ``seed`` and ``seeds`` (trainings per cell type, over which intervals are computed; default
-        0 and 3), ``n_bootstrap`` (resamples of genes for the intervals of the recovery), ``device``
-        and ``reporter``.
-
-    Raises
-    ------
-    ChromvizError
-        If there are fewer than two cell types, their marks or windows differ, no gene is a test
-        gene in all of them, or the model has no β; before anything is trained.
+    The folder, by default ``results/differential``, holds ``differential.{csv,pdf,png}`` (no figure
+    if no gene changes) and ``recovery.csv``. `options` are as for :func:`chromviz.audit`, with
+    ``seeds`` trainings per cell type, over which intervals are computed (default 3), and
+    ``n_bootstrap``. Fewer than two cell types, cell types whose marks or windows differ or that
+    share no test gene, and a model without β are refused before anything is trained.
     """
     run = run_options(options, seeds=3)
     spec = find_model(model)
     if refusal := find_method("beta").refusal(spec.name, spec.gives):
         raise ChromvizError(refusal)
-    names = resolve_cells(cells, data)
+    names = inputs.resolve_cells(cells, data)
     if len(names) < 2:
         raise ChromvizError("genes change between cell types: name two or more with --cells A,B,C")
-    opened = open_cells(names, data)
+    opened = inputs.open_cells(names, data)
     marks = [str(mark) for mark in opened[0]["mark"].values]
     active_share(np.ones(len(marks)), marks)  # refuses marks without a known role
     positions = _shared_test_genes(opened)

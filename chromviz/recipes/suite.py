@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Unpack
@@ -18,15 +18,8 @@ from chromviz.models import find_model
 from chromviz.models.inference import logits, probabilities
 from chromviz.models.store import Training, train_missing, trained, training_key
 from chromviz.plot.auc_dots import draw_calibration, draw_suite
-from chromviz.recipes.run import (
-    Outcome,
-    Run,
-    RunOptions,
-    finished,
-    in_three_forms,
-    resolve_cells,
-    run_options,
-)
+from chromviz.recipes import inputs
+from chromviz.recipes.run import Outcome, Run, RunOptions, finished, in_three_forms, run_options
 from chromviz.reporting.figures import write_figure
 from chromviz.reporting.suite_tables import TABLES, latex, markdown
 from chromviz.results.folder import ResultFolder
@@ -55,17 +48,7 @@ ONE_MARK_MODEL = "lstm-alpha-beta"
 
 @dataclass(frozen=True, repr=False)
 class Suite(Outcome):
-    """The result of :func:`suite`.
-
-    Parameters
-    ----------
-    units
-        One row per trained model, as in ``suite.csv``.
-    tables
-        The paper's tables that were asked for, by ``2``, ``s1``, ``s2``, ``s3``.
-    paired
-        Difference in AUC between each model and the reference model.
-    """
+    """The result of :func:`suite`: see there for the tables."""
 
     units: pd.DataFrame
     tables: dict[str, pd.DataFrame]
@@ -96,16 +79,6 @@ class _Unit:
     def file(self) -> str:
         marks = "" if self.marks == ALL_MARKS else f".{slug(self.marks)}"
         return f"predictions/{self.cell}.{slug(self.model)}.seed{self.seed}{marks}.csv"
-
-
-@dataclass(frozen=True)
-class _Task:
-    """What a suite is going to do, by name."""
-
-    cells: list[str]
-    models: list[str]
-    tables: list[str]
-    reference: str
 
 
 def suite(
@@ -168,12 +141,15 @@ def suite(
     [['E123', 'linear-regression']]
     """
     run = run_options(options)
-    task = _plan(cells, models, tables, reference, data, run)
+    reference = find_model(reference).name
+    names = _names(models, reference)
+    wanted = _tables(tables, names, run)
+    chosen = inputs.resolve_cells(cells or available_cells(data), data)
     folder = ResultFolder(Path(out) if out else Path("results") / "suite", "suite")
-    folder["seed"], folder["seeds"], folder["models"] = run.seed, run.seeds, task.models
+    folder["seed"], folder["seeds"], folder["models"] = run.seed, run.seeds, names
     facts: dict[str, dict[str, Any]] = {}
     found: dict[_Unit, pd.DataFrame] = {}
-    for cell in task.cells:
+    for cell in chosen:
         dataset = open_cell(cell, data)
         facts[str(dataset.attrs["cell"])] = {
             "sha256": dataset_hash(dataset),
@@ -182,14 +158,15 @@ def suite(
         }
         folder["datasets"] = facts
         folder["simulated"] = max(one["simulated"] for one in facts.values())
-        found |= _run_cell(folder, dataset, task, run)
+        units_of_cell = _units(dataset, names, run.numbers, one_mark="s1" in wanted)
+        found |= _predictions(folder, units_of_cell, run)
     predictions = [(asdict(unit), table) for unit, table in found.items()]
     units = pd.DataFrame(
         [unit_row(unit, table, facts[unit["cell"]]) for unit, table in predictions]
     )
-    asked = units[units["model"].isin(task.models)]
-    paired = paired_table(predictions, task.models, task.reference, run.n_bootstrap)
-    summaries = {name: summarise(name, units if name == "s1" else asked) for name in task.tables}
+    asked = units[units["model"].isin(names)]
+    paired = paired_table(predictions, names, reference, run.n_bootstrap)
+    summaries = {name: summarise(name, units if name == "s1" else asked) for name in wanted}
     _write(folder, units, paired, summaries)
     drawn = asked[asked["marks"] == ALL_MARKS]
     write_figure(folder, "suite_auc", "Test AUC by model", drawn, draw_suite)
@@ -198,64 +175,60 @@ def suite(
     return Suite(*finished(folder), units, summaries, paired)
 
 
-def _plan(
-    cells: Sequence[str],
-    models: Sequence[str],
-    tables: Sequence[str],
-    reference: str,
-    data: str | Path | None,
-    run: Run,
-) -> _Task:
-    """Check everything that can be checked before training."""
+def _names(models: Sequence[str], reference: str) -> list[str]:
+    """Return the names of the models, which must include the reference."""
     names = list(dict.fromkeys(find_model(name).name for name in models))
     if not names:
         raise ChromvizError("a suite needs at least one model; name some with --models")
-    reference = find_model(reference).name
     if reference not in names:
         raise ChromvizError(
             f"the reference {reference} is not among the models ({', '.join(names)}); "
             "name another with --reference"
         )
+    return names
+
+
+def _tables(tables: Sequence[str], models: Sequence[str], run: Run) -> list[str]:
+    """Return the tables to make, without those that show none of the models."""
     wanted = []
     for name in tables:
         plain = name.strip().lower().removeprefix("table")
         if plain not in TABLES:
             raise UnknownNameError("table", name, TABLES)
-        if shows(plain, names):
+        if shows(plain, models):
             wanted.append(plain)
         else:
             run.reporter.say(f"no Table {plain.upper()}: it shows none of the models")
-    chosen = resolve_cells(cells or available_cells(data), data)
-    return _Task(chosen, names, list(dict.fromkeys(wanted)), reference)
+    return list(dict.fromkeys(wanted))
 
 
-def _run_cell(
-    folder: ResultFolder, dataset: xr.Dataset, task: _Task, run: Run
+def _units(
+    dataset: xr.Dataset, models: Sequence[str], seeds: Sequence[int], *, one_mark: bool
+) -> dict[_Unit, xr.Dataset]:
+    """Return the units of one cell type, each with the dataset to train on."""
+    cell, marks = str(dataset.attrs["cell"]), [str(mark) for mark in dataset["mark"].values]
+    on_all = dict.fromkeys([*models, ONE_MARK_MODEL] if one_mark else models)
+    units = {_Unit(cell, name, seed, ALL_MARKS): dataset for name in on_all for seed in seeds}
+    if one_mark and len(marks) > 1:
+        for mark in marks:
+            view = select_marks(dataset, [mark])
+            units |= {_Unit(cell, ONE_MARK_MODEL, seed, mark): view for seed in seeds}
+    return units
+
+
+def _predictions(
+    folder: ResultFolder, units: Mapping[_Unit, xr.Dataset], run: Run
 ) -> dict[_Unit, pd.DataFrame]:
-    """Train and test all units of one cell type; return their predictions."""
-    cell = str(dataset.attrs["cell"])
-    marks = [str(mark) for mark in dataset["mark"].values]
-    views = {ALL_MARKS: dataset}
-    models = {ALL_MARKS: task.models}
-    if "s1" in task.tables:
-        models[ALL_MARKS] = [*task.models, ONE_MARK_MODEL]
-        if len(marks) > 1:
-            views |= {mark: select_marks(dataset, [mark]) for mark in marks}
-    units = [
-        _Unit(cell, model, seed, view)
-        for view in views
-        for model in dict.fromkeys(models.get(view, [ONE_MARK_MODEL]))
-        for seed in run.numbers
-    ]
-    steps = {unit: _step(folder, unit, views[unit.marks], run) for unit in units}
+    """Train and test units, unless they are up to date; return their predictions."""
+    steps = {unit: _step(folder, unit, dataset, run) for unit, dataset in units.items()}
     missing = [unit for unit in units if not folder.has(**steps[unit])]
     # Those that take longest come first: the last one should not keep the others waiting.
     missing.sort(key=lambda unit: (unit.marks != ALL_MARKS, "lstm-alpha" not in unit.model))
-    trainings = [Training(unit.model, views[unit.marks], unit.seed) for unit in missing]
+    trainings = [Training(unit.model, units[unit], unit.seed) for unit in missing]
     # Each model is stored as soon as it is trained: an interruption loses none of those.
     train_missing(trainings, device=run.device, reporter=run.reporter)
-    for unit in units:
-        folder.once(**steps[unit])
+    for step in steps.values():
+        folder.once(**step)
     return {unit: read_csv(folder.path / unit.file) for unit in units}
 
 
@@ -267,7 +240,20 @@ def _step(folder: ResultFolder, unit: _Unit, dataset: xr.Dataset, run: Run) -> d
 
     def make() -> None:
         training = Training(unit.model, dataset, unit.seed)
-        write_csv(_predictions(training, dataset, run), folder.path / unit.file)
+        model = trained(training, device=run.device, reporter=run.reporter)
+        rows = np.flatnonzero((dataset["split"].values == "test") & usable(dataset))
+        logit = logits(model.module, dataset["signal"].values[rows], device=run.device)
+        table = pd.DataFrame(
+            {
+                "gene": dataset["gene"].values[rows],
+                "label": dataset["label"].values[rows],
+                "probability": probabilities(logit),
+                "n_train": model.card.genes["train"],
+                "seconds": model.card.metrics["seconds"],
+                "simulated": int(dataset.attrs["simulated"]),
+            }
+        )
+        write_csv(table, folder.path / unit.file)
 
     return {
         "step": unit.file,
@@ -278,27 +264,8 @@ def _step(folder: ResultFolder, unit: _Unit, dataset: xr.Dataset, run: Run) -> d
     }
 
 
-def _predictions(training: Training, dataset: xr.Dataset, run: Run) -> pd.DataFrame:
-    model = trained(training, device=run.device, reporter=run.reporter)
-    rows = np.flatnonzero((dataset["split"].values == "test") & usable(dataset))
-    logit = logits(model.module, dataset["signal"].values[rows], device=run.device)
-    return pd.DataFrame(
-        {
-            "gene": dataset["gene"].values[rows],
-            "label": dataset["label"].values[rows],
-            "probability": probabilities(logit),
-            "n_train": model.card.genes["train"],
-            "seconds": model.card.metrics["seconds"],
-            "simulated": int(dataset.attrs["simulated"]),
-        }
-    )
-
-
 def _write(
-    folder: ResultFolder,
-    units: pd.DataFrame,
-    paired: pd.DataFrame,
-    summaries: dict[str, pd.DataFrame],
+    folder: ResultFolder, units: pd.DataFrame, paired: pd.DataFrame, summaries: dict[str, Any]
 ) -> None:
     """Write the tables in all forms."""
     texts = {"suite.csv": to_csv(units), "paired.csv": to_csv(paired)}

@@ -24,18 +24,9 @@ from chromviz.models.fitted import Fitted
 from chromviz.models.store import Training, train_missing, trained
 from chromviz.models.training import takes_steps
 from chromviz.plot.validation import draw_verdicts
-from chromviz.recipes import model_tests
+from chromviz.recipes import inputs, model_tests
 from chromviz.recipes.attributions import CellRun, model_key, plan, untrained_controls
-from chromviz.recipes.run import (
-    Outcome,
-    Run,
-    RunOptions,
-    finished,
-    genes_to_explain,
-    require_models,
-    run_options,
-    say_notes,
-)
+from chromviz.recipes.run import Outcome, Run, RunOptions, finished, run_options
 from chromviz.reporting.figures import write_figure, write_gain, write_panels
 from chromviz.reporting.results_page import write_report
 from chromviz.reporting.verdicts import verdict_latex, verdict_markdown
@@ -68,17 +59,7 @@ Tables = pd.DataFrame | tuple[pd.DataFrame, ...]
 
 @dataclass(frozen=True, repr=False)
 class Validation(Outcome):
-    """The result of :func:`validate`.
-
-    Parameters
-    ----------
-    dataset
-        The dataset of the cell type.
-    table
-        The tidy table, see :data:`chromviz.validation.tidy.COLUMNS`.
-    verdicts
-        The verdict for each explanation, see :func:`chromviz.validation.verdict.verdicts`.
-    """
+    """The result of :func:`validate`: see there for the tables."""
 
     dataset: xr.Dataset
     table: pd.DataFrame
@@ -157,7 +138,7 @@ def validate(
     size = size or SampleSize()
     dataset = open_cell(cell, data)
     wanted = _tests(tests, dataset)
-    chosen = require_models(models, dataset, "validate")
+    chosen = inputs.require_models(models, dataset, "validate")
     pairs = plan(chosen, dataset, methods, lambda method, one: method in METHODS)
     label = str(dataset.attrs["cell"])
     place = Path(out) if out else default_folder(label) / "validation"
@@ -285,7 +266,7 @@ def _models(chosen: Sequence[Choice], dataset: xr.Dataset, run: Run, *, stabilit
     }
     trainings = [training for several in own.values() for training in several]
     train_missing([*trainings, *permuted.values()], device=run.device, reporter=run.reporter)
-    say_notes(chosen, run)
+    inputs.say_notes(chosen, run)
     fit = partial(trained, device=run.device, reporter=run.reporter)
     fitted: dict[str, TrainedModel] = {}
     others: dict[str, list[TrainedModel]] = {}
@@ -302,7 +283,7 @@ def _models(chosen: Sequence[Choice], dataset: xr.Dataset, run: Run, *, stabilit
 
 def _sample(dataset: xr.Dataset, n_genes: int) -> np.ndarray:
     """Return at most `n_genes` test genes, evenly spaced in the order of the dataset."""
-    test = genes_to_explain(dataset)
+    test = inputs.genes_to_explain(dataset)
     return np.asarray(test[np.unique(np.linspace(0, len(test) - 1, n_genes).round().astype(int))])
 
 
@@ -363,19 +344,18 @@ def _run_tests(
         draws = {"n_bootstrap": resampling.n_bootstrap, "seed": resampling.seed}
         done.do("truth", partial(planted, every, dataset, **draws))
     for name, model in models.fitted.items():
-        mine, others = own[name], models.others[name]
-        both = (conditions, resampling)
+        tested = model_tests.Tested(model, own[name], conditions, resampling)
         if "faithfulness" in wanted:
-            test = partial(model_tests.faithfulness, *both, model, mine, plain)
+            test = partial(model_tests.faithfulness, tested, plain)
             done.do(f"faithfulness {name}", test, beside=f"curves {name}")
         if "sanity" in wanted and not isinstance(model.module, Fitted):
-            done.do(f"sanity {name}", partial(model_tests.sanity, *both, model, mine))
+            done.do(f"sanity {name}", partial(model_tests.sanity, tested))
         if "stability" in wanted:
+            others = models.others[name]
             hashed = [other.card.weights_hash for other in others]
-            again = partial(model_tests.stability, *both, model, others, mine)
-            done.do(f"stability {name}", again, hashed)
+            done.do(f"stability {name}", partial(model_tests.stability, tested, others), hashed)
     if "consensus" in wanted:
-        done.do("consensus", partial(model_tests.agreement_of_methods, conditions, own, plain))
+        done.do("consensus", partial(model_tests.agreement_of_methods, dataset, own, plain))
     predicts = model_tests.prediction(conditions, resampling, list(everyone.values()))
     parts = [part for part in (predicts, *done.rows) if len(part)]
     curves = pd.concat(done.beside, ignore_index=True) if done.beside else None
