@@ -16,6 +16,7 @@ from chromviz import schema
 from chromviz.cli import main
 from chromviz.data.archives.addresses import request_files
 from chromviz.models.checkpoint import load_model
+from chromviz.models.training import Settings
 from chromviz.vocabulary import MARKS, Window
 from tests.conftest import make_dataset
 from tests.data.roadmap import roadmap_files
@@ -188,6 +189,71 @@ def test_compare_prints_the_table_and_json_for_programs(run, folder, blank_figur
     assert again.stderr == ""
     assert record["table3"][-1]["method"] == "random"
     assert record["simulated"] is False
+
+
+#: A quick run of each command that has a result folder, with options of every group.
+RUNS = {
+    "validate": (
+        *("--cell", "K562", "--models", "linear-regression", "--methods", "occlusion"),
+        *("--tests", "agreement", "--bootstrap", 10, "--null", 10, "--genes", 5, "--seeds", 1),
+    ),
+    "validate several": ("--cell", "K562,E003", "--models", "svm", "--tests", "agreement"),
+    "audit": ("SYM9", "--cells", "K562", "--model", "logistic-regression", "--methods", "saliency"),
+    "audit --differential": ("--cells", "K562,E003", "--seeds", 1, "--seed", 2),
+    "suite": (
+        *("--cells", "K562", "--models", "svm", "--reference", "svm", "--tables", "2"),
+        *("--bootstrap", 5, "--seeds", 2),
+    ),
+    "extract": (
+        *("--cell", "K562", "--model", "linear-regression", "--methods", "occlusion,raw_signal"),
+        *("--set", "window=7", "--genes", "SYM5,SYM9", "--seed", 3),
+    ),
+}
+RECORDS = {
+    "validate": {"folder", "simulated", "verdicts", "validation"},
+    "audit": {"folder", "rows", "audit"},
+    "audit --differential": {"folder", "changes", "recovery"},
+    "suite": {"folder", "units", "paired", "table2"},
+    "extract": {"simulated", "files"},
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_commands_print_a_page_or_json(run, folder, blank_figures, monkeypatch, name):
+    monkeypatch.setattr("chromviz.models.ModelSpec.settings", lambda *_: Settings(max_epochs=1))
+    other = make_dataset(60, seed=1, cell="E003", window=Window(1000, 100))
+    schema.save_dataset(other, folder / "data" / "E003.nc")
+    command = name.removesuffix(" several")
+    arguments = (*command.split(), *RUNS[name], "--data", "data", "--out", "out")
+    done = run(*arguments, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "out" in done.stdout
+    again = run(*arguments, "--json", "--quiet", cwd=folder)
+    assert again.stderr == ""
+    record = json.loads(again.stdout)
+    assert set(record) == RECORDS[command]
+    manifest = json.loads((folder / "out" / "manifest.json").read_text())
+    assert manifest["seed"] == {"audit --differential": 2, "extract": 3}.get(name, 0)
+    if name == "extract":
+        assert set(record["files"]) == {"occlusion", "raw_signal"}
+        (folder / "sizes").write_text("chr1\t1000000\n")
+        export = ("export", "--cell", "K562", "--data", "data", "--results", "out")
+        export += ("--formats", "csv", "--chrom-sizes", "sizes", "--out", "tracks")
+        written = json.loads(run(*export, "--json", cwd=folder).stdout)
+        assert [file for file in written["files"] if "window-7" in file]
+        assert all((folder / "tracks" / file).is_file() for file in written["files"])
+    if name == "audit":
+        page = run("report", "out", "--data", "data", "--out", "page.html", "--json", cwd=folder)
+        assert json.loads(page.stdout)["page"] == "page.html"
+
+
+def test_methods_and_models_as_json(run):
+    methods = {one["method"]: one for one in json.loads(run("methods", "--json").stdout)}
+    assert methods["occlusion"]["settings"]["window"] == 5
+    assert methods["raw_signal"]["needs"] == "no model"
+    models = {one["model"]: one for one in json.loads(run("models", "--json").stdout)}
+    assert set(models["svm"]) == {"model", "label", "attention", "source"}
+    assert models["svm"]["attention"] == "none"
 
 
 def make_inputs(folder: Path, *, chrom="chr1") -> list[str]:

@@ -9,7 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chromviz.cli.app import app, live, names, records, show
-from chromviz.cli.options import DATA, INPUT, JSON, OUTPUT, SEED, Cell, Shown, command, option
+from chromviz.cli.options import (
+    CHROM_SIZES,
+    DATA,
+    INPUT,
+    JSON,
+    MIRROR,
+    OUTPUT,
+    SEED,
+    Cell,
+    Shown,
+    command,
+    option,
+)
 from chromviz.errors import ChromvizError
 
 if TYPE_CHECKING:
@@ -39,9 +51,7 @@ class Sources:
         None,
     )
     matrices: Path | None = option(INPUT, "Folder of DeepChrome CSV, instead of --signal.", None)
-    coverage: list[str] | None = option(
-        INPUT, "TRACK=SOURCE of a reference track, which is never an input of a model.", None
-    )
+    coverage: list[str] | None = option(INPUT, "TRACK=SOURCE; never an input of a model.", None)
     allow_reference_input: bool = option(INPUT, "Allow H3K27ac as an input mark (circular).", False)
 
 
@@ -50,7 +60,7 @@ class Reading:
     """How the files are read."""
 
     expression_column: str | None = option(
-        _READING, "Column of the expression table. Default: that of the cell type.", None
+        _READING, "Column of --expression. Default: the cell type's.", None
     )
     tss: str = option(
         _READING,
@@ -58,17 +68,11 @@ class Reading:
         "transcript) or transcript (one entry per transcript).",
         "gene",
     )
-    biotype: str | None = option(
-        _READING, "Keep only genes of this biotype, for instance protein_coding.", None
-    )
+    biotype: str | None = option(_READING, "Keep genes of this biotype, e.g. protein_coding.", None)
     assembly: str = option(_READING, "Genome assembly of all files.", "hg19")
-    chrom_sizes: Path | None = option(
-        _READING, "File of chromosome sizes, if the assembly is not built in.", None
-    )
-    unit: list[str] | None = option(
-        _READING, "Unit of the signal, or MARK=UNIT, for labels of figures.", None
-    )
-    coverage_unit: str = option(_READING, "Unit of the coverage, for labels of figures.", "")
+    chrom_sizes: Path | None = CHROM_SIZES
+    unit: list[str] | None = option(_READING, "Unit of the signal, or MARK=UNIT.", None)
+    coverage_unit: str = option(_READING, "Unit of the coverage.", "")
 
 
 @dataclass(frozen=True)
@@ -77,22 +81,16 @@ class Rules:
 
     flank: int = option(_WINDOWS, "Bases on each side of the TSS.", 5000)
     bin_width: int = option(_WINDOWS, "Bases per bin.", 100)
-    orientation: str = option(
-        _WINDOWS, "Order of bins: genome (as in the paper) or strand (5' to 3').", "genome"
-    )
-    missing: str = option(
-        _WINDOWS, "Value of a bin without data: nan or zero. It is recorded.", "nan"
-    )
+    orientation: str = option(_WINDOWS, "genome (as in the paper) or strand (5' to 3').", "genome")
+    missing: str = option(_WINDOWS, "Value of a bin without data: nan or zero.", "nan")
     blacklist: Path | None = option(_WINDOWS, "BED of regions to treat as missing data.", None)
     label: str = option(
         _LABELS,
         "Which genes are ON: above the median, quantile:Q, quantile:LOW,HIGH or above:LEVEL.",
         "median",
     )
-    valid: str = option(
-        _LABELS, "Chromosomes for validation. Default: three random folds of genes.", ""
-    )
-    test: str = option(_LABELS, "Chromosomes for testing.", "")
+    valid: str = option(_LABELS, "Validation chromosomes. Default: three random folds.", "")
+    test: str = option(_LABELS, "Test chromosomes.", "")
     split_file: Path | None = option(_LABELS, "Table of gene and train, valid, test or none.", None)
     seed: int = SEED
 
@@ -187,19 +185,12 @@ def fetch(
     kinds: str = option(
         INPUT, "Kinds of data, comma-separated; see --list. Default: those behind Table 3.", ""
     ),
-    base_url: str | None = option(
-        INPUT, "Mirror with each file at URL/HOST/PATH. Default: $CHROMVIZ_MIRROR, if set.", None
-    ),
+    base_url: str | None = MIRROR,
     dry_run: bool = option(
-        OUTPUT,
-        "Only show what would be downloaded; without --cells, the kinds of data.",
-        False,
-        "--list",
+        OUTPUT, "Show what would be downloaded; without --cells, the kinds.", False, "--list"
     ),
     out: Path | None = option(OUTPUT, "Folder for files and datasets.", None),
-    keep_archives: bool = option(
-        OUTPUT, "Keep the archive with the matrices of all cell types.", False
-    ),
+    keep_archives: bool = option(OUTPUT, "Keep the archive of all matrices.", False),
     shown: Shown,
 ) -> None:
     """Download published data and build the datasets behind the paper's Table 3."""

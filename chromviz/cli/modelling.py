@@ -14,6 +14,7 @@ from chromviz.cli.options import (
     INPUT,
     JSON,
     METHOD,
+    MIRROR,
     OUTPUT,
     Cell,
     Compute,
@@ -36,11 +37,9 @@ class Cells:
     """The cell types to train on."""
 
     cell: str = option(INPUT, "Cell type: EID or common name, in any case.", "")
-    cells: str = option(
-        INPUT, "Several cell types, comma-separated; one model is trained on all of them.", ""
-    )
+    cells: str = option(INPUT, "Cell types, comma-separated, to train one model on all.", "")
     leave_one_out: bool = option(
-        INPUT, "With --cells: for each cell type, train on all others and test on it.", False
+        INPUT, "For each of --cells, train on the others and test on it.", False
     )
     data: Path | None = DATA
 
@@ -49,9 +48,7 @@ class Cells:
 class TrainingOptions:
     """Settings of the training, under the names of ``chromviz.train``; None for the preset's."""
 
-    preset: str = option(
-        _TRAINING, "Preset of settings: fast, or paper (the published settings).", "fast"
-    )
+    preset: str = option(_TRAINING, "Settings: fast, or paper (the published ones).", "fast")
     epochs: int | None = option(_TRAINING, "Maximum number of epochs.", None, min=1)
     patience: int | None = option(
         _TRAINING, "Number of epochs without improvement before training stops.", None, min=1
@@ -79,13 +76,9 @@ class TrainingOptions:
 )
 def train(
     on: Cells,
-    model: str = option(
-        METHOD, "Architecture, or package.module:factory of your own.", "lstm-alpha-beta"
-    ),
+    model: str = option(METHOD, "Architecture or package.module:factory.", "lstm-alpha-beta"),
     *,
-    out: Path | None = option(
-        OUTPUT, "Also write the model and its learning curve to this folder.", None
-    ),
+    out: Path | None = option(OUTPUT, "Folder for the model and its learning curve.", None),
     training: TrainingOptions,
     run: Compute,
     shown: Shown,
@@ -194,7 +187,7 @@ def import_weights(
     ] = None,
     *,
     cell: Cell,
-    base_url: str | None = option(INPUT, "Mirror with each file at URL/HOST/PATH.", None),
+    base_url: str | None = MIRROR,
     out: Path = option(OUTPUT, "Folder for the model."),
     shown: Shown,
 ) -> None:

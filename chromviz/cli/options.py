@@ -96,6 +96,10 @@ Methods = Annotated[
 DATA = option(
     INPUT, "Folder of datasets or of DeepChrome CSV. Default: the embedded, simulated data.", None
 )
+MIRROR = option(
+    INPUT, "Mirror with each file at URL/HOST/PATH. Default: $CHROMVIZ_MIRROR, if set.", None
+)
+CHROM_SIZES = option(INPUT, "File of chromosome sizes, if the assembly is not built in.", None)
 SEED = option(RUN, "Random seed.", 0, min=0)
 JSON = option(OUTPUT, "Print the result as JSON.", False, "--json")
 
@@ -113,9 +117,7 @@ class Compute:
     """How a recipe is run, under the names of its keywords."""
 
     seed: int = SEED
-    seeds: int = option(
-        RUN, "Number of seeds, starting at --seed; above 1, each model is an ensemble.", 1, min=1
-    )
+    seeds: int = option(RUN, "Number of seeds, starting at --seed; above 1, an ensemble.", 1, min=1)
     device: str = option(RUN, "Where to compute: cpu, cuda or cuda:1.", "cpu")
 
 

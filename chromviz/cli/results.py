@@ -13,6 +13,7 @@ import typer
 
 from chromviz.cli.app import app, live, names, records, show
 from chromviz.cli.options import (
+    CHROM_SIZES,
     DATA,
     INPUT,
     JSON,
@@ -285,9 +286,7 @@ def suite(
 def extract(
     cell: Cell,
     folders: Folders,
-    genes: str = option(
-        INPUT, "train, valid, test, all, or symbols or ids, comma-separated.", "test"
-    ),
+    genes: str = option(INPUT, "train, valid, test, all, or symbols or ids (A,B).", "test"),
     model: str = option(
         METHOD, "Architecture, package.module:factory, or a model file.", "lstm-alpha-beta"
     ),
@@ -363,15 +362,11 @@ def export(
     results: Path | None = option(
         INPUT, "Result folder with attributions. Default: results/{cell}.", None
     ),
-    chrom_sizes: Path | None = option(
-        INPUT, "File of chromosome sizes, if the assembly is not built in.", None
-    ),
+    chrom_sizes: Path | None = CHROM_SIZES,
     methods: str = option(
         OUTPUT, "Methods, comma-separated. Default: all that explain trained models.", ""
     ),
-    formats: str = option(
-        OUTPUT, "Formats: bigwig, bedgraph, bed, csv, parquet.", "bigwig,bed,csv"
-    ),
+    formats: str = option(OUTPUT, "bigwig, bedgraph, bed, csv or parquet.", "bigwig,bed,csv"),
     top: int = option(OUTPUT, "Number of top bins of each gene, in BED.", 5),
     *,
     shown: Shown,

@@ -36,9 +36,9 @@ from chromviz.validation.tidy import read_tidy
 from chromviz.validation.verdict import verdicts
 from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK, cell_label
 
-#: The methods of Table 3, and the weights that older models have of their own. As in the paper,
-#: class optimisation is run on models without either: on an LSTM its thousand steps take longer
-#: than training, and for a linear model it ends in a corner of the cube.
+#: The methods of Table 3, and the weights that are part of older models. As in the paper, class
+#: optimisation explains only models without attention or such weights: on an LSTM its 1,000 steps
+#: take longer than training, and on a linear model it ends at the bounds of the input.
 METHODS = (
     *("alpha", "saliency", "saliency_absolute", "coefficients", "importances"),
     "class_optimization",

@@ -41,7 +41,7 @@ from chromviz.validation.verdict import verdicts
 from chromviz.vocabulary import cell_label
 
 #: The default methods, each on the models that it can explain. Integrated gradients are not among
-#: them: the tests run a method many times, and on LSTMs a gene takes some 20 ms.
+#: them because the tests run a method many times, and on LSTMs one gene takes about 20 ms.
 METHODS = (
     *("alpha", "alpha_beta", "saliency", "saliency_absolute", "input_x_gradient"),
     *("occlusion", "coefficients", "importances"),
