@@ -44,7 +44,7 @@ SHARED_KINDS = ("weights-example", "expression", "genes")
 #: Epigenomes known to have H3K27ac; for the others only the server can tell.
 KNOWN_REFERENCE = ("E003", "E116", "E123")
 
-#: Where the matrices go, below the user's folder.
+#: Folder of the matrices, below the user's folder.
 MATRICES_FOLDER = "raw/deepchrome"
 
 #: Zenodo's record of the matrices: JSON with the size and MD5 of its files.
@@ -52,17 +52,46 @@ MATRICES_RECORD = "https://zenodo.org/api/records/2652278"
 
 _REFERENCE_KINDS = ("coverage", "coverage-signal")
 _ZENODO = "https://zenodo.org/record"
+_EXAMPLE = f"{_ZENODO}/2640883/files"
+_PREDICTIONS = f"{_ZENODO}/6492433/files/AttentiveChrome__E003.predictions.h5?download=1"
 _ROADMAP = "https://egg2.wustl.edu/roadmap/data"
-_PVAL = "byFileType/signal/consolidated/macs2signal/pval/{cell}-{mark}.pval.signal.bigwig"
-_FOLD = "byFileType/signal/consolidated/macs2signal/foldChange/{cell}-{mark}.fc.signal.bigwig"
-_READS = "byFileType/alignments/consolidated/{cell}-{mark}.tagAlign.gz"
-#: By kind: address below Roadmap's, subfolder, marks, description of one file.
-_TRACKS: dict[str, tuple[str, str, tuple[str, ...], str]] = {
-    "signal": (_PVAL, "signal", MARKS, "{mark} signal"),
-    "fold-change": (_FOLD, "fold-change", MARKS, "{mark} fold change"),
-    "reads": (_READS, "reads", MARKS, "{mark} reads"),
-    "coverage": (_READS, "reads", (REFERENCE_TRACK,), "{mark} reads"),
-    "coverage-signal": (_PVAL, "signal", (REFERENCE_TRACK,), "{mark} signal"),
+_MACS2 = f"{_ROADMAP}/byFileType/signal/consolidated/macs2signal"
+_PVAL = f"{_MACS2}/pval/{{cell}}-{{mark}}.pval.signal.bigwig"
+_FOLD = f"{_MACS2}/foldChange/{{cell}}-{{mark}}.fc.signal.bigwig"
+_READS = f"{_ROADMAP}/byFileType/alignments/consolidated/{{cell}}-{{mark}}.tagAlign.gz"
+_EXPRESSION = f"{_ROADMAP}/byDataType/rna/expression"
+
+# By kind of track: address, marks, content of one file.
+_TRACKS: dict[str, tuple[str, tuple[str, ...], str]] = {
+    "signal": (_PVAL, MARKS, "signal"),
+    "fold-change": (_FOLD, MARKS, "fold change"),
+    "reads": (_READS, MARKS, "reads"),
+    "coverage": (_READS, (REFERENCE_TRACK,), "reads"),
+    "coverage-signal": (_PVAL, (REFERENCE_TRACK,), "signal"),
+}
+# By kind, for kinds with the same files for all cell types: description, address, MD5.
+_SHARED: dict[str, list[tuple[str, str, str]]] = {
+    "matrices": [
+        ("the matrices of 56 cell types", f"{_ZENODO}/2652278/files/data.tar.gz?download=1", "")
+    ],
+    "weights-example": [
+        ("an example input", f"{_EXAMPLE}/test.csv?download=1", "0468f46aa1a3864283e87c7714d0a4e2"),
+        ("predictions for the example", _PREDICTIONS, "b23ee2431c25691ed3391ceceb1dc4dd"),
+    ],
+    "expression": [("expression of 56 epigenomes", f"{_EXPRESSION}/57epigenomes.RPKM.pc.gz", "")],
+    "genes": [("the gene table", f"{_EXPRESSION}/Ensembl_v65.Gencode_v10.ENSG.gene_info", "")],
+}
+_FOLDERS = {
+    "matrices": "raw/zenodo",
+    "weights": "raw/zenodo/attentivechrome",
+    "weights-example": "raw/zenodo/attentivechrome",
+    "signal": "raw/roadmap/signal",
+    "fold-change": "raw/roadmap/fold-change",
+    "reads": "raw/roadmap/reads",
+    "coverage": "raw/roadmap/reads",
+    "coverage-signal": "raw/roadmap/signal",
+    "expression": "raw/roadmap/expression",
+    "genes": "raw/roadmap/expression",
 }
 
 
@@ -112,7 +141,7 @@ def request_files(cells: Sequence[str], kinds: Sequence[str]) -> FetchRequest:
     Raises
     ------
     ChromvizError
-        If a cell type or kind is unknown or not given, or none of the files was published.
+        If a cell type or kind is unknown or missing, or none of the files was published.
     """
     if not kinds:
         raise ChromvizError("no kind of data is given; give --kinds, for example matrices")
@@ -175,9 +204,9 @@ def mirrored(url: str, base: str) -> str:
 
 
 def zenodo_file(record: object, name: str) -> tuple[str, int] | None:
-    """Return a file's checksum (``md5:…``) and size in bytes from a Zenodo record.
+    """Return a file's checksum (``md5:…``) and size in bytes from the JSON of a Zenodo record.
 
-    The record is the JSON of ``/api/records/{id}``; None if it has no usable entry for the file.
+    None if it has no usable entry for the file.
     """
     files = record.get("files") if isinstance(record, dict) else None
     for item in files if isinstance(files, list) else []:
@@ -204,49 +233,28 @@ def _epigenome(cell: str) -> str:
 def archive_files(kind: str, cell: str) -> list[ArchiveFile]:
     """Return the files of one kind; `cell` is an EID, or empty if the kind serves all."""
     if kind in _TRACKS:
-        below, folder, marks, words = _TRACKS[kind]
-        certain = kind not in _REFERENCE_KINDS or cell in KNOWN_REFERENCE
-        return [
-            ArchiveFile(
-                f"{words.format(mark=mark)} of {cell_label(cell)}",
-                kind,
-                cell,
-                url := f"{_ROADMAP}/{below.format(cell=cell, mark=mark)}",
-                f"raw/roadmap/{folder}/{PurePosixPath(url).name}",
-                mark=mark,
-                certain=certain,
-            )
+        address, marks, what = _TRACKS[kind]
+        files = [
+            (f"{mark} {what} of {cell_label(cell)}", address.format(cell=cell, mark=mark), "", mark)
             for mark in marks
         ]
-    if kind == "weights":
-        url, md5 = _weights()[cell]
-        return [_zenodo(f"AttentiveChrome for {cell_label(cell)}", kind, cell, url, md5)]
-    if kind == "weights-example":
-        example = f"{_ZENODO}/2640883/files/test.csv?download=1"
-        expected = f"{_ZENODO}/6492433/files/AttentiveChrome__E003.predictions.h5?download=1"
-        return [
-            _zenodo(name, kind, "", url, md5)
-            for name, url, md5 in (
-                ("an example input", example, "0468f46aa1a3864283e87c7714d0a4e2"),
-                ("predictions for the example", expected, "b23ee2431c25691ed3391ceceb1dc4dd"),
-            )
-        ]
-    if kind == "matrices":
-        url = f"{_ZENODO}/2652278/files/data.tar.gz?download=1"
-        return [
-            ArchiveFile("the matrices of 56 cell types", kind, "", url, "raw/zenodo/data.tar.gz")
-        ]
-    what, name = {
-        "expression": ("expression of 56 epigenomes", "57epigenomes.RPKM.pc.gz"),
-        "genes": ("the gene table", "Ensembl_v65.Gencode_v10.ENSG.gene_info"),
-    }[kind]
-    url = f"{_ROADMAP}/byDataType/rna/expression/{name}"
-    return [ArchiveFile(what, kind, "", url, f"raw/roadmap/expression/{name}")]
-
-
-def _zenodo(name: str, kind: str, cell: str, url: str, md5: str) -> ArchiveFile:
-    file = PurePosixPath(urlsplit(url).path).name
-    return ArchiveFile(name, kind, cell, url, f"raw/zenodo/attentivechrome/{file}", f"md5:{md5}")
+    elif kind == "weights":
+        files = [(f"AttentiveChrome for {cell_label(cell)}", *_weights()[cell], "")]
+    else:
+        cell, files = "", [(*shared, "") for shared in _SHARED[kind]]
+    return [
+        ArchiveFile(
+            name,
+            kind,
+            cell,
+            url,
+            f"{_FOLDERS[kind]}/{PurePosixPath(urlsplit(url).path).name}",
+            f"md5:{md5}" if md5 else "",
+            mark=mark,
+            certain=kind not in _REFERENCE_KINDS or cell in KNOWN_REFERENCE,
+        )
+        for name, url, md5, mark in files
+    ]
 
 
 @cache

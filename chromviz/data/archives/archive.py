@@ -53,10 +53,10 @@ def extract_members(
     progress: Progress = silent,
     limits: ArchiveLimits | None = None,
 ) -> dict[Path, str]:
-    """Write chosen files of a tar archive, gzipped or not: all of them or none.
+    """Write chosen files of a tar archive, gzipped or not, and return the SHA-256 of each by path.
 
-    The archive is read once, from start to end, because gzip's checksum is at the end; the files
-    get their names only then.
+    Either all files are written or none. The archive is read once, from start to end, because
+    gzip's checksum is at the end; the files get their names only then.
 
     Parameters
     ----------
@@ -69,11 +69,6 @@ def extract_members(
         Receives MB of the archive read.
     limits
         What the archive may contain.
-
-    Returns
-    -------
-    dict
-        SHA-256 of each file written, by path.
 
     Raises
     ------

@@ -33,14 +33,8 @@ def check_space(path: Path, needed: int) -> None:
 def exclusive(path: Path, task: str, say: Callable[[str], None]) -> Iterator[None]:
     """Prevent other processes from doing the same task until the end of the block.
 
-    Parameters
-    ----------
-    path
-        What the task writes; the lock is ``.{name}.lock`` beside it.
-    task
-        What another process may be doing, for the message that this one waits.
-    say
-        Receives that message.
+    The lock is ``.{name}.lock`` beside `path`. `say` is told if this process has to wait for
+    another one that is doing the `task`.
     """
     # Imported here: only work that other processes may do at the same time needs it.
     from filelock import FileLock, Timeout
@@ -74,11 +68,11 @@ class ChecksumRecord:
         self.path = out / CHECKSUMS
 
     def __getitem__(self, name: str) -> dict[str, Any]:
-        """Return what is recorded about a file; empty if nothing is."""
+        """Return the record of a file, empty if there is none."""
         return self._read().get(name, {})
 
     def holds(self, name: str) -> bool:
-        """Return whether a file is there and has the recorded SHA-256."""
+        """Return whether a file exists and has the recorded SHA-256."""
         path, known = self.out / name, self[name].get("sha256")
         return bool(known) and path.is_file() and provenance.hash_file(path) == known
 
@@ -90,11 +84,11 @@ class ChecksumRecord:
             provenance.write_json(self.path, dict(sorted(record.items())))
 
     def _read(self) -> dict[str, dict[str, Any]]:
-        if not self.path.exists():
-            return {}
         try:
             record = json.loads(self.path.read_text("utf-8"))
             return {name: {**item, "sha256": str(item["sha256"])} for name, item in record.items()}
+        except FileNotFoundError:
+            return {}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise ChromvizError(
                 f"{self.path} was not written by chromviz; delete it, and the files beside it are "

@@ -1,18 +1,30 @@
-"""One file from the network: resumed where it stopped, checked, in place only when complete."""
+"""One file from the network: resumed where it stopped, checked, in place only when complete.
+
+Bytes received so far are in ``.{name}.part``; the version of the file that they belong to, without
+which the rest is not requested, is in ``.{name}.part.json``.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import re
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from chromviz import provenance
-from chromviz.data.archives.disk import exclusive
+from chromviz.data.archives import http
+from chromviz.data.archives.disk import MB, check_space, exclusive
 from chromviz.data.archives.http import ChecksumError, without_credentials
-from chromviz.data.archives.resume import ResumingDownloader
 from chromviz.errors import ChromvizError, first_line
 from chromviz.progress import SILENT, Reporter
+
+if TYPE_CHECKING:
+    import requests
 
 
 def download(
@@ -29,8 +41,7 @@ def download(
 
     pooch puts the file in place only when it is complete and has the expected checksum. An
     interrupted transfer is resumed, in this run or the next, if the server still has the same
-    file. If two processes want the same file, one waits for the other. Retries are not left to
-    pooch, which would also repeat them for a wrong checksum and for a file that does not exist.
+    file. If two processes want the same file, one waits for the other.
 
     Parameters
     ----------
@@ -41,11 +52,11 @@ def download(
     size
         Size in bytes, if it is known; a file of another size is refused before it is transferred.
     attempts
-        Number of retries in a row that may fail to deliver anything new.
+        Number of consecutive retries that may fail to deliver anything new.
     pause
         Seconds before the first retry; doubled for each further one, up to a minute.
     reporter
-        Receives MB downloaded, and messages about waiting and starting again.
+        Receives MB downloaded, and messages about waiting and restarting.
 
     Raises
     ------
@@ -61,7 +72,6 @@ def download(
     provenance.ensure_folder(path.parent)
     if path.exists() and not path.is_file():
         raise ChromvizError(f"cannot write {path}: it is not a file; move it away")
-    shown = without_credentials(url)
     downloader = ResumingDownloader(path, size, bool(checksum), attempts, pause, reporter)
     with exclusive(path, f"downloading {path.name}", reporter.say):
         there = path.is_file()
@@ -77,8 +87,9 @@ def download(
             ) from None
     if mismatch:
         raise ChecksumError(
-            f"{shown}: {mismatch}; the file was damaged during the transfer or has changed; run "
-            "the same command again, and if that does not help, use a mirror with --base-url"
+            f"{without_credentials(url)}: {mismatch}; the file was damaged during the transfer or "
+            "has changed; run the same command again, and if that does not help, use a mirror with "
+            "--base-url"
         )
     if downloader.called and there:
         reporter.say(f"{path} did not have the expected checksum and was downloaded again")
@@ -95,22 +106,158 @@ def _retrieve(url: str, path: Path, checksum: str, downloader: ResumingDownloade
     # Imported here: only downloads need it.
     import pooch
 
+    logger = pooch.get_logger()
+    level = logger.level
+    # Its messages would interrupt the progress that is shown on standard error.
+    logger.setLevel(logging.WARNING)
     try:
-        with _quiet(pooch.get_logger()):
-            pooch.retrieve(url, checksum or None, path.name, path.parent, downloader=downloader)
+        pooch.retrieve(url, checksum or None, path.name, path.parent, downloader=downloader)
     except ChromvizError:
         raise
-    except ValueError as error:  # pooch's word for a wrong checksum
+    except ValueError as error:  # raised by pooch for a wrong checksum
         return first_line(error).partition(". ")[0]
+    finally:
+        logger.setLevel(level)
     return ""
 
 
-@contextmanager
-def _quiet(logger: logging.Logger) -> Iterator[None]:
-    """Silence what pooch tells on standard error, where progress is shown."""
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+@dataclass
+class ResumingDownloader:
+    """Download one file over as many connections as needed, for :func:`pooch.retrieve`.
+
+    `checked` says that a checksum will detect pieces of different versions; the other parameters
+    are those of :func:`download`. Retries are not left to pooch, which would also repeat them for a
+    wrong checksum and for a file that does not exist.
+    """
+
+    path: Path
+    size: int | None
+    checked: bool
+    attempts: int
+    pause: float
+    reporter: Reporter
+    #: Whether pooch called, a server responded, the file came in several pieces; its full size.
+    called: bool = field(default=False, init=False)
+    answered: bool = field(default=False, init=False)
+    resumed: bool = field(default=False, init=False)
+    total: int | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.part = self.path.with_name(f".{self.path.name}.part")
+        self.note = self.path.with_name(f".{self.path.name}.part.json")
+
+    def __call__(self, url: str, output_file: str, pooch: Any) -> None:
+        """Write the file at `url` to `output_file`; `pooch` is not used."""
+        self.called = True
+        furthest, failures = self.held(), 0
+        with http.session(self.attempts, min(self.pause, 0.5)) as live:
+            while True:
+                self.resumed = self.held() > 0
+                try:
+                    self._receive(live, url)
+                    break
+                except http.ConnectionLostError as lost:
+                    # Only new bytes are progress: a server may send the same part for ever.
+                    failures = 1 if self.held() > furthest else failures + 1
+                    furthest = max(furthest, self.held())
+                    if failures > self.attempts:
+                        raise self._give_up(url, str(lost), furthest) from None
+                    time.sleep(min(http.LONGEST_PAUSE, self.pause * 2 ** (failures - 1)))
+        self.part.replace(output_file)
+        self.note.unlink(missing_ok=True)
+
+    def held(self) -> int:
+        """Return how many bytes have been received."""
+        return self.part.stat().st_size if self.part.is_file() else 0
+
+    def _receive(self, live: requests.Session, url: str) -> None:
+        """Append to the part what one connection delivers; return when it is complete."""
+        held, known = self._known(url)
+        if held and held == known["size"]:
+            return
+        headers = {"Range": f"bytes={held}-", "If-Range": known["version"] or None} if held else {}
+        try:
+            with live.get(url, headers=headers, stream=True, timeout=http.TIMEOUT) as response:
+                self.answered = True
+                http.check_response(url, response)
+                start, self.total = self._range(url, response, held, known)
+                check_space(self.path, (self.total or 0) - start)
+                if not start:
+                    # In this order, a part is never beside the note of another version.
+                    self.part.open("wb").close()
+                    note = {"url": without_credentials(url), "version": _version(response)}
+                    provenance.write_json(self.note, note | {"size": self.total})
+                self._append(response, start)
+        except http.failures() as error:
+            problem = http.describe_failure(error)
+            if not self.answered:  # and the session has retried already
+                raise self._give_up(url, problem, held) from None
+            raise http.ConnectionLostError(problem) from None
+        if self.held() < (self.total or 0):
+            raise http.ConnectionLostError(f"it ended after {self.held():,} bytes")
+
+    def _known(self, url: str) -> tuple[int, dict[str, Any]]:
+        """Return how many bytes can be kept, and which file and version they belong to."""
+        try:
+            known = json.loads(self.note.read_text("utf-8"))
+            # Without a version given by the server, only a checksum can detect a change.
+            if known["url"] == without_credentials(url) and (known["version"] or self.checked):
+                return self.held(), {"size": known["size"], "version": known["version"]}
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        return 0, {}
+
+    def _range(
+        self, url: str, response: requests.Response, held: int, known: dict[str, Any]
+    ) -> tuple[int, int | None]:
+        """Return the offset of the response's first byte, and the file's size if it is stated."""
+        length = response.headers.get("Content-Length", "")
+        start, total = 0, int(length) if length.isdecimal() else self.size
+        if response.status_code != 200:
+            stated = response.headers.get("Content-Range", "")
+            span = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", stated)
+            same = _version(response) in ("", known.get("version"))
+            if not (held and span and int(span[1]) == held and same):
+                self.part.unlink(missing_ok=True)
+                raise http.ConnectionLostError("the file has changed on the server")
+            start, total = held, int(span[2])
+        elif held:
+            self.reporter.say(f"{self.path.name}: the server restarts from the beginning")
+        if self.size and total != self.size:
+            raise ChecksumError(
+                f"{without_credentials(url)}: the file has {total:,} bytes on the server instead "
+                f"of {self.size:,}; it has changed, or the mirror's copy is incomplete"
+            )
+        return start, total
+
+    def _append(self, response: requests.Response, start: int) -> None:
+        """Write the body to the part as it arrives, and report every MB."""
+        began, done, reported = time.monotonic(), start, -1
+        with self.part.open("ab", buffering=0) as handle:
+            # Not decoded: some servers declare a .gz file as gzip in transit.
+            for piece in response.raw.stream(1 << 16, decode_content=False):
+                handle.write(piece)
+                done += len(piece)
+                if -(-done // MB) > reported:
+                    reported = -(-done // MB)
+                    speed = (done - start) / MB / max(time.monotonic() - began, 1e-3)
+                    whole = max(-(-(self.total or 0) // MB), reported)
+                    what = f"downloading {self.path.name}"
+                    self.reporter.progress(what, reported, whole, f"MB, {speed:,.1f} MB/s")
+            os.fsync(handle.fileno())
+
+    def _give_up(self, url: str, problem: str, received: int) -> ChromvizError:
+        """Return the error for a server that does not deliver the rest of the file."""
+        shown = without_credentials(url)
+        kept = f"{received / MB:,.1f} MB are kept for the next run; " if received else ""
+        return ChromvizError(
+            f"cannot download {self.path.name}: {urlsplit(shown).netloc} does not respond "
+            f"({problem}); {kept}check the network and run the same command again, use a mirror "
+            f"with --base-url, or download {shown} elsewhere and copy it to {self.path}"
+        )
+
+
+def _version(response: requests.Response) -> str:
+    """Return what identifies the file's version on the server; a weak tag does not."""
+    tag = response.headers.get("ETag", "")
+    return tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")

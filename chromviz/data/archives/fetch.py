@@ -53,7 +53,7 @@ class FetchedFiles:
     files
         All requested files that are in the folder.
     downloaded, up_to_date
-        What was downloaded now, and what was there already, in words.
+        Descriptions of what was downloaded now, and of what was there already.
     missing, notes
         Messages about what the archives do not have; all messages.
     """
@@ -74,14 +74,8 @@ class FetchedFiles:
 class PlannedFile:
     """A file that :func:`fetch_files` would download or check.
 
-    Parameters
-    ----------
-    kind, name, url
-        What it is, and its address in the archive or on the mirror.
-    there
-        Whether nothing has to be downloaded.
-    size
-        Bytes to download; None if the size is not known.
+    `url` is its address in the archive or on the mirror. Nothing has to be downloaded if it is
+    `there`; otherwise `size` is the number of bytes, None if unknown.
     """
 
     kind: str
@@ -92,7 +86,7 @@ class PlannedFile:
 
 
 @dataclass(frozen=True)
-class FetchRun:
+class _Run:
     """The settings of one run of :func:`fetch_files`, and what it has found so far."""
 
     out: Path
@@ -103,11 +97,19 @@ class FetchRun:
     record: ChecksumRecord
     found: FetchedFiles = field(default_factory=FetchedFiles)
 
-    def note(self, *lines: str) -> None:
-        """Keep messages and show them."""
-        self.found.notes.extend(lines)
-        for line in lines:
-            self.reporter.say(line)
+    def note(self, line: str) -> None:
+        """Keep a message and show it."""
+        self.found.notes.append(line)
+        self.reporter.say(line)
+
+    def note_missing(self, line: str) -> None:
+        """Note that an archive does not have a file."""
+        self.found.missing.append(line)
+        self.note(line)
+
+    def address(self, remote: ArchiveFile) -> str:
+        """Return the address of a file in the archive or on the mirror."""
+        return mirrored(remote.url, self.mirror)
 
 
 def fetch_files(
@@ -125,14 +127,9 @@ def fetch_files(
 
     A file without a published checksum is checked against the SHA-256 recorded when it was first
     downloaded: if it was changed in the folder, it is downloaded again; if it has changed in the
-    archive, it is refused. An archive that was copied into the folder by hand is kept.
-
-    Parameters
-    ----------
-    cells, kinds, out, base_url, keep_archives, reporter
-        As for :func:`chromviz.data.archives.published.fetch`.
-    attempts, pause
-        As for :func:`chromviz.data.archives.download.download`.
+    archive, it is refused. An archive that was copied into the folder by hand is kept. Parameters
+    are those of :func:`chromviz.data.archives.published.fetch` and
+    :func:`chromviz.data.archives.download.download`.
 
     Raises
     ------
@@ -141,10 +138,10 @@ def fetch_files(
         the folder cannot be written to, or none of the requested data exist.
     """
     request = request_files(cells, kinds)
-    run = FetchRun(out, mirror_base(base_url), attempts, pause, reporter, ChecksumRecord(out))
+    run = _Run(out, mirror_base(base_url), attempts, pause, reporter, ChecksumRecord(out))
     provenance.ensure_folder(run.record.path.parent)
-    run.found.missing.extend(request.missing)
-    run.note(*request.missing)
+    for line in request.missing:
+        run.note_missing(line)
     for remote in request.files:
         if remote.kind == "matrices":
             _fetch_matrices(run, remote, request.cells, keep_archives)
@@ -165,12 +162,8 @@ def plan_files(
 ) -> list[PlannedFile]:
     """Return what :func:`fetch_files` would download, without writing anything.
 
-    Parameters
-    ----------
-    cells, kinds, out, base_url
-        As for :func:`fetch_files`.
-    ask_sizes
-        Ask the servers for sizes; after the first one that cannot be reached, no more are asked.
+    With `ask_sizes`, servers are asked for sizes; after the first one that cannot be reached, no
+    more are asked.
 
     Examples
     --------
@@ -200,19 +193,16 @@ def plan_files(
     return planned
 
 
-def _fetch_file(run: FetchRun, remote: ArchiveFile) -> None:
+def _fetch_file(run: _Run, remote: ArchiveFile) -> None:
     """Download or find one file that is used as it is."""
-    path, url = run.out / remote.path, mirrored(remote.url, run.mirror)
-    shown = http.without_credentials(url)
+    path, shown = run.out / remote.path, http.without_credentials(run.address(remote))
     there = path.is_file()
     try:
-        came = _download(run, remote, url)
+        came = _download(run, remote)
     except http.MissingFileError:
         if remote.certain:
             raise
-        line = f"the archive does not have {remote.name} ({shown} does not exist)"
-        run.found.missing.append(line)
-        run.note(line)
+        run.note_missing(f"the archive does not have {remote.name} ({shown} does not exist)")
         return
     known = run.record[remote.path].get("sha256", "")
     if came or not known:
@@ -224,12 +214,12 @@ def _fetch_file(run: FetchRun, remote: ArchiveFile) -> None:
     run.found.files.append(FetchedFile(remote, path, known))
 
 
-def _download(run: FetchRun, remote: ArchiveFile, url: str) -> bool:
+def _download(run: _Run, remote: ArchiveFile) -> bool:
     """Download a file unless it is there, with its published checksum or else the recorded one."""
     first = run.record[remote.path].get("sha256", "")
     try:
         return download(
-            url,
+            run.address(remote),
             run.out / remote.path,
             checksum=remote.checksum or (f"sha256:{first}" if first else ""),
             size=remote.size,
@@ -241,13 +231,13 @@ def _download(run: FetchRun, remote: ArchiveFile, url: str) -> bool:
         if remote.checksum:
             raise
         raise ChromvizError(
-            f"{http.without_credentials(url)}: the file is not the one that was downloaded first, "
-            "and no checksum is published to tell which is right; to accept the new file, remove "
-            f"{remote.path} from {run.record.path}"
+            f"{http.without_credentials(run.address(remote))}: the file is not the one that was "
+            "downloaded first, and no checksum is published to tell which is right; to accept the "
+            f"new file, remove {remote.path} from {run.record.path}"
         ) from None
 
 
-def _fetch_matrices(run: FetchRun, remote: ArchiveFile, eids: Sequence[str], keep: bool) -> None:
+def _fetch_matrices(run: _Run, remote: ArchiveFile, eids: Sequence[str], keep: bool) -> None:
     """Download or find the CSV files of each cell type, which are in one archive."""
     provenance.ensure_folder(run.out / MATRICES_FOLDER)
     # Another process may be about to remove the archive, so the lock covers all of the work.
@@ -269,11 +259,10 @@ def _have_matrices(record: ChecksumRecord, eid: str) -> bool:
     return all(map(record.holds, matrix_files(eid).values()))
 
 
-def _unpack(run: FetchRun, remote: ArchiveFile, eids: Sequence[str], keep: bool) -> None:
+def _unpack(run: _Run, remote: ArchiveFile, eids: Sequence[str], keep: bool) -> None:
     """Download the archive if it is not there, and extract the CSV files of some cell types."""
-    path, url = run.out / remote.path, mirrored(remote.url, run.mirror)
-    shown = http.without_credentials(url)
-    came = _download(run, _as_published(run, remote), url)
+    path, shown = run.out / remote.path, http.without_credentials(run.address(remote))
+    came = _download(run, _as_published(run, remote))
     known = run.record[remote.path]
     if came or not known:
         # One that was not downloaded was put there by someone, who may want to keep it.
@@ -298,7 +287,7 @@ def _unpack(run: FetchRun, remote: ArchiveFile, eids: Sequence[str], keep: bool)
         )
 
 
-def _as_published(run: FetchRun, remote: ArchiveFile) -> ArchiveFile:
+def _as_published(run: _Run, remote: ArchiveFile) -> ArchiveFile:
     """Return the archive of matrices with the size and MD5 in Zenodo's record, if available."""
     problem = "its record does not list the file"
     try:

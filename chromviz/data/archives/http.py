@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from http.client import responses
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -49,8 +48,7 @@ def without_credentials(url: str) -> str:
 def session(attempts: int = 5, pause: float = 0.5) -> requests.Session:
     """Return a session that repeats a request while the server is busy or cannot be reached.
 
-    The pause, in seconds, is doubled for each retry. A time given by the server (``Retry-After``)
-    is respected up to one minute. If no connection can be made, there are at most three retries.
+    The pause, in seconds, is doubled for each retry; ``Retry-After`` is respected up to a minute.
     """
     # Imported here, as everywhere below: only work over the network needs it.
     import requests
@@ -95,25 +93,6 @@ def refuse_status(url: str, status: int, reason: str = "") -> ChromvizError:
     return kind(f"{without_credentials(url)}: the server responded {status} ({what}); {remedy}")
 
 
-def refuse_size(url: str, size: int | None, expected: int) -> ChecksumError:
-    """Return the error for a file that has another size on the server than was published."""
-    return ChecksumError(
-        f"{without_credentials(url)}: the file has {size:,} bytes on the server instead of "
-        f"{expected:,}; it has changed, or the mirror's copy is incomplete"
-    )
-
-
-def refuse_download(url: str, problem: str, path: Path, received: int) -> ChromvizError:
-    """Return the error for a download that was given up after some bytes of it."""
-    shown = without_credentials(url)
-    kept = f"{received / 1e6:,.1f} MB are kept for the next run; " if received else ""
-    return ChromvizError(
-        f"cannot download {path.name}: {urlsplit(shown).netloc} does not respond ({problem}); "
-        f"{kept}check the network and run the same command again, use a mirror with --base-url, or "
-        f"download {shown} elsewhere and copy it to {path}"
-    )
-
-
 def failures() -> tuple[type[Exception], ...]:
     """Return the exceptions with which ``requests`` and ``urllib3`` report a failed transfer."""
     import requests
@@ -127,7 +106,7 @@ def describe_failure(error: BaseException) -> str:
     import urllib3
     from requests import exceptions
 
-    # requests wraps the cause in an exception of its own.
+    # requests wraps the cause in an exception.
     cause = getattr(error.args[0], "reason", None) if error.args else None
     if type(cause).__name__ == "NameResolutionError":
         return "no network, or unknown host name"
@@ -144,9 +123,3 @@ def describe_failure(error: BaseException) -> str:
         (words for kinds, words in meanings.items() if isinstance(error, kinds)),
         type(error).__name__,
     )
-
-
-def version(response: requests.Response) -> str:
-    """Return what identifies the file's version on the server; a weak tag does not."""
-    tag = response.headers.get("ETag", "")
-    return tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 TABLE3_KINDS = ("matrices", "coverage", "expression", "genes")
 # Without these there is no dataset; one without coverage can be used for training only.
 _NEEDED = ("matrices", "expression", "genes")
-# The attribute of a dataset that holds the key under which it is valid.
+# The attribute of a dataset that stores the key under which it is valid.
 _VALIDITY = "validity"
 # The matrices of all cell types are one archive; local ones are found by their folders.
 _OF_ONE_CELL = tuple(kind for kind in KINDS if kind not in (*SHARED_KINDS, "matrices"))
@@ -54,7 +54,7 @@ class FetchResult:
     files
         The files that were downloaded or found.
     datasets, paths, findings
-        By EID: the datasets, their files, and what was noticed about them.
+        By EID: the datasets, their files, and the findings about them.
     """
 
     folder: Path
@@ -225,14 +225,13 @@ def list_cells(data: str | Path | None = None) -> pd.DataFrame:
 
     folder = None if data is None else Path(data)
     local: dict[str, list[str]] = {}
-    for name, there in find_cells(folder).items():
+    for name, kinds in find_cells(folder).items():
         # The same cell type may be there under two names.
-        known_as = local.setdefault(find_eid(name) or name, [])
-        known_as += [kind for kind in there if kind not in known_as]
+        local.setdefault(find_eid(name) or name, []).extend(kinds)
     rows = []
     for cell in dict.fromkeys([*local, *epigenomes()]):
         known = epigenomes().get(cell)
-        there = list(local.get(cell, ()))
+        there = list(dict.fromkeys(local.get(cell, ())))
         if folder is not None and known:
             there += [kind for kind in _OF_ONE_CELL if _is_local(folder, cell, kind)]
         rows.append(
