@@ -90,7 +90,7 @@ def main() -> None:
             prepare(given.track, given.genes, folder)
 
         from chromviz import schema
-        from chromviz.data.deepchrome import read_deepchrome
+        from chromviz.data.deepchrome_csv import read_deepchrome
         from chromviz.data.simulate import simulate
 
         write_split(folder)

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from chromviz.catalog import list_models as list_models
     from chromviz.data.archives.published import fetch as fetch
     from chromviz.data.archives.published import list_cells as list_cells
+    from chromviz.data.cells import open_cell as open_cell
     from chromviz.data.prepare import prepare as prepare
     from chromviz.data.simulate import simulate as simulate
-    from chromviz.data.store import open_cell as open_cell
     from chromviz.models.verbs import load_model as load_model
     from chromviz.models.verbs import train as train
     from chromviz.recipes.audit import audit as audit
@@ -35,7 +35,7 @@ except PackageNotFoundError:  # a source tree on sys.path, not installed
 
 #: Where each verb is defined.
 _VERBS = {
-    "open_cell": "chromviz.data.store",
+    "open_cell": "chromviz.data.cells",
     "prepare": "chromviz.data.prepare",
     "fetch": "chromviz.data.archives.published",
     "simulate": "chromviz.data.simulate",

@@ -298,7 +298,7 @@ _BAD_OPTIONS = {
     "two sources": (["--matrices", "csv"], ("either --signal", "--matrices")),
     "no biotype in BED": (["--biotype", "protein_coding"], ("biotype",)),
     "no such column": (["--expression-column", "E9"], ("rpkm.tsv", "E9")),
-    "reference as input": (["--signal", "H3K27ac=H3K27ac.bw"], ("stands alone",)),
+    "reference as input": (["--signal", "H3K27ac=H3K27ac.bw"], ("must be the only value",)),
 }
 
 

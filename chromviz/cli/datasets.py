@@ -132,7 +132,7 @@ def prepare(
 ) -> None:
     """Make a dataset from tracks or reads, genes and expression, and check them."""
     from chromviz.data.choices import InputFiles, PrepareOptions
-    from chromviz.data.names import expand_signal
+    from chromviz.data.inputs import expand_signal
     from chromviz.data.prepare import prepare_dataset
     from chromviz.reporting.terminal import counts_line
     from chromviz.schema import gene_counts

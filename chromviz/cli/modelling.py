@@ -87,8 +87,8 @@ def train(
     from dataclasses import asdict
 
     from chromviz import provenance
+    from chromviz.data.cells import open_cell
     from chromviz.data.pool import pool
-    from chromviz.data.store import open_cell
     from chromviz.models import find_model
     from chromviz.models.inference import find_device
     from chromviz.models.store import Training, trained

@@ -14,9 +14,9 @@ import xarray as xr
 from chromviz import schema
 from chromviz.data import preflight
 from chromviz.data.choices import Choices, InputFiles
-from chromviz.data.inputs import check_inputs, file_records, match_levels, read_levels
+from chromviz.data.genes.expression import read_expression
+from chromviz.data.inputs import cell_name, check_inputs, file_records, match_levels
 from chromviz.data.measure import Tracks, read_tracks, unit_of
-from chromviz.data.names import cell_name
 from chromviz.data.preflight import Finding
 from chromviz.data.shapes import check_shapes
 from chromviz.data.signal.windows import orient
@@ -31,7 +31,7 @@ def from_tracks(
     cell = cell_name(files.cell)
     given = check_inputs(files, choices)
     table, marks, findings = given.genes, given.marks, given.findings
-    measured = read_levels(files, choices, cell)
+    measured = read_expression(files.expression, cell, column=choices.expression_column)
     level, found = match_levels(measured, table, files.expression)
     findings += found
     label = choices.label.label(level, measured.every)

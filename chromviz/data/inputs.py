@@ -1,7 +1,8 @@
-"""The reading of a cell type's files that both ways to a dataset share."""
+"""Names and files that a user gives for a cell type, checked before anything large is read."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,24 +12,28 @@ import pandas as pd
 
 from chromviz import provenance
 from chromviz.data import preflight
+from chromviz.data.archives.http import is_address
 from chromviz.data.choices import Choices, InputFiles
 from chromviz.data.genes.annotation import read_genes
-from chromviz.data.genes.expression import Expression, read_expression
+from chromviz.data.genes.expression import Expression
 from chromviz.data.genes.ids import match_expression
-from chromviz.data.names import named_marks, named_units
 from chromviz.data.preflight import Finding, note
 from chromviz.data.signal.chromosomes import Assembly, find_assembly, name_officially
 from chromviz.data.signal.sources import Source, find_source
 from chromviz.data.text import is_file
-from chromviz.errors import ChromvizError
+from chromviz.errors import ChromvizError, UnknownNameError
+from chromviz.vocabulary import MARKS, ROLES, find_eid
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_TEMPLATE = "{mark}"
 
 
 @dataclass(frozen=True)
 class CheckedInputs:
     """Inputs that exist and do not contradict one another.
 
-    `marks` are in the order of the dataset, and the chromosomes of `genes` are named as in the
-    assembly.
+    ``marks`` are in the order of the dataset, ``units`` are by mark or track, and ``genes`` is the
+    annotation with chromosomes named as in the assembly.
     """
 
     marks: list[str]
@@ -44,20 +49,17 @@ def check_inputs(
 ) -> CheckedInputs:
     """Check that all files exist and fit together, and read the genes.
 
-    `marks` are the input marks if they come from matrices and not from ``files.signal``.
+    `marks` are the input marks if they come from matrices rather than from ``files.signal``.
     """
     signal = named_marks(files.signal, "signal")
     coverage = named_marks(files.coverage, "coverage")
     inputs = list(signal) if marks is None else list(marks)
-    units = named_units(choices.units, [*signal, *coverage])
+    units = _named_units(choices.units, [*signal, *coverage])
     findings = preflight.check_marks(inputs, list(coverage), choices.allow_reference_input)
-    _check_files(
-        {
-            "genes": files.genes,
-            "expression": files.expression,
-            "blacklist": choices.blacklist,
-        }
-    )
+    for role, path in _tables(files, choices).items():
+        if not is_file(path):
+            problem = "is a folder" if path.is_dir() else "does not exist"
+            raise ChromvizError(f"no file {path} ({role}): it {problem}")
     sources = [find_source("signal", mark, where) for mark, where in signal.items()]
     sources += [find_source("coverage", track, where) for track, where in coverage.items()]
     assembly = find_assembly(choices.assembly, choices.chrom_sizes)
@@ -71,35 +73,103 @@ def check_inputs(
 def match_levels(
     measured: Expression, table: pd.DataFrame, source: Path
 ) -> tuple[np.ndarray, list[Finding]]:
-    """Return the expression of each gene, float64 (gene,), NaN where unknown, and findings."""
+    """Return the expression of each gene, float64 (gene,), NaN if unknown, and findings."""
     level, notes = match_expression(table["gene"], measured.values, table["symbol"])
     notes = [*measured.notes, *notes]
     unknown = int(np.isnan(level).sum())
     if unknown:
-        notes.append(
-            f"{Path(source).name}: {unknown:,} of {len(table):,} genes have no expression value"
-        )
+        notes.append(f"{source.name}: {unknown:,} of {len(table):,} genes have no expression value")
     return level, [note("expression", line) for line in notes]
-
-
-def read_levels(files: InputFiles, choices: Choices, cell: str) -> Expression:
-    """Read the expression of the cell type."""
-    return read_expression(files.expression, cell, column=choices.expression_column)
 
 
 def file_records(files: InputFiles, choices: Choices) -> list[dict[str, str]]:
     """Return what a dataset records about its files other than tracks."""
-    paths = {"genes": files.genes, "expression": files.expression, "blacklist": choices.blacklist}
     return [
-        {"role": role, "name": "", "path": str(path), "sha256": provenance.hash_file(Path(path))}
-        for role, path in paths.items()
-        if path is not None
+        {"role": role, "name": "", "path": str(path), "sha256": provenance.hash_file(path)}
+        for role, path in _tables(files, choices).items()
     ]
 
 
-def _check_files(paths: Mapping[str, Path | None]) -> None:
-    """Raise if a file does not exist, before anything is read."""
-    for role, path in paths.items():
-        if path is not None and not is_file(path):
-            problem = "is a folder" if Path(path).is_dir() else "does not exist"
-            raise ChromvizError(f"no file {path} ({role}): it {problem}")
+def _tables(files: InputFiles, choices: Choices) -> dict[str, Path]:
+    """Return the files other than tracks by their role."""
+    tables = {"genes": files.genes, "expression": files.expression}
+    if choices.blacklist is not None:
+        tables["blacklist"] = choices.blacklist
+    return {role: Path(path) for role, path in tables.items()}
+
+
+def expand_signal(values: Sequence[str], option: str = "--signal") -> dict[str, str]:
+    """Return the files or addresses given on the command line, by mark.
+
+    `values` are ``MARK=FILE``, any number of them, or one path or address with ``{mark}``, which
+    stands for each of the five core marks in turn.
+    """
+    templates = [value for value in values if _TEMPLATE in value]
+    if templates:
+        return _expand_template(templates[0], len(values), option)
+    found: dict[str, str] = {}
+    for value in values:
+        mark, equals, file = (part.strip() for part in value.partition("="))
+        # An address may contain an equals sign, which does not separate a mark from it.
+        if not (mark and equals and file) or is_address(value.strip()):
+            raise ChromvizError(
+                f"{option} {value!r}: give MARK=FILE, for instance H3K4me3=H3K4me3.bigwig, or one "
+                f"path with {_TEMPLATE}"
+            )
+        if mark in found:
+            raise ChromvizError(f"{option} names {mark} twice; give each mark one file")
+        found[mark] = file
+    return found
+
+
+def _expand_template(template: str, n_values: int, option: str) -> dict[str, str]:
+    """Return the file of each core mark that a path with ``{mark}`` stands for."""
+    if n_values > 1:
+        raise ChromvizError(
+            f"{option} {template}: a path with {_TEMPLATE} must be the only value; give it once, "
+            f"or {option} MARK=FILE for each mark"
+        )
+    found = {mark: template.replace(_TEMPLATE, mark) for mark in MARKS}
+    for mark, path in found.items():
+        if not is_address(path) and not is_file(path):
+            raise ChromvizError(
+                f"no file {path} for {mark}; {option} with {_TEMPLATE} needs a file for each "
+                f"of {', '.join(MARKS)}; for other marks give {option} MARK=FILE"
+            )
+    return found
+
+
+def cell_name(cell: str) -> str:
+    """Return the EID of a cell type, or the name given if it can be a file name."""
+    name = find_eid(cell) or cell.strip()
+    if not _SAFE_NAME.fullmatch(name):
+        raise ChromvizError(
+            f"{cell!r} is not a valid cell type name; use letters, digits, '.', '_' and '-', "
+            "beginning with a letter or digit, 100 at most"
+        )
+    return name
+
+
+def _named_units(units: Mapping[str, str], known: Sequence[str]) -> dict[str, str]:
+    """Return the units by mark, in the spelling of `known`; ``""`` stands for all others."""
+    spelling = {"": "", **{name.lower(): name for name in known}}
+    for name in units:
+        if name.strip().lower() not in spelling:
+            raise UnknownNameError("mark", name, known, "It has a unit but no file.")
+    return {spelling[name.strip().lower()]: unit for name, unit in units.items()}
+
+
+def named_marks(files: Mapping[str, str | Path], what: str) -> dict[str, str | Path]:
+    """Return the files by mark, in the package's spelling and order of the marks it knows."""
+    spelling = {mark.lower(): mark for mark in ROLES}
+    named: dict[str, str | Path] = {}
+    for given, path in files.items():
+        mark = spelling.get(given.strip().lower(), given.strip())
+        if not mark:
+            raise ChromvizError(f"the {what} file {path} has no mark name; give MARK=FILE")
+        if mark.lower() in (known.lower() for known in named):
+            raise ChromvizError(f"{mark} is given twice as {what}; give each mark one file")
+        named[mark] = path
+    if what == "signal" and set(named) == set(MARKS):
+        return {mark: named[mark] for mark in MARKS}
+    return named

@@ -18,9 +18,10 @@ from chromviz import schema
 from chromviz.data import preflight
 from chromviz.data.assemble import recorded
 from chromviz.data.choices import Choices, InputFiles
-from chromviz.data.deepchrome import find_deepchrome, read_deepchrome
+from chromviz.data.deepchrome_csv import find_deepchrome, read_deepchrome
+from chromviz.data.genes.expression import read_expression
 from chromviz.data.genes.ids import expand_short_ids, without_version
-from chromviz.data.inputs import check_inputs, file_records, match_levels, read_levels
+from chromviz.data.inputs import check_inputs, file_records, match_levels
 from chromviz.data.measure import read_tracks, unit_of
 from chromviz.data.preflight import Finding, note, warning
 from chromviz.data.shapes import check_shapes
@@ -45,7 +46,7 @@ def from_matrices(
     cell = str(matrices.attrs["cell"])
     given = check_inputs(files, choices, [str(mark) for mark in matrices["mark"].values])
     findings = given.findings
-    measured = read_levels(files, choices, cell)
+    measured = read_expression(files.expression, cell, column=choices.expression_column)
     table, placed, found = _place(matrices, given.genes, measured.values.index, files)
     findings += found
     level, found = match_levels(measured, table, files.expression)

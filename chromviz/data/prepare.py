@@ -13,8 +13,8 @@ import xarray as xr
 from chromviz import provenance, schema
 from chromviz.data.assemble import from_tracks
 from chromviz.data.choices import Choices, InputFiles, PrepareOptions
+from chromviz.data.inputs import expand_signal
 from chromviz.data.matrices import from_matrices
-from chromviz.data.names import expand_signal
 from chromviz.data.preflight import Finding
 from chromviz.errors import ChromvizError
 from chromviz.progress import Progress, silent

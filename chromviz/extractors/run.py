@@ -11,7 +11,7 @@ import xarray as xr
 from torch import nn
 
 from chromviz.catalog import Method, find_method
-from chromviz.data.store import dataset_of
+from chromviz.data.cells import dataset_of
 from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.extractors.job import Job
 from chromviz.models import models

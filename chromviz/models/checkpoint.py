@@ -17,7 +17,7 @@ import xarray as xr
 from torch import nn
 
 from chromviz import provenance
-from chromviz.data.store import dataset_of
+from chromviz.data.cells import dataset_of
 from chromviz.errors import ChromvizError, UnknownNameError, first_line
 from chromviz.models import ModelSpec, find_model
 from chromviz.models.ensemble import build_like

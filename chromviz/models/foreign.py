@@ -19,7 +19,7 @@ from torch import nn
 
 from chromviz import provenance
 from chromviz.data.archives.fetch import fetch_files
-from chromviz.data.names import cell_name
+from chromviz.data.inputs import cell_name
 from chromviz.errors import ChromvizError, first_line
 from chromviz.models import find_model
 from chromviz.models.attentive import LSTMAlphaBeta

@@ -9,7 +9,7 @@ from typing import Any
 import xarray as xr
 
 from chromviz.catalog import ModelSpec
-from chromviz.data.store import dataset_of
+from chromviz.data.cells import dataset_of
 from chromviz.errors import ChromvizError
 from chromviz.models import find_model
 from chromviz.models.checkpoint import TrainedModel, stem_of
@@ -82,7 +82,7 @@ def train(
 
     Examples
     --------
-    >>> from chromviz.data.store import open_cell
+    >>> from chromviz.data.cells import open_cell
     >>> data = open_cell("K562").isel(gene=slice(0, 300))
     >>> model = train("lstm-alpha-beta", data, seed=0, epochs=1)
     >>> model.card.name, model.card.seed
@@ -126,7 +126,7 @@ def load_model(path: str | Path, model: Any = None) -> TrainedModel:
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
-    >>> from chromviz.data.store import open_cell
+    >>> from chromviz.data.cells import open_cell
     >>> from chromviz.models.checkpoint import save_model
     >>> model = train("cnn-attn", open_cell("K562").isel(gene=slice(0, 300)), epochs=1)
     >>> with TemporaryDirectory() as folder:

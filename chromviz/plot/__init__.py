@@ -109,7 +109,7 @@ def coverage(data: xr.Dataset | str, ax: Axes | None = None, *, track: str | Non
     >>> len(cv.plot.coverage("K562").get_lines()) > 0
     True
     """
-    from chromviz.data.store import dataset_of
+    from chromviz.data.cells import dataset_of
     from chromviz.plot.profile_lines import plot_profiles
     from chromviz.validation.profiles import coverage_profile
     from chromviz.vocabulary import REFERENCE_TRACK
@@ -343,7 +343,7 @@ def genes(attribution: xr.Dataset, data: xr.Dataset | str) -> Figure:
     >>> raw = cv.extract("raw_signal", "K562")
     >>> figure = cv.plot.genes(raw, "K562")
     """
-    from chromviz.data.store import dataset_of
+    from chromviz.data.cells import dataset_of
     from chromviz.plot.gene_heatmap import draw_genes
     from chromviz.validation.gene_heatmap import genes_by_expression
 

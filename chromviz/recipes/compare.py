@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from chromviz.catalog import find_method, slug
-from chromviz.data.store import open_cell
+from chromviz.data.cells import open_cell
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.choice import MODELS, Choice, fitted_models, trainings_for
 from chromviz.models.store import Training, train_missing

@@ -12,8 +12,8 @@ import pandas as pd
 import xarray as xr
 
 from chromviz.catalog import is_control, slug
+from chromviz.data.cells import open_cell
 from chromviz.data.signal.chromosomes import find_assembly
-from chromviz.data.store import open_cell
 from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.plot.style import mark_colour
 from chromviz.recipes.attributions import FOLDER

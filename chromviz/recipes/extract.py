@@ -12,7 +12,7 @@ import xarray as xr
 from torch import nn
 
 from chromviz.catalog import Method, find_method
-from chromviz.data.store import dataset_of, open_cell
+from chromviz.data.cells import dataset_of, open_cell
 from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.extractors.run import Genes, check_settings_of
 from chromviz.extractors.run import extract as run_method

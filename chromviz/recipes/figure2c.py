@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from chromviz.data.store import available_cells, open_cell
+from chromviz.data.cells import available_cells, open_cell
 from chromviz.errors import ChromvizError
 from chromviz.extractors.run import extract
 from chromviz.models.choice import Choice

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from chromviz.data.store import available_cells, open_cell
+from chromviz.data.cells import available_cells, open_cell
 from chromviz.errors import ChromvizError
 from chromviz.models.choice import Choice, choose_models
 from chromviz.recipes.run import Run

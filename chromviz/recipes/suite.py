@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from chromviz.catalog import slug
-from chromviz.data.store import available_cells, open_cell
+from chromviz.data.cells import available_cells, open_cell
 from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.models import find_model
 from chromviz.models.inference import logits, probabilities

@@ -13,8 +13,8 @@ import pandas as pd
 import xarray as xr
 
 from chromviz.catalog import find_method, slug
+from chromviz.data.cells import open_cell
 from chromviz.data.labels import permute_labels
-from chromviz.data.store import open_cell
 from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.extractors.conditions import Conditions
 from chromviz.extractors.run import extract

@@ -14,7 +14,7 @@ import xarray as xr
 from PIL import Image
 
 from chromviz.catalog import method_label, model_label
-from chromviz.data.store import open_cell
+from chromviz.data.cells import open_cell
 from chromviz.errors import ChromvizError
 from chromviz.extractors import methods
 from chromviz.reporting.audit import audit_grid, audit_notes

@@ -40,7 +40,7 @@ from chromviz.schema.dataset import (
     usable,
 )
 from chromviz.schema.genes import find_gene
-from chromviz.schema.names import name_variables
+from chromviz.schema.long_names import name_variables
 from chromviz.schema.summary import Summarised, Summary, describe
 
 __all__ = [

@@ -17,7 +17,7 @@ from chromviz.errors import ChromvizError, SchemaError
 from chromviz.schema import files
 from chromviz.schema.checks import SCHEMA_VERSION, check_header, refuse_rows
 from chromviz.schema.dataset import dataset_hash
-from chromviz.schema.names import name_variables
+from chromviz.schema.long_names import name_variables
 
 ATTRIBUTION = "chromviz-attribution"
 #: Dimensions that a weight may have.

@@ -22,7 +22,7 @@ from chromviz.schema.checks import (
     check_variables,
     refuse_rows,
 )
-from chromviz.schema.names import name_variables
+from chromviz.schema.long_names import name_variables
 from chromviz.vocabulary import SPLITS, Window, cell_label
 
 DATASET = "chromviz-dataset"

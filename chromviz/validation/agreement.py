@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from chromviz.data.store import dataset_of
+from chromviz.data.cells import dataset_of
 from chromviz.errors import ChromvizError
 from chromviz.schema import dataset_hash, explained_genes
 from chromviz.validation.paper_values import TABLE_3

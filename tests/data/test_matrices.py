@@ -7,7 +7,7 @@ import pytest
 
 from chromviz import schema
 from chromviz.data.choices import Choices, InputFiles
-from chromviz.data.deepchrome import read_deepchrome
+from chromviz.data.deepchrome_csv import read_deepchrome
 from chromviz.data.labels import LabelRule
 from chromviz.data.prepare import prepare_dataset
 from chromviz.errors import ChromvizError

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chromviz.data.cells import open_cell
 from chromviz.data.pool import leave_one_out, pool
-from chromviz.data.store import open_cell
 from chromviz.errors import ChromvizError
 from chromviz.models.training import train
 from chromviz.schema import check_dataset, dataset_hash

@@ -186,7 +186,7 @@ def test_seed_and_repetition(inputs):
 def test_a_cell_type_of_ones_own(inputs):
     assert run(inputs, "my-cell")[0].attrs["cell"] == "my-cell"
     for name in ("../E003", "", "a b", ".hidden"):
-        assert "cannot name a cell type" in refusal(inputs, name)
+        assert "is not a valid cell type name" in refusal(inputs, name)
     assert "has no column for the cell other" in refusal(inputs, "other")
 
 
@@ -201,7 +201,7 @@ def test_bad_marks(inputs):
     assert "no input mark" in refusal(inputs, signal={})
     assert "both as signal and as coverage" in refusal(inputs, coverage={"ALPHA": alpha})
     assert "a is given twice as signal" in refusal(inputs, signal={"A": zeta, "a": alpha})
-    assert "has no mark's name" in refusal(inputs, signal={" ": zeta})
+    assert "has no mark name" in refusal(inputs, signal={" ": zeta})
     assert "unknown orientation" in refusal(inputs, orientation="up")
 
 

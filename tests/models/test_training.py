@@ -283,7 +283,7 @@ def test_a_module_of_the_wrong_shape_is_refused():
 
 
 def test_the_toy_genes_train(real_data):
-    from chromviz.data.store import open_cell
+    from chromviz.data.cells import open_cell
 
     toy = open_cell("Toy", real_data / "deepchrome-csv")
     fitted = train("lstm-alpha-beta", toy, settings=QUICK)

@@ -19,10 +19,10 @@ from chromviz.data.archives.addresses import (
     available,
 )
 from chromviz.data.archives.fetch import FetchedFiles, PlannedFile, fetch_files, plan_files
+from chromviz.data.cells import find_cells
 from chromviz.data.choices import Choices, InputFiles
 from chromviz.data.matrices import from_matrices
 from chromviz.data.preflight import Finding
-from chromviz.data.store import find_cells
 from chromviz.errors import ChromvizError
 from chromviz.progress import SILENT, Reporter
 from chromviz.results import validity

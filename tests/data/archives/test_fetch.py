@@ -13,7 +13,7 @@ import pytest
 from chromviz import provenance
 from chromviz.data.archives.addresses import available, mirrored, request_files
 from chromviz.data.archives.fetch import fetch_files, plan_files
-from chromviz.data.store import available_cells
+from chromviz.data.cells import available_cells
 from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.progress import Reporter
 from tests.server import Fault, serve

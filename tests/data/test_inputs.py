@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chromviz.data.names import cell_name, expand_signal, named_marks
+from chromviz.data.inputs import cell_name, expand_signal, named_marks
 from chromviz.errors import ChromvizError
 from chromviz.vocabulary import MARKS, epigenomes
 
@@ -76,9 +76,9 @@ def test_an_address_may_be_a_template(scheme):
         (["https://example.org/track.bw?token=1"], "give MARK=FILE"),
         (["m=a", "m=b"], "names m twice"),
         (["m=a", " m =a"], "names m twice"),
-        (["{mark}.bw", "m=a"], "stands alone"),
-        (["m=a", "{mark}.bw"], "stands alone"),
-        (["{mark}.bw", "{mark}.bigwig"], "stands alone"),
+        (["{mark}.bw", "m=a"], "must be the only value"),
+        (["m=a", "{mark}.bw"], "must be the only value"),
+        (["{mark}.bw", "{mark}.bigwig"], "must be the only value"),
     ],
 )
 def test_bad_values(values, problem):
@@ -98,7 +98,7 @@ def test_cell_types():
     "name", ["", " ", ".", "..", "../E003", "a/b", "a b", ".hidden", "-x", "é", "a\nb", "x" * 101]
 )
 def test_names_that_no_file_can_have(name):
-    assert f"{name!r} cannot name a cell type" in refusal(cell_name, name)
+    assert f"{name!r} is not a valid cell type name" in refusal(cell_name, name)
 
 
 @given(st.text())
@@ -130,7 +130,7 @@ def test_the_five_core_marks_take_their_order():
 
 
 def test_marks_without_a_name_or_twice():
-    assert "the signal a.bw has no mark's name" in refusal(named_marks, {" ": "a.bw"}, "signal")
+    assert "the signal file a.bw has no mark name" in refusal(named_marks, {" ": "a.bw"}, "signal")
     twice = {"H3K4me3": "a", "h3k4ME3": "b"}
     assert "H3K4me3 is given twice as coverage" in refusal(named_marks, twice, "coverage")
     assert "x is given twice as signal" in refusal(named_marks, {"X": "a", "x": "b"}, "signal")

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from chromviz import schema
-from chromviz.data.store import available_cells, open_cell
+from chromviz.data.cells import available_cells, open_cell
 from chromviz.errors import ChromvizError
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset

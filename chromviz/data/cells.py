@@ -8,7 +8,7 @@ import xarray as xr
 
 from chromviz import schema
 from chromviz.data.archives.addresses import MATRICES_FOLDER
-from chromviz.data.deepchrome import find_deepchrome, read_deepchrome
+from chromviz.data.deepchrome_csv import find_deepchrome, read_deepchrome
 from chromviz.errors import ChromvizError
 from chromviz.vocabulary import find_eid, resolve_cell
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chromviz import provenance, schema
-from chromviz.data.deepchrome import find_deepchrome, read_deepchrome
+from chromviz.data.deepchrome_csv import find_deepchrome, read_deepchrome
 from chromviz.errors import ChromvizError
 from chromviz.vocabulary import MARKS
 from tests.conftest import REAL
