@@ -25,7 +25,7 @@ from matplotlib.patches import Patch
 from chromviz import provenance, schema
 from chromviz.data.simulate import simulate
 from chromviz.errors import ChromvizError
-from chromviz.plot.style import WIDTH_2_COLUMNS, figure_style, save_figure
+from chromviz.plot.style import TWO_COLUMNS, figure_style, save_figure
 from chromviz.vocabulary import MARKS, REFERENCE_TRACK, cell_label
 
 NAME = "simulator_calibration"
@@ -112,7 +112,7 @@ def draw(table: pd.DataFrame) -> Figure:
     columns = [(cell, label) for cell in CELLS for label in LABELS.values()]
     with figure_style():
         # Placed by hand: the grid is regular, and the caption needs its own room.
-        figure = Figure(figsize=(WIDTH_2_COLUMNS, HEIGHT))
+        figure = Figure(figsize=(TWO_COLUMNS, HEIGHT))
         figure.set_layout_engine("none")
         place = {"left": 0.06, "right": 0.99, "top": 0.895, "bottom": 0.1}
         gaps = {"wspace": 0.1, "hspace": 0.2}

@@ -151,7 +151,7 @@ def table3(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     >>> raw = cv.extract("raw_signal", "K562")
     >>> axes = cv.plot.table3(cv.table3(raw, "K562", n_bootstrap=100))
     """
-    from chromviz.plot.agreement import plot_table3
+    from chromviz.plot.forest import plot_table3
 
     return plot_table3(_table(table, "table", "Table 3"), ax)
 
@@ -344,7 +344,7 @@ def genes(attribution: xr.Dataset, data: xr.Dataset | str) -> Figure:
     >>> figure = cv.plot.genes(raw, "K562")
     """
     from chromviz.data.cells import dataset_of
-    from chromviz.plot.gene_heatmap import draw_genes
+    from chromviz.plot.gene_rows import draw_genes
     from chromviz.validation.gene_heatmap import genes_by_expression
 
     _require_variable(attribution, "weight", "an attribution, as chromviz.extract returns it")

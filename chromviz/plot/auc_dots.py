@@ -11,17 +11,7 @@ from matplotlib.figure import Figure
 
 from chromviz.catalog import model_label
 from chromviz.errors import ChromvizError
-from chromviz.plot.style import (
-    GREY,
-    WIDTH_1_COLUMN,
-    ShownFigure,
-    axes_for,
-    figure_style,
-    head_figure,
-    is_simulated,
-    mark_simulated,
-    require_columns,
-)
+from chromviz.plot import style
 from chromviz.vocabulary import cell_label
 
 
@@ -31,12 +21,12 @@ def plot_suite(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     `table` has one row per trained model: ``model, cell, seed, auc``; models are drawn from the
     top, with one colour per cell type.
     """
-    require_columns(table, ("model", "cell", "seed", "auc"), "the figure of a suite")
+    style.require_columns(table, ("model", "cell", "seed", "auc"), "the figure of a suite")
     if table.empty:
         raise ChromvizError("the figure of a suite needs at least one model; its table is empty")
     models = list(dict.fromkeys(table["model"]))
     cells = list(dict.fromkeys(table["cell"]))
-    with axes_for(ax, WIDTH_1_COLUMN, 0.6 + 0.24 * len(models)) as axes:
+    with style.axes_for(ax, style.ONE_COLUMN, 0.6 + 0.24 * len(models), table) as axes:
         colours = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
         for place, cell in enumerate(cells):
             part = table[table["cell"] == cell]
@@ -48,28 +38,26 @@ def plot_suite(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
                 "o",
                 markersize=3.5,
                 alpha=0.8,
-                color=colours[place % len(colours)] if len(cells) <= len(colours) else GREY,
+                color=colours[place % len(colours)] if len(cells) <= len(colours) else style.GREY,
                 label=cell_label(str(cell)) if len(cells) <= len(colours) else None,
             )
         axes.set_yticks(range(len(models)), [model_label(str(model)) for model in models])
         axes.set_ylim(len(models) - 0.5, -0.5)
         axes.set_xlabel("Test AUC")
-        axes.grid(axis="x", color=GREY, alpha=0.25, linewidth=0.5)
-        if is_simulated(table):
-            mark_simulated(axes)
+        axes.grid(axis="x", color=style.GREY, alpha=0.25, linewidth=0.5)
     return axes
 
 
 def draw_suite(table: pd.DataFrame) -> Figure:
     """Draw the figure of a suite, with its legend below; parameters as for :func:`plot_suite`."""
     models, cells = table["model"].nunique(), table["cell"].nunique()
-    with figure_style():
+    with style.figure_style():
         named = len(mpl.rcParams["axes.prop_cycle"])
         below = 0.22 * -(-cells // 2) if cells <= named else 0
-        fig = ShownFigure(figsize=(WIDTH_1_COLUMN, 1.3 + 0.22 * models + below))
+        fig = style.ShownFigure(figsize=(style.ONE_COLUMN, 1.3 + 0.22 * models + below))
         axes = fig.subplots()
         plot_suite(table.drop(columns="simulated"), axes)
-        head_figure(fig, ["Test AUC by model"], simulated=is_simulated(table))
+        style.head_figure(fig, ["Test AUC by model"], table)
         handles, labels = axes.get_legend_handles_labels()
         if handles:
             fig.legend(handles, labels, loc="outside lower center", ncols=2)
@@ -83,9 +71,9 @@ def plot_calibration(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     perfect calibration.
     """
     columns = ("probability", "share_on", "ci_low", "ci_high", "n")
-    require_columns(table, columns, "a calibration plot")
-    with axes_for(ax, WIDTH_1_COLUMN, WIDTH_1_COLUMN) as axes:
-        axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.7, linestyle="--")
+    style.require_columns(table, columns, "a calibration plot")
+    with style.axes_for(ax, style.ONE_COLUMN, style.ONE_COLUMN, table) as axes:
+        axes.plot([0, 1], [0, 1], color=style.GREY, linewidth=0.7, linestyle="--")
         axes.errorbar(
             table["probability"],
             table["share_on"],
@@ -95,19 +83,17 @@ def plot_calibration(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
             linewidth=0.8,
         )
         axes.set(xlim=(0, 1), ylim=(0, 1), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
-        if is_simulated(table):
-            mark_simulated(axes)
     return axes
 
 
 def draw_calibration(table: pd.DataFrame) -> Figure:
     """Draw the reliability of each model (column ``model``) in its own panel."""
-    require_columns(table, ("model", "simulated"), "a calibration figure")
+    style.require_columns(table, ("model", "simulated"), "a calibration figure")
     models = list(dict.fromkeys(table["model"]))
     wide = min(3, len(models))
     deep = -(-len(models) // wide)
-    with figure_style():
-        fig = ShownFigure(figsize=(WIDTH_1_COLUMN, 0.9 + 1.15 * deep))
+    with style.figure_style():
+        fig = style.ShownFigure(figsize=(style.ONE_COLUMN, 0.9 + 1.15 * deep))
         panels = fig.subplots(deep, wide, sharex=True, sharey=True, squeeze=False)
         for place, axes in enumerate(panels.flat):
             if place >= len(models):
@@ -120,5 +106,5 @@ def draw_calibration(table: pd.DataFrame) -> Figure:
                 axes.xaxis.set_tick_params(labelbottom=True)
         fig.supxlabel("Probability of ON")
         fig.supylabel("Share of ON genes")
-        head_figure(fig, ["Calibration on test genes"], simulated=is_simulated(table))
+        style.head_figure(fig, ["Calibration on test genes"], table)
         return fig

@@ -12,22 +12,7 @@ from matplotlib.lines import Line2D
 
 from chromviz.catalog import model_label
 from chromviz.errors import ChromvizError
-from chromviz.plot.style import (
-    GREY,
-    MARK_COLOURS,
-    PALE_DIVERGING,
-    WIDTH_1_AND_A_HALF_COLUMNS,
-    WIDTH_1_COLUMN,
-    WIDTH_2_COLUMNS,
-    ShownFigure,
-    axes_for,
-    figure_style,
-    head_figure,
-    is_simulated,
-    mark_simulated,
-    only_value,
-    require_columns,
-)
+from chromviz.plot import style
 from chromviz.vocabulary import COMMON_NAMES, mark_label
 
 CHANGE_COLUMNS = ("gene", "symbol", "on_cell", "off_cell", "shift", "ci_low", "ci_high")
@@ -35,7 +20,7 @@ CHANGE_COLUMNS = ("gene", "symbol", "on_cell", "off_cell", "shift", "ci_low", "c
 MOST_SHOWN = 20
 
 _BETA = "beta_"
-_AS_EXPECTED, _OTHERWISE = MARK_COLOURS["H3K27ac"], MARK_COLOURS["H3K4me3"]
+_AS_EXPECTED, _OTHERWISE = style.MARK_COLOURS["H3K27ac"], style.MARK_COLOURS["H3K4me3"]
 # Inches a row.
 _ROW = 0.165
 
@@ -48,21 +33,19 @@ def plot_shifts(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     β changes as the paper expects.
     """
     _check(table, "the plot of genes that change state")
-    with axes_for(ax, WIDTH_1_AND_A_HALF_COLUMNS, 0.9 + _ROW * len(table)) as axes:
+    with style.axes_for(ax, style.MIDDLE_WIDTH, 0.9 + _ROW * len(table), table) as axes:
         for place, (_, row) in enumerate(table.iterrows()):
             colour = _AS_EXPECTED if row["shift"] > 0 else _OTHERWISE
             if pd.notna(row["ci_low"]) and pd.notna(row["ci_high"]):
                 ends = [row["ci_low"], row["ci_high"]]
                 axes.plot(ends, [place, place], color=colour, linewidth=1, gid="interval")
             axes.plot(row["shift"], place, "o", color=colour, gid="shift")
-        axes.axvline(0, color=GREY, linewidth=0.5, zorder=0, gid="zero")
+        axes.axvline(0, color=style.GREY, linewidth=0.5, zorder=0, gid="zero")
         axes.set_ylim(len(table) - 0.4, -0.6)
         axes.set_yticks(range(len(table)), [_row_label(row) for _, row in table.iterrows()])
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         axes.set_xlabel("Shift of β to non-repressive marks")
-        if is_simulated(table):
-            mark_simulated(axes)
         return axes
 
 
@@ -76,9 +59,13 @@ def plot_beta_changes(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     _check(table, what)
     marks = _marks(table, what)
     values = table[[_BETA + mark for mark in marks]].to_numpy(float)
-    with axes_for(ax, WIDTH_1_COLUMN, 0.9 + _ROW * len(table)) as axes:
+    with style.axes_for(ax, style.ONE_COLUMN, 0.9 + _ROW * len(table), table) as axes:
         axes.imshow(
-            values, cmap=PALE_DIVERGING, norm=_scale(values), aspect="auto", interpolation="nearest"
+            values,
+            cmap=style.PALE_DIVERGING,
+            norm=_scale(values),
+            aspect="auto",
+            interpolation="nearest",
         )
         for (down, across), value in np.ndenumerate(values):
             words = f"{value:+z.2f}".replace("-", "\N{MINUS SIGN}")
@@ -87,8 +74,6 @@ def plot_beta_changes(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         axes.set_yticks(range(len(table)), [_row_label(row) for _, row in table.iterrows()])
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        if is_simulated(table):
-            mark_simulated(axes)
         return axes
 
 
@@ -100,42 +85,42 @@ def draw_changes(table: pd.DataFrame) -> Figure:
     """
     what = "the figure of genes that change state"
     _check(table, what)
-    require_columns(table, ("model", "seeds", "simulated"), what)
-    seeds = int(only_value(table, "seeds", what))
+    style.require_columns(table, ("model", "seeds", "simulated"), what)
+    seeds = int(style.only_value(table, "seeds", what))
     shown = table.head(MOST_SHOWN).drop(columns="simulated")
     what_is_shown = f"{len(table)} change{'s' if len(table) > 1 else ''}"
     if len(shown) < len(table):
         what_is_shown = f"{len(shown)} of {len(table):,} changes, largest absolute Δβ"
-    model = model_label(str(only_value(table, "model", what)))
+    model = model_label(style.only_text(table, "model", what))
     over = f"Means and 95% intervals over {seeds} trainings" if seeds > 1 else "One training"
     heading = [
         "Genes that change state",
         f"{model}; {what_is_shown}; ON in the cell type named first. {over}",
     ]
-    with figure_style():
-        fig = ShownFigure(figsize=(WIDTH_2_COLUMNS, 1.6 + _ROW * len(shown)))
+    with style.figure_style():
+        fig = style.ShownFigure(figsize=(style.TWO_COLUMNS, 1.6 + _ROW * len(shown)))
         left, right = fig.subplots(1, 2, width_ratios=(2, 3))
         plot_shifts(shown, left)
         plot_beta_changes(shown, right)
         right.set_yticks([])
         right.set_ylim(left.get_ylim())
         values = shown[[_BETA + mark for mark in _marks(table, what)]].to_numpy(float)
-        scale = ScalarMappable(_scale(values), PALE_DIVERGING)
+        scale = ScalarMappable(_scale(values), style.PALE_DIVERGING)
         bar = fig.colorbar(scale, ax=right, location="bottom", shrink=0.6, aspect=30, pad=0.02)
         bar.set_label("Δβ (ON − OFF)")
         bar.outline.set_visible(False)
-        named = (("as the paper expects", _AS_EXPECTED), ("the other way", _OTHERWISE))
+        named = (("as the paper expects", _AS_EXPECTED), ("the opposite", _OTHERWISE))
         handles = [
             Line2D([], [], color=colour, marker="o", linewidth=1, label=label)
             for label, colour in named
         ]
         fig.legend(handles=handles, loc="outside lower left", ncols=2)
-        head_figure(fig, heading, simulated=is_simulated(table))
+        style.head_figure(fig, heading, table)
         return fig
 
 
 def _check(table: pd.DataFrame, what: str) -> None:
-    require_columns(table, CHANGE_COLUMNS, what)
+    style.require_columns(table, CHANGE_COLUMNS, what)
     if table.empty:
         raise ChromvizError(f"{what} has nothing to draw: no gene changes state")
 

@@ -13,19 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from chromviz.catalog import model_label
 from chromviz.errors import ChromvizError
-from chromviz.plot.style import (
-    GREY,
-    WIDTH_1_COLUMN,
-    WIDTH_2_COLUMNS,
-    ShownFigure,
-    axes_for,
-    figure_style,
-    head_figure,
-    is_simulated,
-    mark_simulated,
-    only_value,
-    require_columns,
-)
+from chromviz.plot import style
 from chromviz.vocabulary import cell_label
 
 CURVE_COLUMNS = ("seed", "epoch", "train_loss", "valid_loss", "valid_auc", "kept")
@@ -43,13 +31,13 @@ def plot_learning_curve(table: pd.DataFrame, ax: Axes | None = None, *, what: st
     (binary cross-entropy in nats, weighted if the training was), ``valid_auc`` and ``kept`` (1 for
     the epoch whose weights were kept). Training is dashed, validation solid.
     """
-    require_columns(table, CURVE_COLUMNS, "a learning curve")
+    style.require_columns(table, CURVE_COLUMNS, "a learning curve")
     if table.empty:
         raise ChromvizError("a learning curve needs at least one epoch; its table is empty")
     if what not in _SHOWN:
         raise ChromvizError(f"a learning curve shows loss or auc, not {what!r}")
     columns, label = _SHOWN[what]
-    with axes_for(ax, WIDTH_1_COLUMN, 2.2) as axes:
+    with style.axes_for(ax, style.ONE_COLUMN, 2.2, table) as axes:
         colours = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
         for place, (_, part) in enumerate(table.groupby("seed", sort=True)):
             colour = colours[place % len(colours)]
@@ -73,29 +61,27 @@ def plot_learning_curve(table: pd.DataFrame, ax: Axes | None = None, *, what: st
             )
         axes.set(xlabel="Epoch", ylabel=label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        if is_simulated(table):
-            mark_simulated(axes)
     return axes
 
 
 def draw_learning_curve(table: pd.DataFrame) -> Figure:
     """Draw the losses of one model and cell type above its validation AUC (85 mm)."""
-    require_columns(table, ("model", "cell", "simulated"), "a learning curve")
-    model = model_label(str(only_value(table, "model", "a learning curve")))
-    cell = cell_label(str(only_value(table, "cell", "a learning curve")))
+    style.require_columns(table, ("model", "cell", "simulated"), "a learning curve")
+    model = model_label(style.only_text(table, "model", "a learning curve"))
+    cell = cell_label(style.only_text(table, "cell", "a learning curve"))
     seeds = table["seed"].nunique()
     heading = ["Learning curve", f"{model}, {cell}"]
     if seeds > 1:
-        heading.append(f"{seeds} seeds, a colour each")
-    with figure_style():
-        fig = ShownFigure(figsize=(WIDTH_1_COLUMN, 3.4))
+        heading.append(f"{seeds} seeds, one colour each")
+    with style.figure_style():
+        fig = style.ShownFigure(figsize=(style.ONE_COLUMN, 3.4))
         top, bottom = fig.subplots(2, 1, sharex=True)
         panels = table.drop(columns="simulated")
         plot_learning_curve(panels, top, what="loss")
         plot_learning_curve(panels, bottom, what="auc")
         top.set_xlabel("")
         fig.align_ylabels([top, bottom])
-        head_figure(fig, heading, simulated=is_simulated(table))
+        style.head_figure(fig, heading, table)
         legend_of_curves(fig, top)
         return fig
 
@@ -103,13 +89,13 @@ def draw_learning_curve(table: pd.DataFrame) -> Figure:
 def draw_learning_curves(table: pd.DataFrame) -> Figure:
     """Draw the losses above the validation AUC, one column per model of one cell type."""
     what = "the figure of learning curves"
-    require_columns(table, ("model", "cell", "simulated"), what)
-    cell = cell_label(str(only_value(table, "cell", what)))
+    style.require_columns(table, ("model", "cell", "simulated"), what)
+    cell = cell_label(style.only_text(table, "cell", what))
     models = list(dict.fromkeys(table["model"]))
-    width = min(WIDTH_2_COLUMNS, max(WIDTH_1_COLUMN, WIDTH_2_COLUMNS * len(models) / 3))
+    width = style.panels_width(len(models))
     bare = table.drop(columns="simulated")
-    with figure_style():
-        fig = ShownFigure(figsize=(width, 3.4))
+    with style.figure_style():
+        fig = style.ShownFigure(figsize=(width, 3.4))
         panels = fig.subplots(2, len(models), sharex=True, sharey="row", squeeze=False)
         for (top, bottom), model in zip(panels.T, models, strict=True):
             part = bare[bare["model"] == model]
@@ -120,7 +106,7 @@ def draw_learning_curves(table: pd.DataFrame) -> Figure:
                 top.set_ylabel("")
                 bottom.set_ylabel("")
         fig.align_ylabels(panels[:, 0])
-        head_figure(fig, ["Learning curves", cell], simulated=is_simulated(table))
+        style.head_figure(fig, ["Learning curves", cell], table)
         legend_of_curves(fig, panels[0, 0])
         return fig
 
@@ -130,4 +116,4 @@ def legend_of_curves(fig: Figure, axes: Axes) -> None:
     legend = fig.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     for handle in legend.legend_handles:
         if isinstance(handle, Line2D):
-            handle.set_color(GREY)
+            handle.set_color(style.GREY)

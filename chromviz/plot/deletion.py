@@ -12,21 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chromviz import catalog
-from chromviz.catalog import is_control, method_label, model_label
+from chromviz.catalog import is_control, model_label
 from chromviz.errors import ChromvizError
-from chromviz.plot.style import (
-    GREY,
-    WIDTH_1_COLUMN,
-    WIDTH_2_COLUMNS,
-    ShownFigure,
-    axes_for,
-    figure_style,
-    head_figure,
-    is_simulated,
-    mark_simulated,
-    only_value,
-    require_columns,
-)
+from chromviz.plot import style
 from chromviz.vocabulary import cell_label
 
 CURVE_COLUMNS = ("model", "method", "way", "share", "mean", "ci_low", "ci_high", "n")
@@ -48,13 +36,13 @@ def plot_deletion(
     ``mean`` over genes with its 95 % interval ``ci_low, ci_high``, and ``n`` genes. `methods` are
     all methods of a figure with several panels, in which each keeps its colour.
     """
-    require_columns(table, CURVE_COLUMNS, "a deletion curve")
-    only_value(table, "model", "a deletion curve")
+    style.require_columns(table, CURVE_COLUMNS, "a deletion curve")
+    style.only_value(table, "model", "a deletion curve")
     part = table[table["way"] == way]
     if part.empty:
         found = ", ".join(dict.fromkeys(table["way"]))
         raise ChromvizError(f"a deletion curve needs rows of {way!r}; its table has {found}")
-    with axes_for(ax, WIDTH_1_COLUMN, 2.4) as axes:
+    with style.axes_for(ax, style.ONE_COLUMN, 2.4, table) as axes:
         looks = _looks(table["method"] if methods is None else methods)
         for method, rows in part.groupby("method", sort=False):
             ordered = rows.sort_values("share")
@@ -68,7 +56,7 @@ def plot_deletion(
                 ordered["mean"],
                 color=colour,
                 linestyle=dashes,
-                label=_label(str(method)),
+                label=style.explanation_label(str(method)),
                 gid=str(method),
                 zorder=order,
             )
@@ -78,18 +66,16 @@ def plot_deletion(
         axes.minorticks_off()
         axes.set_xlim(0, 100)
         axes.set(xlabel=f"Bins {_WAYS.get(way, way)} (%)", ylabel="Probability of predicted state")
-        if is_simulated(table):
-            mark_simulated(axes)
         return axes
 
 
 def draw_deletion(table: pd.DataFrame) -> Figure:
     """Draw deletion above insertion, one column per model of one cell type (180 mm at most)."""
     what = "the figure of deletion"
-    require_columns(table, (*CURVE_COLUMNS, "cell", "simulated"), what)
-    cell = cell_label(str(only_value(table, "cell", what)))
+    style.require_columns(table, (*CURVE_COLUMNS, "cell", "simulated"), what)
+    cell = cell_label(style.only_text(table, "cell", what))
     models = list(dict.fromkeys(table["model"]))
-    width = min(WIDTH_2_COLUMNS, max(WIDTH_1_COLUMN, WIDTH_2_COLUMNS * len(models) / 3))
+    width = style.panels_width(len(models))
     genes = sorted({int(count) for count in table["n"]})
     counted = f"{genes[0]:,}" if len(genes) == 1 else f"{genes[0]:,} to {genes[-1]:,}"
     heading = [
@@ -97,8 +83,8 @@ def draw_deletion(table: pd.DataFrame) -> Figure:
         f"Deletion and insertion of top bins; means over {counted} test genes, 95% intervals",
     ]
     bare = table.drop(columns="simulated")
-    with figure_style():
-        fig = ShownFigure(figsize=(width, 4.4))
+    with style.figure_style():
+        fig = style.ShownFigure(figsize=(width, 4.4))
         panels = fig.subplots(2, len(models), sharex=True, sharey=True, squeeze=False)
         for row, way in zip(panels, _WAYS, strict=True):
             for axes, model in zip(row, models, strict=True):
@@ -112,13 +98,16 @@ def draw_deletion(table: pd.DataFrame) -> Figure:
         for axes in panels.flat:
             for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
                 named.setdefault(str(label), handle)
-        order = {_label(method): place for place, method in enumerate(_looks(table["method"]))}
+        order = {
+            style.explanation_label(method): place
+            for place, method in enumerate(_looks(table["method"]))
+        }
         labels = sorted(named, key=lambda label: order[label])
-        columns = 4 if width > WIDTH_1_COLUMN * 1.5 else 2
+        columns = 4 if width > style.ONE_COLUMN * 1.5 else 2
         fig.legend(
             [named[label] for label in labels], labels, loc="outside lower center", ncols=columns
         )
-        head_figure(fig, heading, simulated=is_simulated(table))
+        style.head_figure(fig, heading, table)
         return fig
 
 
@@ -132,7 +121,7 @@ def _looks(methods: Iterable[str]) -> dict[str, tuple[str, Any, int]]:
     looks: dict[str, tuple[str, Any, int]] = {}
     for name in names:
         if is_control(name):
-            colour = "black" if name == "random" else GREY
+            colour = "black" if name == "random" else style.GREY
             looks[name] = (colour, _DASHES.get(name, (0, (3, 1, 1, 1))), 3)
             continue
         place = sum(order == 4 for _, _, order in looks.values())
@@ -140,7 +129,3 @@ def _looks(methods: Iterable[str]) -> dict[str, tuple[str, Any, int]]:
         dashes = ("-", (0, (4, 1)), (0, (1, 1)))[place // len(colours) % 3]
         looks[name] = (colours[place % len(colours)], dashes, 4)
     return looks
-
-
-def _label(method: str) -> str:
-    return f"{'control: ' if is_control(method) else ''}{method_label(method)}"

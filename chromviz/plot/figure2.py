@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chromviz.errors import ChromvizError
+from chromviz.plot import style
 from chromviz.plot.heatmap import BETA_COLUMNS, plot_beta
 from chromviz.plot.profile_lines import (
     figure2a_heading,
@@ -15,15 +16,6 @@ from chromviz.plot.profile_lines import (
     fill_figure2a,
     fill_figure2b,
     weight_label,
-)
-from chromviz.plot.style import (
-    WIDTH_2_COLUMNS,
-    ShownFigure,
-    figure_style,
-    head_figure,
-    is_simulated,
-    legend_below,
-    require_columns,
 )
 
 _HEIGHT = 3.9
@@ -45,7 +37,7 @@ def draw_figure2(states: pd.DataFrame, coverage: pd.DataFrame, beta: pd.DataFram
             f"panels a and b of Figure 2 must show the same; a is of {', '.join(heading)}, b of "
             f"{', '.join(other)}"
         )
-    require_columns(beta, BETA_COLUMNS, "Figure 2c")
+    style.require_columns(beta, BETA_COLUMNS, "Figure 2c")
     cells = beta["cell"].nunique()
     if cells > _MOST_CELLS:
         raise ChromvizError(
@@ -53,8 +45,8 @@ def draw_figure2(states: pd.DataFrame, coverage: pd.DataFrame, beta: pd.DataFram
             "or draw Figure 2c alone"
         )
     tables = (states, coverage, beta)
-    with figure_style():
-        fig = ShownFigure(figsize=(WIDTH_2_COLUMNS, _HEIGHT))
+    with style.figure_style():
+        fig = style.ShownFigure(figsize=(style.TWO_COLUMNS, _HEIGHT))
         # Laid out apart: the long headers of panel c would push a and b down.
         left, right = np.asarray(fig.subfigures(1, 2, width_ratios=(1.6, 1)), dtype=object)
         grid = left.add_gridspec(2, 2)
@@ -80,8 +72,8 @@ def draw_figure2(states: pd.DataFrame, coverage: pd.DataFrame, beta: pd.DataFram
         gene.set_yticks(gene.get_yticks(), names)
         for axes, letter in ((on, "a"), (track, "b"), (gene, "c")):
             _letter(axes, letter)
-        head_figure(fig, heading, simulated=any(map(is_simulated, tables)))
-        legend_below(fig, (on, off, weight), columns=6)
+        style.head_figure(fig, heading, *tables)
+        style.legend_below(fig, (on, off, weight), columns=6)
         return fig
 
 

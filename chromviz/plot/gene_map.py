@@ -11,21 +11,7 @@ from matplotlib.figure import Figure
 
 from chromviz.catalog import method_label, model_label
 from chromviz.errors import ChromvizError
-from chromviz.plot.style import (
-    MARK_COLOURS,
-    WIDTH_1_COLUMN,
-    WIDTH_2_COLUMNS,
-    ShownFigure,
-    axes_for,
-    figure_style,
-    format_number,
-    head_figure,
-    is_simulated,
-    mark_colour,
-    mark_simulated,
-    require_columns,
-    say_empty,
-)
+from chromviz.plot import style
 from chromviz.vocabulary import cell_label
 
 AUDIT_COLUMNS = (
@@ -67,7 +53,7 @@ def plot_gene_map(
     ``signed`` (1 if the sign has a meaning) and ``simulated``. By default, unsigned values are
     white to blue from 0, and signed ones red to blue, symmetric about 0.
     """
-    require_columns(table, ("name", "bin_start", "value", "signed"), "the map of a gene")
+    style.require_columns(table, ("name", "bin_start", "value", "signed"), "the map of a gene")
     if table.empty:
         raise ChromvizError("the map of a gene needs at least one row; its table is empty")
     twice = table.duplicated(["name", "bin_start"])
@@ -83,7 +69,7 @@ def plot_gene_map(
     width = float(starts[1] - starts[0]) if len(starts) > 1 else 100.0
     edges = np.append(starts, starts[-1] + width) / 1000
     signed = bool((table["signed"] == 1).any())
-    with axes_for(ax, WIDTH_1_COLUMN, 0.9) as axes:
+    with style.axes_for(ax, style.ONE_COLUMN, 0.9) as axes:
         axes.set_facecolor("#dddddd")
         axes.pcolormesh(
             edges,
@@ -100,8 +86,8 @@ def plot_gene_map(
         axes.set_xlabel("Distance from the TSS (kb)")
         for spine in axes.spines.values():
             spine.set_visible(True)
-        if ax is None and "simulated" in table.columns and is_simulated(table):
-            mark_simulated(axes)
+        if ax is None and "simulated" in table.columns and style.is_simulated(table):
+            style.mark_simulated(axes)
         return axes
 
 
@@ -138,7 +124,7 @@ def draw_audit(table: pd.DataFrame, model: str) -> Figure:
     Figure
         180 mm wide: one column per cell type, one row per method, each row with one colour scale.
     """
-    require_columns(table, AUDIT_COLUMNS, "the audit of a gene")
+    style.require_columns(table, AUDIT_COLUMNS, "the audit of a gene")
     genes = table["gene"].unique()
     if len(genes) != 1:
         raise ChromvizError(f"the audit of a gene needs one gene in its table; found {len(genes)}")
@@ -149,8 +135,8 @@ def draw_audit(table: pd.DataFrame, model: str) -> Figure:
     marks = max(1, table.loc[table["kind"] == "signal", "name"].nunique())
     row = max(_MARK * marks, 0.3)
     heights = [_TRACK, *[row] * (1 + len(over_bins)), *[row * 1.15] * len(over_marks)]
-    with figure_style():
-        fig = ShownFigure(figsize=(WIDTH_2_COLUMNS, sum(heights) * 1.16 + _AROUND))
+    with style.figure_style():
+        fig = style.ShownFigure(figsize=(style.TWO_COLUMNS, sum(heights) * 1.16 + _AROUND))
         grid = fig.subplots(
             len(heights),
             len(cells) + 1,
@@ -182,7 +168,7 @@ def _head(fig: Figure, table: pd.DataFrame, model: str) -> None:
     first = table.iloc[0]
     symbol, gene = str(first["symbol"] or ""), str(first["gene"])
     named = f"{symbol} ({gene})" if symbol and symbol != gene else gene
-    head_figure(fig, [f"{named}, explained by {model_label(model)}"], simulated=is_simulated(table))
+    style.head_figure(fig, [f"{named}, explained by {model_label(model)}"], table)
 
 
 def _top(table: pd.DataFrame, kind: str) -> float:
@@ -204,10 +190,10 @@ def _draw_track(axes: Axes, part: pd.DataFrame, model: str, top: float) -> None:
         width = float(np.diff(rows["bin_start"].to_numpy(float)).min()) if len(rows) > 1 else 100
         centres = (rows["bin_start"].to_numpy(float) + width / 2) / 1000
         axes.fill_between(
-            centres, rows["value"].to_numpy(float), color=mark_colour(str(name)), linewidth=0
+            centres, rows["value"].to_numpy(float), color=style.mark_colour(str(name)), linewidth=0
         )
     if drawn.empty:
-        say_empty(axes, "no coverage here")
+        style.say_empty(axes, "no coverage here")
         axes.set_yticks([])
     axes.axvline(0, color="black", linewidth=0.5, linestyle=(0, (2, 2)))
     signal = part.loc[part["kind"] == "signal", "bin_start"]
@@ -216,7 +202,7 @@ def _draw_track(axes: Axes, part: pd.DataFrame, model: str, top: float) -> None:
     )
     axes.set_ylim(0, top * 1.05 or 1)
     for _, near in part[part["kind"] == "neighbour"].iterrows():
-        axes.axvline(near["bin_start"] / 1000, color=MARK_COLOURS["H3K4me3"], linewidth=0.7)
+        axes.axvline(near["bin_start"] / 1000, color=style.MARK_COLOURS["H3K4me3"], linewidth=0.7)
     names = " ".join(dict.fromkeys(coverage["name"]))
     axes.set_ylabel(names, rotation=0, ha="right", va="center", parse_math=False)
     axes.set_title("\n".join(_facts(part, model)), fontsize=6, parse_math=False, linespacing=1.25)
@@ -258,7 +244,7 @@ def _draw_row(
     for axes, cell in zip(row, cells, strict=False):
         part = chosen[chosen["cell"] == cell]
         if part.empty:
-            say_empty(axes, "not read")
+            style.say_empty(axes, "not read")
             axes.set(xticks=[], yticks=[])
             continue
         plot_gene_map(part, axes, norm=norm, cmap=colours)
@@ -302,15 +288,15 @@ def _draw_bars(
     for axes, cell in zip(row, cells, strict=False):
         part = chosen[chosen["cell"] == cell]
         if part.empty:
-            say_empty(axes, "not read")
+            style.say_empty(axes, "not read")
             axes.set(xticks=[], yticks=[])
             continue
         names = [str(name) for name in part["name"]]
         values = part["value"].to_numpy(float)
         places = np.arange(len(names))
-        axes.barh(places, values, color=[mark_colour(name) for name in names], height=0.7)
+        axes.barh(places, values, color=[style.mark_colour(name) for name in names], height=0.7)
         for place, value in zip(places, values, strict=True):
-            text = format_number(value, 2)
+            text = style.format_number(value, 2)
             beside = max(value, 0) + span * 0.015
             axes.text(beside, place, text, va="center", fontsize=4.5)
         axes.axvline(0, color="black", linewidth=0.5)

@@ -7,16 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chromviz.errors import ChromvizError
-from chromviz.plot.style import (
-    WIDTH_1_COLUMN,
-    ShownFigure,
-    axes_for,
-    figure_style,
-    is_simulated,
-    mark_simulated,
-    only_value,
-    require_columns,
-)
+from chromviz.plot import style
 from chromviz.vocabulary import COMMON_NAMES, mark_label
 
 BETA_COLUMNS = (
@@ -49,8 +40,8 @@ def plot_beta(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     # Imported here: seaborn takes half a second, and every command line would pay for it.
     import seaborn as sns
 
-    require_columns(table, BETA_COLUMNS, "the β heatmap")
-    gene = str(only_value(table, "gene", "the β heatmap"))
+    style.require_columns(table, BETA_COLUMNS, "the β heatmap")
+    gene = style.only_text(table, "gene", "the β heatmap")
     twice = table.duplicated(["cell", "mark"])
     if twice.any():
         row = table[twice].iloc[0]
@@ -62,7 +53,7 @@ def plot_beta(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     weights = table.pivot(index="mark", columns="cell", values="weight")
     weights = weights.reindex(index=marks, columns=cells)
     first = table.drop_duplicates("cell").set_index("cell")
-    with axes_for(ax, _width(table), _HEIGHT) as axes:
+    with style.axes_for(ax, _width(table), _HEIGHT, table) as axes:
         sns.heatmap(
             weights,
             ax=axes,
@@ -93,22 +84,20 @@ def plot_beta(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         named = isinstance(symbol, str) and symbol not in ("", gene)
         title = f"{symbol}\n{gene}" if named else gene
         axes.set_title(title, loc="left", fontweight="bold", parse_math=False)
-        if is_simulated(table):
-            mark_simulated(axes)
         return axes
 
 
 def draw_figure2c(table: pd.DataFrame) -> Figure:
     """Draw Figure 2c: :func:`plot_beta` as a figure, 85 mm wide for up to three cell types."""
-    require_columns(table, BETA_COLUMNS, "Figure 2c")
-    with figure_style():
-        fig = ShownFigure(figsize=(_width(table), _HEIGHT))
+    style.require_columns(table, BETA_COLUMNS, "Figure 2c")
+    with style.figure_style():
+        fig = style.ShownFigure(figsize=(_width(table), _HEIGHT))
         plot_beta(table, fig.subplots())
         return fig
 
 
 def _width(table: pd.DataFrame) -> float:
-    return WIDTH_1_COLUMN + _COLUMN * max(0, table["cell"].nunique() - 3)
+    return style.ONE_COLUMN + _COLUMN * max(0, table["cell"].nunique() - 3)
 
 
 def _upper(weights: pd.DataFrame) -> float:

@@ -14,21 +14,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from chromviz.catalog import method_label, model_label
 from chromviz.errors import ChromvizError
-from chromviz.plot.style import (
-    GREY,
-    WIDTH_1_COLUMN,
-    ShownFigure,
-    axes_for,
-    figure_style,
-    head_figure,
-    is_simulated,
-    legend_below,
-    mark_colours,
-    mark_simulated,
-    only_value,
-    require_columns,
-    say_empty,
-)
+from chromviz.plot import style
 from chromviz.vocabulary import PROMOTER_MARK, cell_label, mark_label
 
 PROFILE_COLUMNS = ("mark", "bin_start", "bin_width", "mean", "ci_low", "ci_high")
@@ -70,7 +56,7 @@ def plot_profiles(
     Axes
         x in kb from the TSS; lines at the centres of bins, labelled with the mark.
     """
-    require_columns(table, PROFILE_COLUMNS, "a profile plot")
+    style.require_columns(table, PROFILE_COLUMNS, "a profile plot")
     if table.empty:
         raise ChromvizError("a profile plot needs at least one row; its table is empty")
     twice = table.duplicated(["mark", "bin_start"])
@@ -80,11 +66,11 @@ def plot_profiles(
             f"a profile plot needs each bin of a mark once; {row['mark']} has the bin at "
             f"{row['bin_start']} bp more than once: select one state, role or cell first"
         )
-    with axes_for(ax, WIDTH_1_COLUMN, 2.2) as axes:
+    with style.axes_for(ax, style.ONE_COLUMN, 2.2, table) as axes:
         draw_window(axes, table)
         if baseline is not None:
             _draw_baseline(axes, baseline)
-        colours = mark_colours(table["mark"].unique())
+        colours = style.mark_colours(table["mark"].unique())
         for mark, rows in table.groupby("mark", sort=False):
             strong = mark == emphasise or emphasise not in colours
             _draw_line(axes, str(mark), rows, colours[str(mark)], strong=strong)
@@ -95,8 +81,6 @@ def plot_profiles(
         axes.set_ylabel(ylabel, parse_math=False)
         if legend:
             axes.legend(loc="best")
-        if is_simulated(table):
-            mark_simulated(axes)
         return axes
 
 
@@ -107,19 +91,19 @@ def draw_figure2a(table: pd.DataFrame) -> Figure:
     ``model``, ``method`` and ``simulated``. A state without genes gets an empty panel that says so.
     """
     heading = figure2a_heading(table)
-    with figure_style():
-        fig = ShownFigure(figsize=(WIDTH_1_COLUMN, 3.7))
+    with style.figure_style():
+        fig = style.ShownFigure(figsize=(style.ONE_COLUMN, 3.7))
         top, bottom = fig.subplots(2, 1, sharex=True, sharey=True)
         fill_figure2a(top, bottom, table)
-        head_figure(fig, heading, simulated=is_simulated(table))
+        style.head_figure(fig, heading, table)
         fig.supylabel(weight_label(table))
-        legend_below(fig, (top, bottom))
+        style.legend_below(fig, (top, bottom))
         return fig
 
 
 def figure2a_heading(table: pd.DataFrame) -> list[str]:
     """Check the table of Figure 2a, and return its cell type, and its model and method."""
-    require_columns(table, FIGURE2A_COLUMNS, "Figure 2a")
+    style.require_columns(table, FIGURE2A_COLUMNS, "Figure 2a")
     _check_members(table, "state", _STATES, "Figure 2a")
     return _heading(table, "Figure 2a")
 
@@ -131,7 +115,7 @@ def fill_figure2a(top: Axes, bottom: Axes, table: pd.DataFrame) -> None:
         rows = table[(table["state"] == state) & (table["n_genes"] > 0)]
         axes.set_title(_count_title(f"predicted {state}", rows))
         if rows.empty:
-            say_empty(axes, f"no gene predicted {state}")
+            style.say_empty(axes, f"no gene predicted {state}")
             continue
         plot_profiles(
             rows.drop(columns="simulated"),
@@ -152,19 +136,19 @@ def draw_figure2b(table: pd.DataFrame) -> Figure:
     H3K4me3, the mark that Table 3 compares with the track, is emphasised.
     """
     heading = figure2b_heading(table)
-    with figure_style():
-        fig = ShownFigure(figsize=(WIDTH_1_COLUMN, 3.7))
+    with style.figure_style():
+        fig = style.ShownFigure(figsize=(style.ONE_COLUMN, 3.7))
         top, bottom = fig.subplots(2, 1, sharex=True, height_ratios=(1, 1.25))
         fill_figure2b(top, bottom, table)
         fig.align_ylabels([top, bottom])
-        head_figure(fig, heading, simulated=is_simulated(table))
-        legend_below(fig, (bottom,))
+        style.head_figure(fig, heading, table)
+        style.legend_below(fig, (bottom,))
         return fig
 
 
 def figure2b_heading(table: pd.DataFrame) -> list[str]:
     """Check the table of Figure 2b, and return its cell type, and its model and method."""
-    require_columns(table, FIGURE2B_COLUMNS, "Figure 2b")
+    style.require_columns(table, FIGURE2B_COLUMNS, "Figure 2b")
     _check_members(table, "role", ("coverage", "weight"), "Figure 2b")
     return _heading(table, "Figure 2b")
 
@@ -177,17 +161,17 @@ def fill_figure2b(top: Axes, bottom: Axes, table: pd.DataFrame) -> None:
     draw_window(bottom, table)
     if coverage.empty:
         top.set_title(_count_title("labelled ON", coverage))
-        say_empty(top, "no gene labelled ON with coverage")
+        style.say_empty(top, "no gene labelled ON with coverage")
     else:
-        track = mark_label(str(only_value(coverage, "mark", "the coverage of Figure 2b")))
-        unit = str(only_value(coverage, "unit", "the coverage of Figure 2b"))
+        track = mark_label(style.only_text(coverage, "mark", "the coverage of Figure 2b"))
+        unit = style.only_text(coverage, "unit", "the coverage of Figure 2b")
         # A long unit is broken, so that it does not outgrow its panel.
         label = "\n".join(textwrap.wrap(f"Mean coverage, {unit}" if unit else "Mean coverage", 24))
         plot_profiles(coverage.drop(columns="simulated"), top, ylabel=label, legend=False)
         top.set_title(_count_title(f"{track}, labelled ON", coverage))
     bottom.set_title(_count_title("Weights, predicted ON", weight))
     if weight.empty:
-        say_empty(bottom, "no gene predicted ON")
+        style.say_empty(bottom, "no gene predicted ON")
     else:
         plot_profiles(
             weight.drop(columns="simulated"),
@@ -217,7 +201,7 @@ def draw_window(axes: Axes, table: pd.DataFrame) -> None:
     if low < 0 < high:
         axes.set_xticks([low, low / 2, 0, high / 2, high])
         if not any(line.get_gid() == "tss" for line in axes.lines):
-            axes.axvline(0, color=GREY, linewidth=0.5, zorder=1, gid="tss")
+            axes.axvline(0, color=style.GREY, linewidth=0.5, zorder=1, gid="tss")
     axes.xaxis.set_major_formatter(
         FuncFormatter(lambda x, _: "TSS" if x == 0 else f"{x:g}".replace("-", "\N{MINUS SIGN}"))
     )
@@ -234,7 +218,9 @@ def _draw_line(axes: Axes, mark: str, rows: pd.DataFrame, colour: str, *, strong
 
 
 def _draw_baseline(axes: Axes, value: float) -> None:
-    axes.axhline(value, color=GREY, linewidth=0.5, linestyle=(0, (4, 2)), zorder=1, gid="baseline")
+    axes.axhline(
+        value, color=style.GREY, linewidth=0.5, linestyle=(0, (4, 2)), zorder=1, gid="baseline"
+    )
     text = f"{value:g}" if value else ""  # the axis names zero already
     if value > 0 and abs(1 / value - round(1 / value)) < 1e-6:
         text = f"uniform\n(1/{round(1 / value)})"
@@ -247,31 +233,31 @@ def _draw_baseline(axes: Axes, value: float) -> None:
         textcoords="offset points",
         va="center",
         fontsize="small",
-        color=GREY,
+        color=style.GREY,
         annotation_clip=False,
     )
 
 
 def _count_title(what: str, rows: pd.DataFrame) -> str:
-    count = int(only_value(rows, "n_genes", f"the panel '{what}'")) if len(rows) else 0
+    count = int(style.only_value(rows, "n_genes", f"the panel '{what}'")) if len(rows) else 0
     return f"{what} (n = {count:,})"
 
 
 def _heading(table: pd.DataFrame, what: str) -> list[str]:
     """Return the cell type, and what was explained and how, as lines."""
-    lines = [cell_label(str(only_value(table, "cell", what)))]
+    lines = [cell_label(style.only_text(table, "cell", what))]
     # Coverage belongs to no model: only the rows of weights say what was explained.
     explained = table[table["role"] == "weight"] if "role" in table.columns else table
     if len(explained):
-        model = model_label(str(only_value(explained, "model", what)))
-        method = method_label(str(only_value(explained, "method", what)))
+        model = model_label(style.only_text(explained, "model", what))
+        method = method_label(style.only_text(explained, "method", what))
         lines.append(", ".join(filter(None, (model, method))))
     return lines
 
 
 def weight_label(table: pd.DataFrame) -> str:
     """Return what the axis of mean weights says."""
-    method = str(only_value(table, "method", "a profile plot"))
+    method = style.only_text(table, "method", "a profile plot")
     if method == "alpha":
         return "Mean attention weight α"
     return f"Mean weight, {method_label(method)}"
@@ -279,6 +265,6 @@ def weight_label(table: pd.DataFrame) -> str:
 
 def _baseline(table: pd.DataFrame) -> float:
     """Return what a method that tells nothing apart would give: 1/bins for attention, else 0."""
-    method = str(only_value(table, "method", "a profile plot"))
+    method = style.only_text(table, "method", "a profile plot")
     shares = {"alpha": 1, "alpha_beta": table["mark"].nunique()}
     return 1 / (table["bin_start"].nunique() * shares[method]) if method in shares else 0.0

@@ -10,7 +10,7 @@ import io
 import textwrap
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import metadata as package_metadata
 from importlib import resources
 from pathlib import Path
@@ -25,14 +25,15 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from chromviz.catalog import is_control, method_label, model_label
 from chromviz.errors import ChromvizError
 from chromviz.provenance import atomic_path
 
 _MM = 1 / 25.4
 #: Widths that journals print, in inches: one column (85 mm), between (120 mm), two (180 mm).
-WIDTH_1_COLUMN = 85 * _MM
-WIDTH_1_AND_A_HALF_COLUMNS = 120 * _MM
-WIDTH_2_COLUMNS = 180 * _MM
+ONE_COLUMN = 85 * _MM
+MIDDLE_WIDTH = 120 * _MM
+TWO_COLUMNS = 180 * _MM
 
 #: Okabe and Ito's colour-blind safe palette (2008), dealt out near to the colours that genome
 #: browsers give these marks: red promoter, orange enhancer, green gene body.
@@ -100,13 +101,20 @@ def figure_style() -> Iterator[None]:
 
 
 @contextmanager
-def axes_for(ax: Axes | None, width: float, height: float) -> Iterator[Axes]:
-    """Give the caller's Axes in the caller's style, or new Axes (inches) in chromviz's."""
-    if ax is not None:
+def axes_for(
+    ax: Axes | None, width: float, height: float, table: pd.DataFrame | None = None
+) -> Iterator[Axes]:
+    """Give the caller's Axes in the caller's style, or new Axes (inches) in chromviz's.
+
+    If the table rests on simulated data, the Axes say so.
+    """
+    with nullcontext() if ax is not None else figure_style():
+        if ax is None:
+            figure = ShownFigure(figsize=(width, height))
+            ax = figure.subplots(subplot_kw={"axes_class": ShownAxes})
         yield ax
-        return
-    with figure_style():
-        yield ShownFigure(figsize=(width, height)).subplots(subplot_kw={"axes_class": ShownAxes})
+        if table is not None and is_simulated(table):
+            mark_simulated(ax)
 
 
 def mark_colour(mark: str) -> str:
@@ -148,6 +156,23 @@ def only_value(table: pd.DataFrame, column: str, what: str) -> Any:
     return values[0]
 
 
+def only_text(table: pd.DataFrame, column: str, what: str) -> str:
+    """Return :func:`only_value` as text."""
+    return str(only_value(table, column, what))
+
+
+def panels_width(n: int) -> float:
+    """Return the width of a figure of `n` panels side by side, three of them on two columns."""
+    return min(TWO_COLUMNS, max(ONE_COLUMN, TWO_COLUMNS * n / 3))
+
+
+def explanation_label(method: str, model: str = "", variant: str = "") -> str:
+    """Return the label of a row: the method and its model, or the control."""
+    if model:
+        return f"{method_label(method)}, {model_label(model, variant)}"
+    return f"{'control: ' if is_control(method) else ''}{method_label(method)}"
+
+
 def is_simulated(table: pd.DataFrame) -> bool:
     """Return whether any row of a table rests on simulated data (column ``simulated``)."""
     return "simulated" in table.columns and bool((table["simulated"] == 1).any())
@@ -158,15 +183,15 @@ def mark_simulated(ax: Axes) -> None:
     ax.set_title(SIMULATED_NOTE, loc="right", fontweight="bold", color=MARK_COLOURS["H3K4me3"])
 
 
-def head_figure(fig: Figure, lines: Iterable[str], *, simulated: bool) -> None:
-    """Head a figure with lines at the left and, of simulated data, the note at the right."""
+def head_figure(fig: Figure, lines: Iterable[str], *tables: pd.DataFrame) -> None:
+    """Head a figure with lines at the left, and the note at the right if a table is simulated."""
     # The layout leaves room for a suptitle, not for other text: the note shares its first line,
     # which the layout puts at its padding from the top (so no y is given).
-    columns = fig.get_figwidth() / WIDTH_1_COLUMN
+    columns = fig.get_figwidth() / ONE_COLUMN
     widths = (int(28 * columns), int(44 * columns))
     text = "\n".join(textwrap.fill(line, widths[row > 0]) for row, line in enumerate(lines))
     fig.suptitle(text, x=0.01, ha="left", fontweight="bold", parse_math=False)
-    if simulated:
+    if any(map(is_simulated, tables)):
         top = 1 - mpl.rcParams["figure.constrained_layout.h_pad"] / fig.get_figheight()
         fig.text(
             0.99,

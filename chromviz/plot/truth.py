@@ -1,4 +1,4 @@
-"""Planted truth: which explanations find the causes, beside networks that learned nothing."""
+"""Planted truth: how well explanations find causes, next to untrained networks."""
 
 from __future__ import annotations
 
@@ -7,22 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from chromviz.catalog import is_control, method_label, model_label
 from chromviz.errors import ChromvizError
-from chromviz.plot.style import (
-    GREY,
-    MARK_COLOURS,
-    WIDTH_1_COLUMN,
-    WIDTH_2_COLUMNS,
-    ShownFigure,
-    axes_for,
-    figure_style,
-    head_figure,
-    is_simulated,
-    mark_simulated,
-    only_value,
-    require_columns,
-)
+from chromviz.plot import style
 from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK, cell_label
 
 TRUTH_COLUMNS = ("model", "variant", "method", "statistic", "estimate", "ci_low", "ci_high")
@@ -34,8 +20,8 @@ _STATISTICS = {
 }
 #: What a row's points are, by what was done to the network.
 _DONE = {
-    "": ("o", MARK_COLOURS[REFERENCE_TRACK], MARK_COLOURS[REFERENCE_TRACK], "trained"),
-    "untrained": ("s", "white", GREY, "untrained"),
+    "": ("o", style.MARK_COLOURS[REFERENCE_TRACK], style.MARK_COLOURS[REFERENCE_TRACK], "trained"),
+    "untrained": ("s", "white", style.GREY, "untrained"),
     "permuted labels": ("^", "white", "#333333", "trained on permuted labels"),
 }
 _SHIFT = {"": -0.22, "untrained": 0.03, "permuted labels": 0.28}
@@ -49,12 +35,12 @@ def plot_truth(table: pd.DataFrame, statistic: str = "auprc", ax: Axes | None = 
     row shows the trained network and, hollow, those that learned nothing. The raw signal is a
     solid line, chance a dotted one.
     """
-    require_columns(table, TRUTH_COLUMNS, "the figure of planted truth")
+    style.require_columns(table, TRUTH_COLUMNS, "the figure of planted truth")
     part = table[table["statistic"] == statistic]
     if part.empty:
         raise ChromvizError(f"the figure of planted truth needs rows of {statistic}; there is none")
     rows = _rows(table)
-    with axes_for(ax, WIDTH_1_COLUMN, 0.8 + 0.2 * len(rows)) as axes:
+    with style.axes_for(ax, style.ONE_COLUMN, 0.8 + 0.2 * len(rows), table) as axes:
         for _, one in part[part["method"] != "prevalence"].iterrows():
             model, done = str(one["model"]), str(one["variant"])
             place = rows.index((model, str(one["method"]))) + (_SHIFT.get(done, 0) if model else 0)
@@ -70,37 +56,37 @@ def plot_truth(table: pd.DataFrame, statistic: str = "auprc", ax: Axes | None = 
             )  # fmt: skip
         raw = part.loc[part["method"] == "raw_signal", "estimate"]
         if len(raw):
-            colour = MARK_COLOURS[PROMOTER_MARK]
+            colour = style.MARK_COLOURS[PROMOTER_MARK]
             axes.axvline(raw.iloc[0], color=colour, lw=0.7, ls=(0, (4, 2)), zorder=0, gid="raw")
         chance = part.loc[part["method"] == "prevalence", "estimate"]
         level = 0.5 if statistic == "causes_over_decoys" else next(iter(chance), None)
         if level is not None:
-            axes.axvline(level, color=GREY, lw=0.7, ls=(0, (1, 1)), zorder=0, gid="chance")
-        axes.set_yticks(range(len(rows)), [_label(*row) for row in rows])
+            axes.axvline(level, color=style.GREY, lw=0.7, ls=(0, (1, 1)), zorder=0, gid="chance")
+        axes.set_yticks(
+            range(len(rows)), [style.explanation_label(method, model) for model, method in rows]
+        )
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xlim(0, 1)
         axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
         axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x", color=GREY, alpha=0.2, linewidth=0.5)
+        axes.grid(axis="x", color=style.GREY, alpha=0.2, linewidth=0.5)
         explained = sum(bool(model) for model, _ in rows)
         if 0 < explained < len(rows):
-            axes.axhline(explained - 0.5, color=GREY, linewidth=0.5)
+            axes.axhline(explained - 0.5, color=style.GREY, linewidth=0.5)
         axes.set_xlabel(_STATISTICS.get(statistic, statistic))
-        if is_simulated(table):
-            mark_simulated(axes)
         return axes
 
 
 def draw_truth(table: pd.DataFrame) -> Figure:
     """Draw the four scores side by side, of one cell type (180 mm)."""
     what = "the figure of planted truth"
-    require_columns(table, (*TRUTH_COLUMNS, "cell", "n", "simulated"), what)
-    cell = cell_label(str(only_value(table, "cell", what)))
+    style.require_columns(table, (*TRUTH_COLUMNS, "cell", "n", "simulated"), what)
+    cell = cell_label(style.only_text(table, "cell", what))
     rows = _rows(table)
     bare = table.drop(columns="simulated")
     done = set(table["variant"])
-    with figure_style():
-        fig = ShownFigure(figsize=(WIDTH_2_COLUMNS, 1.4 + 0.17 * len(rows)))
+    with style.figure_style():
+        fig = style.ShownFigure(figsize=(style.TWO_COLUMNS, 1.4 + 0.17 * len(rows)))
         panels = fig.subplots(1, len(_STATISTICS), sharey=True)
         for axes, statistic in zip(panels, _STATISTICS, strict=True):
             plot_truth(bare, statistic, axes)
@@ -112,14 +98,14 @@ def draw_truth(table: pd.DataFrame) -> Figure:
                    markeredgecolor=edge, markersize=3.2, label=label)
             for name, (marker, face, edge, label) in _DONE.items() if name in done
         ]  # fmt: skip
-        colour = MARK_COLOURS[PROMOTER_MARK]
+        colour = style.MARK_COLOURS[PROMOTER_MARK]
         handles += [
             Line2D([], [], color=colour, lw=0.7, ls=(0, (4, 2)), label="raw signal"),
-            Line2D([], [], color=GREY, lw=0.7, ls=(0, (1, 1)), label="a random ranking"),
+            Line2D([], [], color=style.GREY, lw=0.7, ls=(0, (1, 1)), label="a random ranking"),
         ]
         fig.legend(handles=handles, loc="outside lower center", ncols=5)
-        heading = [f"{cell}: planted causes found", "means over n test genes with 95% intervals"]
-        head_figure(fig, heading, simulated=is_simulated(table))
+        heading = [f"{cell}: recovery of planted causes", "Means over n test genes, 95% intervals"]
+        style.head_figure(fig, heading, table)
         return fig
 
 
@@ -129,9 +115,3 @@ def _rows(table: pd.DataFrame) -> list[tuple[str, str]]:
     pairs = zip(known["model"], known["method"], strict=True)
     rows = dict.fromkeys((str(model), str(method)) for model, method in pairs)
     return sorted(rows, key=lambda row: not row[0])
-
-
-def _label(model: str, method: str) -> str:
-    if not model:
-        return f"{'control: ' if is_control(method) else ''}{method_label(method)}"
-    return f"{method_label(method)}, {model_label(model)}"

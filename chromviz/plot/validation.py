@@ -1,4 +1,4 @@
-"""A validation for people: what follows for each method, and how far it goes beyond the signal."""
+"""A validation: the verdict for each explanation, and its gain over the raw signal."""
 
 from __future__ import annotations
 
@@ -7,20 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from chromviz.catalog import is_control, method_label, model_label
+from chromviz.catalog import is_control
 from chromviz.errors import ChromvizError
-from chromviz.plot.style import (
-    GREY,
-    MARK_COLOURS,
-    WIDTH_2_COLUMNS,
-    ShownFigure,
-    axes_for,
-    figure_style,
-    head_figure,
-    is_simulated,
-    mark_simulated,
-    require_columns,
-)
+from chromviz.plot import style
 from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK, cell_label, mark_label
 
 #: Questions that a verdict answers, by column.
@@ -44,14 +33,14 @@ def plot_gain(table: pd.DataFrame, statistic: str = "gain", ax: Axes | None = No
     signal's).
     """
     needed = ("model", "variant", "method", "statistic", "estimate", "ci_low", "ci_high")
-    require_columns(table, needed, "the figure of a validation")
+    style.require_columns(table, needed, "the figure of a validation")
     part = table[table["statistic"] == statistic].reset_index(drop=True)
     if part.empty:
         raise ChromvizError(f"the figure of a validation needs rows of {statistic}; there is none")
-    with axes_for(ax, WIDTH_2_COLUMNS / 2, 0.8 + 0.15 * len(part)) as axes:
+    with style.axes_for(ax, style.TWO_COLUMNS / 2, 0.8 + 0.15 * len(part), table) as axes:
         for place, (_, row) in enumerate(part.iterrows()):
             control = is_control(row["method"])
-            colour = "#333333" if control else MARK_COLOURS[REFERENCE_TRACK]
+            colour = "#333333" if control else style.MARK_COLOURS[REFERENCE_TRACK]
             if pd.notna(row["ci_low"]):
                 axes.plot([row["ci_low"], row["ci_high"]], [place, place], color=colour, lw=1)
             if pd.notna(row["estimate"]):
@@ -61,21 +50,19 @@ def plot_gain(table: pd.DataFrame, statistic: str = "gain", ax: Axes | None = No
                     *(0.02, place, "undefined"),
                     transform=axes.get_yaxis_transform(),
                     va="center",
-                    color=GREY,
+                    color=style.GREY,
                     fontsize="x-small",
                 )
         raw = part.loc[part["method"] == "raw_signal", "estimate"]
         line = 0.0 if statistic == "gain" else (raw.iloc[0] if len(raw) else np.nan)
         if np.isfinite(line):
-            axes.axvline(line, color=GREY, linewidth=0.7, linestyle="--", zorder=0)
+            axes.axvline(line, color=style.GREY, linewidth=0.7, linestyle="--", zorder=0)
         axes.set_yticks(range(len(part)), [_label(row) for _, row in part.iterrows()])
         axes.set_ylim(len(part) - 0.5, -0.5)
         axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x", color=GREY, alpha=0.2, linewidth=0.5)
+        axes.grid(axis="x", color=style.GREY, alpha=0.2, linewidth=0.5)
         what = {"gain": "Gain in r over the raw signal", "pearson": "Pearson's r"}
         axes.set_xlabel(what.get(statistic, statistic))
-        if is_simulated(table):
-            mark_simulated(axes)
     return axes
 
 
@@ -83,8 +70,10 @@ def draw_validation(table: pd.DataFrame) -> Figure:
     """Draw r and the gain over the raw signal side by side; parameters as for :func:`plot_gain`."""
     rows = int((table["statistic"] == "gain").sum())
     bare = table.drop(columns="simulated")
-    with figure_style():
-        fig = ShownFigure(figsize=(WIDTH_2_COLUMNS, 1.1 + 0.14 * rows), layout="constrained")
+    with style.figure_style():
+        fig = style.ShownFigure(
+            figsize=(style.TWO_COLUMNS, 1.1 + 0.14 * rows), layout="constrained"
+        )
         left, right = fig.subplots(1, 2, sharey=True)
         plot_gain(bare, "pearson", left)
         plot_gain(bare, "gain", right)
@@ -94,7 +83,7 @@ def draw_validation(table: pd.DataFrame) -> Figure:
             f"{cell}: mean weights on {mark_label(PROMOTER_MARK)} against "
             f"{mark_label(REFERENCE_TRACK)}; dashed: the raw signal"
         ]
-        head_figure(fig, titles, simulated=is_simulated(table))
+        style.head_figure(fig, titles, table)
         return fig
 
 
@@ -103,8 +92,10 @@ def plot_verdicts(verdicts: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
     The table is that of :func:`chromviz.validation.verdict.verdicts`; one column per question.
     """
-    require_columns(verdicts, ("model", "variant", "method", *ANSWERS), "the figure of verdicts")
-    with axes_for(ax, WIDTH_2_COLUMNS, 0.9 + 0.15 * len(verdicts)) as axes:
+    style.require_columns(
+        verdicts, ("model", "variant", "method", *ANSWERS), "the figure of verdicts"
+    )
+    with style.axes_for(ax, style.TWO_COLUMNS, 0.9 + 0.15 * len(verdicts), verdicts) as axes:
         for value, marker, colour in ((1, "o", "#0072B2"), (0, "x", "#D55E00")):
             places = [
                 (column, row)
@@ -127,29 +118,24 @@ def plot_verdicts(verdicts: pd.DataFrame, ax: Axes | None = None) -> Axes:
         axes.set_ylim(len(verdicts) - 0.5, -0.5)
         axes.tick_params(length=0)
         axes.xaxis.tick_top()
-        axes.grid(axis="y", color=GREY, alpha=0.2, linewidth=0.5)
-        axes.axvline(len(ANSWERS) - 1.5, color=GREY, linewidth=0.5)
+        axes.grid(axis="y", color=style.GREY, alpha=0.2, linewidth=0.5)
+        axes.axvline(len(ANSWERS) - 1.5, color=style.GREY, linewidth=0.5)
         axes.legend(loc="upper left", bbox_to_anchor=(0, 0), ncols=2, frameon=False)
-        if is_simulated(verdicts):
-            mark_simulated(axes)
     return axes
 
 
 def draw_verdicts(verdicts: pd.DataFrame) -> Figure:
-    """Draw what follows as a figure; parameters as for :func:`plot_verdicts`."""
-    with figure_style():
-        fig = ShownFigure(
-            figsize=(WIDTH_2_COLUMNS, 1.2 + 0.14 * len(verdicts)), layout="constrained"
+    """Draw the verdicts as a figure; parameters as for :func:`plot_verdicts`."""
+    with style.figure_style():
+        fig = style.ShownFigure(
+            figsize=(style.TWO_COLUMNS, 1.2 + 0.14 * len(verdicts)), layout="constrained"
         )
         plot_verdicts(verdicts.drop(columns="simulated"), fig.subplots())
         cell = cell_label(str(verdicts["cell"].iloc[0]))
-        titles = [f"{cell}: what follows for each explanation"]
-        head_figure(fig, titles, simulated=is_simulated(verdicts))
+        titles = [f"{cell}: verdict for each explanation"]
+        style.head_figure(fig, titles, verdicts)
         return fig
 
 
 def _label(row: pd.Series) -> str:
-    method = method_label(str(row["method"]))
-    if not row["model"]:
-        return f"control: {method}"
-    return f"{method}, {model_label(str(row['model']), str(row['variant']))}"
+    return style.explanation_label(*(str(row[name]) for name in ("method", "model", "variant")))

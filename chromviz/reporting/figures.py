@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 
 from chromviz import provenance
 from chromviz.models.checkpoint import TrainedModel, curve_table
-from chromviz.plot.consensus import draw_consensus
 from chromviz.plot.curves import draw_learning_curves
 from chromviz.plot.deletion import draw_deletion
-from chromviz.plot.gene_heatmap import draw_genes
+from chromviz.plot.gene_rows import draw_genes
+from chromviz.plot.method_matrix import draw_consensus
 from chromviz.plot.style import save_figure
 from chromviz.plot.truth import draw_truth
 from chromviz.plot.validation import draw_validation

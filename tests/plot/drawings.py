@@ -11,15 +11,15 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from chromviz.plot.agreement import draw_table3
 from chromviz.plot.auc_dots import draw_calibration, draw_suite
 from chromviz.plot.changes import draw_changes
-from chromviz.plot.consensus import draw_consensus
 from chromviz.plot.curves import draw_learning_curve, draw_learning_curves
 from chromviz.plot.deletion import draw_deletion
 from chromviz.plot.figure2 import draw_figure2
-from chromviz.plot.gene_heatmap import draw_genes
+from chromviz.plot.forest import draw_table3
+from chromviz.plot.gene_rows import draw_genes
 from chromviz.plot.heatmap import draw_figure2c
+from chromviz.plot.method_matrix import draw_consensus
 from chromviz.plot.profile_lines import draw_figure2a, draw_figure2b
 from chromviz.plot.style import figure_style
 from chromviz.plot.truth import draw_truth

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from chromviz.errors import ChromvizError
 from chromviz.plot.gene_map import draw_audit, map_norm, plot_gene_map
-from chromviz.plot.style import WIDTH_2_COLUMNS
+from chromviz.plot.style import TWO_COLUMNS
 from chromviz.vocabulary import MARKS, Window
 
 STARTS = Window().bin_start
@@ -81,7 +81,7 @@ def test_signed_values_have_zero_in_the_middle_of_the_colours():
 def test_the_audit_is_legible_and_says_what_it_is_of(audit_table, assert_legible, texts_of):
     fig = draw_audit(audit_table, "lstm-alpha-beta")
     assert_legible(fig)
-    assert fig.get_figwidth() == WIDTH_2_COLUMNS
+    assert fig.get_figwidth() == TWO_COLUMNS
     words = "\n".join(texts_of(fig))
     assert "PAX5 (ENSG00000196092), explained by LSTM-α,β" in words
     assert "Simulated data" in words

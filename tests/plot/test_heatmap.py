@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from chromviz.errors import ChromvizError
 from chromviz.plot.heatmap import BETA_COLUMNS, draw_figure2c, plot_beta
-from chromviz.plot.style import WIDTH_1_COLUMN
+from chromviz.plot.style import ONE_COLUMN
 from chromviz.vocabulary import MARKS, mark_label
 
 
@@ -44,7 +44,7 @@ def test_rows_and_columns_keep_the_tables_order(beta_table):
 def test_figure2c_is_legible_and_says_simulated(beta_table, assert_legible, texts_of):
     fig = draw_figure2c(beta_table)
     assert_legible(fig)
-    assert fig.get_figwidth() == WIDTH_1_COLUMN
+    assert fig.get_figwidth() == ONE_COLUMN
     words = texts_of(fig)
     assert words.count("Simulated data") == 1
     assert "PAX5\nENSG00000196092" in words

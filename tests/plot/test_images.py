@@ -6,7 +6,7 @@ import pytest
 from matplotlib.testing.compare import compare_images
 from PIL import Image
 
-from chromviz.plot.style import WIDTH_2_COLUMNS, render_figure, says_simulated
+from chromviz.plot.style import TWO_COLUMNS, render_figure, says_simulated
 from tests.plot.drawings import BASELINE, DRAWINGS, picture
 
 # Root mean square of the differences of grey levels, 0 to 255. Other builds of the same drawing
@@ -33,7 +33,7 @@ def test_it_looks_as_before_and_is_legible(name, tmp_path, assert_legible):
     fig = DRAWINGS[name]()
     found = difference(fig, name, tmp_path)
     assert found is None, f"{found}; {_AGAIN}"
-    assert fig.get_figwidth() <= WIDTH_2_COLUMNS + 1e-9
+    assert fig.get_figwidth() <= TWO_COLUMNS + 1e-9
     assert says_simulated(fig)
     assert_legible(fig)
 

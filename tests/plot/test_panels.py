@@ -7,12 +7,12 @@ from matplotlib.figure import Figure
 
 from chromviz.errors import ChromvizError
 from chromviz.plot.changes import draw_changes, plot_beta_changes, plot_shifts
-from chromviz.plot.consensus import draw_consensus, plot_consensus
 from chromviz.plot.curves import draw_learning_curves
 from chromviz.plot.deletion import draw_deletion, plot_deletion
 from chromviz.plot.figure2 import draw_figure2
-from chromviz.plot.gene_heatmap import draw_genes, plot_expression, plot_genes
-from chromviz.plot.style import WIDTH_1_COLUMN, WIDTH_2_COLUMNS, says_simulated
+from chromviz.plot.gene_rows import draw_genes, plot_expression, plot_genes
+from chromviz.plot.method_matrix import draw_consensus, plot_consensus
+from chromviz.plot.style import ONE_COLUMN, TWO_COLUMNS, says_simulated
 from chromviz.plot.truth import draw_truth, plot_truth
 from chromviz.vocabulary import MARKS
 from tests.plot import drawings
@@ -20,7 +20,7 @@ from tests.plot import drawings
 
 def test_figure2_has_the_numbers_of_its_three_tables(texts_of, assert_legible):
     fig = draw_figure2(drawings.figure2a_table(), drawings.figure2b_table(), drawings.beta_table())
-    assert fig.get_figwidth() == pytest.approx(WIDTH_2_COLUMNS)
+    assert fig.get_figwidth() == pytest.approx(TWO_COLUMNS)
     on, off, track, weight, gene = fig.get_axes()[:5]
     states = drawings.figure2a_table()
     for axes, state in ((on, "ON"), (off, "OFF")):
@@ -110,7 +110,7 @@ def test_the_matrix_has_rank_correlation_below_and_overlap_above():
         plot_consensus(pd.concat([table, table]))
     with pytest.raises(ChromvizError, match="needs one model"):
         plot_consensus(drawings.consensus_table())
-    assert draw_consensus(table).get_figwidth() == WIDTH_1_COLUMN
+    assert draw_consensus(table).get_figwidth() == ONE_COLUMN
 
 
 def test_deletion_curves_are_the_numbers_and_keep_their_colours():

@@ -5,8 +5,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 from chromviz import catalog
-from chromviz.plot.agreement import plot_table3
 from chromviz.plot.deletion import plot_deletion
+from chromviz.plot.forest import plot_table3
 from chromviz.plot.validation import plot_gain
 from chromviz.reporting.tables import table3_markdown
 from tests.plot import drawings

@@ -61,8 +61,8 @@ def test_the_style_is_undone_after_an_error():
 
 
 def test_widths_are_those_of_a_journal():
-    assert pytest.approx(85) == style.WIDTH_1_COLUMN * 25.4
-    assert pytest.approx(180) == style.WIDTH_2_COLUMNS * 25.4
+    assert pytest.approx(85) == style.ONE_COLUMN * 25.4
+    assert pytest.approx(180) == style.TWO_COLUMNS * 25.4
 
 
 def test_each_known_mark_has_a_colour_of_its_own():

@@ -9,7 +9,7 @@ import pytest
 
 from chromviz.catalog import method_label, model_label
 from chromviz.errors import ChromvizError
-from chromviz.plot.agreement import TABLE3_COLUMNS
+from chromviz.plot.forest import TABLE3_COLUMNS
 from chromviz.reporting.latex import escape_latex
 from chromviz.reporting.tables import table3_latex, table3_markdown
 

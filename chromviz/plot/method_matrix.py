@@ -11,20 +11,7 @@ from matplotlib.figure import Figure
 
 from chromviz.catalog import method_label, model_label
 from chromviz.errors import ChromvizError
-from chromviz.plot.style import (
-    GREY,
-    PALE_DIVERGING,
-    WIDTH_1_COLUMN,
-    WIDTH_2_COLUMNS,
-    ShownFigure,
-    axes_for,
-    figure_style,
-    head_figure,
-    is_simulated,
-    mark_simulated,
-    only_value,
-    require_columns,
-)
+from chromviz.plot import style
 from chromviz.vocabulary import cell_label
 
 CONSENSUS_COLUMNS = ("model", "one", "other", "statistic", "estimate")
@@ -40,8 +27,8 @@ def plot_consensus(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ``top_overlap``, the share of the top 5 % of bins that both have) and ``estimate`` (mean over
     genes; NaN is grey). Spearman's correlation is below the diagonal, the overlap above it.
     """
-    require_columns(table, CONSENSUS_COLUMNS, "the matrix of methods")
-    only_value(table, "model", "the matrix of methods")
+    style.require_columns(table, CONSENSUS_COLUMNS, "the matrix of methods")
+    style.only_value(table, "model", "the matrix of methods")
     twice = table.duplicated(["one", "other", "statistic"])
     if twice.any():
         row = table[twice].iloc[0]
@@ -58,8 +45,8 @@ def plot_consensus(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
             values[second, first] = row["estimate"]
         elif row["statistic"] == _ABOVE:
             values[first, second] = row["estimate"]
-    with axes_for(ax, WIDTH_1_COLUMN, WIDTH_1_COLUMN) as axes:
-        colours = PALE_DIVERGING.with_extremes(bad="#eeeeee")
+    with style.axes_for(ax, style.ONE_COLUMN, style.ONE_COLUMN, table) as axes:
+        colours = style.PALE_DIVERGING.with_extremes(bad="#eeeeee")
         shown = np.ma.masked_invalid(values)
         axes.imshow(shown, cmap=colours, norm=_NORM, aspect="auto", interpolation="nearest")
         for (down, across), value in np.ndenumerate(values):
@@ -75,30 +62,28 @@ def plot_consensus(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         axes.set_yticks(np.arange(size - 1) + 0.5, minor=True)
         axes.grid(which="minor", color="white", linewidth=1)
         axes.tick_params(which="minor", length=0)
-        if is_simulated(table):
-            mark_simulated(axes)
         return axes
 
 
 def draw_consensus(table: pd.DataFrame) -> Figure:
     """Draw the matrix of each model in its own panel; all rows are of one cell type."""
     what = "the figure of methods"
-    require_columns(table, (*CONSENSUS_COLUMNS, "cell", "n", "simulated"), what)
-    cell = cell_label(str(only_value(table, "cell", what)))
+    style.require_columns(table, (*CONSENSUS_COLUMNS, "cell", "n", "simulated"), what)
+    cell = cell_label(style.only_text(table, "cell", what))
     models = list(dict.fromkeys(table["model"]))
     wide = min(2, len(models))
     deep = -(-len(models) // wide)
     genes = sorted({int(count) for count in table["n"].dropna()})
     counted = f"{genes[0]:,}" if len(genes) == 1 else f"{genes[0]:,} to {genes[-1]:,}"
     heading = [
-        f"{cell}: how far methods agree" if wide > 1 else cell,
-        f"Weights without sign, means over {counted} test genes. Below the diagonal: "
-        "Spearman's ρ; above: shared part of the top 5% of bins",
+        f"{cell}: agreement between methods" if wide > 1 else cell,
+        f"Absolute weights, means over {counted} test genes. Below the diagonal: "
+        "Spearman's ρ; above: overlap of the top 5% of bins",
     ]
     bare = table.drop(columns="simulated")
-    with figure_style():
-        width = WIDTH_2_COLUMNS if wide > 1 else WIDTH_1_COLUMN
-        fig = ShownFigure(figsize=(width, 0.7 + 2.75 * deep))
+    with style.figure_style():
+        width = style.TWO_COLUMNS if wide > 1 else style.ONE_COLUMN
+        fig = style.ShownFigure(figsize=(width, 0.7 + 2.75 * deep))
         panels = fig.subplots(deep, wide, squeeze=False)
         for place, axes in enumerate(panels.flat):
             if place >= len(models):
@@ -106,10 +91,10 @@ def draw_consensus(table: pd.DataFrame) -> Figure:
                 continue
             plot_consensus(bare[bare["model"] == models[place]], axes)
             axes.set_title(model_label(str(models[place])))
-        scale = ScalarMappable(_NORM, PALE_DIVERGING)
+        scale = ScalarMappable(_NORM, style.PALE_DIVERGING)
         bar = fig.colorbar(scale, ax=panels, location="right", shrink=0.5, aspect=25, pad=0.02)
-        bar.set_label("Agreement", color=GREY)
+        bar.set_label("Agreement", color=style.GREY)
         bar.outline.set_visible(False)
         bar.set_ticks([-1, -0.5, 0, 0.5, 1])
-        head_figure(fig, heading, simulated=is_simulated(table))
+        style.head_figure(fig, heading, table)
         return fig

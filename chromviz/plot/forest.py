@@ -13,20 +13,10 @@ from matplotlib.lines import Line2D
 
 from chromviz.catalog import is_control, method_label, model_label
 from chromviz.errors import ChromvizError
-from chromviz.plot.style import (
-    GREY,
-    MARK_COLOURS,
-    WIDTH_1_AND_A_HALF_COLUMNS,
-    axes_for,
-    format_number,
-    is_simulated,
-    mark_simulated,
-    only_value,
-    require_columns,
-)
+from chromviz.plot import style
 from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK, cell_label
 
-_METHOD_COLOUR = MARK_COLOURS[REFERENCE_TRACK]
+_METHOD_COLOUR = style.MARK_COLOURS[REFERENCE_TRACK]
 _CONTROL_COLOUR = "#333333"
 # Rows are one apart; the paper's value sits this far below ours, so that neither hides the other.
 _PAPER_OFFSET = 0.28
@@ -61,7 +51,7 @@ def plot_table3(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     what = "the plot of Table 3"
     check_table3(table, what)
-    cell, mark, track = (str(only_value(table, name, what)) for name in ("cell", "mark", "track"))
+    cell, mark, track = (style.only_text(table, name, what) for name in ("cell", "mark", "track"))
     control = table["method"].map(is_control)
     rows = table.iloc[np.argsort(control.to_numpy(), kind="stable")]
     places = [
@@ -69,17 +59,17 @@ def plot_table3(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         for place, (_, row) in enumerate(rows.iterrows())
     ]
     line = 0.27 if _has_gene_sets(table) else 0.19  # inches a row, of two lines or one
-    with axes_for(ax, WIDTH_1_AND_A_HALF_COLUMNS, 1.2 + line * len(rows)) as axes:
+    with style.axes_for(ax, style.MIDDLE_WIDTH, 1.2 + line * len(rows), table) as axes:
         handles = _draw_reference(axes, rows)
         for place, (_, row) in zip(places, rows.iterrows(), strict=True):
             _draw_row(axes, place, row)
         if control.any() and (~control).any():
             boundary = int((~control).sum()) - 0.5
-            axes.axhline(boundary, color=GREY, linewidth=0.5, gid="rule")
+            axes.axhline(boundary, color=style.GREY, linewidth=0.5, gid="rule")
             _beside(
                 axes, boundary + 0.5, "Controls", left=True, fontweight="bold", fontsize="small"
             )
-        axes.axvline(0, color=GREY, linewidth=0.5, zorder=0, gid="zero")
+        axes.axvline(0, color=style.GREY, linewidth=0.5, zorder=0, gid="zero")
         axes.set_xlim(_left_limit(rows), 1)
         axes.set_ylim(places[-1] + 0.6, -0.6)
         axes.set_yticks(places, [_row_label(row, table) for _, row in rows.iterrows()])
@@ -88,7 +78,7 @@ def plot_table3(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         axes.set_xlabel(f"Pearson's r\n(mean {mark} weights, mean {track} coverage)")
         axes.set_title(cell_label(cell), loc="left", fontweight="bold")
         handles = [
-            Line2D([], [], color=GREY, marker="o", linewidth=1, label="r, 95% interval"),
+            Line2D([], [], color=style.GREY, marker="o", linewidth=1, label="r, 95% interval"),
             *_paper_handle(rows),
             *handles,
         ]
@@ -100,8 +90,6 @@ def plot_table3(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
             borderaxespad=5.7,
             ncols=3,
         )
-        if is_simulated(table):
-            mark_simulated(axes)
         return axes
 
 
@@ -131,7 +119,7 @@ def _draw_row(axes: Axes, place: float, row: pd.Series) -> None:
             gid="paper",
             clip_on=False,
         )
-    colour = GREY if pd.isna(row["estimate"]) else "black"
+    colour = style.GREY if pd.isna(row["estimate"]) else "black"
     _beside(axes, place, format_r(row), fontsize="small", color=colour)
 
 
@@ -158,7 +146,7 @@ def _left_limit(rows: pd.DataFrame) -> float:
 
 def _draw_reference(axes: Axes, rows: pd.DataFrame) -> list[Line2D]:
     """Draw the raw signal's r as a line and its interval as a band, for each such row."""
-    colour = MARK_COLOURS[PROMOTER_MARK]
+    colour = style.MARK_COLOURS[PROMOTER_MARK]
     lines = []
     for _, row in rows[(rows["method"] == "raw_signal") & rows["estimate"].notna()].iterrows():
         line = axes.axvline(row["estimate"], color=colour, linewidth=0.7, linestyle=(0, (4, 2)))
@@ -201,7 +189,7 @@ def _has_gene_sets(table: pd.DataFrame) -> bool:
 
 def check_table3(table: pd.DataFrame, what: str) -> None:
     """Check that a table has the columns of Table 3 and at least one row."""
-    require_columns(table, TABLE3_COLUMNS, what)
+    style.require_columns(table, TABLE3_COLUMNS, what)
     if table.empty:
         raise ChromvizError(f"{what} needs at least one row; its table is empty")
 
@@ -215,7 +203,8 @@ def format_r(row: pd.Series) -> str:
     """Return ``0.853 [0.812, 0.886]``: r with its interval, or ``undefined``."""
     if pd.isna(row["estimate"]):
         return "undefined"
-    text = format_number(row["estimate"], 3)
+    names = ("estimate", "ci_low", "ci_high")
+    text, low, high = (style.format_number(row[name], 3) for name in names)
     if pd.isna(row["ci_low"]) or pd.isna(row["ci_high"]):
         return text
-    return f"{text} [{format_number(row['ci_low'], 3)}, {format_number(row['ci_high'], 3)}]"
+    return f"{text} [{low}, {high}]"

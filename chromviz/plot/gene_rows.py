@@ -11,22 +11,8 @@ from matplotlib.ticker import MaxNLocator
 
 from chromviz.catalog import method_label, model_label
 from chromviz.errors import ChromvizError
+from chromviz.plot import style
 from chromviz.plot.profile_lines import draw_window
-from chromviz.plot.style import (
-    GREY,
-    WIDTH_1_COLUMN,
-    WIDTH_2_COLUMNS,
-    ShownFigure,
-    axes_for,
-    figure_style,
-    head_figure,
-    is_simulated,
-    mark_colour,
-    mark_simulated,
-    only_value,
-    require_columns,
-    say_empty,
-)
 from chromviz.vocabulary import cell_label, mark_label
 
 GENES_COLUMNS = (
@@ -45,16 +31,16 @@ def plot_genes(table: pd.DataFrame, layer: str, ax: Axes | None = None) -> Axes:
     `table` is that of :func:`chromviz.validation.gene_heatmap.genes_by_expression`. Colours end at
     the 99th percentile, a row without data is grey, and a line marks the threshold of ON.
     """
-    require_columns(table, GENES_COLUMNS, "a heatmap of genes")
+    style.require_columns(table, GENES_COLUMNS, "a heatmap of genes")
     part = table[table["layer"] == layer].sort_values("row")
     if part.empty:
         found = ", ".join(dict.fromkeys(table["layer"]))
         raise ChromvizError(f"a heatmap of genes has no layer {layer!r}; its table has {found}")
     bins = _bins(part)
     values = part[[str(start) for start in bins]].to_numpy(np.float64)
-    name = str(only_value(part, "name", "a heatmap of genes"))
-    with axes_for(ax, WIDTH_1_COLUMN, 3.2) as axes:
-        width = float(only_value(part, "bin_width", "a heatmap of genes"))
+    name = style.only_text(part, "name", "a heatmap of genes")
+    with style.axes_for(ax, style.ONE_COLUMN, 3.2, table) as axes:
+        width = float(style.only_value(part, "bin_width", "a heatmap of genes"))
         draw_window(axes, pd.DataFrame({"bin_start": bins, "bin_width": width}))
         low, high = axes.get_xlim()
         norm, colours, extend = _scale(values, name)
@@ -87,21 +73,19 @@ def plot_genes(table: pd.DataFrame, layer: str, ax: Axes | None = None) -> Axes:
             bar.set_label("")
             bar.set_ticks([])
             bar.ax.set_visible(False)  # and not taken away: the panels stay of one height
-            say_empty(axes, f"none of these genes\nhas {name} in every bin")
+            style.say_empty(axes, f"none of these genes\nhas {name} in every bin")
         words = {"signal": ", signal", "weight": ", weights"}.get(layer, "")
         axes.set_title(f"{mark_label(name)}{words}")
-        if is_simulated(table):
-            mark_simulated(axes)
         return axes
 
 
 def plot_expression(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw the mean expression of each row of genes, log scale, linear below 1."""
-    require_columns(table, GENES_COLUMNS, "a heatmap of genes")
+    style.require_columns(table, GENES_COLUMNS, "a heatmap of genes")
     part = table.drop_duplicates("row").sort_values("row")
-    with axes_for(ax, WIDTH_1_COLUMN, 3.2) as axes:
+    with style.axes_for(ax, style.ONE_COLUMN, 3.2) as axes:
         rows = part["row"].to_numpy() + 0.5
-        axes.fill_betweenx(rows, 0, part["expression"], color=GREY, alpha=0.5, linewidth=0)
+        axes.fill_betweenx(rows, 0, part["expression"], color=style.GREY, alpha=0.5, linewidth=0)
         axes.set_xscale("symlog", linthresh=1)
         top = max(float(part["expression"].max()), 1.0)
         axes.set_xlim(0, top * 1.1)
@@ -124,9 +108,9 @@ def plot_expression(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def draw_genes(table: pd.DataFrame) -> Figure:
     """Draw genes sorted by expression: their expression, signal, weights and coverage (180 mm)."""
     what = "the figure of genes"
-    require_columns(table, GENES_COLUMNS, what)
-    cell, method = (str(only_value(table, name, what)) for name in ("cell", "method"))
-    model = model_label(str(only_value(table, "model", what)))
+    style.require_columns(table, GENES_COLUMNS, what)
+    cell, method = (style.only_text(table, name, what) for name in ("cell", "method"))
+    model = model_label(style.only_text(table, "model", what))
     rows = table.drop_duplicates("row")
     genes = int(rows["n_genes"].sum())
     per_row = sorted({int(rows["n_genes"].min()), int(rows["n_genes"].max())})
@@ -139,8 +123,8 @@ def draw_genes(table: pd.DataFrame) -> Figure:
         f"{unknown}{'; genes above the line are ON' if rows['threshold'].notna().all() else ''}",
     ]
     bare = table.assign(simulated=0)
-    with figure_style():
-        fig = ShownFigure(figsize=(WIDTH_2_COLUMNS, 3.9))
+    with style.figure_style():
+        fig = style.ShownFigure(figsize=(style.TWO_COLUMNS, 3.9))
         panels = fig.subplots(1, 4, width_ratios=(0.4, 1, 1, 1))
         plot_expression(bare, panels[0])
         for axes, layer in zip(panels[1:], _LAYERS, strict=True):
@@ -149,7 +133,7 @@ def draw_genes(table: pd.DataFrame) -> Figure:
             known = int(part["n_known"].sum())
             if known < genes:
                 axes.set_title(f"{axes.get_title(loc='left')}, n = {known:,}")
-        head_figure(fig, heading, simulated=is_simulated(table))
+        style.head_figure(fig, heading, table)
         return fig
 
 
@@ -168,7 +152,7 @@ def _scale(values: np.ndarray, name: str) -> tuple[Normalize, Colormap, str]:
         signed = LinearSegmentedColormap.from_list("signed", ["#0072B2", "white", "#D55E00"])
         colours = signed.with_extremes(bad=_NO_DATA)
         return TwoSlopeNorm(0, -top, top), colours, "both" if beyond else "neither"
-    colour = mark_colour(name)
+    colour = style.mark_colour(name)
     amount = LinearSegmentedColormap.from_list("amount", ["white", colour, "black"])
     amount = LinearSegmentedColormap.from_list("amount", amount(np.linspace(0, 0.8, 256)))
     colours = amount.with_extremes(bad=_NO_DATA)
