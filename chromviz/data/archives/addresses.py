@@ -109,8 +109,6 @@ class ArchiveFile:
         Address in the archive, and path below the user's folder.
     checksum, size
         ``md5:…`` and size in bytes, as published.
-    mark
-        Mark of a track or of reads.
     certain
         Whether the archive is known to have the file; if not, only the server can tell.
     """
@@ -122,7 +120,6 @@ class ArchiveFile:
     path: str
     checksum: str = ""
     size: int | None = None
-    mark: str = ""
     certain: bool = True
 
 
@@ -235,13 +232,13 @@ def archive_files(kind: str, cell: str) -> list[ArchiveFile]:
     if kind in _TRACKS:
         address, marks, what = _TRACKS[kind]
         files = [
-            (f"{mark} {what} of {cell_label(cell)}", address.format(cell=cell, mark=mark), "", mark)
+            (f"{mark} {what} of {cell_label(cell)}", address.format(cell=cell, mark=mark), "")
             for mark in marks
         ]
     elif kind == "weights":
-        files = [(f"AttentiveChrome for {cell_label(cell)}", *_weights()[cell], "")]
+        files = [(f"AttentiveChrome for {cell_label(cell)}", *_weights()[cell])]
     else:
-        cell, files = "", [(*shared, "") for shared in _SHARED[kind]]
+        cell, files = "", _SHARED[kind]
     return [
         ArchiveFile(
             name,
@@ -250,10 +247,9 @@ def archive_files(kind: str, cell: str) -> list[ArchiveFile]:
             url,
             f"{_FOLDERS[kind]}/{PurePosixPath(urlsplit(url).path).name}",
             f"md5:{md5}" if md5 else "",
-            mark=mark,
             certain=kind not in _REFERENCE_KINDS or cell in KNOWN_REFERENCE,
         )
-        for name, url, md5, mark in files
+        for name, url, md5 in files
     ]
 
 

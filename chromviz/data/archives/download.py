@@ -47,14 +47,12 @@ def download(
     ----------
     url, path
         The file's address, and where to put it.
-    checksum
-        ``md5:…`` or ``sha256:…`` in hex; if empty, a file that is there is taken as it is.
-    size
-        Size in bytes, if it is known; a file of another size is refused before it is transferred.
-    attempts
-        Number of consecutive retries that may fail to deliver anything new.
-    pause
-        Seconds before the first retry; doubled for each further one, up to a minute.
+    checksum, size
+        ``md5:…`` or ``sha256:…`` in hex, and bytes; without a checksum, an existing file is used as
+        it is, and a file of another size is refused before it is transferred.
+    attempts, pause
+        Number of consecutive retries that may fail to deliver anything new, and seconds before the
+        first one, doubled for each further one up to a minute.
     reporter
         Receives MB downloaded, and messages about waiting and restarting.
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 #: The kinds of data behind the paper's Table 3.
 TABLE3_KINDS = ("matrices", "coverage", "expression", "genes")
-# Without these there is no dataset; one without coverage can be used for training only.
+# Required for a dataset; one without coverage can be used for training only.
 _NEEDED = ("matrices", "expression", "genes")
 # The attribute of a dataset that stores the key under which it is valid.
 _VALIDITY = "validity"
@@ -248,7 +248,7 @@ def list_cells(data: str | Path | None = None) -> pd.DataFrame:
 
 
 def _fetchable(cell: str) -> str:
-    """Return in words which kinds of data the archives have."""
+    """Return a description of the kinds of data that the archives have."""
     kinds = available(cell)
     lacking = [kind for kind, there in kinds.items() if there is False]
     stated = f"all but {', '.join(lacking)}" if lacking else "all"

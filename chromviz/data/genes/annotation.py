@@ -62,7 +62,7 @@ def read_genes(path: Path, *, tss: str = "gene", biotype: str | None = None) -> 
         most upstream start of its transcripts, or of their exons. ``canonical``: the 5' end of one
         transcript per gene: the MANE Select one, else Ensembl's canonical one or RefSeq Select,
         else the APPRIS principal one (lowest number), else the longest on the genome; among equals
-        the longest, then the first by id. ``transcript``: every transcript is an entry of its own.
+        the longest, then the first by id. ``transcript``: every transcript is a separate entry.
         The last two need a file with transcripts: GTF or GFF3.
     biotype
         Keep only genes of this biotype, for instance ``protein_coding``.

@@ -78,13 +78,13 @@ class Expression:
 
 @dataclass(frozen=True)
 class _Table:
-    """A table of text: column names, lines below them, and the number of the first such line."""
+    """A table of text: column names, the lines below them, and the number of the first of these."""
 
     path: Path
     header: list[str]
     rows: list[str]
     first: int
-    split: Callable[[str], list[str]]
+    separator: str
 
 
 def read_expression(path: Path, cell: str, *, column: str | None = None) -> Expression:
@@ -118,11 +118,11 @@ def read_expression(path: Path, cell: str, *, column: str | None = None) -> Expr
     begin = next((at for at, line in enumerate(lines) if line[:1] != "#" or "\t" in line), None)
     if begin is None or not lines[begin].strip():
         raise ChromvizError(f"{path} is empty; give a table of genes by cell types")
-    split = _splitter(lines[begin])
-    header = split(lines[begin].rstrip("\t "))
+    separator = "\t" if "\t" in lines[begin] or "," not in lines[begin] else ","
+    header = _split(lines[begin].rstrip("\t "), separator)
     notes: list[str] = []
     if len(header) != 2 or _is_descriptive(header[0]) or not _is_value(header[1]):
-        table = _Table(path, header, lines[begin + 1 :], begin + 2, split)
+        table = _Table(path, header, lines[begin + 1 :], begin + 2, separator)
         at, notes = _choose_column(table, cell, column)
         name = header[at]
     elif column is not None:
@@ -131,7 +131,7 @@ def read_expression(path: Path, cell: str, *, column: str | None = None) -> Expr
             "out: there is only one"
         )
     else:
-        table = _Table(path, ["", ""], lines[begin:], begin + 1, split)
+        table = _Table(path, ["", ""], lines[begin:], begin + 1, separator)
         at, name = 1, ""
         notes.append(f"{path.name}: no column names; its second column is read as the expression")
     values, every, ignored = _read_rows(table, at)
@@ -145,24 +145,17 @@ def read_expression(path: Path, cell: str, *, column: str | None = None) -> Expr
     return Expression(pd.Series(values, dtype="float64", name=name), every, unit, name, notes)
 
 
-def _splitter(header: str) -> Callable[[str], list[str]]:
-    """Return a function that splits a line into fields without surrounding blanks and quotes."""
-    separator = "\t" if "\t" in header or "," not in header else ","
-
-    def split(line: str) -> list[str]:
-        if '"' not in line or separator == "\t":
-            # A tab is never inside a field, and a quote may be.
-            fields = [text.strip() for text in line.split(separator)]
-            return [
-                text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
-                for text in fields
-            ]
-        try:
-            return [text.strip() for text in next(csv.reader([line]))]
-        except csv.Error:
-            return []  # fewer fields than any header has
-
-    return split
+def _split(line: str, separator: str) -> list[str]:
+    """Return the fields of a line without surrounding blanks and quotes."""
+    if '"' not in line:
+        return [text.strip() for text in line.split(separator)]
+    if separator == "\t":
+        # A tab is never inside a field, and a quote may be.
+        return [re.sub(r'^"(.*)"$', r"\1", text.strip()) for text in line.split(separator)]
+    try:
+        return [text.strip() for text in next(csv.reader([line]))]
+    except csv.Error:
+        return []  # fewer fields than any header has
 
 
 def _is_descriptive(name: str) -> bool:
@@ -243,7 +236,7 @@ def _numeric(table: _Table) -> list[int]:
     for row in table.rows:
         if not unseen:
             break
-        fields = table.split(row)
+        fields = _split(row, table.separator)
         for at in list(unseen):
             if at < len(fields) and fields[at] not in _MISSING:
                 unseen.remove(at)
@@ -316,7 +309,7 @@ def _read_rows(table: _Table, column: int) -> tuple[dict[str, float], np.ndarray
         if line.startswith(_SUMMARY):
             summaries += 1
             continue
-        fields = table.split(line)
+        fields = _split(line, table.separator)
         if fields and fields[0] in NO_NAME:
             nameless += 1
             continue

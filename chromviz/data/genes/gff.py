@@ -1,6 +1,6 @@
 """Genes in GTF and GFF3, as written by Ensembl, GENCODE, RefSeq and UCSC.
 
-Gene and transcript records are used where there are any. In GTF, a transcript without a record
+Gene and transcript records are used if the file has them. In GTF, a transcript without a record
 spans its exons; in both formats, a gene without a record spans its transcripts.
 """
 

@@ -24,7 +24,7 @@ _TRANSCRIPT = re.compile(r"ENS[A-Z]*T\d+|[NX][MR]_\d+", re.ASCII)
 _SHORT = re.compile(r"(\d{6})(?:_.*)?", re.ASCII)
 _GENE = re.compile(r"ENS[A-Z]*?G\d{5}(\d{6})", re.ASCII)
 
-#: What stands in tables where a gene has no name.
+#: Placeholders in tables for genes without a name.
 NO_NAME = ("NA", "N/A", "NaN", "nan", "na", "-", ".")
 
 

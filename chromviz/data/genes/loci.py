@@ -16,7 +16,7 @@ RULES: dict[str, str] = {
     "gene": "the 5' end of the gene record",
     "canonical": "the 5' end of one transcript per gene: MANE Select, else Ensembl canonical or "
     "RefSeq Select, else APPRIS principal, else the longest on the genome",
-    "transcript": "the 5' end of each transcript, as an entry of its own",
+    "transcript": "the 5' end of each transcript, as a separate entry",
 }
 
 # What makes a transcript canonical, best first.
@@ -104,7 +104,7 @@ def place_entries(loci: list[Locus], rule: str, path: Path) -> tuple[list[Entry]
     if rule == "canonical":
         ways = [f"{_DECIDERS[way]} {count:,}" for way, count in sorted(deciders.items())]
         if bare:
-            ways.append(f"gene record, for lack of a transcript, {bare:,}")
+            ways.append(f"gene record (genes without transcripts) {bare:,}")
         return entries, [f"{path.name}: the TSS of each gene is chosen by: {', '.join(ways)}"]
     kept = f"; {bare:,} genes without one are kept under their own id" if bare else ""
     return entries, [f"{path.name}: {len(entries):,} transcripts, each with its own TSS{kept}"]

@@ -163,7 +163,7 @@ def test_addresses_and_checksums_are_recorded(get, server):
     found = get(["E003"], ["genes", "expression", "coverage", "signal"])
     assert len(found.files) == 8
     (reads,) = found.find("coverage", "E003")
-    assert reads.remote.mark == "H3K27ac"
+    assert reads.remote.name == "H3K27ac reads of H1-hESC (E003)"
     assert reads.path == get.out / "raw/roadmap/reads/E003-H3K27ac.tagAlign.gz"
     assert reads.path.read_bytes() == b"H3K27ac reads of H1-hESC (E003)"
     assert reads.remote.url.startswith("https://egg2.wustl.edu/")

@@ -302,8 +302,8 @@ def test_notes_say_what_was_done(tmp_path):
         "genes.gtf: the TSS of each gene is chosen by: MANE Select 1, APPRIS principal 1"
     ]
     assert notes(REFSEQ_GTF, "canonical") == [
-        "genes.gtf: the TSS of each gene is chosen by: MANE Select 1, gene record, for lack of a "
-        "transcript, 1"
+        "genes.gtf: the TSS of each gene is chosen by: MANE Select 1, gene record (genes without "
+        "transcripts) 1"
     ]
     assert notes(UCSC, "gene") == [
         "genes.gtf: 5 of 5 genes have no gene record (AB); their TSS is the most upstream start of "
