@@ -1,12 +1,7 @@
 """Download published data into a folder: each file once, checked, resumed after a break.
 
-Layout below the user's folder, which also holds the datasets built from these files:
-
-- ``raw/deepchrome/{EID}/classification/{train,valid,test}.csv``: the matrices, in a layout that
-  ``--data`` accepts,
-- ``raw/roadmap/{signal,fold-change,reads,expression}/``: tracks, reads, expression, gene table,
-- ``raw/zenodo/``: trained weights, and the archive of matrices while it is needed,
-- ``raw/checksums.json``: SHA-256 of each file when it was first downloaded, and its address.
+Files are in the folders of :mod:`chromviz.data.archives.addresses`, and the SHA-256 of each in
+``raw/checksums.json``. The matrices have a layout that ``--data`` accepts.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from chromviz.data.cells import find_cells
 from chromviz.data.choices import Choices, InputFiles
 from chromviz.data.matrices import from_matrices
 from chromviz.data.preflight import Finding
-from chromviz.errors import ChromvizError
+from chromviz.errors import ChromvizError, SchemaError
 from chromviz.progress import SILENT, Reporter
 from chromviz.results import validity
 from chromviz.vocabulary import COMMON_NAMES, REFERENCE_TRACK, cell_label, epigenomes, find_eid
@@ -151,6 +151,8 @@ def _refuse_other_dataset(path: Path) -> None:
     """Refuse to replace a dataset that :func:`fetch` did not build."""
     try:
         ours = _VALIDITY in schema.load_dataset(path).attrs
+    except SchemaError:
+        ours = False  # a file of another program
     except ChromvizError:
         return  # missing, or unreadable for everyone
     if not ours:

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from chromviz import schema
 from chromviz.data import store
@@ -146,8 +147,12 @@ def test_cell_types_are_listed_with_what_is_available(mirror, tmp_path):
         list_cells(tmp_path / "absent")
 
 
-def test_a_dataset_of_other_files_is_not_overwritten(mirror, tmp_path):
-    schema.save_dataset(make_dataset(cell="E123"), tmp_path / "E123.nc")
+@pytest.mark.parametrize("foreign", [False, True])
+def test_a_dataset_of_other_files_is_not_overwritten(mirror, tmp_path, foreign):
+    if foreign:
+        xr.Dataset({"x": ("y", [1.0])}).to_netcdf(tmp_path / "E123.nc", engine="h5netcdf")
+    else:
+        schema.save_dataset(make_dataset(cell="E123"), tmp_path / "E123.nc")
     before = (tmp_path / "E123.nc").read_bytes()
     sent = mirror.sent
     with pytest.raises(ChromvizError, match=r"E123\.nc was not built by fetch"):
