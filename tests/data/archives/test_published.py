@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from chromviz import schema
-from chromviz.data import store
+from chromviz.data import cells
 from chromviz.data.archives import published
 from chromviz.data.archives.published import fetch, list_cells
 from chromviz.errors import ChromvizError
@@ -29,7 +29,7 @@ def test_the_datasets_of_table_3(tmp_path, suffix):
     with serve(files.mirror) as mirror:
         result = fetch(["K562"], tmp_path, base_url=mirror.url)
         assert list(result.paths) == ["E123"]
-        dataset = store.open_cell("k562", tmp_path)
+        dataset = cells.open_cell("k562", tmp_path)
         assert schema.dataset_hash(dataset) == schema.dataset_hash(result.datasets["E123"])
         assert list(dataset["track"].values) == ["H3K27ac"]
         assert dataset.attrs["simulated"] == 0
@@ -138,7 +138,7 @@ def test_cell_types_are_listed_with_what_is_available(mirror, tmp_path):
 
     assert (list_cells(tmp_path)["local"] == "").all()
     fetch("K562", tmp_path, kinds=["matrices"], base_url=mirror.url)
-    assert store.available_cells(tmp_path) == ("E123",)  # CSV, from where fetch puts it
+    assert cells.available_cells(tmp_path) == ("E123",)  # CSV, from where fetch puts it
     assert local("E123") == "matrices"
     fetch("K562", tmp_path, base_url=mirror.url)
     assert local("E123") == "dataset, matrices, coverage"
