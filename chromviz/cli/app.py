@@ -26,6 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: chromviz compare --cell K562. 'chromviz COMMAND --help' has examples.",
 )
 
 

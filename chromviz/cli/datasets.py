@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chromviz.cli.app import app, live, names, records, show
+from chromviz.cli.app import live, names, records, show
 from chromviz.cli.options import (
     CHROM_SIZES,
     DATA,
@@ -115,7 +115,7 @@ class Reads:
 
 
 @command(
-    app,
+    "Data",
     "chromviz prepare --cell K562 --signal {mark}.bw --coverage H3K27ac=H3K27ac.bw --genes "
     "genes.gtf --expression tpm.tsv --out mine",
     "chromviz prepare --cell K562 --matrices csv --genes genes.bed --expression tpm.tsv --check",
@@ -175,7 +175,7 @@ def _units(values: list[str]) -> dict[str, str]:
 
 
 @command(
-    app,
+    "Data",
     "chromviz fetch --cells K562,GM12878 --out roadmap",
     "chromviz fetch --cells K562 --list",
 )
@@ -277,7 +277,7 @@ def _show_fetched(result: FetchResult, as_json: bool) -> None:
     show(as_json, record, "\n".join(lines))
 
 
-@command(app, "chromviz cells --data roadmap")
+@command("Data", "chromviz cells --data roadmap")
 def cells(data: Path | None = DATA, as_json: bool = JSON) -> None:
     """List the cell types: data available locally, and data that can be fetched."""
     from chromviz.data.archives.addresses import KINDS

@@ -70,7 +70,7 @@ class TrainingOptions:
 
 
 @command(
-    app,
+    "Models",
     "chromviz train --cell K562 --model lstm-alpha --epochs 5",
     "chromviz train --cells K562,GM12878,H1-hESC --leave-one-out --out models",
 )
@@ -148,7 +148,10 @@ def _keep(
         return stem, f"in {out}: {', '.join(write_model(model, stem))}"
     kept = kept_at(training, device)
     if training.members > 1:
-        return kept, "the members are in the cache; --out writes the ensemble to a folder"
+        return (
+            kept,
+            "the members are in the store of trained models; --out writes the ensemble to a folder",
+        )
     if kept is None:
         return kept, "model not stored: its code cannot be identified"
     return kept, f"model in {kept}.safetensors and .json"
@@ -158,7 +161,7 @@ models_app = typer.Typer(
     help="List the architectures, or import trained weights.",
     epilog=example_lines("chromviz models", "chromviz models import --cell K562 --out models"),
 )
-app.add_typer(models_app, name="models")
+app.add_typer(models_app, name="models", rich_help_panel="Models")
 
 
 @models_app.callback(invoke_without_command=True)
@@ -175,10 +178,11 @@ def list_models(context: typer.Context, as_json: bool = JSON) -> None:
 
 
 @command(
-    models_app,
+    "Models",
     "chromviz models import --cell K562 --out models",
     "chromviz models import model.pt --cell K562 --out models",
     name="import",
+    to=models_app,
 )
 def import_weights(
     file: Annotated[

@@ -15,6 +15,8 @@ from typing import Annotated, Any, get_args, get_type_hints
 import typer
 from typer.models import OptionInfo
 
+from chromviz.cli.app import app
+
 # The panels of the help. Those of one command stand between models and computation.
 INPUT, METHOD, RUN, OUTPUT = "Input", "Models and methods", "Computation", "Output"
 _ORDER = {INPUT: 0, METHOD: 1, RUN: 3, OUTPUT: 4}
@@ -33,9 +35,9 @@ def example_lines(*examples: str) -> str:
 
 
 def command(
-    app: typer.Typer, *examples: str, name: str | None = None
+    panel: str, *examples: str, name: str | None = None, to: typer.Typer = app
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return a decorator that registers a function as a command of `app`, with its examples."""
+    """Return a decorator that makes a function a command, shown in a panel, with examples."""
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         hints = get_type_hints(function, include_extras=True)
@@ -58,7 +60,8 @@ def command(
         parameters.sort(key=_place)
         vars(run)["__signature__"] = inspect.Signature(parameters)
         run.__doc__ = function.__doc__
-        app.command(name=name or function.__name__, epilog=example_lines(*examples))(run)
+        name_shown, end = name or function.__name__, example_lines(*examples)
+        to.command(name=name_shown, epilog=end, rich_help_panel=panel)(run)
         return function
 
     return register

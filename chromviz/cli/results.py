@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chromviz.cli.app import app, live, names, records, show
+from chromviz.cli.app import live, names, records, show
 from chromviz.cli.options import (
     CHROM_SIZES,
     DATA,
@@ -36,7 +36,7 @@ _MODELS = "lstm-alpha,lstm-alpha-beta,deepchrome"
 
 
 @command(
-    app,
+    "Explain and test",
     "chromviz compare --cell K562",
     "chromviz compare --cell K562 --models lstm-alpha,deepchrome --seeds 5 --out mine",
 )
@@ -103,7 +103,7 @@ class Sample:
 
 
 @command(
-    app,
+    "Explain and test",
     "chromviz validate --cell K562",
     "chromviz validate --cell K562 --models lstm-alpha --tests agreement,faithfulness",
     "chromviz validate --cell K562,GM12878 --data roadmap",
@@ -167,7 +167,7 @@ class Audited(Compute):
 
 
 @command(
-    app,
+    "Explain and test",
     "chromviz audit PAX5",
     "chromviz audit chr9:37034476 --cells H1-hESC,GM12878 --models lstm-alpha-beta,deepchrome",
     "chromviz audit --differential --cells H1-hESC,GM12878,K562",
@@ -237,7 +237,7 @@ class Trained(Resampled):
 
 
 @command(
-    app,
+    "Explain and test",
     "chromviz suite --cells K562 --models deepchrome,lstm --seeds 3",
     "chromviz suite --data roadmap --tables 2,s3 --out roadmap/suite",
 )
@@ -278,7 +278,7 @@ def suite(
 
 
 @command(
-    app,
+    "Explain and test",
     "chromviz extract --cell K562 --methods alpha,beta",
     "chromviz extract --cell K562 --model deepchrome --methods saliency --genes PAX5",
     "chromviz extract --cell K562 --methods integrated_gradients --set reference=mean",
@@ -338,7 +338,7 @@ def _pairs(texts: list[str]) -> dict[str, Any]:
     return found
 
 
-@command(app, "chromviz methods", name="methods")
+@command("Explain and test", "chromviz methods", name="methods")
 def list_methods(as_json: bool = JSON) -> None:
     """List the methods of explanation and the controls."""
     from chromviz.catalog import list_methods as listed
@@ -352,7 +352,7 @@ def list_methods(as_json: bool = JSON) -> None:
 
 
 @command(
-    app,
+    "Pages and tracks",
     "chromviz export --cell K562 --formats bigwig,bed",
     "chromviz export --cell K562 --methods alpha --results results/K562/extract",
 )
@@ -397,7 +397,11 @@ def export(
     show(shown.as_json, record, *lines)
 
 
-@command(app, "chromviz report results/K562", "chromviz report results/K562 --out page.html")
+@command(
+    "Pages and tracks",
+    "chromviz report results/K562",
+    "chromviz report results/K562 --out page.html",
+)
 def report(
     results: Annotated[
         Path, typer.Argument(help="A folder that compare, validate or audit has finished.")

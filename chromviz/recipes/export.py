@@ -121,9 +121,11 @@ def export(
     folder["simulated"] = int(dataset.attrs["simulated"])
     folder["dataset"] = {"cell": label, "sha256": dataset_hash(dataset)}
     writer = TrackFiles(folder, dataset, wanted)
-    for what in ("signal", "coverage"):
-        for name, values in _named(dataset, what, rows):
-            writer.track(f"{what}.{slug(name)}", f"{name} {what}", mark_colour(name), whole, values)
+    for what, dim in (("signal", "mark"), ("coverage", "track")):
+        values = dataset[what].isel(gene=rows).transpose(dim, "gene", "bin").values
+        for name, of_name in zip(map(str, dataset[dim].values), values, strict=True):
+            title, colour = f"{name} {what}", mark_colour(name)
+            writer.track(f"{what}.{slug(name)}", title, colour, whole, of_name)
     for done, (name, (attribution, at)) in enumerate(found.items(), 1):
         layout = tracks.lay_out(dataset, at, assembly.sizes)
         writer.attribution(Located(name, attribution, at, layout), top)
@@ -156,7 +158,7 @@ def _formats(names: Sequence[str]) -> list[str]:
 def _attributions(
     place: Path, dataset: xr.Dataset, names: Sequence[str] | None
 ) -> dict[str, tuple[xr.Dataset, np.ndarray]]:
-    """Return the attributions over genes and bins of a result folder, with the genes' places.
+    """Return the attributions over genes and bins in a result folder, with the genes' positions.
 
     Only files that the manifest lists count, as they were written. Variants of models, such as
     untrained networks, belong in tables and not in a genome browser.
@@ -187,25 +189,15 @@ def _attributions(
     return found
 
 
-def _named(dataset: xr.Dataset, what: str, rows: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    """Return name and values (gene, bin) of the signal of each mark, or coverage of each track."""
-    if what == "signal":
-        names, values = dataset["mark"].values, dataset["signal"].values[rows].swapaxes(0, 1)
-    else:
-        names, values = dataset["track"].values, dataset["coverage"].values[:, rows]
-    return [(str(name), one) for name, one in zip(names, values, strict=True)]
-
-
 def _hidden(layout: tracks.Layout) -> list[str]:
     """Return a note about genes whose TSS coincides with that of another gene."""
-    hidden = list(layout.hidden)
-    if not hidden:
-        return []
+    hidden = layout.hidden
     shown = ", ".join(hidden[:5]) + (" …" if len(hidden) > 5 else "")
-    return [
+    note = (
         f"{len(hidden)} genes share their TSS with another gene, which the tracks show instead: "
         f"{shown}; the tables contain all genes"
-    ]
+    )
+    return [note] if hidden else []
 
 
 def _locus(dataset: xr.Dataset, rows: np.ndarray) -> str:
