@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 
@@ -44,13 +44,11 @@ def command(
         groups: dict[str, Any] = {key: hint for key, hint in hints.items() if is_dataclass(hint)}
         parameters = []
         for key, parameter in inspect.signature(function).parameters.items():
+            own, shown = hints, {key: parameter}
             if key in groups:
                 own = get_type_hints(groups[key], include_extras=True)
-                for item in fields(groups[key]):
-                    default = parameter.empty if item.default is MISSING else item.default
-                    parameters.append(_parameter(item.name, own[item.name], default))
-            else:
-                parameters.append(_parameter(key, hints[key], parameter.default))
+                shown = dict(inspect.signature(groups[key]).parameters)
+            parameters += [_parameter(item, own[item], one.default) for item, one in shown.items()]
 
         def run(**values: Any) -> None:
             for key, group in groups.items():
@@ -60,8 +58,11 @@ def command(
         parameters.sort(key=_place)
         vars(run)["__signature__"] = inspect.Signature(parameters)
         run.__doc__ = function.__doc__
-        name_shown, end = name or function.__name__, example_lines(*examples)
-        to.command(name=name_shown, epilog=end, rich_help_panel=panel)(run)
+        to.command(
+            name=name or function.__name__,
+            epilog=example_lines(*examples),
+            rich_help_panel=panel,
+        )(run)
         return function
 
     return register

@@ -148,7 +148,13 @@ def compare(
     work.record(fitted, notes={one.name: one.note for one in chosen if one.note})
     found = {(method, name): work.explain(method, fitted.get(name)) for method, name in pairs}
     table = _write_table3(work, list(found.values()))
-    agreement = _write_agreement(work, [*found.values(), *_explain_untrained(work, pairs, fitted)])
+    fresh = untrained_controls(fitted, run.seed)
+    controls = [
+        work.explain(method, fresh[name])
+        for method, name in pairs
+        if name in fresh and method != "class_optimization"
+    ]
+    agreement = _write_agreement(work, [*found.values(), *controls])
     write_figure(folder, "methods", f"Agreement with {REFERENCE_TRACK}", table, draw_table3)
     # A model from a file may have a learning curve on other data, which does not belong here.
     mine = [model for model in fitted.values() if model.card.dataset_hash == work.data_hash]
@@ -189,17 +195,6 @@ def _train(
     train_missing([*first, *own], device=run.device, reporter=run.reporter)
     inputs.say_notes(chosen, run)
     return fitted_models(chosen, dataset, run.seed, run.seeds, run.device, run.reporter)
-
-
-def _explain_untrained(
-    work: CellRun, pairs: Sequence[tuple[str, str]], fitted: Mapping[str, TrainedModel]
-) -> list[xr.Dataset]:
-    fresh = untrained_controls(fitted, work.run.seed)
-    return [
-        work.explain(method, fresh[name])
-        for method, name in pairs
-        if name in fresh and method != "class_optimization"
-    ]
 
 
 def _write_table3(work: CellRun, attributions: Sequence[xr.Dataset]) -> pd.DataFrame:

@@ -89,16 +89,9 @@ def in_three_forms(stem: str, csv: str, markdown: str, latex: str) -> dict[str, 
 
 @dataclass(frozen=True, repr=False)
 class Outcome(Summarised):
-    """What every recipe returns.
+    """What every recipe returns: the result folder, and the PDF of each figure by name.
 
-    Parameters
-    ----------
-    folder
-        The result folder.
-    figures
-        PDF of each figure by name, for instance ``figures["figure2a"]``.
-    made, kept
-        Names of the steps that were run, and of those that were up to date.
+    `made` are the names of the steps that were run, `kept` of those that were up to date.
     """
 
     folder: Path

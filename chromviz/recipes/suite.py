@@ -35,12 +35,11 @@ from chromviz.validation.performance import (
 )
 
 #: The networks of Table 2, in the paper's order, and the older models.
-NETWORKS = (
+MODELS = (
     *("deepchrome", "lstm", "cnn-attn", "cnn-alpha-beta"),
     *("lstm-attn", "lstm-alpha", "lstm-alpha-beta"),
+    *("linear-regression", "logistic-regression", "svm", "random-forest", "rules"),
 )
-OLDER = ("linear-regression", "logistic-regression", "svm", "random-forest", "rules")
-MODELS = (*NETWORKS, *OLDER)
 
 #: The network of Table S1.
 ONE_MARK_MODEL = "lstm-alpha-beta"

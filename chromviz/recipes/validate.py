@@ -195,7 +195,7 @@ def validate_cells(
 
 @dataclass(frozen=True)
 class SampleSize:
-    """Numbers of genes and of draws in a validation.
+    """Numbers of genes and of draws in a validation, each at least 1.
 
     Parameters
     ----------
@@ -205,11 +205,6 @@ class SampleSize:
         the seed.
     null
         Number of draws of each null model.
-
-    Raises
-    ------
-    ChromvizError
-        If a number is below 1.
     """
 
     genes: int = 200
