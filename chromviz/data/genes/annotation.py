@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -46,8 +46,8 @@ class Genes:
     """
 
     table: pd.DataFrame
-    notes: list[str] = field(default_factory=list)
-    format: str = "BED"
+    notes: list[str]
+    format: str
 
 
 def read_genes(path: Path, *, tss: str = "gene", biotype: str | None = None) -> Genes:

@@ -7,7 +7,7 @@ import difflib
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -66,9 +66,9 @@ class Expression:
 
     values: pd.Series[float]
     every: np.ndarray
-    unit: str = "RPKM"
-    column: str = ""
-    notes: list[str] = field(default_factory=list)
+    unit: str
+    column: str
+    notes: list[str]
 
     @property
     def threshold(self) -> float:

@@ -98,7 +98,7 @@ def _gtf_attributes(text: str) -> dict[str, str]:
 def _gtf_place(
     named: dict[str, str], fields: list[str], number: int, path: Path
 ) -> tuple[int, str, str, str, str, int, int, str]:
-    """Return the values of :class:`chromviz.data.genes.records.Place` on one line."""
+    """Return the values of :class:`chromviz.data.genes.records.Feature` on one line."""
     gene = named.get("gene_id", "")
     if not gene:
         raise ChromvizError(
@@ -176,7 +176,7 @@ def read_gff3(path: Path) -> tuple[list[Locus], list[str]]:
 
 
 def _lost_parts(parents: set[str], ids: set[str], path: Path) -> list[str]:
-    """Return a note on the parents of parts, several to a text, that are not in the file."""
+    """Return a note on parents of parts that are not in the file; a text may name several."""
     lost = sorted({name for text in parents for name in _decode(text.strip()).split(",")} - ids)
     lost = [name for name in lost if name]
     if not lost:
@@ -217,7 +217,7 @@ def _gff3_gene(fields: list[str], number: int, path: Path) -> tuple[str, Locus]:
     gene = _gff3_name(named, "gene_id")
     if not gene:
         raise ChromvizError(
-            f"{path}, line {number}: a {fields[2]} without ID; give GFF3 with ID=... among the "
+            f"{path}, line {number}: this {fields[2]} has no ID; give GFF3 with ID=... among the "
             "attributes of genes"
         )
     symbol = named.get("gene_name") or named.get("gene") or named.get("Name", "")
@@ -233,7 +233,7 @@ def _gff3_transcript(
     name = _gff3_name(named, "transcript_id") or of_parent
     if not name:
         raise ChromvizError(
-            f"{path}, line {number}: a {fields[2]} with neither ID nor Parent; give GFF3 with "
+            f"{path}, line {number}: this {fields[2]} has neither ID nor Parent; give GFF3 with "
             "ID=... among the attributes of transcripts"
         )
     gene = named.get("gene_id") or named.get("geneID") or named.get("gene") or of_parent or name

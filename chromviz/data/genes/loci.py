@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from chromviz.data.genes.records import Entry, Locus, Place, Transcript, join_symbols
+from chromviz.data.genes.records import Entry, Feature, Locus, Transcript, join_symbols
 from chromviz.errors import ChromvizError
 
 #: How the TSS of a gene is chosen.
@@ -55,7 +55,7 @@ def gather(orphans: Iterable[Transcript]) -> list[Locus]:
     Transcripts of one gene id on one strand that overlap, in a chain, are one gene.
     """
 
-    def key(place: Place) -> tuple[str, str, str]:
+    def key(place: Feature) -> tuple[str, str, str]:
         return place.gene, place.chrom, place.strand
 
     loci: list[Locus] = []
@@ -115,7 +115,7 @@ def _precedence(item: Transcript) -> tuple[int, int, str]:
     return item.rank, item.start - item.end, item.id
 
 
-def _entry(chosen: Place, locus: Locus, name: str, path: Path) -> Entry:
+def _entry(chosen: Feature, locus: Locus, name: str, path: Path) -> Entry:
     """Return the entry of a gene that begins where a transcript or the gene itself does."""
     if chosen.strand not in ("+", "-") and chosen.end - chosen.start > 1:
         raise ChromvizError(

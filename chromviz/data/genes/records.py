@@ -11,7 +11,7 @@ from chromviz.errors import ChromvizError
 
 
 @dataclass(slots=True)
-class Place:
+class Feature:
     """A stretch of a chromosome, 0-based and half-open, and the gene on it."""
 
     line: int
@@ -25,7 +25,7 @@ class Place:
 
 
 @dataclass(slots=True)
-class Transcript(Place):
+class Transcript(Feature):
     """A transcript of a gene; `rank` as in :func:`chromviz.data.genes.loci.rank`."""
 
     id: str
@@ -33,7 +33,7 @@ class Transcript(Place):
 
 
 @dataclass(slots=True)
-class Locus(Place):
+class Locus(Feature):
     """A gene at one place; `recorded` if it has a line, not only transcripts."""
 
     recorded: bool = True

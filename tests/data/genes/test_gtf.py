@@ -444,8 +444,8 @@ def test_bad_gtf_lines_are_named(tmp_path, row, problem):
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
-        (line("chr1", "gene", 5, 9, "+", "Name=A"), "a gene without ID"),
-        (line("chr1", "mRNA", 5, 9, "+", "Name=A"), "a mRNA with neither ID nor Parent"),
+        (line("chr1", "gene", 5, 9, "+", "Name=A"), "this gene has no ID"),
+        (line("chr1", "mRNA", 5, 9, "+", "Name=A"), "this mRNA has neither ID nor Parent"),
         (line("chr1", "gene", 5, 9, "?", "ID=A"), "strand '?' leaves its TSS unknown"),
         ("chr1\tmaker\texon\t5\t9\n", "5 tab-separated columns where GTF and GFF3 have 9"),
     ],
