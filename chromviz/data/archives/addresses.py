@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import PurePosixPath
+from typing import Any
 from urllib.parse import urlsplit
 
 from chromviz.data.archives.http import is_address
@@ -133,13 +135,7 @@ class FetchRequest:
 
 
 def request_files(cells: Sequence[str], kinds: Sequence[str]) -> FetchRequest:
-    """Return the files of some kinds (:data:`KINDS`) and cell types (EIDs or common names).
-
-    Raises
-    ------
-    ChromvizError
-        If a cell type or kind is unknown or missing, or none of the files was published.
-    """
+    """Return the files of some kinds (:data:`KINDS`) and cell types (EIDs or common names)."""
     if not kinds:
         raise ChromvizError("no kind of data is given; give --kinds, for example matrices")
     for kind in kinds:
@@ -200,19 +196,18 @@ def mirrored(url: str, base: str) -> str:
     return f"{base}/{parts.netloc}{parts.path}" if base else url
 
 
-def zenodo_file(record: object, name: str) -> tuple[str, int] | None:
+def zenodo_file(record: Any, name: str) -> tuple[str, int] | None:
     """Return a file's checksum (``md5:…``) and size in bytes from the JSON of a Zenodo record.
 
     None if it has no usable entry for the file.
     """
-    files = record.get("files") if isinstance(record, dict) else None
-    for item in files if isinstance(files, list) else []:
-        if isinstance(item, dict) and item.get("key") == name:
-            checksum, size = item.get("checksum"), item.get("size")
-            if isinstance(checksum, str) and isinstance(size, int) and size > 0:
-                algorithm, _, digest = checksum.rpartition(":")
-                if (algorithm or "md5") == "md5" and len(digest) == 32 and digest.isalnum():
-                    return f"md5:{digest.lower()}", size
+    try:
+        (item,) = [item for item in record["files"] if item["key"] == name]
+        md5 = re.fullmatch(r"(?:md5:)?([0-9a-f]{32})", item["checksum"].lower())
+        if md5 and isinstance(item["size"], int) and item["size"] > 0:
+            return f"md5:{md5[1]}", item["size"]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        pass
     return None
 
 

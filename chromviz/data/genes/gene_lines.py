@@ -35,13 +35,7 @@ def is_gene_info(fields: Sequence[str]) -> bool:
 
 
 def read_gene_bed(path: Path) -> list[Entry]:
-    """Return the entries of a BED6 file; further columns are ignored.
-
-    Raises
-    ------
-    ChromvizError
-        If a line is not BED6, or leaves the TSS unknown.
-    """
+    """Return the entries of a BED6 file; further columns are ignored."""
     entries = []
     for number, line in data_lines(path):
         fields = [text.strip() for text in line.split("\t")]
@@ -76,13 +70,7 @@ def read_gene_bed(path: Path) -> list[Entry]:
 
 
 def read_gene_info(path: Path) -> list[Entry]:
-    """Return the entries of a ``gene_info`` file.
-
-    Raises
-    ------
-    ChromvizError
-        If a line is cut short, or its position or strand is not valid.
-    """
+    """Return the entries of a ``gene_info`` file."""
     entries = []
     for row, (number, line) in enumerate(data_lines(path)):
         fields = [text.strip() for text in line.split("\t")]
@@ -119,11 +107,6 @@ def merge_lines(entries: list[Entry], path: Path) -> tuple[list[Entry], list[str
 
     A gene on two lines at the same TSS with different symbols is one gene with two names: the
     symbols are joined by ``/``, and a known strand is kept.
-
-    Raises
-    ------
-    ChromvizError
-        If two lines of one id contradict or repeat each other.
     """
     by_gene: dict[str, list[Entry]] = {}
     for entry in entries:

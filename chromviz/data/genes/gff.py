@@ -36,13 +36,7 @@ _NUMBERED = re.compile(r"(?:gene|rna)\d+")
 
 
 def read_gtf(path: Path, *, transcripts: bool) -> list[Locus]:
-    """Return the genes of a GTF file; with their transcripts, if these are needed.
-
-    Raises
-    ------
-    ChromvizError
-        If a line is cut short, has no valid interval, or no gene id.
-    """
+    """Return the genes of a GTF file; with their transcripts, if these are needed."""
     genes: list[Locus] = []
     records: list[Transcript] = []
     recorded: set[tuple[str, str]] = set()
@@ -134,11 +128,6 @@ def read_gff3(path: Path) -> tuple[list[Locus], list[str]]:
     Features are linked by ``ID`` and ``Parent``. A gene is named by its ``gene_id``, else by its
     ``ID`` without the prefix ``gene-`` or ``gene:``. RefSeq's are of the second kind: ``gene-TP53``
     is ``TP53``, the name that RefSeq's GTF and counts made with either file use.
-
-    Raises
-    ------
-    ChromvizError
-        If a line is cut short, or a gene or transcript has no valid interval or no id.
     """
     genes: list[Locus] = []
     by_id: dict[str, Locus] = {}

@@ -102,16 +102,10 @@ def match_expression(
 
     A gene has the row of its own id; else the row whose id is the same except for the version. If
     more genes match by symbol than by id, the table is keyed by symbols, and genes without a row
-    by id have the row of their symbol. Genes that share a symbol stay unknown. NaN is unknown.
+    by id have the row of their symbol. Genes that share a symbol stay unknown.
 
-    Parameters
-    ----------
-    genes
-        Gene ids (gene,).
-    values
-        Expression by id, unique; NaN where unknown.
-    symbols
-        Gene symbols (gene,), empty where unknown.
+    `genes` are ids (gene,), `values` expression by unique id, and `symbols` (gene,) are empty where
+    unknown. Unknown expression is NaN.
 
     Raises
     ------

@@ -75,13 +75,7 @@ def gather(orphans: Iterable[Transcript]) -> list[Locus]:
 
 
 def place_entries(loci: list[Locus], rule: str, path: Path) -> tuple[list[Entry], list[str]]:
-    """Return the entries that a rule of :data:`RULES` gives, and notes on how they were chosen.
-
-    Raises
-    ------
-    ChromvizError
-        If the rule needs transcripts and there are none, or a strand is unknown.
-    """
+    """Return the entries that a rule of :data:`RULES` gives, and notes on how they were chosen."""
     bare = sum(not locus.transcripts for locus in loci)
     if rule != "gene" and bare == len(loci):
         raise ChromvizError(
@@ -148,11 +142,6 @@ def part_ids(entries: list[Entry], path: Path) -> tuple[list[Entry], list[str]]:
     Entries of one id at one TSS are merged. If an id occurs at several positions, the first on a
     main chromosome (else the first) keeps it, and with it the expression. The others are kept as
     ``ID_PAR_Y`` if they are on Y and the id is on X, else as ``ID@chrom:tss:strand``.
-
-    Raises
-    ------
-    ChromvizError
-        If a name made in this way is already taken.
     """
     places: dict[tuple[str, str, int, str], list[Entry]] = {}
     for entry in entries:
