@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -24,10 +24,6 @@ from chromviz.cli.options import (
     option,
 )
 from chromviz.errors import ChromvizError
-
-if TYPE_CHECKING:
-    from chromviz.models.checkpoint import TrainedModel
-    from chromviz.models.store import Training
 
 _TRAINING = "Training"
 
@@ -93,7 +89,7 @@ def train(
     from chromviz.models.inference import find_device
     from chromviz.models.store import Training, trained
     from chromviz.models.verbs import settings_for
-    from chromviz.recipes.learning import leave_each_out, write_folds
+    from chromviz.recipes.learning import keep_model, leave_each_out, write_folds
     from chromviz.recipes.run import Run
     from chromviz.reporting.terminal import SIMULATED, counts_line, left_out_page
 
@@ -123,7 +119,7 @@ def train(
     wanted = Training(spec, dataset, run.seed, settings, run.seeds)
     with live(shown.quiet) as reporter:
         fitted = trained(wanted, device=run.device, reporter=reporter)
-    stem, where = _keep(fitted, wanted, run.device, out)
+    stem, where = keep_model(fitted, wanted, run.device, out)
     lines = [SIMULATED] if fitted.card.simulated else []
     lines.append(counts_line(dataset))
     if seen := dataset.attrs.get("test_genes_seen"):
@@ -133,28 +129,6 @@ def train(
         )
     lines += [fitted.line(), where]
     show(shown.as_json, {"stem": str(stem), **asdict(fitted.card)}, "\n".join(lines))
-
-
-def _keep(
-    model: TrainedModel, training: Training, device: str, out: Path | None
-) -> tuple[Path | None, str]:
-    """Write a model to a folder, if one is given; return its path and a line about it."""
-    from chromviz.models.store import kept_at
-    from chromviz.recipes.learning import write_model
-
-    if out is not None:
-        last = f"-{training.seed + training.members - 1}" if training.members > 1 else ""
-        stem = out / f"{model.card.cell}.{training.spec.slug}.seed{training.seed}{last}"
-        return stem, f"in {out}: {', '.join(write_model(model, stem))}"
-    kept = kept_at(training, device)
-    if training.members > 1:
-        return (
-            kept,
-            "the members are in the store of trained models; --out writes the ensemble to a folder",
-        )
-    if kept is None:
-        return kept, "model not stored: its code cannot be identified"
-    return kept, f"model in {kept}.safetensors and .json"
 
 
 models_app = typer.Typer(

@@ -14,7 +14,7 @@ from chromviz.catalog import ModelSpec
 from chromviz.data.pool import leave_one_out
 from chromviz.models import find_model
 from chromviz.models.checkpoint import TrainedModel, curve_table, save_model
-from chromviz.models.store import Training, train_missing, trained
+from chromviz.models.store import Training, kept_at, train_missing, trained
 from chromviz.plot.curves import draw_learning_curve
 from chromviz.plot.style import save_figure
 from chromviz.recipes.run import Run
@@ -44,6 +44,27 @@ def write_model(model: TrainedModel, stem: Path) -> list[str]:
     }
     written = save_figure(draw_learning_curve(table), curve, metadata=metadata)
     return [*files, f"{curve.name}.csv", *(path.name for path in written)]
+
+
+def keep_model(
+    model: TrainedModel, training: Training, device: str, out: Path | None
+) -> tuple[Path | None, str]:
+    """Write a model to a folder, if one is given; return its path and a line that says where it is.
+
+    The path has no suffix, and is None if the code of the model cannot be identified.
+    """
+    if out is not None:
+        last = f"-{training.seed + training.members - 1}" if training.members > 1 else ""
+        stem = out / f"{model.card.cell}.{training.spec.slug}.seed{training.seed}{last}"
+        return stem, f"in {out}: {', '.join(write_model(model, stem))}"
+    kept = kept_at(training, device)
+    if training.members > 1:
+        where = "the members are in the store of trained models; --out writes the ensemble"
+    elif kept is None:
+        where = "model not stored: its code cannot be identified"
+    else:
+        where = f"model in {kept}.safetensors and .json"
+    return kept, where
 
 
 def write_folds(table: pd.DataFrame, models: Sequence[TrainedModel], out: Path) -> None:
