@@ -1,4 +1,4 @@
-"""The command line: a thin face on the recipes; heavy libraries are imported where used."""
+"""The command line, a thin layer over the recipes; heavy libraries are imported where used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chromviz.cli import datasets, modelling, results
 from chromviz.cli.app import app
 from chromviz.errors import ChromvizError
 
-# What wrong options raise: a class that typer has and does not name.
+# The class of usage errors, which typer does not export.
 _USAGE: Any = typer.BadParameter.__mro__[2]
 
 __all__ = ["app", "datasets", "main", "modelling", "results"]
@@ -42,6 +42,6 @@ def main() -> None:
 
 
 def _refuse(message: str) -> NoReturn:
-    """Say in one line what is wrong, and end."""
+    """Print what is wrong in one line, and exit with code 2."""
     typer.echo(f"chromviz: {' '.join(message.split())}", err=True)
     sys.exit(2)

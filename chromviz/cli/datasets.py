@@ -264,7 +264,7 @@ def _show_fetched(result: FetchResult, as_json: bool) -> None:
             cell: [asdict(item) for item in findings] for cell, findings in result.findings.items()
         },
     }
-    # Notes were shown as they came.
+    # Notes were already shown during the download.
     lines = [f"warning: {line}" for line in files.missing]
     lines.append(f"{len(files.downloaded)} downloaded, {len(files.up_to_date)} up to date")
     for cell, path in result.paths.items():

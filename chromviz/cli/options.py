@@ -17,7 +17,7 @@ from typer.models import OptionInfo
 
 from chromviz.cli.app import app
 
-# The panels of the help. Those of one command stand between models and computation.
+# The panels of the help, in this order. Those of single commands stand before "Computation".
 INPUT, METHOD, RUN, OUTPUT = "Input", "Models and methods", "Computation", "Output"
 _ORDER = {INPUT: 0, METHOD: 1, RUN: 3, OUTPUT: 4}
 
@@ -69,7 +69,7 @@ def command(
 
 
 def _parameter(name: str, hint: Any, default: Any) -> inspect.Parameter:
-    """Return what typer reads; a flag has no opposite."""
+    """Return a parameter for typer; a flag gets no ``--no-`` form."""
     if isinstance(default, OptionInfo) and default.default is False and not default.param_decls:
         default.param_decls = (f"--{name.replace('_', '-')}",)
     kind = inspect.Parameter.KEYWORD_ONLY

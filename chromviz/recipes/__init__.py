@@ -1,1 +1,1 @@
-"""What users come for, as sequences of steps that only call the rooms below."""
+"""The tasks of chromviz, each a sequence of calls to the packages below."""

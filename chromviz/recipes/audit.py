@@ -168,7 +168,7 @@ def _plan(
     opened = inputs.open_cells(names, data)
     first = find_gene(opened[0], gene)
     known = str(opened[0]["gene"].values[first])
-    # By id in the others: a symbol or locus may mean another gene in another annotation.
+    # The others are searched by id: a symbol or locus may mean another gene in their annotation.
     positions = [first, *(find_gene(other, known) for other in opened[1:])]
     chosen = [inputs.require_models(models, dataset, "audit with") for dataset in opened]
 

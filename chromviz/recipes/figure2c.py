@@ -30,7 +30,7 @@ BETA_MODEL = "lstm-alpha-beta"
 #: The gene of the paper's Figure 2c.
 PAPER_GENE = "PAX5"
 
-#: Said if there is no figure.
+#: The message if there is no figure.
 NO_BETA = "no Figure 2c: none of the models trained here gives β"
 
 

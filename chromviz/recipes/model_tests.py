@@ -122,7 +122,7 @@ def _captum_metrics(tested: Tested) -> list[tidy_rows.Row]:
 
 
 def _attention(tested: Tested) -> list[tidy_rows.Row]:
-    """Return how far predictions move under another attention; nothing for other models."""
+    """Return how far predictions move if the attention is altered; empty without attention."""
     conditions = tested.conditions
     try:
         moves = attention_moves(
@@ -139,7 +139,7 @@ def _attention(tested: Tested) -> list[tidy_rows.Row]:
 
 
 def sanity(tested: Tested) -> pd.DataFrame:
-    """Re-randomise the layers of the model, and compare its explanations with those before.
+    """Re-randomise the layers of the model, and compare explanations before and after.
 
     ``spearman, LAYER`` is the mean rank correlation over genes with the explanation of the trained
     model, ``spearman_last`` that after all layers are re-randomised.

@@ -101,7 +101,7 @@ class Outcome(Summarised):
 
     @property
     def steps_line(self) -> str:
-        """One line about the steps, for people."""
+        """The numbers of steps that were run and that were up to date, in one line."""
         return f"{len(self.made)} steps run, {len(self.kept)} up to date"
 
     def rows(self, simulated: object) -> tuple[tuple[str, str], ...]:

@@ -221,7 +221,7 @@ def _predictions(
     """Train and test units, unless they are up to date; return their predictions."""
     steps = {unit: _step(folder, unit, dataset, run) for unit, dataset in units.items()}
     missing = [unit for unit in units if not folder.has(**steps[unit])]
-    # Those that take longest come first: the last one should not keep the others waiting.
+    # The longest trainings come first, so that none of them runs alone at the end.
     missing.sort(key=lambda unit: (unit.marks != ALL_MARKS, "lstm-alpha" not in unit.model))
     trainings = [Training(unit.model, units[unit], unit.seed) for unit in missing]
     # Each model is stored as soon as it is trained: an interruption loses none of those.
