@@ -59,67 +59,9 @@ def extract(
 ) -> xr.Dataset:
     """Explain the predictions of a model, or compute the weights of a control.
 
-    Parameters
-    ----------
-    method
-        The name of a method or control, as ``chromviz methods`` lists them: ``"alpha"``,
-        ``"saliency"``, ``"raw_signal"``.
-    dataset
-        The cell type, or the name of an embedded one.
-    model
-        A trained model, or any ``torch.nn.Module`` that maps signal (batch, mark, bin) to logits
-        (batch,); None for a control. Its mode, device and gradients are restored afterwards, also
-        after an error.
-    genes
-        ``"train"``, ``"valid"`` or ``"test"`` for a part of the split, ``"all"`` for every gene
-        that models can use, a symbol, id or locus or a list of them (``["PAX5"]``), or positions
-        in the dataset.
-    batch_size
-        Number of genes per pass; the result does not depend on it. If None, what suits the device.
-    device
-        Where to compute: ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
-    seed
-        Random seed of methods that draw.
-    progress
-        Called as batches are finished.
-    **parameters
-        Settings of the method, ``reference="mean"`` for example.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``weight``, float32 over (gene, mark, bin), (gene, bin) or (gene, mark), or over (mark,
-        bin) for the weights of a class; ``probability`` (gene,) of ON if a model was given;
-        ``delta`` (gene,), the completeness error in logits, if the method has one. Attributes
-        record the method, its settings, the model, hashes, seed and versions.
-
-    Raises
-    ------
-    ChromvizError
-        If the method or a gene is unknown, the method cannot serve the model or has no such
-        setting, or a gene has no complete signal.
-
-    Notes
-    -----
-    α and β are defined in section 3 of Singh et al., *Attend and Predict*, NeurIPS 2017.
-
-    Examples
-    --------
-    >>> import chromviz as cv
-    >>> data = cv.open_cell("K562")
-    >>> raw = cv.extract("raw_signal", data)
-    >>> raw["weight"].dims
-    ('gene', 'mark', 'bin')
-
-    A method takes a trained model, or a module of your own:
-
-    >>> import torch
-    >>> class Mean(torch.nn.Module):
-    ...     def forward(self, signal):
-    ...         return signal.mean(dim=(1, 2))
-    >>> saliency = cv.extract("saliency", data, Mean(), genes=["PAX5"])
-    >>> dict(saliency["weight"].sizes)
-    {'gene': 1, 'mark': 5, 'bin': 100}
+    It does what :func:`chromviz.extract` does, but takes no model by name. `genes` may also be
+    positions in the dataset, or a mask over its genes. The mode, device and gradients of the model
+    are restored afterwards, also after an error. `progress` is called as batches are finished.
     """
     dataset = dataset_of(dataset)
     chosen = find_method(method)

@@ -50,9 +50,10 @@ def extract(
     model
         What :func:`chromviz.train` or :func:`chromviz.load_model` returns, or any
         ``torch.nn.Module`` that maps signal (batch, mark, bin) to one logit per gene (batch,),
-        which is explained as it is. The name of a model, a class or ``package.module:factory``
-        stands for a model trained on `data` with `seed`: it is taken from the store of trained
-        models, or trained first. The path of a model file is read. None for a control.
+        which is explained as it is; its mode, device and gradients are restored afterwards. The
+        name of a model, a class or ``package.module:factory`` stands for a model trained on `data`
+        with `seed`: it is taken from the store of trained models, or trained first. The path of a
+        model file is read. None for a control.
     genes
         ``"train"``, ``"valid"`` or ``"test"`` for a part of the split, ``"all"`` for every gene
         that models can use, or a symbol, id or locus, or a list of them (``["PAX5"]``).
