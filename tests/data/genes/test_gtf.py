@@ -433,6 +433,11 @@ GENE = 'gene_id "A";'
         (line("chr1", "exon", 5, 9, "+", 'gene_name "A";'), "it has no gene_id"),
         ("chr1\tmaker\texon\t5\t9\n", "5 tab-separated columns where GTF and GFF3 have 9"),
         ("chr1 maker gene 5 9 . + . gene_id\n", "1 tab-separated columns"),
+        # A part of the last transcript, which is not parsed further.
+        (
+            'X\tmaker\texon\t5 9\t.\t-\t.\tgene_id "ENSG2"; transcript_id "ENST3";\n',
+            "8 tab-separated columns",
+        ),
     ],
 )
 def test_bad_gtf_lines_are_named(tmp_path, row, problem):
@@ -461,6 +466,12 @@ def test_what_holds_no_gene(tmp_path):
         assert "contains no gene" in refusal(write(tmp_path, text))
     region = line("1", "region", 1, 9, "+", "ID=x")
     assert "contains no gene" in refusal(write(tmp_path, "##gff-version 3\n" + region))
+
+
+def test_sequences_after_the_features_are_ignored(tmp_path):
+    for text in (ENSEMBL, ENSEMBL_GFF3):
+        wanted = places(write(tmp_path, text))
+        assert places(write(tmp_path, text + ">1\nACGT\n")) == wanted
 
 
 def test_a_name_that_is_taken(tmp_path):
