@@ -153,16 +153,17 @@ def _read_windows(
 ) -> np.ndarray:
     """Return the mean of each bin of some windows, float32 (window, bin)."""
     bins = np.full((len(windows), window.n_bins), np.nan, dtype=np.float32)
-    for first in range(0, len(windows), len(memory)):
-        part = windows[first : first + len(memory)]
-        base = memory[: len(part)]
-        present = track.fill(part, base)
-        some = np.flatnonzero(present)
-        whole = present[some] == base.shape[1]
-        for rows, mean in ((some[whole], _whole_means), (some[~whole], _means)):
-            if len(rows):
-                here = base if len(rows) == len(base) else base[rows]
-                with np.errstate(invalid="ignore"):
+    present = np.zeros(len(windows), dtype=np.int64)
+    with track.checked(windows, present), np.errstate(invalid="ignore"):
+        for first in range(0, len(windows), len(memory)):
+            part = slice(first, min(first + len(memory), len(windows)))
+            base = memory[: part.stop - first]
+            present[part] = track.fill(windows[part], base)
+            some = np.flatnonzero(present[part])
+            whole = present[part][some] == base.shape[1]
+            for rows, mean in ((some[whole], _whole_means), (some[~whole], _means)):
+                if len(rows):
+                    here = base if len(rows) == len(base) else base[rows]
                     bins[first + rows] = mean(here.reshape(len(rows), -1, window.bin_width))
     return bins
 
