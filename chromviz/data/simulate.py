@@ -1,43 +1,7 @@
 """The embedded dataset: a simulated epigenome whose causes of expression are known.
 
-Three cell types named as the paper's, the same genes in the same order with the same TSSs,
-strands, neighbours and folds in each. How it is calibrated to real profiles, and how well, is
-said in :mod:`chromviz.data.calibration`.
-
-What causes expression. A gene has a latent activity, correlated between the cells: many genes are
-on or off in all, some differ. The activity makes the gene more or less prone to have components
-of its own:
-
-- a promoter: H3K4me3 on both sides of the TSS, more of it downstream, less at the TSS itself;
-- enhancers: H3K4me1 beside the promoter, and distal, 1.5 to 3 kb from the TSS;
-- a gene body: H3K36me3 downstream of the TSS along the strand;
-- a Polycomb domain (broad H3K27me3) and heterochromatin (broad H3K9me3), which repress.
-
-The log of the RPKM is *computed from the amplitudes of the gene's own components* with the weights
-of the calibration, plus noise that nothing else depends on. ON is above the median of the cell's
-genes, as in the paper. In real cells H3K36me3 follows transcription; here "cause" means that the
-expression was computed from it, a simplification that keeps one rule for all marks.
-
-What causes nothing (decoys). Signal of the same marks whose presence and height are drawn
-independently of the gene's own activity: an active neighbour's promoter 1.5 to 5 kb from the TSS
-with its H3K4me1, its H3K27ac and its gene body, and isolated peaks and domains of every mark.
-
-``truth`` (gene, mark, bin) is the sign of the effect on expression where an own component of this
-gene lies (its shape, without noise, is above 0.2 of its peak), else 0. ``decoy`` is 1 where a decoy
-lies, whether or not an own component does too: ``(decoy == 1) & (truth == 0)`` are the bins with
-signal and no effect. A component may be weak: truth says where causes are, not that they can be
-seen above the background. Own components of one gene go together, as they do in real cells, so
-which of two marks carries an effect is known here but hard to learn.
-
-The coverage of H3K27ac is built from own promoters and distal enhancers and neighbours'
-promoters, with its own height, width and noise for each: like H3K4me3, not a copy of it. About
-2 % of the genes have none; about 1 % have a piece of window without signal and are flagged and
-left out of the folds; both are the same genes in all cells and no property of their activity.
-
-The known genes (PAX5 and others) have the components of their real state, no neighbour, and no
-noise in their expression, so that their label is the real one. Nothing else about them is real.
-All the randomness comes from the seed, in separate streams for what the cells share, for the
-amplitudes in a cell, and for its noise.
+``calibration.md`` says how genes, marks, expression, truth and decoys are made, how the parameters
+were fitted to real profiles, and what does not agree with them.
 """
 
 from __future__ import annotations
@@ -51,43 +15,8 @@ from scipy.signal import lfilter
 from scipy.special import expit, ndtri
 
 from chromviz import schema
-from chromviz.data.calibration import (
-    AC_AFTER,
-    AC_BACKGROUND,
-    AC_BEFORE,
-    AC_CENTRE,
-    AC_DIP,
-    AC_DISTAL,
-    AC_POWER,
-    AC_PROMOTER,
-    AC_SPREAD,
-    AC_WIDTH_SD,
-    AUTOSOMES_MB,
-    BETWEEN_CELLS,
-    CELLS,
-    COVERAGE_GAPS,
-    DIP_DEPTH,
-    DIP_WIDTH,
-    DISTAL_PLACES,
-    DISTAL_SHARE,
-    DISTAL_WEIGHT,
-    DISTAL_WIDTH,
-    DOMAIN_CENTRE,
-    GAP_BINS,
-    GRID,
-    HOLE,
-    HOLE_AFTER,
-    HOLE_BEFORE,
-    NAMED_GENES,
-    NEIGHBOUR_ACTIVE,
-    NEIGHBOUR_SHARE,
-    PROMOTER_CENTRE,
-    SIGNAL_GAPS,
-    SIGNS,
-    Background,
-    Cell,
-    Mark,
-)
+from chromviz.data import calibration as fit
+from chromviz.data.calibration import Background, Cell, Mark
 from chromviz.data.splits import three_folds
 from chromviz.errors import ChromvizError
 from chromviz.vocabulary import MARKS, REFERENCE_TRACK, Window, resolve_cell
@@ -169,7 +98,7 @@ def simulate(cell: str, *, n_genes: int = 2400, seed: int = 0) -> xr.Dataset:
     layout = _layout(n_genes, seed)
     column = EMBEDDED_CELLS.index(cell)
     streams = np.random.SeedSequence(seed, spawn_key=(1 + column,)).spawn(2)
-    model = CELLS[cell]
+    model = fit.CELLS[cell]
     signal, coverage, truth, decoy, expression = _cell(
         model, layout, column, np.random.default_rng(streams[0]), np.random.default_rng(streams[1])
     )
@@ -202,22 +131,26 @@ def simulate(cell: str, *, n_genes: int = 2400, seed: int = 0) -> xr.Dataset:
 def _layout(n_genes: int, seed: int) -> Layout:
     """Draw what all cells share."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
-    named = pd.DataFrame(NAMED_GENES, columns=["symbol", "gene", "chrom", "tss", "strand", "state"])
+    named = pd.DataFrame(
+        fit.NAMED_GENES, columns=["symbol", "gene", "chrom", "tss", "strand", "state"]
+    )
     # The first and last megabase are left free: ends of chromosomes have no genes.
-    starts = [np.arange(10**6, (length - 1) * 10**6, GRID) for length in AUTOSOMES_MB]
-    names = [f"chr{number}" for number in range(1, len(AUTOSOMES_MB) + 1)]
+    starts = [np.arange(10**6, (length - 1) * 10**6, fit.GRID) for length in fit.AUTOSOMES_MB]
+    names = [f"chr{number}" for number in range(1, len(fit.AUTOSOMES_MB) + 1)]
     slots = pd.DataFrame(
         {
             "chrom": np.repeat(names, [len(start) for start in starts]),
             "tss": np.concatenate(starts),
         }
     )
-    for _, _, chrom, tss, *_ in NAMED_GENES:
-        near = (slots["chrom"] == chrom) & slots["tss"].between(tss - 2 * GRID, tss + 2 * GRID)
+    for _, _, chrom, tss, *_ in fit.NAMED_GENES:
+        near = (slots["chrom"] == chrom) & slots["tss"].between(
+            tss - 2 * fit.GRID, tss + 2 * fit.GRID
+        )
         slots = slots[~near]
     chosen = np.sort(rng.choice(len(slots), n_genes - len(named), replace=False))
     genes = slots.iloc[chosen].reset_index(drop=True)
-    genes["tss"] += rng.integers(0, GRID // 2, len(genes))
+    genes["tss"] += rng.integers(0, fit.GRID // 2, len(genes))
     genes["strand"] = np.where(rng.random(len(genes)) < 0.5, "+", "-")
     genes["gene"] = [f"SIM{number:05d}" for number in range(1, len(genes) + 1)]
     genes["symbol"] = [f"SIM{number}" for number in range(1, len(genes) + 1)]
@@ -232,14 +165,14 @@ def _layout(n_genes: int, seed: int) -> Layout:
     )
     state = np.array(genes.pop("state").tolist())
     free = state[:, 0] < 0
-    gap = (rng.random(n_genes) < SIGNAL_GAPS) & free
+    gap = (rng.random(n_genes) < fit.SIGNAL_GAPS) & free
     return Layout(
         genes=genes,
         state=state,
         latent=rng.standard_normal((n_genes, 10)),
         widths=rng.standard_normal((n_genes, 12)).astype(np.float32),
         places=rng.random((n_genes, 11)).astype(np.float32),
-        neighbour=(rng.random(n_genes) < NEIGHBOUR_SHARE) & free,
+        neighbour=(rng.random(n_genes) < fit.NEIGHBOUR_SHARE) & free,
         gap=gap,
         split=three_folds(~gap, seed),
     )
@@ -272,7 +205,7 @@ def _cell(
     """Return signal, coverage, truth, decoy and RPKM of one cell, in genome orientation."""
     n_genes = len(layout.genes)
     fresh = amplitudes.standard_normal(layout.latent.shape)
-    latent = np.sqrt(BETWEEN_CELLS) * layout.latent + np.sqrt(1 - BETWEEN_CELLS) * fresh
+    latent = np.sqrt(fit.BETWEEN_CELLS) * layout.latent + np.sqrt(1 - fit.BETWEEN_CELLS) * fresh
     state = layout.state[:, column]
     parts = [
         *own_parts(model, layout, latent, state, amplitudes),
@@ -291,16 +224,16 @@ def _cell(
         signal[part.rows, index] += part.height[:, None] * part.shape
         carries = part.shape > TRUTH_SHARE
         if part.own:
-            truth[part.rows, index] |= SIGNS[part.mark] * carries
-            weight = DISTAL_WEIGHT if part.kind == "distal" else mark.weight
-            strength = np.log1p(part.height) / np.log1p(mark.component.amplitude)
-            effect[part.rows] += SIGNS[part.mark] * weight * strength
+            truth[part.rows, index] |= fit.SIGNS[part.mark] * carries
+            weight = fit.DISTAL_WEIGHT if part.kind == "distal" else mark.weight
+            strength = np.log1p(part.height) / np.log1p(mark.amplitude)
+            effect[part.rows] += fit.SIGNS[part.mark] * weight * strength
         else:
             decoy[part.rows, index] |= carries
     for index, name in enumerate(MARKS):
         mark = model.marks[name]
-        signal[:, index] += _background(n_genes, mark.background, noise)
-        signal[:, index] *= np.exp(mark.background.fast_sd * _fast_noise(n_genes, noise))
+        signal[:, index] += _background(n_genes, mark, noise)
+        signal[:, index] *= np.exp(mark.fast_sd * _fast_noise(n_genes, noise))
     coverage = _coverage(model, parts, n_genes, amplitudes, noise)
     reverse = (layout.genes["strand"] == "-").to_numpy()
     for array in (signal, truth, decoy, coverage):
@@ -319,13 +252,10 @@ def own_parts(
     # H3K4me3 comes first: H3K4me1 leaves the place of an active promoter free.
     for name in sorted(MARKS, key=lambda item: item != "H3K4me3"):
         mark, index = model.marks[name], MARKS.index(name)
-        propensity = (
-            mark.component.link * latent[:, 0]
-            + np.sqrt(1 - mark.component.link**2) * latent[:, 1 + index]
-        )
-        excess = propensity + ndtri(mark.component.share)
+        propensity = mark.link * latent[:, 0] + np.sqrt(1 - mark.link**2) * latent[:, 1 + index]
+        excess = propensity + ndtri(mark.share)
         # A named gene has the components of its state: those of an active gene, or Polycomb.
-        forced = np.where(state == 1, SIGNS[name] > 0, name == "H3K27me3")
+        forced = np.where(state == 1, fit.SIGNS[name] > 0, name == "H3K27me3")
         present = np.where(state < 0, excess > 0, forced)
         excess = np.where(state < 0, excess, 0.8)
         height = _heights(mark, excess, rng)
@@ -335,20 +265,17 @@ def own_parts(
         if name == "H3K4me3":
             promoter[rows] = _hole(mark, _CENTRES, widths)
         if name == "H3K4me1":
-            shape = shape * (1 - HOLE * promoter[rows])
+            shape = shape * (1 - fit.HOLE * promoter[rows])
         parts.append(Part(name, "main", True, rows, _CENTRES, height[rows], shape))
     enhancer = model.marks["H3K4me1"]
-    for place in range(DISTAL_PLACES):
-        own = (
-            enhancer.component.link * latent[:, 0]
-            + np.sqrt(1 - enhancer.component.link**2) * latent[:, 8 + place]
-        )
-        excess = np.where(state < 0, own + ndtri(DISTAL_SHARE), -1.0)
+    for place in range(fit.DISTAL_PLACES):
+        own = enhancer.link * latent[:, 0] + np.sqrt(1 - enhancer.link**2) * latent[:, 8 + place]
+        excess = np.where(state < 0, own + ndtri(fit.DISTAL_SHARE), -1.0)
         height = _heights(enhancer, excess, rng)
         rows = np.flatnonzero(excess > 0)
         side = np.where(layout.places[rows, 1 + place] < 0.5, -1, 1)
         at = side * (1500 + 1500 * layout.places[rows, 3 + place])
-        width = DISTAL_WIDTH * np.exp(0.3 * layout.widths[rows, 10 + place])
+        width = fit.DISTAL_WIDTH * np.exp(0.3 * layout.widths[rows, 10 + place])
         x = _CENTRES - at[:, None]
         shape = _bump(x, width, width)
         parts.append(Part("H3K4me1", "distal", True, rows, x, height[rows], shape))
@@ -359,7 +286,7 @@ def neighbour_parts(
     model: Cell, layout: Layout, latent: np.ndarray, rng: np.random.Generator
 ) -> list[Part]:
     """Return the promoter and body of the active neighbours: a decoy, independent of the gene."""
-    excess = latent + ndtri(NEIGHBOUR_ACTIVE)
+    excess = latent + ndtri(fit.NEIGHBOUR_ACTIVE)
     rows = np.flatnonzero(layout.neighbour & (excess > 0))
     places = layout.places[rows]
     at = np.where(places[:, 5] < 0.5, -1, 1) * (1500 + 3500 * places[:, 6])
@@ -375,7 +302,7 @@ def neighbour_parts(
         if name == "H3K4me3":
             promoter = _hole(mark, x, widths)
         if name == "H3K4me1":
-            shape = shape * (1 - HOLE * promoter)
+            shape = shape * (1 - fit.HOLE * promoter)
         parts.append(Part(name, "neighbour", False, rows, x, height, shape))
     return parts
 
@@ -391,7 +318,9 @@ def spurious_parts(model: Cell, n_genes: int, rng: np.random.Generator) -> list[
         peak = name in ("H3K4me3", "H3K4me1")
         # Far from the own promoter and own distal enhancers; domains may lie anywhere.
         at = side * (3000 + 2000 * rng.random(len(rows)) if peak else 5000 * rng.random(len(rows)))
-        width = (DISTAL_WIDTH if peak else 1200.0) * np.exp(0.4 * rng.standard_normal(len(rows)))
+        width = (fit.DISTAL_WIDTH if peak else 1200.0) * np.exp(
+            0.4 * rng.standard_normal(len(rows))
+        )
         x = _CENTRES - at[:, None]
         shape = _bump(x, width, width, 2.0 if peak else 4.0)
         parts.append(Part(name, "spurious", False, rows, x, height, shape))
@@ -400,8 +329,8 @@ def spurious_parts(model: Cell, n_genes: int, rng: np.random.Generator) -> list[
 
 def _heights(mark: Mark, excess: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return peak heights (gene,), lognormal and growing with the propensity in excess."""
-    log = mark.component.gain * excess + mark.component.spread * rng.standard_normal(len(excess))
-    return np.asarray(mark.component.amplitude * np.exp(log), dtype=np.float32)
+    log = mark.gain * excess + mark.spread * rng.standard_normal(len(excess))
+    return np.asarray(mark.amplitude * np.exp(log), dtype=np.float32)
 
 
 def _shape(name: str, mark: Mark, x: np.ndarray, widths: np.ndarray, dip: np.ndarray) -> np.ndarray:
@@ -410,21 +339,21 @@ def _shape(name: str, mark: Mark, x: np.ndarray, widths: np.ndarray, dip: np.nda
     `x` is the distance from the TSS along the strand in bp, `widths` (gene, 2) are standard normal,
     and `dip` (gene,), 0 to 1, is the depth of the gap in H3K4me3.
     """
-    before = mark.extent.upstream * np.exp(mark.extent.width_sd * widths[:, 0])
-    after = mark.extent.downstream * np.exp(mark.extent.width_sd * widths[:, 1])
+    before = mark.upstream * np.exp(mark.width_sd * widths[:, 0])
+    after = mark.downstream * np.exp(mark.width_sd * widths[:, 1])
     if name == "H3K36me3":
-        return np.asarray(expit((x - before[:, None]) / mark.extent.downstream), dtype=np.float32)
+        return np.asarray(expit((x - before[:, None]) / mark.downstream), dtype=np.float32)
     if name == "H3K4me3":
-        gap = DIP_DEPTH * (0.5 + dip[:, None]) * np.exp(-((x / DIP_WIDTH) ** 2))
-        return _bump(x - PROMOTER_CENTRE, before, after) * (1 - gap)
-    centre = PROMOTER_CENTRE if name == "H3K4me1" else DOMAIN_CENTRE
+        gap = fit.DIP_DEPTH * (0.5 + dip[:, None]) * np.exp(-((x / fit.DIP_WIDTH) ** 2))
+        return _bump(x - fit.PROMOTER_CENTRE, before, after) * (1 - gap)
+    centre = fit.PROMOTER_CENTRE if name == "H3K4me1" else fit.DOMAIN_CENTRE
     return _bump(x - centre, before, after)
 
 
 def _hole(mark: Mark, x: np.ndarray, widths: np.ndarray) -> np.ndarray:
     """Return where an active promoter leaves no room for H3K4me1 (gene, bin), 0 to 1."""
-    before, after = (np.exp(mark.extent.width_sd * widths[:, side]) for side in (0, 1))
-    return _bump(x - PROMOTER_CENTRE, HOLE_BEFORE * before, HOLE_AFTER * after, 4.0)
+    before, after = (np.exp(mark.width_sd * widths[:, side]) for side in (0, 1))
+    return _bump(x - fit.PROMOTER_CENTRE, fit.HOLE_BEFORE * before, fit.HOLE_AFTER * after, 4.0)
 
 
 def _bump(x: np.ndarray, before: np.ndarray, after: np.ndarray, power: float = 2.0) -> np.ndarray:
@@ -461,33 +390,33 @@ def _coverage(
     noise: np.random.Generator,
 ) -> np.ndarray:
     """Return H3K27ac (gene, bin): own promoters and enhancers, neighbours' promoters, noise."""
-    depth = _background(n_genes, AC_BACKGROUND, noise)
+    depth = _background(n_genes, fit.AC_BACKGROUND, noise)
     for part in parts:
         at_promoter = part.mark == "H3K4me3" and part.kind != "spurious"
         if not at_promoter and part.kind != "distal":
             continue
         mark = model.marks[part.mark]
-        log = AC_SPREAD * amplitudes.standard_normal(len(part.rows))
-        peak = (AC_PROMOTER if at_promoter else AC_DISTAL) * np.exp(log)
-        height = peak * (part.height / mark.component.amplitude) ** AC_POWER
-        widths = np.exp(AC_WIDTH_SD * amplitudes.standard_normal((2, len(part.rows))))
+        log = fit.AC_SPREAD * amplitudes.standard_normal(len(part.rows))
+        peak = (fit.AC_PROMOTER if at_promoter else fit.AC_DISTAL) * np.exp(log)
+        height = peak * (part.height / mark.amplitude) ** fit.AC_POWER
+        widths = np.exp(fit.AC_WIDTH_SD * amplitudes.standard_normal((2, len(part.rows))))
         sides = (
-            (mark.extent.upstream, mark.extent.downstream)
+            (mark.upstream, mark.downstream)
             if at_promoter
-            else (DISTAL_WIDTH, DISTAL_WIDTH)
+            else (fit.DISTAL_WIDTH, fit.DISTAL_WIDTH)
         )
-        before, after = AC_BEFORE * sides[0] * widths[0], AC_AFTER * sides[1] * widths[1]
-        shape = _bump(part.x - (AC_CENTRE if at_promoter else 0.0), before, after, 1.0)
-        gap = AC_DIP * np.exp(-((part.x / DIP_WIDTH) ** 2)) if at_promoter else 0.0
+        before, after = fit.AC_BEFORE * sides[0] * widths[0], fit.AC_AFTER * sides[1] * widths[1]
+        shape = _bump(part.x - (fit.AC_CENTRE if at_promoter else 0.0), before, after, 1.0)
+        gap = fit.AC_DIP * np.exp(-((part.x / fit.DIP_WIDTH) ** 2)) if at_promoter else 0.0
         depth[part.rows] += height[:, None] * shape * (1 - gap)
-    return np.asarray(depth * np.exp(AC_BACKGROUND.fast_sd * _fast_noise(n_genes, noise)))
+    return np.asarray(depth * np.exp(fit.AC_BACKGROUND.fast_sd * _fast_noise(n_genes, noise)))
 
 
 def _cut(layout: Layout, signal: np.ndarray, coverage: np.ndarray) -> None:
     """Take pieces of the window away from some genes, in place, the same in every cell."""
     for row in np.flatnonzero(layout.gap):
-        first = int((_WINDOW.n_bins - GAP_BINS) * layout.places[row, 8])
+        first = int((_WINDOW.n_bins - fit.GAP_BINS) * layout.places[row, 8])
         # Most gaps are in all marks, as where reads cannot be mapped; some are in one.
         marks = slice(None) if layout.places[row, 9] < 0.7 else slice(0, 1)
-        signal[row, marks, first : first + GAP_BINS] = np.nan
-    coverage[(layout.places[:, 10] < COVERAGE_GAPS) & (layout.state[:, 0] < 0)] = np.nan
+        signal[row, marks, first : first + fit.GAP_BINS] = np.nan
+    coverage[(layout.places[:, 10] < fit.COVERAGE_GAPS) & (layout.state[:, 0] < 0)] = np.nan
