@@ -1,4 +1,4 @@
-"""What the user gives to make a dataset: the files, and the choices."""
+"""What a user gives to build a dataset: the files and the choices."""
 
 from __future__ import annotations
 
@@ -17,24 +17,10 @@ from chromviz.vocabulary import Window
 
 @dataclass(frozen=True)
 class InputFiles:
-    """The files of one cell type.
+    """The files of one cell type; see :func:`chromviz.data.prepare.prepare`.
 
-    Parameters
-    ----------
-    cell
-        EID or common name, or any other name that can be a file name.
-    genes
-        Annotation, see :func:`chromviz.data.genes.annotation.read_genes`.
-    expression
-        Table, see :func:`chromviz.data.genes.expression.read_expression`.
-    signal
-        Source by input mark: bigWig (a path or an address), BAM, tagAlign or BED of reads, in any
-        mixture. The five core marks are put in the order of :data:`chromviz.vocabulary.MARKS`;
-        other marks keep the order given.
-    coverage
-        Source by reference track. Reference tracks are never inputs of a model.
-    matrices
-        Folder in DeepChrome's CSV layout, in place of `signal`.
+    `signal` and `coverage` are sources by input mark and by reference track. The five core marks
+    are put in the order of :data:`chromviz.vocabulary.MARKS`; other marks keep the order given.
     """
 
     cell: str

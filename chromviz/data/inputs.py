@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -96,6 +98,16 @@ def _tables(files: InputFiles, choices: Choices) -> dict[str, Path]:
     if choices.blacklist is not None:
         tables["blacklist"] = choices.blacklist
     return {role: Path(path) for role, path in tables.items()}
+
+
+def recorded(choices: Choices, findings: Sequence[Finding]) -> dict[str, Any]:
+    """Return the attributes of a dataset that come from the choices and findings alone."""
+    return {
+        "assembly": choices.assembly,
+        "missing": choices.missing,
+        "choices": json.dumps(asdict(choices), default=str),
+        "preflight": json.dumps([asdict(finding) for finding in findings]),
+    }
 
 
 def expand_signal(values: Sequence[str], option: str = "--signal") -> dict[str, str]:

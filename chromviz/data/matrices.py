@@ -16,12 +16,11 @@ import xarray as xr
 
 from chromviz import schema
 from chromviz.data import preflight
-from chromviz.data.assemble import recorded
 from chromviz.data.choices import Choices, InputFiles
 from chromviz.data.deepchrome_csv import find_deepchrome, read_deepchrome
 from chromviz.data.genes.expression import read_expression
 from chromviz.data.genes.ids import expand_short_ids, without_version
-from chromviz.data.inputs import check_inputs, file_records, match_levels
+from chromviz.data.inputs import check_inputs, file_records, match_levels, recorded
 from chromviz.data.measure import read_tracks, unit_of
 from chromviz.data.preflight import Finding, note, warning
 from chromviz.data.shapes import check_shapes

@@ -1,7 +1,7 @@
-"""What is wrong, or odd, with the input, before anyone draws a conclusion from it.
+"""Checks of the input that tell the user what is wrong or unusual, before results are read.
 
-Each check returns findings: plain notes, and warnings that say what they may do to a result. None
-changes the data.
+Each check returns findings: notes, and warnings that say what they may do to a result. None changes
+the data.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ NOTE, WARNING = "note", "warning"
 
 #: Bases that a read may end beyond its chromosome before the assembly is doubted.
 _OVERHANG = 1000
-#: Acetylation that marks the same promoters as the reference track.
-_KIN = ("H3K9ac",)
+#: Acetylation of the same promoters as the reference track.
+_KIN = "H3K9ac"
 #: Fraction of annotated genes below which the genes used may not be representative.
 _FEW = 0.5
 #: Genes of one state in a part of the split below which results are mostly chance.
 _FEWEST = 10
+#: Difference in the share of bins without data from which two marks are reported.
+_UNEVEN = 0.2
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,11 @@ def warning(check: str, message: str) -> Finding:
     return Finding(WARNING, check, message)
 
 
+def judged(check: str, message: str, fine: bool, otherwise: str) -> Finding:
+    """Return a note if all is fine, otherwise a warning that adds the consequence."""
+    return note(check, message) if fine else warning(check, f"{message}{otherwise}")
+
+
 def check_marks(
     signal: Sequence[str], coverage: Sequence[str], allow_reference: bool
 ) -> list[Finding]:
@@ -69,34 +76,28 @@ def check_marks(
     both = [track for track in coverage if track.lower() in lowered]
     if both:
         raise ChromvizError(
-            f"{both[0]} is given both as signal and as coverage; a reference track is one that no "
-            "model has seen, so give it once"
+            f"{both[0]} is given both as signal and as coverage; a reference track must be one "
+            "that no model has seen, so give it once"
         )
-    findings = []
     if REFERENCE_TRACK.lower() in lowered:
         if not allow_reference:
             raise ChromvizError(
                 f"{REFERENCE_TRACK} is given as an input mark, which is circular: explanations are "
-                "judged by it; give it as --coverage, or force it with --allow-reference-input"
+                "compared with it; give it as --coverage, or allow it with --allow-reference-input"
             )
-        findings.append(
-            warning(
-                "circular",
-                f"{REFERENCE_TRACK} is an input mark: agreement of weights with "
-                f"{REFERENCE_TRACK} will say nothing, as the model has seen it",
-            )
+        message = (
+            f"{REFERENCE_TRACK} is an input mark: agreement of weights with {REFERENCE_TRACK} is "
+            "not informative, because the model has seen it"
         )
-    reference_given = REFERENCE_TRACK.lower() in {track.lower() for track in coverage}
-    findings += [
-        warning(
-            "circular",
-            f"{mark} is an input mark and, like {REFERENCE_TRACK}, an acetylation of active "
-            f"promoters: agreement with {REFERENCE_TRACK} will come nearly by itself",
+        return [warning("circular", message)]
+    judged_by = {track.lower() for track in coverage}
+    if _KIN.lower() in lowered and REFERENCE_TRACK.lower() in judged_by:
+        message = (
+            f"{_KIN} is an input mark and, like {REFERENCE_TRACK}, an acetylation of active "
+            f"promoters: expect high agreement with {REFERENCE_TRACK} whatever the model learnt"
         )
-        for mark in _KIN
-        if mark.lower() in lowered and reference_given
-    ]
-    return findings
+        return [warning("circular", message)]
+    return []
 
 
 def check_assembly(sizes: Mapping[str, Mapping[str, int]], assembly: Assembly) -> list[Finding]:
@@ -106,57 +107,50 @@ def check_assembly(sizes: Mapping[str, Mapping[str, int]], assembly: Assembly) -
     the chromosome sizes of each source by its path, by the genes' names; they reveal it. The error
     names the source, the chromosome, and the assembly that fits.
     """
-    everything: dict[str, int] = {}
+    every: dict[str, int] = {}
     origin: dict[str, str] = {}
     for where, chroms in sizes.items():
         for chrom, size in chroms.items():
             first = origin.setdefault(chrom, where)
-            if everything.setdefault(chrom, size) != size:
+            if every.setdefault(chrom, size) != size:
                 raise ChromvizError(
                     f"{where} and {first} are of different assemblies: {chrom} has {size:,} and "
-                    f"{everything[chrom]:,} bases; give tracks of one assembly"
+                    f"{every[chrom]:,} bases; give tracks of one assembly"
                 )
-    if not everything:
-        if assembly.sizes:
-            return []
-        return [
-            warning(
-                "assembly",
-                f"nothing tells the sizes of {assembly.name}'s chromosomes: a window that reaches "
-                "beyond an end reads as no signal there; give --chrom-sizes",
-            )
-        ]
-    wrong = differing(everything, assembly)
+    if not every:
+        return [] if assembly.sizes else [_no_sizes(assembly)]
+    wrong = differing(every, assembly)
     if assembly.sizes and not wrong:
         return [note("assembly", f"chromosome sizes are those of {assembly.name}")]
-    fitting = matching_builds(everything, assembly)
+    fitting = matching_builds(every, assembly)
     if wrong:
-        chrom = wrong[0]
-        if fitting:
-            raise ChromvizError(
-                f"{origin[chrom]} is of {fitting[0]}, not {assembly.name} ({chrom} has "
-                f"{everything[chrom]:,} bases); give genes of {fitting[0]} and --assembly "
-                f"{fitting[0]}"
-            )
-        return [
-            warning(
-                "assembly",
-                f"{origin[chrom]}: {chrom} has {everything[chrom]:,} bases, which is not "
-                f"{assembly.name}; if tracks and genes are of different assemblies, every window "
-                "lies elsewhere",
-            )
-        ]
+        return [_other_sizes(wrong[0], every[wrong[0]], origin[wrong[0]], fitting, assembly)]
+    told = f"chromosome sizes fit {' and '.join(fitting)}" if fitting else "sizes are not checked"
+    return [note("assembly", f"the assembly {assembly.name} is not built in; {told}")]
+
+
+def _no_sizes(assembly: Assembly) -> Finding:
+    return warning(
+        "assembly",
+        f"the chromosome sizes of {assembly.name} are unknown: a window that reaches beyond the "
+        "end of a chromosome reads as no signal there; give --chrom-sizes",
+    )
+
+
+def _other_sizes(
+    chrom: str, bases: int, where: str, fitting: Sequence[str], assembly: Assembly
+) -> Finding:
+    """Refuse a source of another assembly that is built in; warn of one that is not."""
     if fitting:
-        return [
-            note(
-                "assembly",
-                f"{assembly.name} is not an assembly that chromviz knows; chromosome sizes fit "
-                f"{' and '.join(fitting)}",
-            )
-        ]
-    return [
-        note("assembly", f"{assembly.name} is not an assembly that chromviz knows: sizes unchecked")
-    ]
+        raise ChromvizError(
+            f"{where} is of {fitting[0]}, not {assembly.name} ({chrom} has {bases:,} bases); give "
+            f"genes of {fitting[0]} and --assembly {fitting[0]}"
+        )
+    return warning(
+        "assembly",
+        f"{where}: {chrom} has {bases:,} bases, which is not {assembly.name}; if tracks and genes "
+        "are of different assemblies, every window is at a wrong position",
+    )
 
 
 def check_reach(
@@ -181,13 +175,11 @@ def check_reach(
                 "or the right --assembly"
             )
         if over[chrom] > 0:
-            findings.append(
-                note(
-                    "assembly",
-                    f"{Path(where).name}: reads end up to {over[chrom]:,} bases beyond their "
-                    "chromosome, as reads do that were made longer",
-                )
+            message = (
+                f"{Path(where).name}: reads end up to {over[chrom]:,} bases beyond their "
+                "chromosome, as extended reads do"
             )
+            findings.append(note("assembly", message))
     return findings
 
 
@@ -201,12 +193,8 @@ def check_names(mapped: Mapping[str, Mapping[str, str]]) -> list[Finding]:
     for pairs, sources in same.items():
         theirs, own = pairs[0]
         more = f", and {len(pairs) - 1} more" if len(pairs) > 1 else ""
-        findings.append(
-            note(
-                "chromosomes",
-                f"{', '.join(sources)}: chromosome {theirs} is taken for the genes' {own}{more}",
-            )
-        )
+        message = f"{', '.join(sources)}: chromosome {theirs} is read as the genes' {own}{more}"
+        findings.append(note("chromosomes", message))
     return findings
 
 
@@ -217,26 +205,27 @@ def check_genes(table: pd.DataFrame, split: str = "drawn") -> list[Finding]:
     models use: ``gene, chrom, tss`` and perhaps ``parent``. `split` is ``drawn``, ``given``, or
     ``chromosome``, which keeps them together.
     """
-    together = "split by chromosome, they stay on one side"
-    flatters = "where one trains and another tests, the test flatters the model; " + (
-        "--valid and --test split by chromosome"
-        if split == "drawn"
-        else "see that the split that was given keeps them on one side"
-    )
-    told = []
+    found = []
     shared = table.duplicated(["chrom", "tss"], keep=False)
     if shared.any():
         first = table[shared].sort_values(["chrom", "tss"], kind="stable").iloc[:2]["gene"]
-        told.append(
+        found.append(
             f"{int(shared.sum()):,} genes that models use share their TSS with another "
             f"({' and '.join(first)}, for instance): their windows are the same"
         )
     if "parent" in table and table["parent"].duplicated().any():
         count = int(table.duplicated("parent", keep=False).sum())
-        told.append(f"{count:,} entries are of a gene that has several")
+        found.append(f"{count:,} entries belong to a gene with several entries")
     if split == "chromosome":
-        return [note("duplicates", f"{line}; {together}") for line in told]
-    return [warning("duplicates", f"{line}; {flatters}") for line in told]
+        together = "the split by chromosome keeps them in one part"
+        return [note("duplicates", f"{line}; {together}") for line in found]
+    remedy = (
+        "use --valid and --test to split by chromosome"
+        if split == "drawn"
+        else "check that the given split keeps them in one part"
+    )
+    optimistic = "if one is in training and another in test, the test score is too high"
+    return [warning("duplicates", f"{line}; {optimistic}; {remedy}") for line in found]
 
 
 def describe_use(
@@ -252,49 +241,34 @@ def describe_use(
     """
     on, off = int((label[used] == 1).sum()), int((label[used] == 0).sum())
     told = f"of the genes that models use, {on:,} are ON{f' ({rule})' if rule else ''}, {off:,} OFF"
-    findings = [
-        note("labels", told)
-        if on and off
-        else warning("labels", f"{told}; nothing can be trained on one state alone")
-    ]
+    untrainable = "; a model cannot be trained on one state alone"
+    findings = [judged("labels", told, bool(on and off), untrainable)]
     if used.mean() < _FEW:
-        findings.append(
-            warning(
-                "labels",
-                f"models use {int(used.sum()):,} of {len(used):,} genes ({100 * used.mean():.1f} "
-                "%): what holds for them need not hold for the others, and intervals will be wide",
-            )
+        told = (
+            f"models use {int(used.sum()):,} of {len(used):,} genes ({100 * used.mean():.1f} %): "
+            "they may not represent the others, and intervals will be wide"
         )
+        findings.append(warning("labels", told))
     parts = {
         part: [int((used & (split == part) & (label == state)).sum()) for state in (1, 0)]
         for part in SPLITS[:3]
     }
     told = ", ".join(f"{part} {sum(n):,} ({n[0]:,} ON, {n[1]:,} OFF)" for part, n in parts.items())
     few = [part for part, numbers in parts.items() if min(numbers) < _FEWEST]
-    findings.append(
-        warning(
-            "split",
-            f"split: {told}; fewer than {_FEWEST} of a state in {' and '.join(few)}: what is "
-            "chosen or measured on so few is mostly chance",
-        )
-        if few
-        else note("split", f"split: {told}")
+    chance = (
+        f"; fewer than {_FEWEST} genes of one state in {' and '.join(few)}: scores on so few genes "
+        "are mostly chance"
     )
+    findings.append(judged("split", f"split: {told}", not few, chance))
     for track, values in depth.items():
         covered = ~np.isnan(values).any(axis=1)
         both = int((covered & (label == 1)).sum())
         told = (
-            f"{track} covers the whole window of {int(covered.sum()):,} genes: {both:,} ON, on "
-            f"which Table 3 rests; models use {int((covered & used).sum()):,} of them"
+            f"{track} covers the whole window of {int(covered.sum()):,} genes: {both:,} ON, which "
+            f"Table 3 is based on; models use {int((covered & used).sum()):,} of them"
         )
-        findings.append(
-            note("coverage", told)
-            if both
-            else warning(
-                "coverage",
-                f"{told}; without an ON gene among them nothing can be compared with it",
-            )
-        )
+        nothing = "; without an ON gene among them nothing can be compared with it"
+        findings.append(judged("coverage", told, bool(both), nothing))
     return findings
 
 
@@ -310,57 +284,57 @@ def check_values(
     their chromosome, and `inputs` are the marks that models see.
     """
     findings = []
-    negative = {
-        name: (int((found < 0).sum()), float(np.nanmin(found)))
+    negative = ", ".join(
+        f"{name} ({int((found < 0).sum()):,} bins, down to {np.nanmin(found):g})"
         for name, found in values.items()
         if (found < 0).any()
-    }
+    )
     if negative:
-        told = ", ".join(
-            f"{name} ({count:,} bins, down to {least:g})"
-            for name, (count, least) in negative.items()
+        message = (
+            f"negative values in {negative}: signal over a control, or on a log scale? Models "
+            "accept them, but a profile of them is not coverage"
         )
-        findings.append(
-            warning(
-                "negative",
-                f"negative values in {told}: signal over a control, or on a log scale? Models take "
-                "them, but a profile of them is no coverage",
-            )
-        )
+        findings.append(warning("negative", message))
     inside = int(on_chromosome.sum())
     if not inside:
         return findings
     gaps = {name: np.isnan(found[on_chromosome]) for name, found in values.items()}
     told = ", ".join(f"{name} {_percent(gap.mean())}" for name, gap in gaps.items())
     findings.append(note("missing", f"bins without data, of {inside:,} windows: {told}"))
-    if missing == "zero" and any(gap.any() for gap in gaps.values()):
-        empty = {name: int(gap.all(axis=1).sum()) for name, gap in gaps.items()}
-        told = ", ".join(f"{name} {count:,}" for name, count in empty.items() if count)
-        findings.append(
-            warning(
-                "missing",
-                "bins without data are set to zero, as asked: where nothing was measured, models "
-                "and profiles now see no signal"
-                + (f"; windows that are wholly made up so: {told}" if told else ""),
-            )
-        )
-    elif missing != "zero" and len(inputs) > 1:
-        shares = {name: gap.mean() for name, gap in gaps.items() if name in inputs}
-        least, most = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
-        if shares[most] > shares[least] + 0.2:
-            findings.append(
-                warning(
-                    "missing",
-                    f"{most} lacks {_percent(shares[most])} of its bins and {least} "
-                    f"{_percent(shares[least])}: a model uses only genes that every mark covers, "
-                    "and those may be no fair sample",
-                )
-            )
-    return findings
+    if missing == "zero":
+        return findings + _made_up(gaps)
+    return findings + _uneven({name: gap.mean() for name, gap in gaps.items() if name in inputs})
+
+
+def _made_up(gaps: Mapping[str, np.ndarray]) -> list[Finding]:
+    """Warn of bins that are set to zero because they have no data."""
+    if not any(gap.any() for gap in gaps.values()):
+        return []
+    empty = {name: int(gap.all(axis=1).sum()) for name, gap in gaps.items()}
+    told = ", ".join(f"{name} {count:,}" for name, count in empty.items() if count)
+    message = (
+        "bins without data are set to zero, as requested: models and profiles see no signal where "
+        "nothing was measured"
+    )
+    return [warning("missing", message + (f"; windows without any data: {told}" if told else ""))]
+
+
+def _uneven(shares: Mapping[str, float]) -> list[Finding]:
+    """Warn if one mark lacks far more of its bins than another."""
+    if len(shares) < 2:
+        return []
+    least, most = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
+    if shares[most] <= shares[least] + _UNEVEN:
+        return []
+    message = (
+        f"{most} lacks {_percent(shares[most])} of its bins and {least} {_percent(shares[least])}: "
+        "a model uses only genes that every mark covers, and those may not be representative"
+    )
+    return [warning("missing", message)]
 
 
 def _percent(share: float) -> str:
-    """Return a share in per cent; one that is not quite none or all never reads as such."""
+    """Return a share in per cent; only exactly none or all reads as 0 or 100 %."""
     if 0 < share < 0.001:
         return "< 0.1 %"
     if 0.999 < share < 1:

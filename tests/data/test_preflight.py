@@ -60,7 +60,7 @@ def test_the_reference_among_the_inputs(name):
     assert "--coverage" in message
     assert "--allow-reference-input" in message
     message = only(check_marks([*MARKS, name], [], True), "warning", "circular")
-    assert "agreement of weights with H3K27ac will say nothing" in message
+    assert "agreement of weights with H3K27ac is not informative" in message
 
 
 def test_forcing_changes_nothing_else():
@@ -80,7 +80,7 @@ def test_kin_of_the_reference(reference):
     found = check_marks([*MARKS, "H3K9ac"], [reference], allow_reference=False)
     message = only(found, "warning", "circular")
     assert "H3K9ac is an input mark" in message
-    assert "agreement with H3K27ac will come nearly by itself" in message
+    assert "expect high agreement with H3K27ac whatever the model learnt" in message
     assert check_marks([*MARKS, "H3K9ac"], ["DNase"], allow_reference=False) == []
 
 
@@ -110,7 +110,7 @@ def test_tracks_of_no_assembly_known():
     found = check_assembly({"a.bw": {"chr1": 1000}}, find_assembly("hg19"))
     message = only(found, "warning", "assembly")
     assert "a.bw: chr1 has 1,000 bases, which is not hg19" in message
-    assert "every window lies elsewhere" in message
+    assert "every window is at a wrong position" in message
     found = check_assembly({"a.bw": {"scaffold7": 1000}}, find_assembly("hg19"))
     assert "a.bw: scaffold7 has 1,000" in only(found, "warning", "assembly")
 
@@ -122,10 +122,10 @@ def test_the_track_that_differs_is_the_one_named():
 
 def test_an_assembly_that_is_not_known():
     message = only(check_assembly({"a.bw": HG38}, UNKNOWN), "note", "assembly")
-    assert "tair10 is not an assembly that chromviz knows" in message
+    assert "the assembly tair10 is not built in" in message
     assert "chromosome sizes fit hg38 and GRCh38" in message
     message = only(check_assembly({"a.bw": {"chr1": 7}}, UNKNOWN), "note", "assembly")
-    assert "tair10 is not an assembly that chromviz knows: sizes unchecked" in message
+    assert "the assembly tair10 is not built in; sizes are not checked" in message
     # Sizes that a file gave are as good as known ones.
     message = only(check_assembly({"a.bw": {"chr1": 1000}}, TOY), "note", "assembly")
     assert message == "chromosome sizes are those of toy"
@@ -161,8 +161,8 @@ def test_names_are_told_once_for_sources_alike():
     )
     assert [(each.level, each.check) for each in found] == [("note", "chromosomes")] * 2
     assert [each.message for each in found] == [
-        "a.bw, c.bam: chromosome 1 is taken for the genes' chr1, and 1 more",
-        "d.bw: chromosome MT is taken for the genes' chrM",
+        "a.bw, c.bam: chromosome 1 is read as the genes' chr1, and 1 more",
+        "d.bw: chromosome MT is read as the genes' chrM",
     ]
 
 
@@ -173,12 +173,12 @@ def test_genes_that_share_a_tss():
     )
     message = only(check_genes(table), "warning", "duplicates")
     assert "4 genes that models use share their TSS with another (A and D, for instance)" in message
-    assert "the test flatters the model" in message
+    assert "the test score is too high" in message
     assert "--valid and --test" in message
     given = only(check_genes(table, "given"), "warning", "duplicates")
     assert "--valid" not in given
     together = only(check_genes(table, "chromosome"), "note", "duplicates")
-    assert "flatters" not in together
+    assert "too high" not in together
     assert check_genes(table.iloc[:3]) == []
     assert check_genes(table.iloc[:0]) == []
 
@@ -186,8 +186,8 @@ def test_genes_that_share_a_tss():
 def test_transcripts_of_one_gene():
     table = pd.DataFrame({"gene": ["T1", "T2", "T3"], "chrom": "chr1", "tss": [5, 6, 7]})
     message = only(check_genes(table.assign(parent=["A", "B", "A"])), "warning", "duplicates")
-    assert "2 entries are of a gene that has several" in message
-    assert "the test flatters the model" in message
+    assert "2 entries belong to a gene with several entries" in message
+    assert "the test score is too high" in message
     assert check_genes(table.assign(parent=["A", "B", "C"])) == []
     both = check_genes(table.assign(parent=["A", "B", "A"], tss=5))
     assert [found.message.split()[0] for found in both] == ["3", "2"]
@@ -236,7 +236,7 @@ def test_negative_values():
     found = check(values, [True, True], "nan")
     message = of(found, "warning")[0].message
     assert "negative values in b (2 bins, down to -2.5): " in message
-    assert "a profile of them is no coverage" in message
+    assert "a profile of them is not coverage" in message
     assert of(found, "warning")[0].check == "negative"
     assert of(check({"a": WHOLE, "c": values["c"]}, [True, True], "nan"), "warning") == []
 
@@ -246,9 +246,9 @@ def test_missing_data_set_to_zero():
     before = {name: found.copy() for name, found in values.items()}
     found = check(values, [True, True], "zero")
     (message,) = [each.message for each in of(found, "warning")]
-    assert "bins without data are set to zero, as asked" in message
-    assert "models and profiles now see no signal" in message
-    assert message.endswith("windows that are wholly made up so: b 1")
+    assert "bins without data are set to zero, as requested" in message
+    assert "models and profiles see no signal where nothing was measured" in message
+    assert message.endswith("windows without any data: b 1")
     assert "a 0.0 %, b 75.0 %, c 25.0 %" in of(found, "note")[0].message
     # Checks change nothing.
     for name, array in values.items():
@@ -256,7 +256,7 @@ def test_missing_data_set_to_zero():
     (message,) = [
         each.message for each in of(check({"c": values["c"]}, [True, True], "zero"), "warning")
     ]
-    assert "wholly made up" not in message
+    assert "windows without any data" not in message
 
 
 def test_one_mark_that_covers_far_less_than_another():
@@ -266,7 +266,7 @@ def test_one_mark_that_covers_far_less_than_another():
     found = check({"whole": whole, "half": half}, inside, "nan")
     message = only(of(found, "warning"), "warning", "missing")
     assert "half lacks 50.0 % of its bins and whole 0.0 %" in message
-    assert "those may be no fair sample" in message
+    assert "those may not be representative" in message
     fifth = np.zeros((4, 5))
     fifth[:, 0] = NAN
     assert of(check({"whole": whole, "fifth": fifth}, inside, "nan"), "warning") == []

@@ -108,18 +108,18 @@ def test_small_dataset_by_hand(inputs):
     assert notes == [
         "genes.bed: 1 of 9 genes have no strand",
         "rpkm.tsv: 1 of 9 genes have no expression value",
-        "toy is not an assembly that chromviz knows: sizes unchecked",
+        "the assembly toy is not built in; sizes are not checked",
         "2 genes have a window that leaves the chromosome (e.g. EDGE at chr1:10); they "
         "are kept without data",
         "1 genes lie on a chromosome that the tracks lack (e.g. AWAY at chrX:100); they "
         "are kept without data",
         "bins without data, of 6 windows: zeta 16.7 %, alpha 20.8 %",
         "of the genes that models use, 2 are ON (expression > median of the cell: 2 RPKM), 1 OFF",
-        "warning: models use 3 of 9 genes (33.3 %): what holds for them need not hold for the "
-        "others, and intervals will be wide",
+        "warning: models use 3 of 9 genes (33.3 %): they may not represent the others, and "
+        "intervals will be wide",
         "warning: split: train 1 (1 ON, 0 OFF), valid 1 (1 ON, 0 OFF), test 1 (0 ON, 1 OFF); fewer "
-        "than 10 of a state in train and valid and test: what is chosen or measured on so few is "
-        "mostly chance",
+        "than 10 genes of one state in train and valid and test: scores on so few genes are mostly "
+        "chance",
     ]
     kept = [item["message"] for item in json.loads(dataset.attrs["preflight"])]
     assert kept == [line.removeprefix("warning: ") for line in notes]
@@ -292,7 +292,7 @@ def test_missing_data_are_zero_only_when_asked_for(inputs):
     assert np.isnan(dataset["signal"].values[3:6]).all()
     (told,) = [line for line in notes if "set to zero" in line]
     assert told.startswith("warning: ")
-    assert "wholly made up so: zeta 1, alpha 1" in told
+    assert "windows without any data: zeta 1, alpha 1" in told
     assert schema.dataset_hash(dataset) != schema.dataset_hash(run(inputs)[0])
     assert "unknown missing 'no'" in refusal(inputs, missing="no")
 
@@ -355,7 +355,7 @@ def test_chromosomes_by_other_names_are_said(inputs, tmp_path):
     dataset, notes = run(inputs)
     np.testing.assert_array_equal(dataset["signal"].values, plain["signal"].values)
     assert list(dataset["reason"].values) == list(plain["reason"].values)
-    assert "zeta.bw, alpha.bw: chromosome chr1 is taken for the genes' 1, and 1 more" in notes
+    assert "zeta.bw, alpha.bw: chromosome chr1 is read as the genes' 1, and 1 more" in notes
 
 
 def test_a_reference_track_is_no_input(inputs):
@@ -508,7 +508,7 @@ def test_a_source_of_another_kind_says_which(inputs, tmp_path, content, words):
 
 def test_reads_alone_of_an_assembly_without_sizes_are_warned_of(inputs, tmp_path):
     (tmp_path / "reads.bed").write_text("chr1\t80\t520\tr\t0\t+\n")
-    told = "warning: nothing tells the sizes of toy's chromosomes"
+    told = "warning: the chromosome sizes of toy are unknown"
     reads = {"signal": {"zeta": tmp_path / "reads.bed"}}
     assert any(line.startswith(told) for line in run(inputs, **reads)[1])
     (tmp_path / "sizes").write_text("chr1\t1000\nchr2\t500\n")
