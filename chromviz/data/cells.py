@@ -1,4 +1,4 @@
-"""Where datasets are found: in a folder, or embedded in chromviz."""
+"""Finds and opens datasets, in a folder or embedded in chromviz."""
 
 from __future__ import annotations
 
@@ -16,25 +16,8 @@ _EMBEDDED = "the embedded dataset"
 
 
 def available_cells(data: str | Path | None = None) -> tuple[str, ...]:
-    """List the cell types that can be opened.
+    """Return the names of the cell types that :func:`open_cell` can open, sorted.
 
-    Parameters
-    ----------
-    data
-        Folder as in :func:`open_cell`.
-
-    Returns
-    -------
-    tuple of str
-        EIDs or the datasets' own names, sorted.
-
-    Raises
-    ------
-    ChromvizError
-        If the folder does not exist or contains no cell type.
-
-    Examples
-    --------
     >>> available_cells()
     ('E003', 'E116', 'E123')
     """
@@ -101,8 +84,8 @@ def dataset_of(data: xr.Dataset | str) -> xr.Dataset:
         return open_cell(data)
     if not isinstance(data, xr.Dataset):
         raise ChromvizError(
-            "data is a dataset (chromviz.open_cell, chromviz.prepare) or the name of an embedded "
-            f"cell type; this is a {type(data).__name__}"
+            "data must be a dataset (chromviz.open_cell, chromviz.prepare) or the name of an "
+            f"embedded cell type, not a {type(data).__name__}"
         )
     return data
 

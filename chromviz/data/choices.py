@@ -33,43 +33,12 @@ class InputFiles:
 
 @dataclass(frozen=True)
 class Choices:
-    """How a dataset is made from the files; all of it is recorded in the dataset.
+    """How a dataset is built from the files; all of it is recorded in the dataset.
 
-    Parameters
-    ----------
-    window
-        Flank and bin width.
-    orientation
-        ``genome``: bins follow the chromosome, as in the paper. ``strand``: bins follow the gene,
-        so those of a gene on the ``-`` strand are in reverse order.
-    missing
-        Value of a bin without data: ``nan`` (models leave the gene out) or ``zero``.
-    blacklist
-        BED of regions to mask: a bin that overlaps one has no data, whatever `missing` says.
-    label
-        Which genes are ON.
-    split
-        Which genes train, validate and test.
-    tss
-        How the TSS of a gene in GTF or GFF3 is chosen, see
-        :func:`chromviz.data.genes.annotation.read_genes`.
-    biotype
-        Keep only genes of this biotype, for instance ``protein_coding``.
-    reads
-        How aligned reads are counted.
-    allow_reference_input
-        Allow H3K27ac as an input mark, which makes agreement with it circular.
-    assembly
-        Name of the genome assembly of sources and genes.
-    chrom_sizes
-        Table of chromosome sizes, for an assembly that is not built in.
-    expression_column
-        Column of the expression table; None to find it by the cell type's name.
-    units
-        Units by mark or track, for labels; ``""`` stands for all other input marks. Counts of
-        reads have their own unit.
-    seed
-        Random seed of the three folds.
+    The values are those of :class:`PrepareOptions`, checked and combined. With the `orientation`
+    ``genome`` bins follow the chromosome, as in the paper; with ``strand`` they follow the gene.
+    Regions of the `blacklist` have no data, whatever `missing` says. `units` are by mark or track;
+    ``""`` stands for all other input marks.
     """
 
     window: Window = field(default_factory=Window)
@@ -97,9 +66,9 @@ class Choices:
 
 @dataclass(frozen=True)
 class PrepareOptions:
-    """The choices under their names on the command line, one value each.
+    """The options of ``chromviz prepare``, under their names on the command line.
 
-    See ``chromviz prepare --help`` and :class:`Choices`. Paths may be strings; `valid` and `test`
+    ``chromviz prepare --help`` explains them. Paths may be strings; `valid` and `test`
     are chromosomes, comma-separated or as a list; `unit` is one unit, or units by mark.
     """
 
@@ -128,7 +97,7 @@ class PrepareOptions:
 
     @classmethod
     def named(cls, options: Mapping[str, Any]) -> PrepareOptions:
-        """Return the options by name, or raise which name does not exist."""
+        """Return the options from values by name; an unknown name is an error."""
         known = [item.name for item in fields(cls)]
         for name in options:
             if name not in known:

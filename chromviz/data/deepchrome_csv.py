@@ -1,7 +1,7 @@
 """The CSV layout of the DeepChrome and AttentiveChrome data (Zenodo record 2652278).
 
 A cell type is a folder with ``classification/{train,valid,test}.csv``. The files have no header
-and 100 rows a gene: gene id, bin id (1-100), read counts of the five marks in
+and 100 rows per gene: gene id, bin id (1-100), read counts of the five marks in
 :data:`chromviz.vocabulary.MARKS` order, and the gene's label, 0 or 1, in every row.
 
 A file is read in one sweep and checked with array operations. Only when a check fails is it read
@@ -52,7 +52,7 @@ def find_deepchrome(folder: Path) -> dict[str, Path]:
     """
     folder = Path(folder)
     own = folder.parent if folder.resolve().name == "classification" else folder
-    candidates = [own] if _split_files(own) else []
+    candidates = [own] if _has_split(own) else []
     if not candidates:
         try:
             for parent in (folder, folder / "data"):
@@ -63,7 +63,7 @@ def find_deepchrome(folder: Path) -> dict[str, Path]:
                 f"cannot list the folder {folder} ({error.strerror or error})"
             ) from None
     # The outer folder wins over the same name in data/.
-    found = {item.resolve().name: item for item in reversed(candidates) if _split_files(item)}
+    found = {item.resolve().name: item for item in reversed(candidates) if _has_split(item)}
     return dict(sorted(found.items()))
 
 
@@ -75,7 +75,7 @@ def read_deepchrome(path: Path, cell: str) -> xr.Dataset:
     A suffix after ``_`` is removed from gene ids unless two would become equal. Errors name the
     file, line and gene.
     """
-    files = {split: Path(path) / "classification" / f"{split}.csv" for split in _SPLITS}
+    files = _split_files(Path(path))
     for file in files.values():
         if not file.is_file():
             raise ChromvizError(
@@ -113,20 +113,23 @@ def read_deepchrome(path: Path, cell: str) -> xr.Dataset:
     )
 
 
-def _split_files(folder: Path) -> list[Path]:
-    files = [folder / "classification" / f"{split}.csv" for split in _SPLITS]
-    return [file for file in files if file.is_file()]
+def _split_files(folder: Path) -> dict[str, Path]:
+    return {split: folder / "classification" / f"{split}.csv" for split in _SPLITS}
+
+
+def _has_split(folder: Path) -> bool:
+    return any(file.is_file() for file in _split_files(folder).values())
 
 
 def _gene_ids(parts: dict[str, _Split], files: dict[str, Path]) -> list[str]:
-    """Return the ids of all genes, without suffix where that keeps them apart."""
+    """Return the ids of all genes, without suffix if they then still differ."""
     seen: dict[str, str] = {}
     for split, part in parts.items():
         for row, gene in enumerate(part.genes):
             if gene in seen:
                 raise ChromvizError(
                     f"{files[split]}, line {row * _BINS + 1}: gene {gene} is already in "
-                    f"{files[seen[gene]].name}; keep it in one split, or its test is no test"
+                    f"{files[seen[gene]].name}; keep each gene in one split"
                 )
             seen[gene] = split
     bare = [gene.split("_", 1)[0] for gene in seen]
@@ -141,7 +144,7 @@ def _read_split(path: Path) -> _Split:
     except OSError as error:
         raise ChromvizError(f"cannot read {path} ({error.strerror or error})") from None
     if not content.strip():
-        raise ChromvizError(f"{path} is empty; a split has {_BINS} rows a gene")
+        raise ChromvizError(f"{path} is empty; a split has {_BINS} rows per gene")
     try:
         table = pd.read_csv(
             io.BytesIO(content),

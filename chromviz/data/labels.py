@@ -36,9 +36,9 @@ class LabelRule:
             return numbers[0], numbers[0]
         known = np.sort(every[~np.isnan(every)]).astype(np.float64)
         if not len(known):
-            raise ChromvizError("no expression is known, so it has no quantiles; check the table")
-        # Rounded, so that quantile 0.57 of 101 values is the 58th itself: one just below it, as
-        # 0.57 * 100 in floating point says, would let the unit decide that gene's label.
+            raise ChromvizError("no expression value is known; check the table")
+        # Rounded, so that quantile 0.57 of 101 values is exactly the 58th value. In floating point
+        # 0.57 * 100 is just below 57, and the unit would then decide that gene's label.
         place = np.round(np.array([numbers[0], numbers[-1]]) * (len(known) - 1), 9)
         low, high = np.interp(place, np.arange(len(known)), known)
         return float(low), float(high)
@@ -82,7 +82,7 @@ class LabelRule:
             len(numbers) <= 2 and numbers == sorted(numbers) and 0 < numbers[0] <= numbers[-1] < 1
         ):
             raise ChromvizError(
-                f"label rule {self.text!r}: quantiles lie between 0 and 1 and rise; {_KNOWN}"
+                f"label rule {self.text!r}: quantiles must be in (0, 1) and increase; {_KNOWN}"
             )
         return kind, numbers
 

@@ -22,7 +22,7 @@ from chromviz.data.genes.expression import read_expression
 from chromviz.data.genes.ids import expand_short_ids, without_version
 from chromviz.data.inputs import check_inputs, file_records, match_levels, recorded
 from chromviz.data.measure import read_tracks, unit_of
-from chromviz.data.preflight import Finding, note, warning
+from chromviz.data.preflight import Finding, judged, note, warning
 from chromviz.data.shapes import check_shapes
 from chromviz.errors import ChromvizError
 from chromviz.progress import Progress, silent
@@ -78,11 +78,7 @@ def from_matrices(
         signal=signal,
         window=choices.window,
         coverage=coverage,
-        sources=[
-            *json.loads(matrices.attrs["sources"]),
-            *records,
-            *file_records(files, choices),
-        ],
+        sources=json.loads(matrices.attrs["sources"]) + records + file_records(files, choices),
         expression_unit=measured.unit,
         expression_column=measured.column,
         coverage_unit=unit_of("coverage", given.sources, given.units),
@@ -135,47 +131,35 @@ def _place(
             f"the matrices and {files.genes} have no gene in common: their ids look like "
             f"{own[0]!r} and {genes['gene'].iloc[0]!r}; give genes with the same kind of ids"
         )
-    findings = _about_short(short.expanded, placed, own, ids)
+    findings = []
+    expanded = np.flatnonzero(short.expanded & placed)
+    if len(expanded):
+        first = expanded[0]
+        message = (
+            f"{len(expanded):,} of {len(ids):,} genes of the matrices are named by the last six "
+            f"digits of their Ensembl id and were identified by them ({own[first]} is {ids[first]})"
+        )
+        findings.append(note("genes", message))
     if short.ambiguous:
-        findings.append(
-            warning(
-                "genes",
-                f"{len(short.ambiguous):,} of {len(ids):,} genes of the matrices have a six-digit "
-                f"id that more than one gene matches (such as {short.ambiguous[0]}); models use "
-                "them, but they have no position, no coverage and no expression value",
-            )
+        message = (
+            f"{len(short.ambiguous):,} of {len(ids):,} genes of the matrices have a six-digit "
+            f"id that more than one gene matches (such as {short.ambiguous[0]}); models use "
+            "them, but they have no position, no coverage and no expression value"
         )
+        findings.append(warning("genes", message))
     if not placed.all():
-        findings.append(
-            note(
-                "genes",
-                f"{Path(files.genes).name}: {int((~placed).sum()):,} of {len(ids):,} genes of the "
-                "matrices cannot be identified in it; models use them, but they have no position "
-                "and no coverage",
-            )
+        message = (
+            f"{Path(files.genes).name}: {int((~placed).sum()):,} of {len(ids):,} genes of the "
+            "matrices cannot be identified in it; models use them, but they have no position and "
+            "no coverage"
         )
+        findings.append(note("genes", message))
     at = np.where(placed, found, 0)
     table = pd.DataFrame({"gene": ids})
     for name, unknown in (("symbol", ""), ("chrom", ""), ("tss", -1), ("strand", ".")):
         table[name] = np.where(placed, genes[name].to_numpy(object)[at], unknown)
     table["tss"] = table["tss"].astype("int64")
     return table, placed, findings
-
-
-def _about_short(
-    expanded: np.ndarray, placed: np.ndarray, own: list[str], ids: list[str]
-) -> list[Finding]:
-    """Say how many genes were identified by the last six digits of their Ensembl id."""
-    rows = np.flatnonzero(expanded & placed)
-    if not len(rows):
-        return []
-    return [
-        note(
-            "genes",
-            f"{len(rows):,} of {len(ids):,} genes of the matrices are named by the last six digits "
-            f"of their Ensembl id and were identified by them ({own[rows[0]]} is {ids[rows[0]]})",
-        )
-    ]
 
 
 def _check_labels(
@@ -190,12 +174,8 @@ def _check_labels(
         f"labels of the matrices agree with the expression of {cell} for {100 * share:.1f} % of "
         f"{int(known.sum()):,} genes"
     )
-    if share >= _EXPECTED_AGREEMENT:
-        return [note("labels", told)]
-    return [
-        warning(
-            "labels",
-            f"{told}: check that both are from the same cell type; if not, the expression values "
-            "of the dataset belong to another cell type",
-        )
-    ]
+    otherwise = (
+        ": check that both are from the same cell type; if not, the expression values of the "
+        "dataset belong to another cell type"
+    )
+    return [judged("labels", told, share >= _EXPECTED_AGREEMENT, otherwise)]

@@ -120,11 +120,8 @@ def _leave_out(
         track[hit] = np.nan
     windows = hit.any(axis=1)
     why[windows & (why == "")] = "window touches the blacklist"
-    return note(
-        "blacklist",
-        f"{path.name}: {int(hit.sum()):,} bins in {int(windows.sum()):,} windows are set to "
-        "missing",
-    )
+    count = f"{int(hit.sum()):,} bins in {int(windows.sum()):,} windows"
+    return note("blacklist", f"{path.name}: {count} are set to missing")
 
 
 def unit_of(role: str, sources: Sequence[Source], units: Mapping[str, str]) -> str:
@@ -177,37 +174,29 @@ def _outside(table: pd.DataFrame, why: np.ndarray) -> list[Finding]:
         rows = table[why == reason]
         if not rows.empty:
             first = rows.iloc[0]
-            findings.append(
-                note(
-                    "windows",
-                    f"{len(rows):,} {told} (e.g. {first['gene']} at {first['chrom']}:"
-                    f"{first['tss']:,}); they are kept without data",
-                )
-            )
+            where = f"{first['gene']} at {first['chrom']}:{first['tss']:,}"
+            message = f"{len(rows):,} {told} (e.g. {where}); they are kept without data"
+            findings.append(note("windows", message))
     return findings
 
 
 def _counted(found: Sequence[Measured]) -> list[Finding]:
     """Report how many reads were counted, and by which rule."""
-    told = {
-        each.record["name"]: (each.record["n_counted"], each.record["n_reads"])
-        for each in found
-        if "n_reads" in each.record
-    }
-    if not told:
+    reads = [each.record for each in found if "n_reads" in each.record]
+    if not reads:
         return []
-    rule = next(each.record["reads"] for each in found if "n_reads" in each.record)
-    counts = ", ".join(f"{name} {some:,} of {every:,}" for name, (some, every) in told.items())
-    findings = [note("reads", f"reads counted: {counts} ({ReadRule(**rule).describe()})")]
-    few = [name for name, (some, _) in told.items() if some < len(found[0].values)]
+    counts = ", ".join(
+        f"{each['name']} {each['n_counted']:,} of {each['n_reads']:,}" for each in reads
+    )
+    rule = ReadRule(**reads[0]["reads"]).describe()
+    findings = [note("reads", f"reads counted: {counts} ({rule})")]
+    few = [each["name"] for each in reads if each["n_counted"] < len(found[0].values)]
     if few:
-        findings.append(
-            warning(
-                "reads",
-                f"{' and '.join(few)}: fewer reads than windows, so that profiles are mostly "
-                "chance; check that the file is complete and holds reads",
-            )
+        message = (
+            f"{' and '.join(few)}: fewer reads than windows, so that profiles are mostly chance; "
+            "check that the file is complete and contains reads"
         )
+        findings.append(warning("reads", message))
     return findings
 
 
@@ -216,12 +205,9 @@ def _same_files(sources: Sequence[Source], found: Sequence[Measured]) -> list[Fi
     by_content: dict[str, list[str]] = {}
     for source, each in zip(sources, found, strict=True):
         by_content.setdefault(each.record["sha256"] or source.location, []).append(source.name)
+    told = "are the same file, so their results are the same; check the paths"
     return [
-        warning(
-            "duplicates",
-            f"{' and '.join(names)} are the same file, so their results are the same; check the "
-            "paths",
-        )
+        warning("duplicates", f"{' and '.join(names)} {told}")
         for names in by_content.values()
         if len(names) > 1
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.schema import check_dataset
 from chromviz.vocabulary import cell_label, find_eid, same_unit
 
-#: Up to so many cell types are named in a pool's name; more would outgrow a file's name.
+#: Maximum number of cell types listed in a pool's name, which must fit in a file name.
 _NAMED = 5
 _BY_GENE = ("expression", "label", "split", "reason", "truth", "decoy")
 
@@ -71,9 +71,7 @@ def leave_one_out(datasets: Sequence[xr.Dataset], held_out: str) -> xr.Dataset:
     others = [dataset for dataset in datasets if dataset is not target]
     test = np.flatnonzero(target["split"].values == "test")
     if not len(test):
-        raise ChromvizError(
-            f"{cell_label(cell)} has no test genes to be tested on; prepare it with a split"
-        )
+        raise ChromvizError(f"{cell_label(cell)} has no test genes; prepare it with a split")
     everything = gene_identity(target)
     rows, removed = [], 0
     for dataset in others:
@@ -81,7 +79,7 @@ def leave_one_out(datasets: Sequence[xr.Dataset], held_out: str) -> xr.Dataset:
         if not np.isin(identity, everything).any():
             raise ChromvizError(
                 f"{cell_label(cell)} and {cell_label(str(dataset.attrs['cell']))} have no gene id "
-                "in common, so which genes were seen cannot be told; prepare both with one "
+                "in common, so it is unknown which genes were seen; prepare both with one "
                 "annotation"
             )
         learnt = np.isin(dataset["split"].values, ("train", "valid"))
@@ -98,10 +96,8 @@ def gene_identity(dataset: xr.Dataset) -> np.ndarray:
 
     The copy of a gene on Y has the sequence of the one on X, and counts as the same gene.
     """
-    names = [
-        without_version(str(name)).removesuffix("_PAR_Y").lower() for name in dataset["gene"].values
-    ]
-    return np.asarray(names, dtype=object)
+    names = map(without_version, map(str, dataset["gene"].values))
+    return np.array([name.removesuffix("_PAR_Y").lower() for name in names], dtype=object)
 
 
 def _cells(datasets: Sequence[xr.Dataset]) -> list[str]:
@@ -175,23 +171,18 @@ def _stack(datasets: Sequence[xr.Dataset], rows: Sequence[np.ndarray], name: str
         parts = zip(datasets, rows, strict=True)
         return np.concatenate([dataset[variable].values[chosen] for dataset, chosen in parts])
 
-    own = [
-        variable
+    data: dict[str, Any] = {
+        variable: (first[variable].dims, joined(variable))
         for variable in _BY_GENE
         if all(variable in dataset.variables for dataset in datasets)
-    ]
-    data: dict[str, Any] = {variable: (first[variable].dims, joined(variable)) for variable in own}
+    }
     data["signal"] = (("gene", "mark", "bin"), signal)
     data["coverage"] = (("track", "gene", "bin"), coverage)
     coords: dict[str, Any] = {
         variable: (("gene",), joined(variable)) for variable in ("symbol", "chrom", "strand", "tss")
     }
-    ids = [
-        f"{cell}:{gene}"
-        for cell, dataset, chosen in zip(_cells(datasets), datasets, rows, strict=True)
-        for gene in dataset["gene"].values[chosen]
-    ]
-    coords["gene"] = (("gene",), np.asarray(ids, dtype=object))
+    cell = np.repeat(np.array(_cells(datasets), dtype=object), [len(chosen) for chosen in rows])
+    coords["gene"] = (("gene",), cell + ":" + joined("gene").astype(object))
     coords["mark"] = (("mark",), first["mark"].values)
     coords["bin_start"] = (("bin",), first["bin_start"].values)
     coords["track"] = (("track",), np.asarray(tracks, dtype=object))
@@ -227,8 +218,10 @@ def _attributes(datasets: Sequence[xr.Dataset], name: str) -> dict[str, Any]:
     return {
         "label_rule": "each cell type's own",
         "label_threshold": float("nan"),
-        "assembly": _first_known(every, "assembly"),
-        "signal_unit": _first_known(every, "signal_unit"),
+        **{
+            key: next((str(attrs[key]) for attrs in every if attrs[key]), "")
+            for key in ("assembly", "signal_unit")
+        },
         **shared,
         "cell": name,
         "cells": ",".join(_cells(datasets)),
@@ -237,10 +230,6 @@ def _attributes(datasets: Sequence[xr.Dataset], name: str) -> dict[str, Any]:
         "sources": json.dumps(sources),
         **provenance.stamp(),
     }
-
-
-def _first_known(every: Sequence[Mapping[str, Any]], key: str) -> str:
-    return next((str(attrs[key]) for attrs in every if attrs[key]), "")
 
 
 def _equal(one: Any, other: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Which genes a model trains on, is chosen on, and is judged on."""
+"""Divides genes into training, validation and test genes."""
 
 from __future__ import annotations
 
@@ -81,12 +81,10 @@ class SplitRule:
         found = np.full(len(chrom), "train", dtype=object)
         for part, names in (("valid", self.valid), ("test", self.test)):
             for name in names:
-                # 8 and chr8 are one, whichever the genes say.
+                # 8 and chr8 are the same chromosome.
                 same = {name, f"chr{name}", name.removeprefix("chr")}.intersection(known)
                 if not same:
-                    raise UnknownNameError(
-                        "chromosome", name, known, "The genes lie on no such one."
-                    )
+                    raise UnknownNameError("chromosome", name, known, "No gene lies on it.")
                 found[chrom.isin(same).to_numpy()] = part
         return found
 

@@ -42,18 +42,11 @@ _ATTRIBUTION_ATTRS = (
 
 @dataclass(frozen=True)
 class Origin:
-    """Where weights come from: the method and the model.
+    """The method and the model that weights come from.
 
-    Parameters
-    ----------
-    method, parameters, signed
-        The method's name, its settings, and whether the sign of a weight has a meaning.
-    model, model_hash
-        Name and weights of the model; empty for a control.
-    variant
-        How the model differs from a trained one: ``""``, ``"untrained"``, ``"permuted labels"``.
-    seed, device
-        Seed and device of the run.
+    ``signed`` says whether the sign of a weight has a meaning. ``model`` and ``model_hash`` are
+    empty for a control. ``variant`` is how the model differs from a trained one: ``""``,
+    ``"untrained"`` or ``"permuted labels"``.
     """
 
     method: str
@@ -79,30 +72,10 @@ def build_attribution(
 ) -> xr.Dataset:
     """Label weights with the genes, marks and bins of their dataset, and check the result.
 
-    Parameters
-    ----------
-    weight
-        The method's weights, with one axis for each of `dims`.
-    dims
-        One of :data:`WEIGHT_DIMS`.
-    dataset
-        The dataset that was explained.
-    origin
-        The method and the model.
-    genes
-        Positions in `dataset` of the genes explained; None for a class's weights.
-    probability
-        (gene,) Predicted probability of ON.
-    delta
-        (gene,) Completeness error of the method, in logits.
-    difference
-        (gene,) The sum that the weights should have, in logits. If it is given, genes are
-        ``flagged`` whose error exceeds :data:`DELTA_THRESHOLD` times its size (at least 1 logit).
-
-    Raises
-    ------
-    SchemaError
-        If the weights do not fit the dimensions.
+    `dims` is one of :data:`WEIGHT_DIMS`; `genes` are the positions in `dataset` of the explained
+    genes. For each of them, `probability` is the predicted probability of ON, `delta` the
+    completeness error and `difference` the sum that the weights should have, both in logits. A gene
+    is ``flagged`` if its error exceeds :data:`DELTA_THRESHOLD` times that difference (at least 1).
     """
     weight = np.asarray(weight, dtype=np.float32)
     data: dict[str, Any] = {"weight": (dims, weight)}
@@ -111,14 +84,14 @@ def build_attribution(
         rows = np.arange(dataset.sizes["gene"]) if genes is None else np.asarray(genes)
         for name in ("gene", "symbol"):
             coords[name] = (("gene",), dataset[name].values[rows])
-        if probability is not None:
-            data["probability"] = (("gene",), np.asarray(probability, dtype=np.float32))
-        if delta is not None:
-            data["delta"] = (("gene",), np.asarray(delta, dtype=np.float32))
+        by_gene = {"probability": probability, "delta": delta}
         if delta is not None and difference is not None:
             over = np.abs(delta) > DELTA_THRESHOLD * np.maximum(np.abs(difference), 1)
-            data["difference"] = (("gene",), np.asarray(difference, dtype=np.float32))
-            data["flagged"] = (("gene",), over.astype(np.int8))
+            by_gene |= {"difference": difference, "flagged": over}
+        for name, values in by_gene.items():
+            if values is not None:
+                kind = np.int8 if name == "flagged" else np.float32
+                data[name] = (("gene",), np.asarray(values, dtype=kind))
     if "mark" in dims:
         coords["mark"] = (("mark",), dataset["mark"].values)
     if "bin" in dims:
@@ -160,11 +133,10 @@ def check_attribution(attribution: xr.Dataset) -> None:
     if weight.dims not in WEIGHT_DIMS:
         known = ", ".join(map(str, WEIGHT_DIMS))
         raise SchemaError(f"rule 'weight has known dimensions': {weight.dims}; known: {known}")
-    needed = {"gene": ("gene",), "mark": ("mark",), "bin": ("bin_start",)}
     for dim in weight.dims:
-        for name in needed[str(dim)]:
-            if name not in attribution.coords:
-                raise SchemaError(f"rule '{dim} is labelled': the coordinate {name} is missing")
+        name = {"bin": "bin_start"}.get(str(dim), str(dim))
+        if name not in attribution.coords:
+            raise SchemaError(f"rule '{dim} is labelled': the coordinate {name} is missing")
     if not np.isfinite(weight.values).all():
         count = int((~np.isfinite(weight.values)).sum())
         raise SchemaError(f"rule 'weights are finite': {count} of {weight.size} are not")

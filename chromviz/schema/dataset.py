@@ -29,17 +29,10 @@ DATASET = "chromviz-dataset"
 _DATASET_VARIABLES = {
     "signal": ("gene", "mark", "bin"),
     "coverage": ("track", "gene", "bin"),
-    "expression": ("gene",),
-    "label": ("gene",),
-    "split": ("gene",),
-    "reason": ("gene",),
+    **dict.fromkeys(("expression", "label", "split", "reason"), ("gene",)),
 }
 _DATASET_COORDS = {
-    "gene": ("gene",),
-    "symbol": ("gene",),
-    "chrom": ("gene",),
-    "tss": ("gene",),
-    "strand": ("gene",),
+    **dict.fromkeys(("gene", "symbol", "chrom", "tss", "strand"), ("gene",)),
     "mark": ("mark",),
     "track": ("track",),
     "bin_start": ("bin",),
@@ -86,36 +79,13 @@ def build_dataset(
 ) -> xr.Dataset:
     """Combine arrays into a dataset, record its provenance, and check it.
 
-    Parameters
-    ----------
-    cell
-        EID or the cell type's own name.
-    genes
-        One row per gene: columns ``gene`` (id), ``symbol``, ``chrom``, ``tss`` (0-based),
-        ``strand``, ``expression`` (NaN if unknown), ``label`` (1 ON, 0 OFF, -1 unknown) and
-        ``split`` (``train``, ``valid``, ``test`` or ``none``). A column ``reason`` says why models
-        leave a gene out; without it the reasons follow from the signal and the label.
-    marks
-        Names of the input marks.
-    signal
-        float32 (gene, mark, bin), NaN where the source has no data.
-    window
-        Flank and bin width.
-    coverage
-        Reference tracks by name, each (gene, bin); never inputs of a model.
-    truth
-        Simulated data only: int8 (gene, mark, bin), the sign of a bin's effect on expression.
-    seed
-        Seed of the split or of the simulation.
-    **attrs
-        Attributes of the format (``assembly``, ``orientation``, ``signal_unit``, ``label_rule``,
-        ``label_threshold``, ``missing``, ``simulated``, and ``sources``: a list of records with
-        role, name, path and sha256) and any others.
-
-    Returns
-    -------
-    xarray.Dataset
-        A dataset that passes :func:`check_dataset`.
+    `genes` has one row per gene: ``gene`` (id), ``symbol``, ``chrom``, ``tss`` (0-based),
+    ``strand``, ``expression`` (NaN if unknown), ``label`` (1 ON, 0 OFF, -1 unknown) and ``split``
+    (``train``, ``valid``, ``test`` or ``none``). A column ``reason`` says why models leave a gene
+    out; without it the reasons follow from the signal and the label. `signal` is (gene, mark, bin),
+    NaN where the source has no data; `coverage` (gene, bin) by reference track; `truth` (gene,
+    mark, bin) the sign of a bin's effect on expression, for simulated data. `attrs` are those of
+    the format, with ``sources`` as a list of records (role, name, path, sha256), and any others.
     """
     coverage = coverage or {}
     signal = np.asarray(signal, dtype=np.float32)
@@ -170,10 +140,7 @@ def reasons(signal: np.ndarray, marks: Sequence[str], label: np.ndarray) -> np.n
 
 
 def check_dataset(dataset: xr.Dataset) -> None:
-    """Check a dataset against the format.
-
-    The error names the first broken rule and, if rows break it, how many and which.
-    """
+    """Check a dataset against the format; the error names the first broken rule."""
     check_header(dataset, DATASET, _DATASET_ATTRS)
     check_variables(dataset, {**_DATASET_VARIABLES, **_DATASET_COORDS}, "dataset")
     for name in ("gene", "mark", "track"):
@@ -194,19 +161,15 @@ def check_dataset(dataset: xr.Dataset) -> None:
             f"bin_width = {dataset.attrs['bin_width']}"
         )
     used = dataset["reason"].values == ""
-    # Of 20,000 genes this takes most of the time, so only genes of which a sum is not finite are
-    # looked at bin by bin.
+    # This takes most of the time, so only genes whose sum is not finite are checked bin by bin.
     signal = dataset["signal"].values
     rows = _not_finite(signal)
     broken = dataset["label"].values < 0
     broken[rows] |= np.isnan(signal[rows]).any(axis=(1, 2))
     broken &= used
     refuse_rows(dataset, broken, "a gene without a reason has complete signal and a label")
-    refuse_rows(
-        dataset,
-        ~used & (dataset["split"].values != "none"),
-        "a gene that models leave out is in no split",
-    )
+    in_split = ~used & (dataset["split"].values != "none")
+    refuse_rows(dataset, in_split, "a gene that models leave out is in no split")
     if "truth" in dataset:
         if not dataset.attrs["simulated"]:
             raise SchemaError("rule 'only simulated data has a truth': simulated is 0")

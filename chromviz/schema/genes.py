@@ -24,7 +24,7 @@ def find_gene(dataset: xr.Dataset, name: str) -> int:
     """
     wanted = name.strip().lower()
     if not wanted:
-        raise ChromvizError("no gene named; give a symbol, an id or a locus")
+        raise ChromvizError("the gene name is empty; give a symbol, an id or a locus")
     ids = [str(gene).lower() for gene in dataset["gene"].values]
     bare = [gene.split(".")[0] for gene in ids]
     # A gene that several names share keeps them all in its symbol, joined by "/".
@@ -57,14 +57,14 @@ def _at_locus(dataset: xr.Dataset, name: str, chrom: str, start: str, end: str |
     last = int(end.replace(",", "") or 0) if end else first
     if not 1 <= first <= last:
         raise ChromvizError(
-            f"{name!r} is no locus: it is 1-based, and its start is not behind its end"
+            f"{name!r} is not a locus: positions start at 1, and the start must not exceed the end"
         )
     chroms = np.char.lower(np.char.mod("%s", dataset["chrom"].values.astype(str)))
     bare = np.char.replace(chroms, "chr", "")
     mine = np.flatnonzero(bare == chrom.lower().removeprefix("chr"))
     if not len(mine):
-        at_hand = sorted(set(map(str, dataset["chrom"].values)))
-        raise UnknownNameError("chromosome", chrom, at_hand, f"Looked in {dataset.attrs['cell']}.")
+        known = sorted(set(map(str, dataset["chrom"].values)))
+        raise UnknownNameError("chromosome", chrom, known, f"Looked in {dataset.attrs['cell']}.")
     tss = dataset["tss"].values[mine].astype(np.int64) + 1
     if end:
         hits = mine[(tss >= first) & (tss <= last)]

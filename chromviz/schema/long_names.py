@@ -1,4 +1,4 @@
-"""What variables are called where people read them: ``long_name`` and ``units``, as in CF."""
+"""The ``long_name`` and ``units`` of variables, as in the CF conventions."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _LONG_NAMES = {
     "split": "part of the data: train, valid, test or none",
     "reason": "why models leave the gene out, empty for the genes they use",
     "truth": "planted truth: sign of the bin's effect on expression",
-    "decoy": "planted decoy: 1 where the bin carries signal and causes nothing",
-    "weight": "weight that the method gives",
+    "decoy": "planted decoy: 1 where the bin carries signal without an effect",
+    "weight": "weight of the method",
     "probability": "probability of ON that the model predicts",
     "delta": "completeness error of the weights",
     "difference": "difference in logit that the weights should add up to",

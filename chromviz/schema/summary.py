@@ -1,4 +1,4 @@
-"""What a dataset, an attribution or a result is, in a few lines: as text and for notebooks."""
+"""Summaries of datasets, attributions and results in a few lines, as text and for notebooks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Summary:
         return "\n".join([self.title, *(f"  {name:<{width}}  {text}" for name, text in shown)])
 
     def _repr_html_(self) -> str:
-        """Return a table for a notebook; whatever the data are named, it is text."""
+        """Return a table for a notebook; names in the data are escaped."""
         left = 'style="text-align:left"'
         body = "".join(
             f"<tr><th {left}>{escape(name)}</th><td {left}>{escape(text)}</td></tr>"
@@ -53,7 +53,7 @@ class Summarised:
     """
 
     def summary(self) -> Summary:
-        """Return what it is, in a few lines."""
+        """Return a summary of the object."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
@@ -126,7 +126,7 @@ def _of_attribution(attribution: xr.Dataset) -> Summary:
 
 
 def _completeness(attribution: xr.Dataset) -> str:
-    """Return how far the weights are from adding up, where the method says so."""
+    """Return the completeness error of the weights, if the method has one."""
     if "delta" not in attribution or not attribution.sizes["gene"]:
         return ""
     error = np.abs(attribution["delta"].values)

@@ -167,7 +167,7 @@ def test_any_text_is_a_rule_or_one_line(text):
 
 
 def test_nothing_known():
-    with pytest.raises(ChromvizError, match="no expression is known"):
+    with pytest.raises(ChromvizError, match="no expression value is known"):
         LabelRule("median").levels(np.array([NAN, NAN]))
 
 

@@ -180,7 +180,7 @@ def test_a_mark_is_told_of_once():
     assert len(messages) == 2
     swapped, alone = messages
     assert "are the two files swapped?" in swapped
-    assert "is the file right?" in alone
+    assert "is the file correct?" in alone
     (one,) = [mark for mark in ring if f"the profile of {mark} " in alone]
     assert f"looks like {ring[one]}:" in alone
     assert f"of {one} at ON" not in swapped
@@ -188,7 +188,7 @@ def test_a_mark_is_told_of_once():
 
 def test_a_file_of_another_mark():
     (message,) = warnings_of({**TYPICAL, "H3K36me3": TYPICAL["H3K4me3"]})
-    assert "the profile of H3K36me3 at ON genes looks like H3K4me3: is the file right?" in message
+    assert "the profile of H3K36me3 at ON genes looks like H3K4me3: is the file correct?" in message
     assert "Every statement about H3K36me3 would be about H3K4me3" in message
 
 
