@@ -24,7 +24,7 @@ from playwright.sync_api import sync_playwright
 from chromviz.data.simulate import simulate
 from chromviz.extractors import extract
 from chromviz.models.training import Settings, train
-from chromviz.reporting.explorer import Part, explore
+from chromviz.reporting.explorer import CellPart, explore
 from chromviz.reporting.page import Page, room, write_page
 
 METHODS = {
@@ -62,7 +62,7 @@ def main() -> None:
         model = train(name, dataset, settings=Settings(max_epochs=2), seed=0)
         attributions += [extract(method, dataset, model) for method in methods]
     started = time.perf_counter()
-    explorer = explore([Part(dataset, attributions)], room([]))
+    explorer = explore([CellPart(dataset, attributions)], room([]))
     page = Page("benchmark", [], True, [], [], [], [], [], [], explorer)
     path = out / "page.html"
     write_page(path, page)

@@ -6,7 +6,7 @@ import torch
 
 from chromviz.errors import CannotServeError, ChromvizError
 from chromviz.extractors import extract, methods
-from chromviz.extractors.run import serves
+from chromviz.extractors.explain import serves
 from chromviz.models import models
 from chromviz.models.inference import logits, session
 from chromviz.models.training import Settings, takes_steps, train

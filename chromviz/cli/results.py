@@ -84,7 +84,7 @@ def _where(found: Any) -> str:
 
 
 @dataclass(frozen=True)
-class Tested(Resampled):
+class TestOptions(Resampled):
     """How a validation is run."""
 
     seeds: int = option(
@@ -123,7 +123,7 @@ def validate(
         show_default=False,
     ),
     *,
-    run: Tested,
+    run: TestOptions,
     sample: Sample,
     shown: Shown,
 ) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from chromviz.extractors.collect import gene_generator
-from chromviz.extractors.run import extract
+from chromviz.extractors.explain import extract
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.progress import Progress, silent
 

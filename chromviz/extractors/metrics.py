@@ -14,7 +14,7 @@ from chromviz.catalog import find_method
 from chromviz.errors import ChromvizError
 from chromviz.extractors.collect import spread_of
 from chromviz.extractors.engine import infidelity, sensitivity_max
-from chromviz.extractors.run import job_for
+from chromviz.extractors.explain import job_for
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.inference import session
 

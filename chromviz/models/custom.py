@@ -26,7 +26,7 @@ from torch import nn
 from chromviz.catalog import ModelSpec
 from chromviz.errors import ChromvizError, UnknownNameError, first_line
 from chromviz.models.inference import one_a_gene
-from chromviz.results.sources import forget
+from chromviz.results.definitions import forget
 from chromviz.results.validity import code_hash
 
 #: Size of the input on which a module is tried before it is trained.

@@ -151,7 +151,7 @@ def table3(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     >>> raw = cv.extract("raw_signal", "K562")
     >>> axes = cv.plot.table3(cv.table3(raw, "K562", n_bootstrap=100))
     """
-    from chromviz.plot.forest import plot_table3
+    from chromviz.plot.agreement_dots import plot_table3
 
     return plot_table3(_table(table, "table", "Table 3"), ax)
 

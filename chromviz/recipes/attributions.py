@@ -17,7 +17,7 @@ import xarray as xr
 
 from chromviz.catalog import Method, controls, find_method, methods, slug
 from chromviz.errors import ChromvizError
-from chromviz.extractors.run import extract
+from chromviz.extractors.explain import extract
 from chromviz.extractors.sanity import untrained
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.choice import Choice

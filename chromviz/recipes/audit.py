@@ -14,7 +14,7 @@ import xarray as xr
 from chromviz import provenance
 from chromviz.catalog import Method, methods, slug
 from chromviz.errors import CannotServeError, ChromvizError
-from chromviz.extractors.run import serves
+from chromviz.extractors.explain import serves
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.choice import Choice, fitted_models, trainings_for
 from chromviz.models.inference import logits, probabilities

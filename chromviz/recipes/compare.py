@@ -15,7 +15,7 @@ from chromviz.data.cells import open_cell
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.choice import MODELS, Choice, fitted_models, trainings_for
 from chromviz.models.store import Training, train_missing
-from chromviz.plot.forest import draw_table3
+from chromviz.plot.agreement_dots import draw_table3
 from chromviz.plot.profile_lines import draw_figure2a, draw_figure2b
 from chromviz.provenance import hash_arrays
 from chromviz.recipes import inputs
@@ -24,7 +24,7 @@ from chromviz.recipes.figure2c import BETA_MODEL, Figure2c, plan_figure2c, write
 from chromviz.recipes.run import Outcome, Run, RunOptions, finished, in_three_forms, run_options
 from chromviz.reporting.figures import write_curves, write_figure, write_gain, write_genes
 from chromviz.reporting.results_page import write_report
-from chromviz.reporting.tables import table3_latex, table3_markdown
+from chromviz.reporting.table3 import table3_latex, table3_markdown
 from chromviz.results.folder import ResultFolder, default_folder
 from chromviz.results.tables import to_csv
 from chromviz.schema import Summary

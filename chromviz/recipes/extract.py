@@ -14,8 +14,8 @@ from torch import nn
 from chromviz.catalog import Method, find_method
 from chromviz.data.cells import dataset_of, open_cell
 from chromviz.errors import ChromvizError, UnknownNameError
-from chromviz.extractors.run import Genes, check_settings_of
-from chromviz.extractors.run import extract as run_method
+from chromviz.extractors.explain import Genes, check_settings_of
+from chromviz.extractors.explain import extract as run_method
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.choice import Choice, choose_models, fitted_models
 from chromviz.progress import SILENT

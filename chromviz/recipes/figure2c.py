@@ -12,7 +12,7 @@ import xarray as xr
 
 from chromviz.data.cells import available_cells, open_cell
 from chromviz.errors import ChromvizError
-from chromviz.extractors.run import extract
+from chromviz.extractors.explain import extract
 from chromviz.models.choice import Choice
 from chromviz.models.store import Training, trained
 from chromviz.plot.heatmap import draw_figure2c

@@ -20,7 +20,7 @@ from chromviz.reporting.figures import file_metadata
 from chromviz.reporting.grid import to_latex, to_markdown
 from chromviz.reporting.suite_tables import latex, markdown
 from chromviz.reporting.table1 import table1_grid
-from chromviz.reporting.tables import table3_latex, table3_markdown
+from chromviz.reporting.table3 import table3_latex, table3_markdown
 from chromviz.results.reading import Results, open_all
 from chromviz.results.tables import parse_csv, to_csv
 from chromviz.validation.paper_values import TABLE_1

@@ -13,7 +13,7 @@ import xarray as xr
 
 from chromviz.catalog import find_method
 from chromviz.errors import ChromvizError
-from chromviz.extractors.run import extract
+from chromviz.extractors.explain import extract
 from chromviz.models import find_model
 from chromviz.models.store import Training, train_missing, trained
 from chromviz.plot.changes import draw_changes

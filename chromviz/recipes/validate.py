@@ -17,7 +17,7 @@ from chromviz.data.cells import open_cell
 from chromviz.data.labels import permute_labels
 from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.extractors.conditions import Conditions
-from chromviz.extractors.run import extract
+from chromviz.extractors.explain import extract
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.choice import MODELS, Choice
 from chromviz.models.fitted import Fitted

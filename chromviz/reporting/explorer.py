@@ -13,7 +13,7 @@ import xarray as xr
 
 from chromviz.catalog import method_label, model_label
 from chromviz.plot.style import GREY, mark_colours
-from chromviz.reporting.layers import Layer, describe_precision, layer_record, pack, share_absolute
+from chromviz.reporting.packing import Layer, describe_precision, layer_record, pack, share_absolute
 from chromviz.validation.caution import WARNINGS, gene_warnings, neighbours
 from chromviz.vocabulary import cell_label, mark_label
 
@@ -28,7 +28,7 @@ _SPLITS = ("train", "valid", "test", "none")
 
 
 @dataclass(frozen=True)
-class Part:
+class CellPart:
     """One cell type of the explorer.
 
     Parameters
@@ -80,7 +80,7 @@ class Explorer:
         return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def explore(parts: Sequence[Part], room: int) -> Explorer:
+def explore(parts: Sequence[CellPart], room: int) -> Explorer:
     """Collect what the explorer shows, with arrays of at most `room` bytes; an error if too small.
 
     The cell types have the same marks and windows.
@@ -117,7 +117,7 @@ def explore(parts: Sequence[Part], room: int) -> Explorer:
     return Explorer(record, texts, describe_precision(levels))
 
 
-def _layers(parts: Sequence[Part], rows: Sequence[np.ndarray]) -> list[Layer]:
+def _layers(parts: Sequence[CellPart], rows: Sequence[np.ndarray]) -> list[Layer]:
     """Return signal, coverage and every model's weights of all parts' genes."""
     marks = [str(mark) for mark in parts[0].dataset["mark"].values]
     signal = [part.dataset["signal"].values[at] for part, at in zip(parts, rows, strict=True)]
@@ -139,7 +139,9 @@ def _layers(parts: Sequence[Part], rows: Sequence[np.ndarray]) -> list[Layer]:
     return layers + [_weights(model, method, parts, rows) for model, method in pairs]
 
 
-def _weights(model: str, method: str, parts: Sequence[Part], rows: Sequence[np.ndarray]) -> Layer:
+def _weights(
+    model: str, method: str, parts: Sequence[CellPart], rows: Sequence[np.ndarray]
+) -> Layer:
     """Return one method's weights of one model, NaN for genes that it does not explain."""
     like = next(one for part in parts for one in part.attributions if _is(one, model, method))
     names = [str(mark) for mark in like["mark"].values] if "mark" in like.coords else [""]
@@ -177,7 +179,7 @@ def _is(attribution: xr.Dataset, model: str, method: str) -> bool:
 
 
 def _genes(
-    parts: Sequence[Part], rows: Sequence[np.ndarray], beside: Sequence[Any]
+    parts: Sequence[CellPart], rows: Sequence[np.ndarray], beside: Sequence[Any]
 ) -> dict[str, list[Any]]:
     """Return the columns of the table of genes, a row a gene and cell type."""
     columns: dict[str, list[Any]] = {
@@ -202,7 +204,7 @@ def _genes(
 
 
 def _model(
-    name: str, parts: Sequence[Part], rows: Sequence[np.ndarray], beside: Sequence[Any]
+    name: str, parts: Sequence[CellPart], rows: Sequence[np.ndarray], beside: Sequence[Any]
 ) -> dict[str, Any]:
     """Return a model's predictions and what is to be known of each gene, as bits."""
     probability: list[float | None] = []

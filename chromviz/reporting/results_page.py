@@ -17,11 +17,11 @@ from chromviz.catalog import method_label, model_label
 from chromviz.data.cells import open_cell
 from chromviz.errors import ChromvizError
 from chromviz.extractors import methods
-from chromviz.reporting.audit import audit_grid, audit_notes
-from chromviz.reporting.explorer import Explorer, Part, explore
+from chromviz.reporting.explorer import CellPart, Explorer, explore
+from chromviz.reporting.gene_table import audit_grid, audit_notes
 from chromviz.reporting.grid import Grid
 from chromviz.reporting.page import Page, Picture, room, write_page
-from chromviz.reporting.tables import table3_grid
+from chromviz.reporting.table3 import table3_grid
 from chromviz.reporting.verdicts import verdict_grid, verdict_sentences
 from chromviz.results.folder import ResultFolder
 from chromviz.results.reading import Results, open_results
@@ -235,7 +235,7 @@ def _explorer(
     for dataset, digest, own in zip(datasets, hashes, mine, strict=True):
         trained = {str(card["name"]) for card in cards if card["dataset_hash"] == digest}
         here = {str(card["name"]): card["name"] in trained for card in cards}
-        parts.append(Part(dataset, own, _asked(found, dataset), here))
+        parts.append(CellPart(dataset, own, _asked(found, dataset), here))
     return explore(parts, space)
 
 

@@ -13,7 +13,7 @@ import xarray as xr
 from chromviz import provenance
 from chromviz.catalog import method_label, model_label, slug
 from chromviz.plot.style import GREY, mark_colour
-from chromviz.reporting import tracks
+from chromviz.reporting import genome_tracks
 from chromviz.reporting.terminal import SIMULATED
 from chromviz.results.folder import ResultFolder
 from chromviz.results.tables import to_csv, write_csv
@@ -26,7 +26,7 @@ class Located:
     name: str
     attribution: xr.Dataset
     rows: np.ndarray
-    layout: tracks.Layout
+    layout: genome_tracks.BinLayout
 
     @property
     def title(self) -> str:
@@ -54,13 +54,18 @@ class TrackFiles:
         self.note = SIMULATED if dataset.attrs["simulated"] else ""
         self.files: list[str] = []
         self.notes: list[str] = []
-        self._shown: list[tracks.SessionTrack] = []
+        self._shown: list[genome_tracks.SessionTrack] = []
 
     def track(
-        self, name: str, title: str, colour: str, layout: tracks.Layout, values: np.ndarray
+        self,
+        name: str,
+        title: str,
+        colour: str,
+        layout: genome_tracks.BinLayout,
+        values: np.ndarray,
     ) -> None:
         """Write one track in the formats asked for; for a track without any value, note that."""
-        rows = tracks.entries(layout, values)
+        rows = genome_tracks.entries(layout, values)
         if rows.empty:
             self.notes.append(f"no track of {title}: no bin of these genes has a value")
             return
@@ -72,18 +77,18 @@ class TrackFiles:
         if "bigwig" in self.formats:
             file = f"{name}.bw"
             self._once(
-                file, made_from, lambda: tracks.write_bigwig(path / file, rows, layout.sizes)
+                file, made_from, lambda: genome_tracks.write_bigwig(path / file, rows, layout.sizes)
             )
-            self._shown.append(tracks.SessionTrack(file, title, colour))
+            self._shown.append(genome_tracks.SessionTrack(file, title, colour))
         if "bedgraph" in self.formats:
             graph = f"{name}.bedgraph"
             self._once(
                 graph,
                 made_from,
-                lambda: tracks.write_bedgraph(path / graph, rows, title, self.note),
+                lambda: genome_tracks.write_bedgraph(path / graph, rows, title, self.note),
             )
             if "bigwig" not in self.formats:
-                self._shown.append(tracks.SessionTrack(graph, title, colour))
+                self._shown.append(genome_tracks.SessionTrack(graph, title, colour))
 
     def attribution(self, one: Located, top: int) -> None:
         """Write an attribution: a track per mark, the `top` bins of each gene, and a tidy table."""
@@ -103,13 +108,13 @@ class TrackFiles:
         """Write the IGV session."""
         if self._shown:
             path = self.folder.path / "session.xml"
-            text = tracks.session_xml(self._shown, genome, locus)
+            text = genome_tracks.session_xml(self._shown, genome, locus)
             self._once(path.name, text, lambda: provenance.write_text(path, text))
 
     def _top_bins(self, one: Located, top: int) -> None:
         """Write the top bins of each gene that lie on the chromosome; they may overlap."""
         marks, weight = one.by_mark()
-        first, last = tracks.genome_bins(self.dataset, one.rows)
+        first, last = genome_tracks.genome_bins(self.dataset, one.rows)
         size = np.array([one.layout.sizes[name] for name in self._of("chrom", one.rows)])
         start, end = np.maximum(first, 0), np.minimum(last, size[:, None])
         largest = float(np.abs(weight).max()) or 1.0
@@ -124,9 +129,9 @@ class TrackFiles:
                     "name": ":".join(filter(None, (symbol[at] or gene[at], marks[mark]))),
                     "score": round(1000 * abs(float(weight[at, mark, place])) / largest),
                     "strand": strand[at],
-                    "colour": ",".join(map(str, tracks.rgb(mark_colour(marks[mark])))),
+                    "colour": ",".join(map(str, genome_tracks.rgb(mark_colour(marks[mark])))),
                 }
-                for at, mark, place in tracks.top_bins(weight, top)
+                for at, mark, place in genome_tracks.top_bins(weight, top)
                 if start[at, place] < end[at, place]
             ]
         )
@@ -135,7 +140,7 @@ class TrackFiles:
         self._once(
             file,
             [provenance.hash_json(to_csv(table)), title, self.note],
-            lambda: tracks.write_top_bins(path, table, title, self.note),
+            lambda: genome_tracks.write_top_bins(path, table, title, self.note),
         )
 
     def _table(self, one: Located, form: str) -> None:
@@ -149,7 +154,7 @@ class TrackFiles:
     def _tidy(self, one: Located) -> pd.DataFrame:
         """Return one row per gene, mark and bin."""
         marks, weight = one.by_mark()
-        first, last = tracks.genome_bins(self.dataset, one.rows)
+        first, last = genome_tracks.genome_bins(self.dataset, one.rows)
         n_genes, n_marks, n_bins = weight.shape
         per_gene = {
             column: np.repeat(self._of(column, one.rows), n_marks * n_bins)

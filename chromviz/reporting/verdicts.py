@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from chromviz.catalog import method_label, model_label
-from chromviz.plot.forest import is_zero_filled
+from chromviz.plot.agreement_dots import is_zero_filled
 from chromviz.plot.style import format_number, is_simulated
 from chromviz.plot.validation import ANSWERS, WORDS
 from chromviz.reporting.grid import Grid, to_latex, to_markdown

@@ -7,7 +7,7 @@ it. It is made again if the key differs, or if a file is not :func:`as_recorded`
     key({"dataset": sha256, "seed": 0}, table3)      # redone when table3, or what it uses, changes
 
 Code is found from the functions given, through every definition that they use (see
-:mod:`chromviz.results.sources`), so that nobody has to raise a version number by hand. What is
+:mod:`chromviz.results.definitions`), so that nobody has to raise a version number by hand. What is
 found only at run time has to be named: a method by its ``"module:function"`` of the catalog, a
 network by its class. Editing a comment, a docstring, a type or the text of an error changes no
 key; nor do the modules below, which decide where a result is kept and not what it is.
@@ -26,7 +26,7 @@ from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from chromviz import provenance
-from chromviz.results.sources import ALL, Place, is_readable, reach
+from chromviz.results.definitions import ALL, Place, is_readable, reach
 
 #: A function, class, partial or object with methods; or ``"module:name"``, or a module's name.
 Code = Callable[..., Any] | str
@@ -34,7 +34,7 @@ Code = Callable[..., Any] | str
 # Code named in a text, as in the catalog.
 _NAMED = re.compile(r"[A-Za-z_]\w*(?:\.\w+)+:\w+")
 _KEEPING = (
-    *("chromviz.results.folder", "chromviz.results.validity", "chromviz.results.sources"),
+    *("chromviz.results.folder", "chromviz.results.validity", "chromviz.results.definitions"),
     *("chromviz.provenance", "chromviz.progress", "chromviz.errors", "chromviz.plugins"),
 )
 #: Packages whose version, not their source, tells one from another; manifests record it.

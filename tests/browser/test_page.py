@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from playwright.sync_api import expect
 
-from chromviz.reporting.explorer import Part, explore
+from chromviz.reporting.explorer import CellPart, explore
 from chromviz.reporting.page import Page, Picture, write_page
-from chromviz.reporting.tables import table3_grid
+from chromviz.reporting.table3 import table3_grid
 from chromviz.schema import Origin, build_attribution, load_attribution, save_attribution
 from chromviz.vocabulary import Window
 from tests.browser.conftest import watched
@@ -84,7 +84,7 @@ def page_of(dataset, attributions):
         settings=[],
         provenance=[("command", "chromviz compare --cell K562")],
         files=[("table3.csv", "ab" * 32)],
-        explorer=explore([Part(dataset, attributions)], 10**7),
+        explorer=explore([CellPart(dataset, attributions)], 10**7),
     )
 
 

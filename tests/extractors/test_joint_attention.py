@@ -12,7 +12,7 @@ from chromviz.models.layers import Attention
 from chromviz.models.training import Settings, train
 from chromviz.progress import Reporter
 from chromviz.recipes.compare import compare
-from chromviz.reporting.tables import table3_latex, table3_markdown
+from chromviz.reporting.table3 import table3_latex, table3_markdown
 from chromviz.validation import table3, weight_profiles
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset

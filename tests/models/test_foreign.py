@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from chromviz.errors import ChromvizError
-from chromviz.extractors.run import extract
+from chromviz.extractors.explain import extract
 from chromviz.models import find_model
 from chromviz.models.checkpoint import load_model, save_model
 from chromviz.models.foreign import import_attentivechrome

@@ -16,7 +16,7 @@ from chromviz.models.descent import BestEpoch, on_weight
 from chromviz.models.inference import logits, probabilities, session
 from chromviz.models.store import training_key
 from chromviz.models.training import Settings, train
-from chromviz.results import sources
+from chromviz.results import definitions
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 
@@ -208,7 +208,7 @@ def test_a_change_of_the_code_that_trains_changes_the_key(
     text = (copy / file).read_text()
     assert old in text
     (copy / file).write_text(text.replace(old, new))
-    find = sources.find_spec
+    find = definitions.find_spec
 
     def find_copy(name):
         if name != "chromviz":
@@ -217,13 +217,13 @@ def test_a_change_of_the_code_that_trains_changes_the_key(
             name, copy / "__init__.py", submodule_search_locations=[str(copy)]
         )
 
-    monkeypatch.setattr(sources, "find_spec", find_copy)
-    sources.forget()
+    monkeypatch.setattr(definitions, "find_spec", find_copy)
+    definitions.forget()
     try:
         after = {name: training_key(name, "data", *base) for name in before}
     finally:
         monkeypatch.undo()
-        sources.forget()
+        definitions.forget()
     changed = {name for name in before if after[name] != before[name]}
     assert changed == {"both": set(before), "none": set()}.get(models, {models})
 

@@ -5,10 +5,10 @@ import pytest
 from matplotlib.colors import to_hex
 
 from chromviz import catalog
+from chromviz.plot.agreement_dots import plot_table3
 from chromviz.plot.deletion import plot_deletion
-from chromviz.plot.forest import plot_table3
 from chromviz.plot.validation import plot_gain
-from chromviz.reporting.tables import table3_markdown
+from chromviz.reporting.table3 import table3_markdown
 from tests.plot import drawings
 
 

@@ -13,7 +13,7 @@ import pytest
 from chromviz.errors import ChromvizError
 from chromviz.extractors import extract
 from chromviz.recipes.export import export
-from chromviz.reporting import tracks
+from chromviz.reporting import genome_tracks
 from chromviz.results.folder import ResultFolder
 from chromviz.schema import (
     Origin,
@@ -190,7 +190,7 @@ def test_a_session_names_files_that_are_there_in_the_marks_colours(place):
 
 def test_a_base_shows_the_gene_with_the_nearest_tss():
     data = make(3, tss=np.array([10_000, 10_550, 10_550]), gene=np.array(["B", "C", "A"]))
-    layout = tracks.lay_out(data, np.arange(3), SIZES)
+    layout = genome_tracks.lay_out(data, np.arange(3), SIZES)
     assert layout.hidden == ("C",)
     bins = layout.bins
     assert (bins["start"].to_numpy()[1:] >= bins["end"].to_numpy()[:-1]).all()
@@ -205,7 +205,7 @@ def test_a_base_shows_the_gene_with_the_nearest_tss():
 def test_windows_are_turned_back_and_cut_at_the_chromosomes_ends():
     data = make(2, tss=np.array([300, 20_500]), strand=np.array(["+", "-"], object))
     data.attrs["orientation"] = "strand"
-    layout = tracks.lay_out(data, np.arange(2), {"chr1": 21_000})
+    layout = genome_tracks.lay_out(data, np.arange(2), {"chr1": 21_000})
     bins = layout.bins
     assert bins["start"].min() == 0
     assert bins["end"].max() == 21_000
@@ -213,7 +213,7 @@ def test_windows_are_turned_back_and_cut_at_the_chromosomes_ends():
     assert minus["bin"].tolist() == list(range(19, 4, -1))
     values = np.arange(40.0).reshape(2, 20)
     values[1, 7] = np.nan
-    entries = tracks.entries(layout, values)
+    entries = genome_tracks.entries(layout, values)
     assert len(entries) == len(bins) - 1
     turned = entries[entries["start"] >= 19_500]
     assert turned["value"].iloc[0] == 39

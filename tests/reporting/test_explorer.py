@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from chromviz.reporting.explorer import Part, explore
-from chromviz.reporting.layers import Packed, unpack
+from chromviz.reporting.explorer import CellPart, explore
+from chromviz.reporting.packing import Packed, unpack
 from chromviz.schema import Origin, build_attribution
 from chromviz.validation.caution import WARNINGS
 from tests.conftest import make_dataset
@@ -32,7 +32,7 @@ def unpacked(explorer, at):
 def test_genes_of_several_files_stand_once_in_the_datasets_order():
     dataset = make_dataset(20)
     first, second = weights(dataset, [10, 5, 8]), weights(dataset, [7], seed=1)
-    found = explore([Part(dataset, [first, second])], 10**6)
+    found = explore([CellPart(dataset, [first, second])], 10**6)
     assert found.record["genes"]["id"] == ["G005", "G007", "G008", "G010"]
     shown = unpacked(found, 2)
     np.testing.assert_array_equal(shown[[3, 0, 2]], first["weight"].values)
@@ -45,7 +45,7 @@ def test_genes_of_several_files_stand_once_in_the_datasets_order():
 def test_what_one_method_does_not_explain_is_missing_there_not_zero():
     dataset = make_dataset(20)
     parts = [weights(dataset, [5, 8]), weights(dataset, [8], method="alpha")]
-    found = explore([Part(dataset, parts, genes=[3])], 10**6)
+    found = explore([CellPart(dataset, parts, genes=[3])], 10**6)
     assert found.record["genes"]["id"] == ["G003", "G005", "G008"]
     assert found.record["genes"]["reason"][0].startswith("no complete signal")
     assert np.isnan(unpacked(found, 3)[:2]).all()
@@ -57,7 +57,7 @@ def test_weights_without_marks_or_without_bins_keep_their_shape():
     dataset = make_dataset(20)
     over_bins = weights(dataset, [5, 8], method="alpha", dims=("gene", "bin"))
     over_marks = weights(dataset, [5, 8], method="beta", dims=("gene", "mark"))
-    layers = explore([Part(dataset, [over_bins, over_marks])], 10**6).record["layers"]
+    layers = explore([CellPart(dataset, [over_bins, over_marks])], 10**6).record["layers"]
     assert [one["shape"] for one in layers[2:]] == [[2, 1, 10], [2, 5, 1]]
     assert [one["kind"] for one in layers[2:]] == ["weight", "marks"]
     assert layers[2]["names"] == [""]
@@ -66,8 +66,8 @@ def test_weights_without_marks_or_without_bins_keep_their_shape():
 def test_warnings_are_bits_and_two_cells_keep_their_own():
     one, two = make_dataset(20, cell="E003"), make_dataset(20, seed=1, cell="E123")
     parts = [
-        Part(one, [weights(one, [5, 8])], trained_here={"net": False}),
-        Part(two, [weights(two, [6], seed=2)]),
+        CellPart(one, [weights(one, [5, 8])], trained_here={"net": False}),
+        CellPart(two, [weights(two, [6], seed=2)]),
     ]
     record = explore(parts, 10**6).record
     assert record["cells"] == ["H1-hESC (E003)", "K562 (E123)"]
@@ -83,6 +83,6 @@ def test_no_name_can_end_the_script_that_holds_it(name):
     symbols = dataset["symbol"].values.copy()
     symbols[5] = name
     dataset = dataset.assign_coords(symbol=("gene", symbols))
-    text = explore([Part(dataset, [weights(dataset, [5])])], 10**6).json
+    text = explore([CellPart(dataset, [weights(dataset, [5])])], 10**6).json
     assert "<" not in text
     assert json.loads(text)["genes"]["symbol"] == [name]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from chromviz.errors import ChromvizError
-from chromviz.reporting.layers import (
+from chromviz.reporting.packing import (
     LEVELS,
     Layer,
     _pack,
@@ -63,7 +63,7 @@ def test_all_is_exact_where_there_is_room_and_coarser_where_there_is_less():
 
 
 def test_a_page_is_no_larger_for_the_seventh_digit(monkeypatch):
-    monkeypatch.setattr("chromviz.reporting.layers.EXACT", 100_000)
+    monkeypatch.setattr("chromviz.reporting.packing.EXACT", 100_000)
     (packed,) = pack([layer(np.random.default_rng(0).random((50, 5, 100)))], 10**9)
     assert packed.levels == 65_534
 

@@ -9,7 +9,7 @@ from chromviz import schema
 from chromviz.errors import ChromvizError
 from chromviz.models.training import Settings
 from chromviz.recipes.compare import compare
-from chromviz.reporting.layers import Packed, unpack
+from chromviz.reporting.packing import Packed, unpack
 from chromviz.reporting.results_page import report
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset

@@ -9,9 +9,9 @@ import pytest
 
 from chromviz.catalog import method_label, model_label
 from chromviz.errors import ChromvizError
-from chromviz.plot.forest import TABLE3_COLUMNS
+from chromviz.plot.agreement_dots import TABLE3_COLUMNS
 from chromviz.reporting.latex import escape_latex
-from chromviz.reporting.tables import table3_latex, table3_markdown
+from chromviz.reporting.table3 import table3_latex, table3_markdown
 
 HARD = r"100% of a_b & c#1 | <x> {y} ~ ^ \ $ α ≤ – ﬁ 漢"
 

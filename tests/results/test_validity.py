@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import chromviz
-from chromviz.results.sources import forget
+from chromviz.results.definitions import forget
 from chromviz.results.validity import as_recorded, code_hash, key
 
 PACKAGE = Path(chromviz.__file__).parent
@@ -28,9 +28,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from chromviz.plot.forest import draw_table3
+from chromviz.plot.agreement_dots import draw_table3
 from chromviz.results.folder import ResultFolder
-from chromviz.results.sources import forget
+from chromviz.results.definitions import forget
 from chromviz.validation import table3
 
 place = Path(sys.argv[1])

@@ -23,7 +23,7 @@ from chromviz.errors import ChromvizError
 
 
 @dataclass(frozen=True)
-class Layout:
+class BinLayout:
     """Where bins lie on the genome.
 
     Parameters
@@ -57,7 +57,7 @@ def genome_bins(dataset: xr.Dataset, rows: np.ndarray) -> tuple[np.ndarray, np.n
     return first, first + int(dataset.attrs["bin_width"])
 
 
-def lay_out(dataset: xr.Dataset, rows: np.ndarray, sizes: Mapping[str, int]) -> Layout:
+def lay_out(dataset: xr.Dataset, rows: np.ndarray, sizes: Mapping[str, int]) -> BinLayout:
     """Decide which gene's bin each base shows, for genes at positions `rows`.
 
     A chromosome without a known size, or a TSS beyond its end, is an error.
@@ -91,7 +91,7 @@ def lay_out(dataset: xr.Dataset, rows: np.ndarray, sizes: Mapping[str, int]) -> 
             }
         )
         parts.append(part.sort_values("start", kind="stable"))
-    return Layout(
+    return BinLayout(
         pd.concat(parts, ignore_index=True),
         {name: int(sizes[name]) for name in used},
         tuple(hidden),
@@ -119,7 +119,7 @@ def _check_sizes(
         )
 
 
-def entries(layout: Layout, values: np.ndarray) -> pd.DataFrame:
+def entries(layout: BinLayout, values: np.ndarray) -> pd.DataFrame:
     """Return ``chrom, start, end, value`` of one track of values (gene, bin), without NaN."""
     bins = layout.bins
     found = bins[["chrom", "start", "end"]].assign(

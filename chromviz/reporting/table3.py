@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from chromviz.catalog import is_control, method_label, model_label
-from chromviz.plot.forest import check_table3, format_r, is_zero_filled
+from chromviz.plot.agreement_dots import check_table3, format_r, is_zero_filled
 from chromviz.plot.style import format_number, is_simulated
 from chromviz.reporting.grid import Grid, mark_note, to_latex, to_markdown
 from chromviz.vocabulary import ZERO_FILLED, cell_label, mark_label
