@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from chromviz.data.cells import open_cell as open_cell
     from chromviz.data.prepare import prepare as prepare
     from chromviz.data.simulate import simulate as simulate
-    from chromviz.models.verbs import load_model as load_model
-    from chromviz.models.verbs import train as train
+    from chromviz.models.checkpoint import load_model as load_model
+    from chromviz.models.store import train as train
     from chromviz.recipes.audit import audit as audit
     from chromviz.recipes.compare import compare as compare
     from chromviz.recipes.export import export as export
@@ -39,8 +39,8 @@ _VERBS = {
     "prepare": "chromviz.data.prepare",
     "fetch": "chromviz.data.archives.published",
     "simulate": "chromviz.data.simulate",
-    "train": "chromviz.models.verbs",
-    "load_model": "chromviz.models.verbs",
+    "train": "chromviz.models.store",
+    "load_model": "chromviz.models.checkpoint",
     "extract": "chromviz.recipes.extract",
     "table3": "chromviz.validation.agreement",
     "validate": "chromviz.recipes.validate",

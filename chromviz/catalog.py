@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
 
-GENE_MAP = ("gene", "mark", "bin")
+#: Dimensions of weights: of each bin, of each mark, and of each bin for all genes together.
+GENE_MAP, BY_MARK, NO_GENE = ("gene", "mark", "bin"), ("gene", "mark"), ("mark", "bin")
 
 
 def _code(where: str) -> Any:
@@ -43,8 +44,8 @@ class Method:
         ``run(job)`` takes a :class:`chromviz.extractors.job.Job` and returns a
         :class:`chromviz.extractors.job.Found`; or where to find it, as ``"module:function"``.
     needs
-        What a model must offer: ``"alpha"`` or ``"beta"`` (that attention), ``"coefficients"`` or
-        ``"importances"`` (weights of its own), ``"gradient"`` (any differentiable module),
+        What a model must provide: ``"alpha"`` or ``"beta"`` (attention), ``"coefficients"`` or
+        ``"importances"`` (weights of the model itself), ``"gradient"`` (a differentiable module),
         ``"output"`` (any model), or ``""`` for a control, which needs no model.
     description
         One line for people.
@@ -73,28 +74,22 @@ class Method:
         return not self.needs
 
     def refusal(self, model: str, gives: Collection[str]) -> str:
-        """Return why the method cannot serve a model with `gives`, empty if it can."""
+        """Return why the method cannot explain a model that `gives` this; empty if it can."""
         if self.is_control or self.needs in gives:
             return ""
+        none = f"and {model} has none; use a method"
         if self.needs == "gradient":
-            return (
-                f"the method {self.name!r} needs a gradient, and {model} has none: its output "
-                "jumps; use a method that does not (importances)"
+            why = f"a gradient, {none} that works without one (occlusion, importances)"
+        elif self.needs in ("coefficients", "importances"):
+            why = f"a model with {self.needs} of its own, {none} for networks (saliency)"
+        elif "alpha" in gives:
+            why = (
+                f"attention over marks, and {model} attends over bins only; use alpha, or "
+                "lstm-alpha-beta"
             )
-        if self.needs in ("coefficients", "importances"):
-            return (
-                f"the method {self.name!r} needs a model with {self.needs} of its own, and "
-                f"{model} has none; use a method for networks (saliency)"
-            )
-        if "alpha" in gives:
-            return (
-                f"the method {self.name!r} needs attention over marks, and {model} attends over "
-                "bins only; use alpha, or lstm-alpha-beta"
-            )
-        return (
-            f"the method {self.name!r} needs attention, and {model} has none; use a method that "
-            "does not (saliency), or a model that attends (lstm-alpha-beta)"
-        )
+        else:
+            why = f"attention, {none} such as saliency, or a model such as lstm-alpha-beta"
+        return f"the method {self.name!r} needs {why}"
 
     def function(self) -> Callable[[Any], Any]:
         """Return the function that computes the weights."""
@@ -124,13 +119,13 @@ class ModelSpec:
     aliases
         Other names that are accepted.
     own
-        Weights of its own, independent of any gene: any of ``"coefficients"`` (signed) and
+        Weights of the model that do not depend on a gene: any of ``"coefficients"`` (signed) and
         ``"importances"``.
     differentiable
         Whether its logit has a gradient with respect to the signal; that of a tree has none.
     version
-        The version of a plug-in, or a hash of the code of a user's own model. Trained models of
-        another version are not reused.
+        The version of a plug-in, or a hash of the code of a user-defined model. Models trained
+        with another version are not reused.
     paper
         The published training settings; None if there are none.
     """
@@ -169,11 +164,7 @@ class ModelSpec:
         return (*self.attends, *self.own, *(("gradient",) if self.differentiable else ()), "output")
 
     def settings(self, preset: str = "fast") -> Settings:
-        """Return the training settings of a preset.
-
-        ``fast``, the default, has a larger step and batch, and early stopping; ``paper`` has the
-        published settings, an error if there are none.
-        """
+        """Return the training settings of a preset: ``fast``, or the published ones, ``paper``."""
         wanted = str(preset).strip().lower()
         if wanted not in PRESETS:
             raise UnknownNameError("preset", str(preset), PRESETS)
@@ -187,299 +178,231 @@ class ModelSpec:
         return self.paper
 
 
+def _family(module: str, needs: str, signed: bool = False) -> Callable[..., Method]:
+    """Return a function that makes the built-in methods of a module of extractors."""
+
+    def method(
+        name: str, label: str, description: str, function: str = "", **traits: Any
+    ) -> Method:
+        run = f"chromviz.extractors.{module}:{function or name}"
+        return Method(name, run, needs, description, label=label, **{"signed": signed, **traits})
+
+    return method
+
+
+_alpha = _family("attention", "alpha")
+_beta = _family("attention", "beta")
+_gradient = _family("gradient", "gradient", signed=True)
+_path = _family("path", "gradient", signed=True)
+_perturbation = _family("perturbation", "output", signed=True)
+_coefficients = _family("own", "coefficients", signed=True)
+_importances = _family("own", "importances")
+_optimization = _family("optimization", "gradient")
+_control = _family("controls", "")
+
 _METHODS = (
-    Method(
-        "alpha",
-        "chromviz.extractors.attention:alpha",
-        "alpha",
-        "attention over bins; sums to 1 over a mark's bins",
-        label="α map",
-    ),
-    Method(
-        "beta",
-        "chromviz.extractors.attention:beta",
-        "beta",
-        "attention over marks; sums to 1",
-        label="β map",
-        dims=("gene", "mark"),
-    ),
-    Method(
+    _alpha("alpha", "α map", "attention over bins; sums to 1 over the bins of a mark"),
+    _beta("beta", "β map", "attention over marks; sums to 1", dims=BY_MARK),
+    _beta(
         "alpha_beta",
-        "chromviz.extractors.attention:alpha_beta",
-        "beta",
-        "attention over bins times that over marks; sums to 1 over a gene's marks and bins",
-        label="α × β map",
+        "α × β map",
+        "attention over bins times attention over marks; sums to 1 for each gene",
     ),
-    Method(
+    _alpha(
         "attention_entropy",
-        "chromviz.extractors.attention:attention_entropy",
-        "alpha",
-        "how evenly attention lies over a mark's bins: 1 evenly, 0 in one bin",
-        label="attention entropy",
-        dims=("gene", "mark"),
+        "attention entropy",
+        "entropy of attention over the bins of a mark: 1 if uniform, 0 if in one bin",
+        dims=BY_MARK,
     ),
-    Method(
+    _gradient(
         "saliency",
-        "chromviz.extractors.gradient:saliency",
-        "gradient",
-        "gradient of the logit by the signal, with its sign (captum)",
-        label="saliency (signed)",
-        signed=True,
+        "saliency (signed)",
+        "gradient of the logit with respect to the signal (captum)",
         parameters={"absolute": False},
     ),
-    Method(
+    _gradient(
         "saliency_absolute",
-        "chromviz.extractors.gradient:saliency",
-        "gradient",
-        "size of that gradient, without its sign (captum's default)",
-        label="saliency (absolute)",
+        "saliency (absolute)",
+        "absolute value of the gradient (captum's default)",
+        function="saliency",
+        signed=False,
         parameters={"absolute": True},
     ),
-    Method(
-        "input_x_gradient",
-        "chromviz.extractors.gradient:input_x_gradient",
-        "gradient",
-        "the signal times the gradient (captum)",
-        label="input × gradient",
-        signed=True,
-    ),
-    Method(
+    _gradient("input_x_gradient", "input × gradient", "the signal times the gradient (captum)"),
+    _path(
         "integrated_gradients",
-        "chromviz.extractors.path:integrated_gradients",
-        "gradient",
+        "integrated gradients",
         "gradients integrated from the reference to the gene",
-        label="integrated gradients",
-        signed=True,
         parameters={"reference": "zero", "pieces": 4, "halvings": 8, "tolerance": 0.001},
     ),
-    Method(
+    _gradient(
         "gradient_shap",
-        "chromviz.extractors.gradient:gradient_shap",
-        "gradient",
+        "GradientSHAP",
         "gradients at random points between several references and the gene",
-        label="GradientSHAP",
-        signed=True,
         parameters={"reference": "low_expression", "samples": 32},
     ),
-    Method(
+    _gradient(
         "deep_lift",
-        "chromviz.extractors.gradient:deep_lift",
-        "gradient",
-        "contributions against the reference, layer by layer; not through LSTMs (captum)",
-        label="DeepLIFT",
-        signed=True,
+        "DeepLIFT",
+        "contributions relative to the reference, layer by layer; not for LSTMs (captum)",
         parameters={"reference": "zero"},
     ),
-    Method(
+    _gradient(
         "smoothgrad",
-        "chromviz.extractors.gradient:smoothgrad",
-        "gradient",
+        "SmoothGrad",
         "mean gradient over noisy copies of the gene",
-        label="SmoothGrad",
-        signed=True,
         parameters={"noise": 0.1, "samples": 16},
     ),
-    Method(
+    _gradient(
         "guided_backprop",
-        "chromviz.extractors.gradient:guided_backprop",
-        "gradient",
+        "guided backpropagation",
         "gradient without its negative parts at each ReLU (captum)",
-        label="guided backpropagation",
-        signed=True,
     ),
-    Method(
+    _gradient(
         "deconvolution",
-        "chromviz.extractors.gradient:deconvolution",
-        "gradient",
-        "gradient that passes each ReLU by its own sign (captum)",
-        label="deconvolution",
-        signed=True,
+        "deconvolution",
+        "gradient that passes a ReLU where the gradient is positive (captum)",
     ),
-    Method(
+    _perturbation(
         "occlusion",
-        "chromviz.extractors.perturbation:occlusion",
-        "output",
-        "what the logit loses without a window of bins of a mark (captum)",
-        label="occlusion",
-        signed=True,
+        "occlusion",
+        "decrease of the logit without a window of bins of a mark (captum)",
         parameters={"reference": "zero", "window": 5, "stride": 5},
     ),
-    Method(
+    _perturbation(
         "feature_ablation",
-        "chromviz.extractors.perturbation:feature_ablation",
-        "output",
-        "what the logit loses without a mark (captum)",
-        label="feature ablation",
-        dims=("gene", "mark"),
-        signed=True,
+        "feature ablation",
+        "decrease of the logit without a mark (captum)",
+        dims=BY_MARK,
         parameters={"reference": "zero"},
     ),
-    Method(
+    _perturbation(
         "shapley_sampling",
-        "chromviz.extractors.perturbation:shapley_sampling",
-        "output",
-        "a mark's mean worth over all coalitions of marks; exact up to 8 marks",
-        label="Shapley values",
-        dims=("gene", "mark"),
-        signed=True,
+        "Shapley values",
+        "mean contribution of a mark over all sets of marks; exact up to 8 marks",
+        dims=BY_MARK,
         parameters={"reference": "zero", "samples": 64},
     ),
-    Method(
+    _coefficients(
         "coefficients",
-        "chromviz.extractors.own:own_weights",
         "coefficients",
-        "a linear model's own: slope of the logit by the arcsinh of each bin",
-        label="coefficients",
-        dims=("mark", "bin"),
-        signed=True,
+        "slope of the logit of a linear model with respect to the arcsinh of each bin",
+        function="own_weights",
+        dims=NO_GENE,
     ),
-    Method(
+    _importances(
         "importances",
-        "chromviz.extractors.own:own_weights",
         "importances",
-        "a forest's or rules' own: how much of the model rests on each bin",
-        label="importances",
-        dims=("mark", "bin"),
+        "importance of each bin in a random forest or rule set",
+        function="own_weights",
+        dims=NO_GENE,
     ),
-    Method(
+    _optimization(
         "class_optimization",
-        "chromviz.extractors.optimization:class_optimization",
-        "gradient",
-        "the input that the model finds most ON (or OFF), by DeepChrome's recipe",
-        label="class optimization",
-        dims=("mark", "bin"),
+        "class optimization",
+        "input that maximises the logit of ON (or OFF), as in DeepChrome",
+        dims=NO_GENE,
         parameters={"state": "ON", "penalty": 0.009, "step": 0.1, "steps": 1000, "restarts": 1},
     ),
-    Method(
-        "raw_signal",
-        "chromviz.extractors.controls:raw_signal",
-        "",
-        "control: the input itself",
-        label="raw signal",
-        signed=True,
-    ),
-    Method(
+    _control("raw_signal", "raw signal", "control: the input signal", signed=True),
+    _control(
         "tss_distance",
-        "chromviz.extractors.controls:tss_distance",
-        "",
-        "control: 1 at the TSS, falling linearly to 0 at the window's edge",
-        label="distance to the TSS",
+        "distance to the TSS",
+        "control: 1 at the TSS, decreasing linearly to 0 at the edges of the window",
     ),
-    Method(
-        "uniform",
-        "chromviz.extractors.controls:uniform",
-        "",
-        "control: the same for every bin",
-        label="uniform",
-    ),
-    Method(
+    _control("uniform", "uniform", "control: the same weight for every bin"),
+    _control(
         "random",
-        "chromviz.extractors.controls:random",
-        "",
+        "random",
         "control: independent draws from U(0, 1), from the seed and the gene's id",
-        label="random",
     ),
 )
 
+
+def _model(name: str, label: str, code: str, *traits: Any, **more: Any) -> ModelSpec:
+    """Return a built-in architecture whose code is below ``chromviz.models``."""
+    return ModelSpec(name, label, f"chromviz.models.{code}", *traits, **more)
+
+
 _PAPER = "Singh et al., Attend and Predict, NeurIPS 2017, section 5"
 _MODELS = (
-    ModelSpec(
-        "lstm-alpha",
-        "LSTM-α",
-        "chromviz.models.attentive:LSTMAlpha",
-        ("alpha",),
-        _PAPER,
-        2e-3,
-        paper=PAPER,
-    ),
-    ModelSpec(
+    _model("lstm-alpha", "LSTM-α", "attentive:LSTMAlpha", ("alpha",), _PAPER, 2e-3, paper=PAPER),
+    _model(
         "lstm-alpha-beta",
         "LSTM-α,β",
-        "chromviz.models.attentive:LSTMAlphaBeta",
+        "attentive:LSTMAlphaBeta",
         ("alpha", "beta"),
         f"{_PAPER} (AttentiveChrome)",
         2e-3,
-        ("attentivechrome",),
         paper=PAPER,
+        aliases=("attentivechrome",),
     ),
-    ModelSpec(
+    _model(
         "attentivechrome-released",
         "AttentiveChrome (released)",
-        "chromviz.models.foreign:ReleasedAttentiveChrome",
+        "foreign:ReleasedAttentiveChrome",
         ("alpha", "beta"),
         "the authors' second release, in PyTorch: LSTM-α,β on raw counts",
         2e-4,
         paper=PAPER,
     ),
-    ModelSpec(
-        "lstm-attn",
-        "LSTM-Attn",
-        "chromviz.models.joint:JointLSTMAttention",
-        ("alpha",),
-        _PAPER,
-        4e-3,
-        paper=PAPER,
+    _model(
+        "lstm-attn", "LSTM-Attn", "joint:JointLSTMAttention", ("alpha",), _PAPER, 4e-3, paper=PAPER
     ),
-    ModelSpec("lstm", "LSTM", "chromviz.models.joint:JointLSTM", (), _PAPER, 2e-3, paper=PAPER),
-    ModelSpec(
-        "cnn-attn",
-        "CNN-Attn",
-        "chromviz.models.convolutional:CNNAttention",
-        ("alpha",),
-        _PAPER,
-        1e-3,
-        paper=PAPER,
+    _model("lstm", "LSTM", "joint:JointLSTM", (), _PAPER, 2e-3, paper=PAPER),
+    _model(
+        "cnn-attn", "CNN-Attn", "convolutional:CNNAttention", ("alpha",), _PAPER, 1e-3, paper=PAPER
     ),
-    ModelSpec(
+    _model(
         "cnn-alpha-beta",
         "CNN-α,β",
-        "chromviz.models.convolutional:CNNAlphaBeta",
+        "convolutional:CNNAlphaBeta",
         ("alpha", "beta"),
         _PAPER,
         2e-3,
         paper=PAPER,
     ),
-    ModelSpec(
+    _model(
         "deepchrome",
         "DeepChrome (CNN)",
-        "chromviz.models.deepchrome:DeepChrome",
+        "convolutional:DeepChrome",
         (),
         "Singh et al., DeepChrome, Bioinformatics 32(17), 2016",
         1e-3,
         paper=PAPER_DEEPCHROME,
     ),
-    ModelSpec(
+    _model(
         "linear-regression",
         "linear regression",
-        "chromviz.models.classical.linear:LinearOnAverages",
+        "classical.fits:LinearOnAverages",
         source="mark averages, after Karlić et al., PNAS 107(7), 2010",
         own=("coefficients",),
     ),
-    ModelSpec(
+    _model(
         "logistic-regression",
         "logistic regression",
-        "chromviz.models.classical.linear:LogisticOnAverages",
+        "classical.fits:LogisticOnAverages",
         source="mark averages, as linear regression",
         own=("coefficients",),
     ),
-    ModelSpec(
+    _model(
         "svm",
         "SVM",
-        "chromviz.models.classical.svm:SVMOnBins",
+        "classical.fits:SVMOnBins",
         source="all bins, radial kernel, after Cheng et al., Genome Biology 12, R15, 2011",
     ),
-    ModelSpec(
+    _model(
         "random-forest",
         "random forest",
-        "chromviz.models.classical.forest:ForestOnBestBins",
+        "classical.fits:ForestOnBestBins",
         source="best bins, after Dong et al., Genome Biology 13, R53, 2012",
         own=("importances",),
         differentiable=False,
     ),
-    ModelSpec(
+    _model(
         "rules",
         "rules (RIPPER)",
-        "chromviz.models.classical.rules:RulesOnAverages",
+        "classical.rules:RulesOnAverages",
         source="mark averages, after Ho et al., 2015 (the paper's reference 12)",
         own=("importances",),
         differentiable=False,
@@ -509,10 +432,7 @@ def find_method(name: str) -> Method:
 
 
 def find_registered(name: str) -> ModelSpec:
-    """Return a registered architecture by name or alias, in any case.
-
-    :func:`chromviz.models.find_model` also takes a user's own, ``package.module:factory``.
-    """
+    """Return a registered architecture by name or alias, in any case."""
     wanted = name.strip().lower()
     for spec in models().values():
         if wanted in (spec.name, *spec.aliases):
@@ -582,7 +502,7 @@ def list_methods() -> pd.DataFrame:
 
 
 def controls() -> list[str]:
-    """Return the names of the methods that explain no model: what an explanation has to beat."""
+    """Return the names of the controls, which need no model."""
     return [name for name, method in methods().items() if method.is_control]
 
 
@@ -603,10 +523,7 @@ def method_label(method: str) -> str:
 
 
 def model_label(model: str, variant: str = "") -> str:
-    """Return a model's name for figures and tables; an unknown name as it is.
-
-    A variant follows in brackets: ``LSTM-α (untrained)``.
-    """
+    """Return a model's name for figures and tables, with its variant: ``LSTM-α (untrained)``."""
     known = models().get(model)
     label = known.label if known else model
     return f"{label} ({variant})" if variant else label

@@ -87,8 +87,7 @@ def train(
     from chromviz.data.pool import pool
     from chromviz.models import find_model
     from chromviz.models.inference import find_device
-    from chromviz.models.store import Training, trained
-    from chromviz.models.verbs import settings_for
+    from chromviz.models.store import Training, settings_for, trained
     from chromviz.recipes.learning import keep_model, leave_each_out, write_folds
     from chromviz.recipes.run import Run
     from chromviz.reporting.terminal import SIMULATED, counts_line, left_out_page

@@ -19,7 +19,7 @@ from chromviz.errors import ChromvizError
 from chromviz.extractors.conditions import Conditions
 from chromviz.models import find_model
 from chromviz.models.checkpoint import TrainedModel, weights_hash
-from chromviz.models.fitted import Fitted
+from chromviz.models.classical.base import Fitted
 
 #: Ways to re-randomise layers.
 WAYS = ("cascading", "independent")

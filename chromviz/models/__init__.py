@@ -5,7 +5,7 @@ A model is any ``torch.nn.Module`` that maps signal (batch, mark, bin) float32 t
 :class:`~chromviz.models.layers.Attention`. Input transforms (logarithms, scaling) are part of the
 module; a module whose ``transform`` has ``fit(signal)`` gets the signal of the training genes
 before training. A model that is not trained by gradient steps is a
-:class:`~chromviz.models.fitted.Fitted`, which is given all genes at once.
+:class:`~chromviz.models.classical.base.Fitted`, which is given all genes at once.
 
 The architectures themselves are listed in :mod:`chromviz.catalog`.
 """

@@ -131,8 +131,26 @@ class TrainedModel(Summarised):
         return pd.Series(found, ids, name="probability")
 
     def learning_curve(self) -> pd.DataFrame:
-        """Return the learning curve, see :func:`curve_table`."""
-        return curve_table(self)
+        """Return the learning curve; of an ensemble, those of its members.
+
+        One row per seed and epoch: ``cell, model, seed, epoch, train_loss, valid_loss, valid_auc,
+        kept, simulated``; no row for a model that is not trained by gradient steps.
+        """
+        card = self.card
+        runs = card.members or [{"seed": card.seed, "metrics": card.metrics, "curve": card.curve}]
+        return pd.DataFrame(
+            {
+                "cell": card.cell,
+                "model": card.name,
+                "seed": run["seed"],
+                **row,
+                "epoch": int(row["epoch"]),
+                "kept": int(row["epoch"] == run["metrics"]["best_epoch"]),
+                "simulated": card.simulated,
+            }
+            for run in runs
+            for row in run["curve"]
+        )
 
     def line(self) -> str:
         """Return one line about the model: how it was trained and its AUC."""
@@ -206,13 +224,39 @@ def save_model(model: TrainedModel, stem: Path) -> None:
     provenance.write_json(_card(stem), asdict(model.card))
 
 
-def load_model(stem: Path, spec: ModelSpec | None = None) -> TrainedModel:
-    """Read a model written by :func:`save_model` from `stem`, the path without suffix.
+def load_model(path: str | Path, model: Any = None) -> TrainedModel:
+    """Read a trained model from its two files.
 
-    `spec` is its architecture, needed only for a user's own module: a module that a file names is
-    not imported, because that would run code. Files that are missing, damaged or do not belong
-    together are an error.
+    Parameters
+    ----------
+    path
+        The ``.safetensors`` or the ``.json`` file, or their path without suffix.
+    model
+        The architecture, as for :func:`chromviz.train`; only needed for one of your own, because
+        no code is imported that a file names.
+
+    Returns
+    -------
+    TrainedModel
+        The model, on the CPU in evaluation mode.
+
+    Raises
+    ------
+    ChromvizError
+        If a file is missing or damaged, or weights and card do not belong together.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> import chromviz as cv
+    >>> model = cv.train("cnn-attn", cv.open_cell("K562").isel(gene=slice(0, 300)), epochs=1)
+    >>> with TemporaryDirectory() as folder:
+    ...     save_model(model, Path(folder) / "mine")
+    ...     again = cv.load_model(f"{folder}/mine.safetensors")
+    >>> again.card == model.card
+    True
     """
+    stem, spec = stem_of(path), None if model is None else find_model(model)
     card_path, weights_path = _card(stem), _weights(stem)
     remedy = f"delete {card_path.name} and {weights_path.name} there to train it again"
     try:
@@ -309,27 +353,3 @@ def _weights(stem: Path) -> Path:
 
 def _card(stem: Path) -> Path:
     return stem.with_name(f"{stem.name}.json")
-
-
-def curve_table(model: TrainedModel) -> pd.DataFrame:
-    """Return the learning curve of a model; of an ensemble, those of its members.
-
-    One row per seed and epoch: ``cell, model, seed, epoch, train_loss, valid_loss, valid_auc, kept,
-    simulated``; no row for a model that is not trained by gradient steps.
-    """
-    card = model.card
-    runs = card.members or [{"seed": card.seed, "metrics": card.metrics, "curve": card.curve}]
-    rows = [
-        {
-            "cell": card.cell,
-            "model": card.name,
-            "seed": run["seed"],
-            **row,
-            "epoch": int(row["epoch"]),
-            "kept": int(row["epoch"] == run["metrics"]["best_epoch"]),
-            "simulated": card.simulated,
-        }
-        for run in runs
-        for row in run["curve"]
-    ]
-    return pd.DataFrame(rows)

@@ -13,7 +13,7 @@ import xarray as xr
 
 from chromviz.catalog import ModelSpec
 from chromviz.models import find_model
-from chromviz.models.checkpoint import SUFFIXES, TrainedModel, check_input, load_model, stem_of
+from chromviz.models.checkpoint import SUFFIXES, TrainedModel, check_input, load_model
 from chromviz.models.store import Training, trained
 from chromviz.models.training import takes_steps
 from chromviz.progress import Reporter
@@ -25,18 +25,10 @@ MODELS = ("lstm-alpha", "lstm-alpha-beta", "deepchrome")
 
 @dataclass(frozen=True)
 class Choice:
-    """One model of a comparison.
+    """One model of a comparison, with a `name` that is unique in it.
 
-    Parameters
-    ----------
-    name
-        The name of its results, unique within a comparison.
-    spec
-        Its architecture.
-    model
-        The trained model, if one was given or a file was named; None if it has to be trained.
-    note
-        What a reader must know about a model that was not trained on the dataset; or empty.
+    `model` is the trained model if one was given or a file was named, and None if it has to be
+    trained. `note` is a warning about a model that was not trained on the dataset, or empty.
     """
 
     name: str
@@ -46,23 +38,12 @@ class Choice:
 
 
 def choose_models(given: Any, dataset: xr.Dataset) -> list[Choice]:
-    """Return the models that a user named.
+    """Return the models that a user named, for use on a dataset.
 
-    Parameters
-    ----------
-    given
-        One model or several. Each is the name of an architecture (``lstm-alpha``), a user's own
-        (``package.module:factory``, a class or an instance), a :class:`TrainedModel`, the path of
-        a file that ``train --out`` or ``models import`` wrote (with or without suffix), or
-        ``package.module:factory=path`` for such a file of a user's own architecture.
-    dataset
-        The dataset that they will be used on.
-
-    Raises
-    ------
-    ChromvizError
-        If a name is unknown, something else than a model was given, a file is missing or damaged,
-        or the model cannot read the dataset.
+    `given` is one model or several. Each is the name of an architecture (``lstm-alpha``), a
+    user-defined one (``package.module:factory``, a class or an instance), a :class:`TrainedModel`,
+    the path of a file that ``train --out`` or ``models import`` wrote (with or without suffix), or
+    ``package.module:factory=path`` for such a file of a user-defined architecture.
     """
     chosen: list[Choice] = []
     each = list(given) if isinstance(given, (list, tuple)) else [given]
@@ -102,7 +83,7 @@ def _is_file(text: str) -> bool:
 
 
 def _from_file(path: str, spec: ModelSpec | None, dataset: xr.Dataset) -> Choice:
-    model = load_model(stem_of(path), spec)
+    model = load_model(path, spec)
     check_input(model.card, dataset)
     return Choice(
         model.card.name, spec or find_model(model.card.name), model, _note(model, dataset)

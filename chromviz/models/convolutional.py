@@ -1,8 +1,8 @@
-"""The attentive CNNs of the paper: CNN-Attn and CNN-α,β.
+"""The CNNs of the paper: DeepChrome, CNN-Attn and CNN-α,β.
 
-Both pad the bins with zeros ('same' padding), so that the output of a convolution has as many
-positions as its input and the attention has one weight for each bin. The paper does not describe
-its padding. With an even kernel width, the larger half lies after the bin.
+The attentive ones pad the bins with zeros ('same' padding), so that the output of a convolution
+has as many positions as its input and the attention has one weight per bin. The paper does not
+describe its padding. With an even kernel width, the larger half lies after the bin.
 """
 
 from __future__ import annotations
@@ -10,12 +10,56 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from chromviz.errors import ChromvizError
 from chromviz.models.attentive import BIN_HIDDEN, MARK_HIDDEN
-from chromviz.models.deepchrome import CHANNELS, KERNEL, classifier
 from chromviz.models.layers import AttendingNetwork, Attention, InputTransform, SoftAttention
+
+#: DeepChrome's channels, kernel width and pooling width.
+CHANNELS, KERNEL, POOL = 50, 10, 5
 
 #: Kernel width of the second convolution of CNN-α,β: a mark and its two neighbours.
 MARK_KERNEL = 3
+
+
+class DeepChrome(nn.Module):
+    """DeepChrome: a convolution over bins, all marks as channels, max-pooling, a three-layer MLP.
+
+    Conv1d(marks → 50, width 10), ReLU, max-pool 5, dropout 0.5, then 900 → 625 → 125 → 2 with
+    ReLU. The published network ends in a log-softmax of two outputs; their difference is the
+    logit of ON, and cross-entropy on it is the same loss. 644,177 parameters for 5 × 100.
+
+    Source: Singh et al., "DeepChrome", Bioinformatics 32(17), 2016.
+
+    Parameters
+    ----------
+    n_marks, n_bins
+        Size of the input; at least 14 bins.
+
+    Raises
+    ------
+    ChromvizError
+        If there are too few bins for the convolution and the pooling.
+    """
+
+    def __init__(self, n_marks: int, n_bins: int) -> None:
+        super().__init__()
+        positions = (n_bins - KERNEL + 1) // POOL
+        if positions < 1:
+            raise ChromvizError(
+                f"deepchrome needs at least {KERNEL + POOL - 1} bins, not {n_bins}; "
+                "choose another model or narrower bins"
+            )
+        self.transform = InputTransform(n_marks)
+        self.convolution = nn.Sequential(
+            nn.Conv1d(n_marks, CHANNELS, KERNEL), nn.ReLU(), nn.MaxPool1d(POOL), nn.Dropout(0.5)
+        )
+        self.mlp = classifier(CHANNELS * positions)
+
+    def forward(self, signal: torch.Tensor) -> torch.Tensor:
+        """Return the logit of ON (batch,), for signal (batch, mark, bin)."""
+        outputs = self.mlp(self.convolution(self.transform(signal)).flatten(1))
+        logit: torch.Tensor = outputs[:, 1] - outputs[:, 0]
+        return logit
 
 
 class CNNAttention(AttendingNetwork):
@@ -103,6 +147,13 @@ class CNNAlphaBeta(AttendingNetwork):
         whole, beta = self.mark_attention(_states(mark_maps, 1))
         logit = self.output(whole[0].t()).squeeze(-1)
         return Attention(alpha.permute(2, 1, 0), beta[:, 0].t(), logit)
+
+
+def classifier(features: int) -> nn.Sequential:
+    """Return DeepChrome's MLP, features → 625 → 125 → 2 with ReLU."""
+    return nn.Sequential(
+        nn.Linear(features, 625), nn.ReLU(), nn.Linear(625, 125), nn.ReLU(), nn.Linear(125, 2)
+    )
 
 
 def same_convolution(

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from chromviz.errors import ChromvizError
-from chromviz.models.fitted import LabelledGenes
+from chromviz.models.classical.base import LabelledGenes
 from chromviz.models.inference import BATCH_SIZE, one_a_gene
 from chromviz.settings import Settings
 

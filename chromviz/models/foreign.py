@@ -61,11 +61,9 @@ def import_released(
     base_url: str | None = None,
     reporter: Reporter = SILENT,
 ) -> TrainedModel:
-    """Import the released AttentiveChrome of a cell type, from a file or the archive.
+    """Import the released AttentiveChrome of a cell type from `file`.
 
-    Without `file`, the checkpoint is downloaded into ``raw`` below `folder`. Other parameters are
-    those of :func:`chromviz.data.archives.fetch.fetch_files`. A cell type without a released
-    checkpoint, or a file that is none, is an error.
+    Without `file`, the checkpoint is downloaded into ``raw`` below `folder`.
     """
     name = cell_name(cell)
     if file is None:

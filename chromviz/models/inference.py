@@ -47,9 +47,8 @@ def session(module: nn.Module, device: str = "cpu") -> Iterator[torch.device]:
     """Put a module in evaluation mode on a device with its parameters frozen; then restore it.
 
     Restored, also after an error: the mode of every submodule, the device, which parameters require
-    gradients, and the gradients they held. On a GPU, convolutions are meanwhile computed in full
-    float32 and not in TF32, torch's default: a completeness error should be that of the method. A
-    module that is spread over several devices is an error.
+    gradients, and their gradients. On a GPU, convolutions are computed in full float32 and not in
+    TF32, torch's default, so that a completeness error is that of the method.
     """
     target = find_device(device)
     tensors = [*module.parameters(), *module.buffers()]
@@ -109,31 +108,14 @@ def over_batches(
     what: str = "",
     progress: Progress = silent,
 ) -> Iterator[tuple[slice, T]]:
-    """Do some work on each batch of a signal; on a CPU on several batches at a time.
+    """Call `work` on each batch of signal (gene, mark, bin); yield rows and result in order.
 
-    Batches run in parallel only if the module consists of torch's layers and ours: the forward
-    pass of a user's module may store values in the module.
-
-    Parameters
-    ----------
-    work
-        Called with a float32 batch on the device, and its rows. It may run in another thread, so
-        that it has to enable or disable gradients itself.
-    signal
-        (gene, mark, bin).
-    module, device
-        The module that `work` calls, and where.
-    batch_size
-        Genes per batch; :func:`batch_for` if None.
-    side_by_side
-        False if `work` changes the module.
-    what, progress
-        Name of the work, and what receives its progress.
-
-    Yields
-    ------
-    tuple
-        The rows of each batch in order, and what `work` returned.
+    On a CPU, several batches run in parallel, but only if the module consists of torch's layers
+    and ours, because the forward pass of a user's module may store values in the module; and not
+    if `side_by_side` is False, for `work` that changes the module. `work` is called with a float32
+    batch on the device and its rows. It may run in another thread, so it has to enable or disable
+    gradients itself. `batch_size` defaults to :func:`batch_for`; `what` names the work to
+    `progress`.
     """
     if batch_size is None:
         batch_size = batch_for(device)

@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -17,36 +17,32 @@ import xarray as xr
 from joblib.externals.loky import get_reusable_executor
 
 from chromviz import provenance
+from chromviz.data.cells import dataset_of
 from chromviz.errors import ChromvizError
 from chromviz.models import ModelSpec, find_model
 from chromviz.models.checkpoint import TrainedModel, load_model, save_model
-from chromviz.models.training import Settings, combine, fit, train
+from chromviz.models.training import combine, fit, takes_steps
+from chromviz.models.training import train as train_once
 from chromviz.progress import SILENT, Reporter
 from chromviz.results.validity import key
 from chromviz.schema import dataset_hash
-from chromviz.settings import is_whole
+from chromviz.settings import Settings, is_whole
 
 #: Environment variable that moves the store.
 CACHE_VARIABLE = "CHROMVIZ_CACHE"
 
+#: Options of training by the name that a user writes, with the field of the settings.
+OPTIONS = {
+    {"max_epochs": "epochs"}.get(field.name, field.name): field.name for field in fields(Settings)
+}
+
 
 @dataclass(frozen=True)
 class Training:
-    """A trained model that is wanted: what to train, on what, and how.
+    """A training to run: which model, on which dataset, and how.
 
-    Parameters
-    ----------
-    model
-        The architecture, as :func:`chromviz.models.find_model` takes it.
-    dataset
-        The dataset to train on.
-    seed
-        Seed of the training; of an ensemble, that of its first member.
-    settings
-        How to train; None for the architecture's own settings.
-    members
-        Number of networks in an ensemble, with this seed and the following ones; 1 for a single
-        model.
+    `model` is what :func:`chromviz.models.find_model` takes; `settings` None means those of the
+    architecture. An ensemble has `members` networks, with seeds from `seed` on.
     """
 
     model: Any
@@ -78,6 +74,110 @@ class Training:
         ]
 
 
+def train(
+    model: Any,
+    data: xr.Dataset | str,
+    *,
+    seed: int = 0,
+    members: int = 1,
+    preset: str = "fast",
+    device: str = "cpu",
+    reporter: Reporter = SILENT,
+    **options: Any,
+) -> TrainedModel:
+    """Train a model on the training genes of a dataset.
+
+    Source: training as in Singh et al., "Attend and Predict", NeurIPS 2017, section 5, and the
+    released code (preset ``"paper"``).
+
+    A model that was trained before with the same code, data, settings and seed is taken from the
+    store of trained models (``$CHROMVIZ_CACHE``, or the user's cache folder).
+
+    Parameters
+    ----------
+    model
+        The name of a model, see :func:`chromviz.list_models`; ``package.module:factory`` for one
+        of your own, whose code then runs; or a class or an instance of ``torch.nn.Module`` that
+        maps signal (batch, mark, bin) to one logit per gene (batch,). A class is called with the
+        numbers of marks and bins. Training changes a copy of an instance. Models whose code
+        cannot be identified (an instance, a class of a notebook) are trained on each call.
+    data
+        A dataset, or the name of an embedded cell type.
+    seed
+        Random seed: initial weights, order of the genes, dropout.
+    members
+        Number of networks in an ensemble, with seeds from `seed` on.
+    preset
+        ``"fast"`` or ``"paper"``, the published settings.
+    device
+        Where to train: ``"cpu"`` or ``"cuda"``.
+    reporter
+        Receives the progress.
+    **options
+        Single settings that replace those of the preset: ``epochs`` (the maximum), ``patience``,
+        ``learning_rate``, ``batch_size``, ``optimizer``, ``class_weight``, ``loss_slack``,
+        ``clip_norm``, see :class:`chromviz.settings.Settings`.
+
+    Returns
+    -------
+    TrainedModel
+        With ``predict(data)``, and its ``card``: metrics, learning curve, hashes.
+
+    Raises
+    ------
+    ChromvizError
+        If the model, an option or the preset is unknown, a value is out of range, or the data
+        cannot be trained on.
+
+    Examples
+    --------
+    >>> import chromviz as cv
+    >>> data = cv.open_cell("K562").isel(gene=slice(0, 300))
+    >>> model = cv.train("lstm-alpha-beta", data, seed=0, epochs=1)
+    >>> model.card.name, model.card.seed
+    ('lstm-alpha-beta', 0)
+    >>> bool(model.predict(data).between(0, 1).all())
+    True
+    """
+    if isinstance(model, TrainedModel):
+        raise ChromvizError(
+            f"{model.card.name} is trained already; give train a model's name, class or module"
+        )
+    dataset = dataset_of(data)
+    spec = find_model(model)
+    settings = settings_for(spec, dataset, preset=preset, members=members, options=options)
+    return trained(
+        Training(spec, dataset, seed, settings, members), device=device, reporter=reporter
+    )
+
+
+def settings_for(
+    spec: ModelSpec,
+    dataset: xr.Dataset,
+    *,
+    preset: str = "fast",
+    members: int = 1,
+    options: dict[str, Any] | None = None,
+) -> Settings:
+    """Return the training settings of a preset with single `options` replaced (:data:`OPTIONS`).
+
+    An option that is unknown or out of range is an error, and any for a model fitted in one go.
+    """
+    options = options or {}
+    unknown = [name for name in options if name not in OPTIONS]
+    if unknown:
+        raise ChromvizError(
+            f"training has no option {unknown[0]!r}; its options are {', '.join(OPTIONS)}"
+        )
+    if (options or preset != "fast" or members > 1) and not takes_steps(spec, dataset):
+        raise ChromvizError(
+            f"{spec.name} is not trained by gradient steps: of the options of training it takes "
+            "the seed only, no preset and no ensemble"
+        )
+    given = {OPTIONS[name]: value for name, value in options.items()}
+    return replace(spec.settings(preset), **given)
+
+
 def cache_folder() -> Path:
     """Return the folder of the store: below ``$CHROMVIZ_CACHE``, or in the user's cache folder."""
     chosen = os.environ.get(CACHE_VARIABLE)
@@ -91,11 +191,10 @@ def training_key(
     seed: int,
     device: str = "cpu",
 ) -> str:
-    """Return a hash of everything that decides the result of a training, its code included.
+    """Return a hash of everything that determines the result of a training, including its code.
 
-    The code is that of the network and of the training. Versions of libraries do not count: a
-    model is worth keeping across an update, and its card names the versions that it was trained
-    with. All GPUs count as one device.
+    Versions of libraries do not count: a model is worth keeping across an update, and its card
+    records the versions. All GPUs count as one device.
     """
     spec = find_model(model)
     inputs = [spec.name, data_hash, settings, seed, device.split(":")[0], spec.version]
@@ -104,10 +203,9 @@ def training_key(
 
 
 def kept_at(training: Training, device: str = "cpu") -> Path | None:
-    """Return the path, without suffix, under which the store keeps a model.
+    """Return the path, without suffix, of a model in the store; of an ensemble, its first member.
 
-    The members of an ensemble are kept one by one; the path is then that of the first. None if
-    the code of the model cannot be identified, so that it is not kept.
+    None if the code of the model cannot be identified: such a model is not stored.
     """
     one = training.single()[0]
     spec, settings = one.spec, one.settings or Settings()
@@ -120,13 +218,11 @@ def kept_at(training: Training, device: str = "cpu") -> Path | None:
 def trained(
     training: Training, *, device: str = "cpu", reporter: Reporter = SILENT
 ) -> TrainedModel:
-    """Return a trained model from the store; train it and keep it if it is not there.
+    """Return a trained model from the store; train it and store it if it is not there.
 
-    A kept model is reused only for the same code, data (by content), settings and seed, see
-    :func:`training_key`. A model whose code cannot be identified is trained on each call. The
-    members of an ensemble are kept one by one and joined on each call. `reporter` receives the
-    progress of the epochs and a line about each model that was trained. A damaged kept model is an
-    error; it is not replaced silently.
+    A stored model is reused only for the same code, data (by content), settings and seed, see
+    :func:`training_key`. The members of an ensemble are stored one by one and joined on each call.
+    A damaged stored model is an error; it is not replaced silently.
     """
     single = training.single()
     if len(single) > 1:
@@ -150,7 +246,7 @@ def _trained(training: Training, device: str, reporter: Reporter) -> TrainedMode
         detail = f"loss {row['train_loss']:.3f}, validation AUC {row['valid_auc']:.3f}"
         reporter.progress(what, int(row["epoch"]), settings.max_epochs, detail)
 
-    model = train(
+    model = train_once(
         spec,
         training.dataset,
         settings=settings,

@@ -18,9 +18,9 @@ from chromviz.catalog import ModelSpec
 from chromviz.errors import ChromvizError
 from chromviz.models import find_model
 from chromviz.models.checkpoint import Card, TrainedModel, weights_hash
+from chromviz.models.classical.base import Fitted, LabelledGenes
 from chromviz.models.descent import OnEpoch, descend
 from chromviz.models.ensemble import join
-from chromviz.models.fitted import Fitted, LabelledGenes
 from chromviz.models.inference import find_device, logits
 from chromviz.models.threads import one_thread
 from chromviz.schema import dataset_hash, usable
@@ -38,32 +38,12 @@ def train(
     device: str = "cpu",
     on_epoch: OnEpoch | None = None,
 ) -> TrainedModel:
-    """Train an architecture on the training genes of a dataset.
+    """Train an architecture on the training genes of a dataset, without the store.
 
-    The global random state does not change.
-
-    Parameters
-    ----------
-    model
-        The architecture, as :func:`chromviz.models.find_model` takes it.
-    dataset
-        A dataset with genes in ``train`` and ``valid``.
-    settings
-        Defaults to the settings of the architecture.
-    seed
-        Seed of the initial weights, the order of the genes and dropout.
-    device, on_epoch
-        Where to train; called after each epoch with its record.
-
-    Returns
-    -------
-    TrainedModel
-        The module, on the CPU in evaluation mode, with its card.
-
-    Raises
-    ------
-    ChromvizError
-        If a split lacks genes of either class, the signal is not finite, or training diverges.
+    `model` is what :func:`chromviz.models.find_model` takes; `settings` default to those of the
+    architecture. `seed` determines initial weights, order of the genes and dropout; the global
+    random state does not change. The module is returned on the CPU in evaluation mode. A split
+    that lacks ON or OFF genes, signal that is not finite and a training that diverges are errors.
     """
     spec = find_model(model)
     settings = settings or spec.settings()
@@ -156,10 +136,9 @@ def fit(
 def combine(
     models: Sequence[TrainedModel], dataset: xr.Dataset, device: str = "cpu"
 ) -> TrainedModel:
-    """Join networks that differ in their seed into an ensemble, and compute its AUC.
+    """Join networks that differ only in their seed into an ensemble, and compute its AUC.
 
-    The models have one architecture, `dataset` and settings, and different seeds. The AUCs on the
-    card are those of the ensemble; those of the members are in ``card.members``.
+    The AUCs on the card are those of the ensemble; those of the members are in ``card.members``.
     """
     first = models[0].card
     alike = ("name", "marks", "n_bins", "dataset_hash", "settings")

@@ -21,7 +21,7 @@ from chromviz.extractors.explain import extract
 from chromviz.extractors.sanity import untrained
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.choice import Choice
-from chromviz.models.fitted import Fitted
+from chromviz.models.classical.base import Fitted
 from chromviz.recipes.run import Run
 from chromviz.results.folder import ResultFolder
 from chromviz.schema import dataset_hash, gene_counts, load_attribution, save_attribution

@@ -13,7 +13,7 @@ from chromviz import provenance
 from chromviz.catalog import ModelSpec
 from chromviz.data.pool import leave_one_out
 from chromviz.models import find_model
-from chromviz.models.checkpoint import TrainedModel, curve_table, save_model
+from chromviz.models.checkpoint import TrainedModel, save_model
 from chromviz.models.store import Training, kept_at, train_missing, trained
 from chromviz.plot.curves import draw_learning_curve
 from chromviz.plot.style import save_figure
@@ -29,7 +29,7 @@ def write_model(model: TrainedModel, stem: Path) -> list[str]:
     """
     save_model(model, stem)
     files = [f"{stem.name}.safetensors", f"{stem.name}.json"]
-    table = curve_table(model)
+    table = model.learning_curve()
     if table.empty:
         return files
     curve = stem.with_name(f"{stem.name}.curve")

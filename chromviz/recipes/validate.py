@@ -20,7 +20,7 @@ from chromviz.extractors.conditions import Conditions
 from chromviz.extractors.explain import extract
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.choice import MODELS, Choice
-from chromviz.models.fitted import Fitted
+from chromviz.models.classical.base import Fitted
 from chromviz.models.store import Training, train_missing, trained
 from chromviz.models.training import takes_steps
 from chromviz.plot.validation import draw_verdicts

@@ -10,7 +10,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from chromviz import provenance
-from chromviz.models.checkpoint import TrainedModel, curve_table
+from chromviz.models.checkpoint import TrainedModel
 from chromviz.plot.curves import draw_learning_curves
 from chromviz.plot.deletion import draw_deletion
 from chromviz.plot.gene_rows import draw_genes
@@ -96,7 +96,7 @@ def write_genes(folder: ResultFolder, attribution: xr.Dataset, dataset: xr.Datas
 
 def write_curves(folder: ResultFolder, models: Iterable[TrainedModel]) -> None:
     """Write the figure ``learning``: the learning curves of the models that have one."""
-    parts = [table for table in map(curve_table, models) if len(table)]
+    parts = [table for model in models if len(table := model.learning_curve())]
     if parts:
         curves = pd.concat(parts, ignore_index=True)
         write_figure(folder, "learning", "Learning curves", curves, draw_learning_curves)

@@ -5,8 +5,8 @@ import torch
 
 from chromviz.catalog import list_models
 from chromviz.errors import ChromvizError
-from chromviz.models.checkpoint import save_model
-from chromviz.models.verbs import load_model, train
+from chromviz.models.checkpoint import load_model, save_model
+from chromviz.models.store import train
 from tests.conftest import make_dataset
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chromviz.models.checkpoint import curve_table, load_model
+from chromviz.models.checkpoint import load_model
 from chromviz.models.training import Settings, combine, train
 from chromviz.recipes.learning import leave_each_out, write_model
 from chromviz.recipes.run import Run
@@ -30,8 +30,8 @@ def test_a_model_is_written_with_its_curve(tmp_path):
 def test_an_ensemble_has_a_curve_a_member_and_a_fitted_model_none(tmp_path):
     data = make_dataset(120)
     both = combine([train("lstm", data, settings=QUICK, seed=seed) for seed in (4, 5)], data)
-    assert curve_table(both)["seed"].unique().tolist() == [4, 5]
-    assert curve_table(both)["kept"].sum() == 2
+    assert both.learning_curve()["seed"].unique().tolist() == [4, 5]
+    assert both.learning_curve()["kept"].sum() == 2
     files = write_model(train("linear-regression", data), tmp_path / "linear")
     assert files == ["linear.safetensors", "linear.json"]
 

@@ -1,21 +1,36 @@
-"""The base of the older models: buffers whose size is known only after fitting."""
+"""Models that are fitted by one call, and not by gradient steps.
+
+The result is stored in buffers, like that of a network in parameters, so that these models are
+kept, checked and loaded like all others: as tensors, never as pickled objects.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import nn
 
-from chromviz.models.fitted import Fitted
+
+class LabelledGenes(NamedTuple):
+    """Genes to learn from: complete signal float32 (gene, mark, bin), and label (gene,) 1 or 0."""
+
+    signal: np.ndarray
+    label: np.ndarray
 
 
-class Classical(Fitted):
-    """A fitted model whose buffers take the size of the arrays that are stored in them."""
+class Fitted(nn.Module, ABC):
+    """A model that is trained by one call of :meth:`fit`."""
+
+    @abstractmethod
+    def fit(self, train: LabelledGenes, valid: LabelledGenes, seed: int) -> None:
+        """Learn from the training genes; the validation genes may be used to choose settings."""
 
     def hold(self, **arrays: np.ndarray | np.generic) -> None:
-        """Store arrays in buffers of their type."""
+        """Store arrays in buffers, which take their type and size."""
         for name, value in arrays.items():
             self.register_buffer(name, torch.from_numpy(np.array(value)))
 

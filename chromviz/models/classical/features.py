@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from chromviz.models.fitted import LabelledGenes
+from chromviz.models.classical.base import LabelledGenes
 
 
 class Features(nn.Module, ABC):

@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from chromviz.models.classical.base import Classical, keep_inside
+from chromviz.models.classical.base import Fitted, LabelledGenes, keep_inside
 from chromviz.models.classical.features import MarkAverages
-from chromviz.models.fitted import LabelledGenes
 
 #: A rule compares the average of a mark with deciles of the training genes.
 _TENTHS = 10
@@ -22,7 +21,7 @@ _TENTHS = 10
 _ANY = -1
 
 
-class RulesOnAverages(Classical):
+class RulesOnAverages(Fitted):
     """RIPPER (Cohen 1995), from the library wittgenstein, on mark averages.
 
     A rule requires the averages of some marks to be above, or not above, certain deciles of the

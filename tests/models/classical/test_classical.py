@@ -16,8 +16,8 @@ from chromviz.errors import ChromvizError
 from chromviz.extractors import extract
 from chromviz.models import find_model
 from chromviz.models.checkpoint import load_model, save_model
+from chromviz.models.classical.base import LabelledGenes
 from chromviz.models.classical.rules import alone
-from chromviz.models.fitted import LabelledGenes
 from chromviz.models.inference import logits
 from chromviz.models.training import train
 from chromviz.vocabulary import Window

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from chromviz.models.classical.base import LabelledGenes
 from chromviz.models.classical.features import BestBins, BinValues, MarkAverages
-from chromviz.models.fitted import LabelledGenes
 
 # Two marks, three bins, four genes; the label follows mark 1's last bin, and mark 0's first.
 SIGNAL = np.sinh(
