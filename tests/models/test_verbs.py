@@ -54,7 +54,7 @@ def test_a_wrong_argument_is_one_line(model, options, words):
 
 
 def test_data_is_a_dataset_or_a_cell_type():
-    with pytest.raises(ChromvizError, match="this is a list"):
+    with pytest.raises(ChromvizError, match="embedded cell type, not a list"):
         train("lstm", [1, 2])
     with pytest.raises(ChromvizError, match="HeLa"):
         train("lstm", "HeLa")
