@@ -91,9 +91,9 @@ def dataset_of(data: xr.Dataset | str) -> xr.Dataset:
 
 
 def find_cells(folder: Path | None) -> dict[str, list[str]]:
-    """Return by name what is available of each cell type in a folder, which may be empty.
+    """Return what is available for each cell type in a folder, which may be empty.
 
-    ``dataset`` or ``matrices`` or both, or ``embedded (simulated)``.
+    The values are ``dataset``, ``matrices`` or both, or ``embedded (simulated)``.
     """
     if folder is None:
         return {cell: ["embedded (simulated)"] for cell in available_cells()}

@@ -68,10 +68,10 @@ def simulate(cell: str, *, n_genes: int = 2400, seed: int = 0) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        A dataset of the format, unit -log10 p (simulated), genome orientation, with coverage of
-        H3K27ac and two int8 variables (gene, mark, bin): ``truth``, the sign of the effect on
-        expression where an own component carries signal, else 0; and ``decoy``, 1 where a signal
-        that causes nothing lies. A bin may have both.
+        A dataset in -log10 p (simulated), genome orientation, with coverage of H3K27ac and two
+        int8 variables (gene, mark, bin): ``truth`` is the sign of the effect on expression where a
+        component of the gene carries signal, and 0 elsewhere; ``decoy`` is 1 where there is signal
+        without an effect. A bin may have both.
 
     Raises
     ------
@@ -129,25 +129,19 @@ def simulate(cell: str, *, n_genes: int = 2400, seed: int = 0) -> xr.Dataset:
 
 
 def _layout(n_genes: int, seed: int) -> Layout:
-    """Draw what all cells share."""
+    """Draw the genes and everything else that the cells share."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
     named = pd.DataFrame(
         fit.NAMED_GENES, columns=["symbol", "gene", "chrom", "tss", "strand", "state"]
     )
-    # The first and last megabase are left free: ends of chromosomes have no genes.
+    # No genes in the first and last megabase, the ends of chromosomes.
     starts = [np.arange(10**6, (length - 1) * 10**6, fit.GRID) for length in fit.AUTOSOMES_MB]
     names = [f"chr{number}" for number in range(1, len(fit.AUTOSOMES_MB) + 1)]
-    slots = pd.DataFrame(
-        {
-            "chrom": np.repeat(names, [len(start) for start in starts]),
-            "tss": np.concatenate(starts),
-        }
-    )
+    chroms = np.repeat(names, [len(start) for start in starts])
+    slots = pd.DataFrame({"chrom": chroms, "tss": np.concatenate(starts)})
     for _, _, chrom, tss, *_ in fit.NAMED_GENES:
-        near = (slots["chrom"] == chrom) & slots["tss"].between(
-            tss - 2 * fit.GRID, tss + 2 * fit.GRID
-        )
-        slots = slots[~near]
+        near = (slots["tss"] - tss).abs() <= 2 * fit.GRID
+        slots = slots[(slots["chrom"] != chrom) | ~near]
     chosen = np.sort(rng.choice(len(slots), n_genes - len(named), replace=False))
     genes = slots.iloc[chosen].reset_index(drop=True)
     genes["tss"] += rng.integers(0, fit.GRID // 2, len(genes))
@@ -156,13 +150,9 @@ def _layout(n_genes: int, seed: int) -> Layout:
     genes["symbol"] = [f"SIM{number}" for number in range(1, len(genes) + 1)]
     genes["state"] = [(-1, -1, -1)] * len(genes)
     genes = pd.concat([genes, named], ignore_index=True)
-    genes = genes.sort_values(
-        ["chrom", "tss"],
-        key=lambda values: (
-            values.str.removeprefix("chr").astype(int) if values.name == "chrom" else values
-        ),
-        ignore_index=True,
-    )
+    number = genes["chrom"].str.removeprefix("chr").astype(int)
+    order = np.lexsort((genes["tss"], number))
+    genes = genes.iloc[order].reset_index(drop=True)
     state = np.array(genes.pop("state").tolist())
     free = state[:, 0] < 0
     gap = (rng.random(n_genes) < fit.SIGNAL_GAPS) & free
@@ -215,8 +205,8 @@ def _cell(
     size = (n_genes, len(MARKS), _WINDOW.n_bins)
     signal = np.zeros(size, dtype=np.float32)
     truth, decoy = np.zeros(size, dtype=np.int8), np.zeros(size, dtype=np.int8)
-    # The only place where expression comes from: own amplitudes, and noise of its own. A named
-    # gene has no noise, so that its label is its state.
+    # Expression is computed only here, from the gene's own amplitudes and independent noise. A
+    # named gene has no noise, so that its label is its state.
     effect = model.noise * np.where(state < 0, latent[:, 7], 0.0)
     for part in parts:
         index = MARKS.index(part.mark)
@@ -308,7 +298,7 @@ def neighbour_parts(
 
 
 def spurious_parts(model: Cell, n_genes: int, rng: np.random.Generator) -> list[Part]:
-    """Return isolated peaks and domains, a decoy that has nothing to do with the gene."""
+    """Return isolated peaks and domains: a decoy that is independent of the gene."""
     parts = []
     for name in MARKS:
         mark = model.marks[name]
@@ -318,9 +308,8 @@ def spurious_parts(model: Cell, n_genes: int, rng: np.random.Generator) -> list[
         peak = name in ("H3K4me3", "H3K4me1")
         # Far from the own promoter and own distal enhancers; domains may lie anywhere.
         at = side * (3000 + 2000 * rng.random(len(rows)) if peak else 5000 * rng.random(len(rows)))
-        width = (fit.DISTAL_WIDTH if peak else 1200.0) * np.exp(
-            0.4 * rng.standard_normal(len(rows))
-        )
+        spread = np.exp(0.4 * rng.standard_normal(len(rows)))
+        width = (fit.DISTAL_WIDTH if peak else 1200.0) * spread
         x = _CENTRES - at[:, None]
         shape = _bump(x, width, width, 2.0 if peak else 4.0)
         parts.append(Part(name, "spurious", False, rows, x, height, shape))
@@ -400,12 +389,10 @@ def _coverage(
         peak = (fit.AC_PROMOTER if at_promoter else fit.AC_DISTAL) * np.exp(log)
         height = peak * (part.height / mark.amplitude) ** fit.AC_POWER
         widths = np.exp(fit.AC_WIDTH_SD * amplitudes.standard_normal((2, len(part.rows))))
-        sides = (
-            (mark.upstream, mark.downstream)
-            if at_promoter
-            else (fit.DISTAL_WIDTH, fit.DISTAL_WIDTH)
-        )
-        before, after = fit.AC_BEFORE * sides[0] * widths[0], fit.AC_AFTER * sides[1] * widths[1]
+        upstream, downstream = fit.DISTAL_WIDTH, fit.DISTAL_WIDTH
+        if at_promoter:
+            upstream, downstream = mark.upstream, mark.downstream
+        before, after = fit.AC_BEFORE * upstream * widths[0], fit.AC_AFTER * downstream * widths[1]
         shape = _bump(part.x - (fit.AC_CENTRE if at_promoter else 0.0), before, after, 1.0)
         gap = fit.AC_DIP * np.exp(-((part.x / fit.DIP_WIDTH) ** 2)) if at_promoter else 0.0
         depth[part.rows] += height[:, None] * shape * (1 - gap)
@@ -413,7 +400,7 @@ def _coverage(
 
 
 def _cut(layout: Layout, signal: np.ndarray, coverage: np.ndarray) -> None:
-    """Take pieces of the window away from some genes, in place, the same in every cell."""
+    """Remove pieces of the window of some genes, in place; they are the same in every cell."""
     for row in np.flatnonzero(layout.gap):
         first = int((_WINDOW.n_bins - fit.GAP_BINS) * layout.places[row, 8])
         # Most gaps are in all marks, as where reads cannot be mapped; some are in one.

@@ -1,4 +1,4 @@
-"""Rules that both formats share; each names itself when it is broken."""
+"""Rules that both formats share; an error names the broken rule."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def check_header(dataset: xr.Dataset, schema: str, attrs: Sequence[str]) -> None
 def check_variables(
     dataset: xr.Dataset, variables: Mapping[str, tuple[str, ...]], what: str
 ) -> None:
-    """Check that variables are there with their dimensions."""
+    """Check that variables exist and have their dimensions."""
     for name, dims in variables.items():
         if name not in dataset.variables:
             raise SchemaError(f"rule 'a {what} has {name}': it is missing")
@@ -42,7 +42,7 @@ def check_variables(
 
 
 def check_unique(dataset: xr.Dataset, name: str) -> None:
-    """Check that a coordinate's names differ."""
+    """Check that the names of a coordinate are unique."""
     index = pd.Index(dataset[name].values)
     repeated = index[index.duplicated()].unique()
     if len(repeated):
@@ -52,7 +52,7 @@ def check_unique(dataset: xr.Dataset, name: str) -> None:
 
 
 def check_members(dataset: xr.Dataset, name: str, allowed: Sequence[Any]) -> None:
-    """Check that a variable's values are among the allowed."""
+    """Check that a variable has only allowed values."""
     values = pd.Series(dataset[name].values)
     outside = values[~values.isin(allowed)]
     if len(outside):

@@ -1,8 +1,8 @@
-"""NetCDF-4 files of either format: written whole or not at all, read with one clear error.
+"""NetCDF-4 files of both formats: written whole or not at all, read with one clear error.
 
-Numbers are stored as they are and text as characters, which opens far faster than compressed signal
-and strings of varying length. HDF5 keeps a checksum of every block of data (Fletcher-32) and, in
-its newer layout, of its own records, so that a damaged file is an error and never other numbers.
+Numbers are stored uncompressed and text as characters of fixed length, which opens much faster.
+HDF5 keeps a checksum of every block of data (Fletcher-32) and, in its newer layout, of its own
+records, so that a damaged file is an error and never gives wrong numbers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from chromviz import provenance
 from chromviz.errors import ChromvizError, SchemaError, first_line
 
 _COMPRESSED = {"zlib": True, "complevel": 1, "shuffle": True}
-# Bytes in a block: what is read, checked and, where it is, compressed together.
+# Bytes in a block, which is read, checked and perhaps compressed as a whole.
 _BLOCK = 1 << 20
 # The first layout of HDF5 whose own records have checksums; NetCDF has read it since 2018.
 _LAYOUT = "v110"
@@ -30,9 +30,9 @@ _LAYOUT = "v110"
 def save(
     dataset: xr.Dataset, path: Path, check: Callable[[xr.Dataset], None], *compressed: str
 ) -> None:
-    """Check and write; the variables named are compressed if they are there."""
+    """Check and write a dataset; `compressed` names the variables to compress."""
     check(dataset)
-    # How an earlier file stored the variables must not decide how this one does.
+    # The encoding of the file that the variables come from must not decide this one's.
     bare = dataset.drop_encoding().copy()
     bare.attrs = _fixed(bare.attrs)
     encoding = {}
@@ -76,7 +76,7 @@ def _encoding(variable: xr.Variable, compressed: bool) -> dict[str, Any]:
 
 
 class _File(h5py.File):  # type: ignore[misc]
-    """A file that looks up each variable once; h5netcdf asks for it some fifty times."""
+    """A file that looks up each variable once; h5netcdf does so about fifty times."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
