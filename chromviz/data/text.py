@@ -11,7 +11,7 @@ from pathlib import Path
 
 from chromviz.errors import ChromvizError
 
-#: How lines of BED, GTF and GFF3 begin that are no records.
+#: First characters of lines of BED, GTF and GFF3 that are not records.
 COMMENTS = ("#", "track ", "track\t", "browser ", "browser\t")
 #: Digits of a coordinate: more than any chromosome needs, few enough for int64.
 MAX_DIGITS = 12

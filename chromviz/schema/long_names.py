@@ -31,7 +31,7 @@ _LONG_NAMES = {
     "flagged": "1 where the completeness error is over the threshold",
 }
 _UNITS = {"tss": "bp", "bin_start": "bp", "delta": "logit", "difference": "logit"}
-# Where a dataset keeps the unit of its own numbers.
+# The attribute of a dataset with the unit of a variable.
 _UNIT_ATTRS = {
     "signal": "signal_unit",
     "coverage": "coverage_unit",
