@@ -138,6 +138,8 @@ def test_examples_run(name, own_folder, blank_figures):
         lambda: cv.plot.table3(3),
         lambda: cv.plot.gain(3),
         lambda: cv.plot.verdicts(3),
+        lambda: cv.plot.deletion(3),
+        lambda: cv.plot.consensus(3),
         lambda: cv.plot.gene(3),
         lambda: cv.plot.beta(3),
         lambda: cv.plot.genes(3, "K562"),

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    *("beta", "coverage", "gain", "gene", "genes", "learning_curve", "profiles"),
-    *("suite", "table3", "verdicts"),
+    *("beta", "consensus", "coverage", "deletion", "gain", "gene", "genes", "learning_curve"),
+    *("profiles", "suite", "table3", "verdicts"),
 ]
 
 
@@ -223,6 +223,83 @@ def verdicts(table: Any, ax: Axes | None = None) -> Axes:
     from chromviz.plot.validation import plot_verdicts
 
     return plot_verdicts(_table(table, "verdicts", "verdicts"), ax)
+
+
+def deletion(
+    curves: Any, ax: Axes | None = None, *, model: str | None = None, way: str = "deletion"
+) -> Axes:
+    """Draw the probability of the predicted state while the top bins of a gene are deleted.
+
+    Parameters
+    ----------
+    curves
+        A run of :func:`chromviz.validate` with the test ``faithfulness``, or its ``curves``.
+    ax
+        Where to draw; new Axes if None.
+    model
+        Name of the model; by default the first.
+    way
+        ``"deletion"`` of the top bins, or their ``"insertion"`` into the reference.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Share of bins in percent, and mean probability over genes with its 95 % interval.
+
+    Raises
+    ------
+    ChromvizError
+        If there are no curves, or none of this model and way.
+
+    Examples
+    --------
+    >>> import chromviz as cv
+    >>> run = cv.validate("K562", models=["logistic-regression"], methods=["coefficients"],
+    ...                   tests=["faithfulness"])
+    >>> cv.plot.deletion(run).get_xlabel()
+    'Bins deleted (%)'
+    """
+    from chromviz.plot.deletion_curves import plot_deletion
+
+    table = _table(curves, "curves", "deletion curves")
+    return plot_deletion(_of_model(table, model), way, ax)
+
+
+def consensus(table: Any, ax: Axes | None = None, *, model: str | None = None) -> Axes:
+    """Draw how similarly each pair of methods ranks the bins of a gene.
+
+    Parameters
+    ----------
+    table
+        A run of :func:`chromviz.validate` with the test ``consensus``, or its tidy table.
+    ax
+        Where to draw; new Axes if None.
+    model
+        Name of the model; by default the first.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Below the diagonal Spearman's rank correlation, above it the overlap of the top 5 % of bins,
+        means over genes; neither has a unit.
+
+    Raises
+    ------
+    ChromvizError
+        If the test was not run, or not on this model.
+
+    Examples
+    --------
+    >>> import chromviz as cv
+    >>> run = cv.validate("K562", models=["logistic-regression"], tests=["consensus"],
+    ...                   methods=["coefficients", "input_x_gradient"])
+    >>> axes = cv.plot.consensus(run)
+    """
+    from chromviz.plot.method_matrix import plot_consensus
+    from chromviz.validation.rows import consensus_table
+
+    pairs = consensus_table(_table(table, "table", "validation"))
+    return plot_consensus(_of_model(pairs, model), ax)
 
 
 def gene(audit: Any, model: str | None = None) -> Figure:
@@ -435,6 +512,16 @@ def _table(given: Any, attribute: str, what: str) -> pd.DataFrame:
     if not isinstance(table, pd.DataFrame):
         raise _wrong(given, f"a table of {what}, or the result that holds it")
     return table
+
+
+def _of_model(table: pd.DataFrame, model: str | None) -> pd.DataFrame:
+    """Return the rows of a model, by default of the first."""
+    known = list(dict.fromkeys(table["model"]))
+    if not known:
+        raise ChromvizError("this validation has no such test; add it to its tests")
+    if model is not None and model not in known:
+        raise ChromvizError(f"no model {model!r} in this table; it has {', '.join(known)}")
+    return table[table["model"] == (known[0] if model is None else model)]
 
 
 def _require_variable(given: Any, name: str, what: str) -> None:

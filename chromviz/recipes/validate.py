@@ -64,6 +64,7 @@ class Validation(Outcome):
     dataset: xr.Dataset
     table: pd.DataFrame
     verdicts: pd.DataFrame
+    curves: pd.DataFrame | None = None
 
     def summary(self) -> Summary:
         """Return what was validated, in a few lines."""
@@ -160,7 +161,7 @@ def validate(
     _write(folder, table, judged)
     write_panels(folder, table, curves)
     write_report(folder, [dataset])
-    return Validation(*finished(folder), dataset, table, judged)
+    return Validation(*finished(folder), dataset, table, judged, curves)
 
 
 def validate_cells(

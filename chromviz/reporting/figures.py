@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from chromviz import provenance
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.plot.curves import draw_learning_curves
-from chromviz.plot.deletion import draw_deletion
+from chromviz.plot.deletion_curves import draw_deletion
 from chromviz.plot.gene_rows import draw_genes
 from chromviz.plot.method_matrix import draw_consensus
 from chromviz.plot.style import save_figure

@@ -15,7 +15,7 @@ from chromviz.plot.agreement_dots import draw_table3
 from chromviz.plot.auc_dots import draw_calibration, draw_suite
 from chromviz.plot.changes import draw_changes
 from chromviz.plot.curves import draw_learning_curve, draw_learning_curves
-from chromviz.plot.deletion import draw_deletion
+from chromviz.plot.deletion_curves import draw_deletion
 from chromviz.plot.figure2 import draw_figure2
 from chromviz.plot.gene_rows import draw_genes
 from chromviz.plot.heatmap import draw_figure2c

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from chromviz.errors import ChromvizError
 from chromviz.plot.changes import draw_changes, plot_beta_changes, plot_shifts
 from chromviz.plot.curves import draw_learning_curves
-from chromviz.plot.deletion import draw_deletion, plot_deletion
+from chromviz.plot.deletion_curves import draw_deletion, plot_deletion
 from chromviz.plot.figure2 import draw_figure2
 from chromviz.plot.gene_rows import draw_genes, plot_expression, plot_genes
 from chromviz.plot.method_matrix import draw_consensus, plot_consensus

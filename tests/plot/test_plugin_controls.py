@@ -6,7 +6,7 @@ from matplotlib.colors import to_hex
 
 from chromviz import catalog
 from chromviz.plot.agreement_dots import plot_table3
-from chromviz.plot.deletion import plot_deletion
+from chromviz.plot.deletion_curves import plot_deletion
 from chromviz.plot.validation import plot_gain
 from chromviz.reporting.table3 import table3_markdown
 from tests.plot import drawings
