@@ -1,4 +1,4 @@
-"""The one family of errors that chromviz raises on bad input."""
+"""The errors that chromviz raises on bad input."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class SchemaError(ChromvizError):
 
 
 class CannotServeError(ChromvizError):
-    """A method finds that it has nothing to say on this model or these data; the others may."""
+    """A method cannot explain this model or these data; other methods may."""
 
 
 def first_line(error: BaseException) -> str:

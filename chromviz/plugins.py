@@ -14,7 +14,7 @@ class Named(Protocol):
 
     @property
     def name(self) -> str:
-        """How commands and files call it."""
+        """Its name in commands and files."""
 
 
 Item = TypeVar("Item", bound=Named)

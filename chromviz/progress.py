@@ -1,4 +1,4 @@
-"""How long work reports itself, without knowing whether anyone looks."""
+"""How long tasks report their progress."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Told of steps as they are done."""
+    """Receives the progress of a task."""
 
     def __call__(self, what: str, done: int, total: int, detail: str = "") -> None:
-        """Take note that `done` of `total` steps of `what` are done."""
+        """Record that `done` of `total` steps of `what` are done."""
 
 
 def silent(what: str, done: int, total: int, detail: str = "") -> None:
@@ -24,7 +24,7 @@ def _say_nothing(line: str) -> None:
 
 @dataclass(frozen=True)
 class Reporter:
-    """Where long work reports: `progress` receives steps, `say` a line for people."""
+    """Receives the reports of long tasks: `progress` the steps, `say` lines of text."""
 
     progress: Progress = silent
     say: Callable[[str], None] = _say_nothing

@@ -1,7 +1,6 @@
-"""Where a result comes from: hashes, versions, the command, and files written whole or not at all.
+"""The origin of a result (hashes, versions, command), and writing files completely or not at all.
 
-Every file that chromviz writes says what made it, so that it can be made again from itself, and
-appears under its name only when it is complete: an interrupted run leaves nothing half-written.
+A file appears under its name only when it is complete, so an interrupted run leaves no partial one.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ def versions() -> dict[str, str]:
 
 @cache
 def _version(package: str) -> str:
-    """Return a package's version; to look it up takes milliseconds, and each file names eight."""
+    """Return a package's version; a lookup takes milliseconds, and each file records eight."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -56,7 +55,7 @@ def now() -> str:
 
 
 def stamp(seed: int | None = None) -> dict[str, str | int]:
-    """Return the attributes that every file carries: who made it, when, how, from which seed."""
+    """Return the attributes of every file: time, command, versions and seed."""
     record: dict[str, str | int] = {
         "created": now(),
         "command": command(),
@@ -106,7 +105,7 @@ def hash_json(value: Any) -> str:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`; on success it is renamed, on any error removed.
+    """Yield a temporary path beside `path`; it is renamed on success and removed on any error.
 
     It has the suffix of `path`, whose folder is created if missing.
     """
@@ -131,7 +130,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what a killed process left of writing `path`, which :func:`atomic_path` could not."""
+    """Remove temporary files that a killed process left while it wrote `path`."""
     for leftover in path.parent.glob(f".{glob.escape(path.stem)}.*.part{glob.escape(path.suffix)}"):
         leftover.unlink(missing_ok=True)
 
@@ -161,10 +160,7 @@ def ensure_folder(folder: Path, remedy: str = "choose another with --out") -> No
 
 @contextmanager
 def output_folder(folder: Path) -> Iterator[None]:
-    """Create a folder for results before the work; remove it if the work fails.
-
-    It is removed only if it was created here and is empty.
-    """
+    """Create a folder for results; if the work fails, remove it if it is new and empty."""
     new = not folder.exists()
     ensure_folder(folder)
     try:

@@ -45,10 +45,10 @@ ROLES: dict[str, str] = {
 #: The values of a dataset's ``split``.
 SPLITS: tuple[str, ...] = ("train", "valid", "test", "none")
 
-# A unit of signal by its other spellings.
+# Other spellings of units of signal.
 _UNITS = {"read counts": "reads", "counts": "reads"}
 
-#: What a table says where the dataset's missing-data policy is ``zero``.
+#: The remark of a table if the missing-data policy of the dataset is ``zero``.
 ZERO_FILLED = "Bins without data were set to zero when the dataset was prepared."
 
 #: The cell types of the paper's Table 3 and Figure 2c, in the paper's order.
@@ -123,7 +123,7 @@ class Epigenome:
 
     @property
     def common_name(self) -> str:
-        """The name a person would use: ``K562`` for E123; the EID where there is no other."""
+        """The common name, such as ``K562`` for E123, or the EID if there is none."""
         return COMMON_NAMES.get(self.eid, self.eid)
 
 
@@ -145,10 +145,9 @@ def find_eid(name: str) -> str | None:
 
 
 def resolve_cell(name: str, available: tuple[str, ...], where: str) -> str:
-    """Return the one of `available` that a cell type's name means.
+    """Return the entry of `available` that a name (EID, common name or dataset name) refers to.
 
-    The name is an EID, a common name (``K562``), or a dataset's own name, in any case. `where` says
-    in the error message where the datasets are.
+    Upper and lower case are equal. `where` is the place of the datasets, for the error message.
     """
     require_text(name, "a cell type")
     by_lower = {(find_eid(item) or item).lower(): item for item in available}
@@ -175,7 +174,7 @@ def cell_label(cell: str) -> str:
 
 
 def same_unit(*units: str) -> bool:
-    """Return whether units of signal, where they are known, mean the same."""
+    """Return whether the units of signal that are not empty mean the same."""
     return len({_UNITS.get(unit, unit) for unit in units if unit}) < 2
 
 

@@ -1,7 +1,7 @@
-"""Models of the user's own: a class, an instance, a function, or ``package.module:factory``.
+"""User-defined models: a class, an instance, a function, or ``package.module:factory``.
 
-A name is imported, so its code runs: only a name that the user gives does that, never one that
-stands in a file.
+A name is imported, so its code runs. Only names given by the user are imported, never a name that
+is read from a file.
 """
 
 from __future__ import annotations
@@ -36,24 +36,11 @@ _USUAL = (5, 100)
 def import_model(reference: str) -> ModelSpec:
     """Return the architecture that a user names as ``package.module:factory``.
 
-    Parameters
-    ----------
-    reference
-        The factory is a :class:`~chromviz.catalog.ModelSpec`, or a function or class that is
-        called with the numbers of marks and bins (or with nothing if it takes nothing) and returns
-        a ``torch.nn.Module``. The module is looked for as by ``python -m``: first in the current
-        folder.
-
-    Returns
-    -------
-    ModelSpec
-        Named `reference`. Its version is a hash of its code, so that an edited model is trained
-        again. The attention that it gives is found by trying it.
-
-    Raises
-    ------
-    ChromvizError
-        If there is no such module or factory, or the module cannot be imported.
+    The factory is a :class:`~chromviz.catalog.ModelSpec`, or a function or class that is called
+    with the numbers of marks and bins (or without arguments if it takes none) and returns a
+    ``torch.nn.Module``. The current folder is searched first, as by ``python -m``. The version of
+    the architecture is a hash of its code, so that an edited model is trained again; which
+    attention it gives is found by trying it.
     """
     place, _, name = reference.partition(":")
     if not (name.isidentifier() and all(part.isidentifier() for part in place.split("."))):
@@ -81,24 +68,10 @@ def import_model(reference: str) -> ModelSpec:
 def own_model(model: Any) -> ModelSpec:
     """Return the architecture of a class, a function or an instance.
 
-    Parameters
-    ----------
-    model
-        A subclass of ``torch.nn.Module`` or a function, called as in :func:`import_model`; or a
-        ``torch.nn.Module``, of which each training starts from a copy, with its present weights.
-
-    Returns
-    -------
-    ModelSpec
-        Named ``module:qualified name``. Its version is a hash of its code; empty if the code
-        cannot be identified, and trained models are then not kept: for an instance, for code of a
-        notebook or of ``__main__``, for a local class, and if the file was edited after its
-        import.
-
-    Raises
-    ------
-    ChromvizError
-        If it is none of these.
+    A class or a function is called as in :func:`import_model`. Each training of an instance starts
+    from a copy with its present weights. The version is a hash of the code. It is empty if the code
+    cannot be identified, and trained models are then not stored: for an instance, for code of a
+    notebook or of ``__main__``, for a local class, and if the file was edited after its import.
     """
     if isinstance(model, nn.Module):
         kind = type(model)
@@ -138,8 +111,7 @@ def _is_at(model: Any, module: ModuleType) -> bool:
 def _version(factory: Any, module: ModuleType) -> str:
     """Return the hash of a factory's code, empty if the module's file is not the code that runs.
 
-    It is recorded with the module (again when the module is reloaded): what runs is what the file
-    held then, whatever happens to the file later.
+    It is computed once per import of the module, because the file may be edited later.
     """
     spec, file = getattr(module, "__spec__", None), getattr(module, "__file__", None)
     if spec is None or file is None or module.__name__ == "__main__":

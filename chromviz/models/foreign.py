@@ -80,30 +80,13 @@ def import_attentivechrome(
     n_bins: int = 100,
     bin_width: int = 100,
 ) -> TrainedModel:
-    """Read a released AttentiveChrome checkpoint.
+    """Read a released AttentiveChrome checkpoint, a file written by ``torch.save``.
 
-    The file does not say what it was trained on, so the caller has to. Logits, α and β equal those
-    of the released network to 1e-5.
-
-    Parameters
-    ----------
-    path
-        A file written by ``torch.save``: a ``state_dict``, or a dict that contains one. Half and
-        double precision become float32. Anything but tensors is refused.
-    cell, marks, n_bins, bin_width
-        What it was trained on: cell type, marks in the order of the columns, bins, width in bp.
-
-    Returns
-    -------
-    TrainedModel
-        The module in evaluation mode. What is unknown is None or empty in its card; the stamp of
-        the card has the name and SHA-256 of the file.
-
-    Raises
-    ------
-    ChromvizError
-        If the file cannot be read, or belongs to another network: keys are missing or unknown, or
-        a tensor has another shape, another type, or NaN.
+    The file is a ``state_dict`` or a dict that contains one; half and double precision become
+    float32, and anything but tensors is refused. It does not say what it was trained on, so the
+    caller has to: cell type, marks in the order of the columns, number of bins and width in bp.
+    Logits, α and β equal those of the released network to 1e-5. Unknown fields of the card are
+    None or empty; its stamp has the name and SHA-256 of the file.
     """
     marks = tuple(marks)
     _check_claims(cell, marks, n_bins, bin_width)
