@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 GENE_MAP, BY_MARK, NO_GENE = ("gene", "mark", "bin"), ("gene", "mark"), ("mark", "bin")
 
 
-def _code(where: str) -> Any:
-    """Return what ``"module:name"`` names."""
+def _code(where: Any) -> Any:
+    """Return what ``"module:name"`` names; anything but text as it is."""
+    if not isinstance(where, str):
+        return where
     module, _, name = where.partition(":")
     return getattr(import_module(module), name)
 
@@ -93,7 +95,7 @@ class Method:
 
     def function(self) -> Callable[[Any], Any]:
         """Return the function that computes the weights."""
-        function: Callable[[Any], Any] = _code(self.run) if isinstance(self.run, str) else self.run
+        function: Callable[[Any], Any] = _code(self.run)
         return function
 
 
@@ -103,10 +105,8 @@ class ModelSpec:
 
     Parameters
     ----------
-    name
-        Its name in commands and files.
-    label
-        Its name in figures and tables.
+    name, label
+        Its name in commands and files, and in figures and tables.
     factory
         ``factory(n_marks, n_bins)`` returns an untrained module; or where to find it, as
         ``"module:name"``.
@@ -144,8 +144,7 @@ class ModelSpec:
 
     def build(self, n_marks: int, n_bins: int) -> nn.Module:
         """Return an untrained module for signal of this shape."""
-        factory = _code(self.factory) if isinstance(self.factory, str) else self.factory
-        module: nn.Module = factory(n_marks, n_bins)
+        module: nn.Module = _code(self.factory)(n_marks, n_bins)
         return module
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from chromviz import provenance
 from chromviz.data.cells import dataset_of
 from chromviz.errors import ChromvizError, UnknownNameError, first_line
 from chromviz.models import ModelSpec, find_model
-from chromviz.models.ensemble import build_like
+from chromviz.models.ensemble import join
 from chromviz.models.inference import logits, probabilities
 from chromviz.schema import find_gene
 from chromviz.schema.summary import SIMULATED, Summarised, Summary
@@ -265,8 +264,9 @@ def load_model(path: str | Path, model: Any = None) -> TrainedModel:
         card = Card(**{name: record[name] for name in known & record.keys()})
         card = Card(**{**asdict(card), "marks": tuple(card.marks)})
         architecture = _architecture(card, spec, card_path)
-        build = partial(architecture.build, len(card.marks), card.n_bins)
-        module = build_like(build, len(card.members))
+        size = (len(card.marks), card.n_bins)
+        members = [architecture.build(*size) for _ in card.members]
+        module = join(members) if members else architecture.build(*size)
     except _NotNamedError as error:
         raise ChromvizError(str(error)) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -55,11 +55,6 @@ def join(members: Sequence[nn.Module]) -> Ensemble:
         raise ChromvizError("an ensemble needs at least one member")
     attends = all(callable(getattr(member, "attention", None)) for member in members)
     return AttendingEnsemble(members) if attends else Ensemble(members)
-
-
-def build_like(build: Callable[[], nn.Module], members: int) -> nn.Module:
-    """Build a module, or an ensemble if the number of members is above 0."""
-    return join([build() for _ in range(members)]) if members else build()
 
 
 def _mean(parts: Sequence[torch.Tensor | None]) -> torch.Tensor | None:
