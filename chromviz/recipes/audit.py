@@ -20,7 +20,7 @@ from chromviz.models.choice import Choice, fitted_models, trainings_for
 from chromviz.models.inference import logits, probabilities
 from chromviz.models.store import train_missing
 from chromviz.plot.gene_map import draw_audit
-from chromviz.recipes import inputs
+from chromviz.recipes import resolve
 from chromviz.recipes.attributions import FOLDER, CellRun, cards, model_key, named_methods
 from chromviz.recipes.figure2c import BETA_MODEL, NO_BETA, beta_models, write_figure2c
 from chromviz.recipes.run import Outcome, Run, RunOptions, finished, run_options
@@ -29,7 +29,7 @@ from chromviz.reporting.gene_record import CellAudit, audit_record, audit_table
 from chromviz.reporting.results_page import write_report
 from chromviz.results.folder import ResultFolder
 from chromviz.schema import Summary, find_gene
-from chromviz.schema.genes import reason_of
+from chromviz.schema.gene_names import reason_of
 from chromviz.vocabulary import PAPER_CELLS, cell_label
 
 
@@ -162,15 +162,15 @@ def _plan(
     method_names: Sequence[str] | None,
 ) -> list[_Part]:
     """Check everything that can be checked before training."""
-    names = inputs.resolve_cells(cells, data)
+    names = resolve.resolve_cells(cells, data)
     if not names:
         raise ChromvizError("no cell type to audit; name some with --cells A,B,C")
-    opened = inputs.open_cells(names, data)
+    opened = resolve.open_cells(names, data)
     first = find_gene(opened[0], gene)
     known = str(opened[0]["gene"].values[first])
     # The others are searched by id: a symbol or locus may mean another gene in their annotation.
     positions = [first, *(find_gene(other, known) for other in opened[1:])]
-    chosen = [inputs.require_models(models, dataset, "audit with") for dataset in opened]
+    chosen = [resolve.require_models(models, dataset, "audit with") for dataset in opened]
 
     def suits(method: Method) -> bool:
         return "gene" in method.dims and not method.is_control
@@ -197,7 +197,7 @@ def _train(parts: Sequence[_Part], run: Run) -> None:
         for training in trainings_for(one.chosen, one.dataset, run.seed, run.seeds)
     ]
     train_missing(trainings, device=run.device, reporter=run.reporter)
-    inputs.say_notes([choice for one in parts for choice in one.chosen], run)
+    resolve.say_notes([choice for one in parts for choice in one.chosen], run)
 
 
 def _explain(work: CellRun, one: _Part) -> CellAudit:

@@ -18,7 +18,7 @@ from chromviz.models.store import Training, train_missing
 from chromviz.plot.agreement_dots import draw_table3
 from chromviz.plot.profile_lines import draw_figure2a, draw_figure2b
 from chromviz.provenance import hash_arrays
-from chromviz.recipes import inputs
+from chromviz.recipes import resolve
 from chromviz.recipes.attributions import CellRun, plan, untrained_controls
 from chromviz.recipes.figure2c import BETA_MODEL, Figure2c, plan_figure2c, write_figure2c
 from chromviz.recipes.run import Outcome, Run, RunOptions, finished, in_three_forms, run_options
@@ -28,7 +28,7 @@ from chromviz.reporting.table3 import table3_latex, table3_markdown
 from chromviz.results.folder import ResultFolder, default_folder
 from chromviz.results.tables import to_csv
 from chromviz.schema import Summary
-from chromviz.schema.genes import reason_of
+from chromviz.schema.gene_names import reason_of
 from chromviz.validation import coverage_profile, table3, weight_profiles
 from chromviz.validation.association import association
 from chromviz.validation.profiles import figure2b_table
@@ -135,7 +135,7 @@ def compare(
     """
     run = run_options(options)
     dataset = open_cell(cell, data)
-    chosen = inputs.require_models(models, dataset, "compare")
+    chosen = resolve.require_models(models, dataset, "compare")
     pairs = plan(chosen, dataset, methods, _by_default)
     notes: list[str] = []
     figure2c = plan_figure2c(chosen, dataset, gene, data, notes)
@@ -193,7 +193,7 @@ def _train(
         ]
     own = trainings_for(chosen, dataset, run.seed, run.seeds)
     train_missing([*first, *own], device=run.device, reporter=run.reporter)
-    inputs.say_notes(chosen, run)
+    resolve.say_notes(chosen, run)
     return fitted_models(chosen, dataset, run.seed, run.seeds, run.device, run.reporter)
 
 

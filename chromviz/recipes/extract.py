@@ -19,7 +19,7 @@ from chromviz.extractors.explain import extract as run_method
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.choice import Choice, choose_models, fitted_models
 from chromviz.progress import SILENT
-from chromviz.recipes import inputs
+from chromviz.recipes import resolve
 from chromviz.recipes.attributions import CellRun, file_name
 from chromviz.recipes.run import Outcome, Run, RunOptions, finished, run_options
 from chromviz.results.folder import ResultFolder, default_folder
@@ -193,7 +193,7 @@ def explain(
     if not all(method.is_control for method in wanted):
         models = fitted_models([choice], dataset, run.seed, run.seeds, run.device, run.reporter)
     work.record(models)
-    inputs.say_notes([choice], run)
+    resolve.say_notes([choice], run)
     files, notes = {}, []
     for method in wanted:
         mine = {name: value for name, value in given.items() if name in method.parameters}

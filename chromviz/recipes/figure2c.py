@@ -16,12 +16,12 @@ from chromviz.extractors.explain import extract
 from chromviz.models.choice import Choice
 from chromviz.models.store import Training, trained
 from chromviz.plot.heatmap import draw_figure2c
-from chromviz.recipes import inputs
+from chromviz.recipes import resolve
 from chromviz.recipes.run import Run
 from chromviz.reporting.figures import write_figure
 from chromviz.results.folder import ResultFolder
 from chromviz.schema import find_gene
-from chromviz.schema.genes import reason_of
+from chromviz.schema.gene_names import reason_of
 from chromviz.vocabulary import PAPER_CELLS, cell_label, find_eid
 
 #: The model that attends to marks.
@@ -92,7 +92,7 @@ def _default_gene(dataset: xr.Dataset, notes: list[str]) -> int:
         return _readable(dataset, PAPER_GENE)
     except ChromvizError as error:
         problem = str(error)
-    test = inputs.genes_to_explain(dataset)
+    test = resolve.genes_to_explain(dataset)
     expression = dataset["expression"].values[test]
     # DeepChrome CSV has no expression values; any test gene serves.
     known = bool(np.isfinite(expression).any())

@@ -17,7 +17,7 @@ from chromviz.extractors.explain import extract
 from chromviz.models import find_model
 from chromviz.models.store import Training, train_missing, trained
 from chromviz.plot.changes import draw_changes
-from chromviz.recipes import inputs
+from chromviz.recipes import resolve
 from chromviz.recipes.figure2c import BETA_MODEL
 from chromviz.recipes.run import Outcome, Run, RunOptions, finished, run_options
 from chromviz.reporting.figures import write_figure
@@ -67,10 +67,10 @@ def differential(
     spec = find_model(model)
     if refusal := find_method("beta").refusal(spec.name, spec.gives):
         raise ChromvizError(refusal)
-    names = inputs.resolve_cells(cells, data)
+    names = resolve.resolve_cells(cells, data)
     if len(names) < 2:
         raise ChromvizError("genes change between cell types: name two or more with --cells A,B,C")
-    opened = inputs.open_cells(names, data)
+    opened = resolve.open_cells(names, data)
     marks = [str(mark) for mark in opened[0]["mark"].values]
     active_share(np.ones(len(marks)), marks)  # refuses marks without a known role
     positions = _shared_test_genes(opened)

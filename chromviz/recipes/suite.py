@@ -18,7 +18,7 @@ from chromviz.models import find_model
 from chromviz.models.inference import logits, probabilities
 from chromviz.models.store import Training, train_missing, trained, training_key
 from chromviz.plot.auc_dots import draw_calibration, draw_suite
-from chromviz.recipes import inputs
+from chromviz.recipes import resolve
 from chromviz.recipes.run import Outcome, Run, RunOptions, finished, in_three_forms, run_options
 from chromviz.reporting.figures import write_figure
 from chromviz.reporting.suite_tables import TABLES, latex, markdown
@@ -143,7 +143,7 @@ def suite(
     reference = find_model(reference).name
     names = _names(models, reference)
     wanted = _tables(tables, names, run)
-    chosen = inputs.resolve_cells(cells or available_cells(data), data)
+    chosen = resolve.resolve_cells(cells or available_cells(data), data)
     folder = ResultFolder(Path(out) if out else Path("results") / "suite", "suite")
     folder["seed"], folder["seeds"], folder["models"] = run.seed, run.seeds, names
     facts: dict[str, dict[str, Any]] = {}

@@ -24,7 +24,7 @@ from chromviz.models.classical.base import Fitted
 from chromviz.models.store import Training, train_missing, trained
 from chromviz.models.training import takes_steps
 from chromviz.plot.validation import draw_verdicts
-from chromviz.recipes import inputs, model_tests
+from chromviz.recipes import model_tests, resolve
 from chromviz.recipes.attributions import CellRun, model_key, plan, untrained_controls
 from chromviz.recipes.run import Outcome, Run, RunOptions, finished, run_options
 from chromviz.reporting.figures import write_figure, write_gain, write_panels
@@ -139,7 +139,7 @@ def validate(
     size = size or SampleSize()
     dataset = open_cell(cell, data)
     wanted = _tests(tests, dataset)
-    chosen = inputs.require_models(models, dataset, "validate")
+    chosen = resolve.require_models(models, dataset, "validate")
     pairs = plan(chosen, dataset, methods, lambda method, one: method in METHODS)
     label = str(dataset.attrs["cell"])
     place = Path(out) if out else default_folder(label) / "validation"
@@ -262,7 +262,7 @@ def _models(chosen: Sequence[Choice], dataset: xr.Dataset, run: Run, *, stabilit
     }
     trainings = [training for several in own.values() for training in several]
     train_missing([*trainings, *permuted.values()], device=run.device, reporter=run.reporter)
-    inputs.say_notes(chosen, run)
+    resolve.say_notes(chosen, run)
     fit = partial(trained, device=run.device, reporter=run.reporter)
     fitted: dict[str, TrainedModel] = {}
     others: dict[str, list[TrainedModel]] = {}
@@ -279,7 +279,7 @@ def _models(chosen: Sequence[Choice], dataset: xr.Dataset, run: Run, *, stabilit
 
 def _sample(dataset: xr.Dataset, n_genes: int) -> np.ndarray:
     """Return at most `n_genes` test genes, evenly spaced in the order of the dataset."""
-    test = inputs.genes_to_explain(dataset)
+    test = resolve.genes_to_explain(dataset)
     return np.asarray(test[np.unique(np.linspace(0, len(test) - 1, n_genes).round().astype(int))])
 
 

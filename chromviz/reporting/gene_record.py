@@ -12,7 +12,7 @@ import xarray as xr
 
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.schema import dataset_hash
-from chromviz.schema.genes import reason_of
+from chromviz.schema.gene_names import reason_of
 from chromviz.validation.caution import WARNINGS, gene_warnings, neighbours
 from chromviz.vocabulary import cell_label
 

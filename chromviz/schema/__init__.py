@@ -39,7 +39,7 @@ from chromviz.schema.dataset import (
     select_marks,
     usable,
 )
-from chromviz.schema.genes import find_gene
+from chromviz.schema.gene_names import find_gene
 from chromviz.schema.long_names import name_variables
 from chromviz.schema.summary import Summarised, Summary, describe
 
