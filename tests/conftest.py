@@ -31,7 +31,7 @@ def pytest_make_parametrize_id(val):
 def pytest_collection_modifyitems(items):
     """Begin with the files that take longest, so that the workers end together."""
     long = {"recipes", "browser", "test_cli.py"}
-    items.sort(key=lambda item: long.isdisjoint(item.path.relative_to(Path(__file__).parent).parts))
+    items.sort(key=lambda item: long.isdisjoint(item.path.parts))
 
 
 @pytest.fixture(autouse=True)
