@@ -1,7 +1,7 @@
-"""What a model's prediction does when the bins that an explanation names are taken away.
+"""How a prediction changes when the top bins of an explanation are deleted or inserted.
 
-Agreement with a track says whether weights lie where biology is; faithfulness whether they lie
-where the *model* looks. Nothing here needs a track or the truth, only the model.
+Agreement with a track says whether weights lie where the biology is; faithfulness says whether they
+lie where the *model* looks. It needs neither a track nor the truth, only the model.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from chromviz.models.layers import SoftAttention
 from chromviz.progress import Progress, silent
 from chromviz.schema import dataset_hash, explained_genes
 
-#: Shares of a gene's bins that are taken away or put in.
+#: Shares of a gene's bins that are deleted or inserted.
 SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 
 
@@ -35,58 +35,46 @@ def perturbation_curves(
     dataset: xr.Dataset,
     *,
     genes: Sequence[int] | np.ndarray | None = None,
-    reference: Any = "zero",
     shares: Sequence[float] = SHARES,
     by: str = "bins",
     device: str = "cpu",
     progress: Progress = silent,
 ) -> pd.DataFrame:
-    """Take away a gene's bins in the order of their weights, and put them in; watch the logit.
+    """Return the logit while a gene's bins are deleted, or inserted, in the order of their weights.
 
-    Deletion replaces the heaviest by the reference, a share at a time; insertion starts from the
-    reference and puts them in. Signed weights are ordered by their value for genes predicted ON
-    and against it for those predicted OFF, so that what supports the prediction comes first;
-    weights without a sign by their size.
+    Deletion replaces the top bins by no signal, share by share; insertion starts from no signal.
+    Signed weights are ordered by value for genes predicted ON and by the opposite for genes
+    predicted OFF, so that what supports the prediction comes first; unsigned weights by size.
 
     Parameters
     ----------
     attribution
-        Weights of `dataset`'s genes, of any method or control; without bins or marks each weight
-        stands for all of them, those of a class for every gene.
-    model
-        Whose prediction is watched.
-    dataset
-        What was explained.
+        Weights of genes of `dataset`, of any method or control. A weight without bins or marks is
+        used for all of them, that of a class for every gene.
+    model, dataset
+        The model that predicts, and the dataset that was explained.
     genes
         Positions in `dataset`; all that are explained if None (of a class: the test genes).
-    reference
-        What a bin is replaced by, see :func:`chromviz.extractors.reference.references`.
     shares
-        Shares of the bins, from 0 to 1, rising.
+        Increasing shares of the bins, from 0 to 1.
     by
-        ``bins``, or ``marks``: then a mark is taken whole, by its bins' mean weight.
+        ``bins``; or ``marks``, which are deleted as a whole by the mean weight of their bins.
     device, progress
-        Where to compute, and whom to tell.
+        Where to compute, and what receives the progress.
 
     Returns
     -------
     pandas.DataFrame
-        A row a gene, way and share: ``gene, way`` (``deletion``, ``insertion``), ``share,
-        logit``, and ``whole``, ``empty``: the logits of the gene and of the reference.
-
-    Raises
-    ------
-    ChromvizError
-        If the attribution belongs to another dataset or lacks a gene, or `shares` or `by` mean
-        nothing.
+        One row per gene, way and share: ``gene, way`` (``deletion``, ``insertion``), ``share,
+        logit``, and ``whole, empty``, the logits of the gene and of no signal.
     """
     shares = list(shares)
     if shares != sorted(shares) or not shares or not 0 <= shares[0] <= shares[-1] <= 1:
         raise ChromvizError(f"the shares must rise from 0 to 1, not {shares}")
     if by not in ("bins", "marks"):
-        raise ChromvizError(f"bins or marks can be taken away, not {by!r}")
+        raise ChromvizError(f"bins or marks can be deleted, not {by!r}")
     rows = _genes(attribution, dataset, genes)
-    base = references(dataset, reference)
+    base = references(dataset, "zero")
     signal = dataset["signal"].values[rows]
     module = model.module
     with session(module, device) as target:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -71,17 +72,14 @@ def extract(
     check_settings_of(chosen, parameters)
     settings = {**chosen.parameters, **parameters}
     rows = choose_genes(dataset, genes)
-    job = job_for(
-        chosen,
-        dataset,
-        model,
-        rows,
+    job = replace(
+        job_for(chosen, dataset, model, rows, device),
         parameters=settings,
-        batch_size=batch_size,
-        device=device,
         seed=seed,
         progress=progress,
     )
+    if batch_size is not None:
+        job = replace(job, batch_size=batch_size)
     module, name, model_hash, variant = _identify(None if chosen.is_control else model)
     if module is None:
         found = chosen.function()(job)
@@ -115,16 +113,10 @@ def job_for(
     dataset: xr.Dataset,
     model: TrainedModel | nn.Module | None,
     rows: np.ndarray,
-    *,
-    parameters: Mapping[str, Any] | None = None,
-    batch_size: int | None = None,
     device: str = "cpu",
-    seed: int = 0,
-    progress: Progress = silent,
 ) -> Job:
-    """Return the input of a method's function for the genes at positions `rows`.
+    """Return the input of a method's function for the genes at positions `rows`, with its defaults.
 
-    `parameters` are all settings of the method, by default its own; others as for :func:`extract`.
     A model that cannot read the dataset is an error.
     """
     explained = None if method.is_control else model
@@ -138,11 +130,11 @@ def job_for(
         genes=dataset["gene"].values[rows],
         marks=dataset["mark"].values,
         bin_centre=dataset["bin_start"].values + int(dataset.attrs["bin_width"]) / 2,
-        parameters=method.parameters if parameters is None else parameters,
-        batch_size=batch_for(device) if batch_size is None else batch_size,
-        seed=seed,
+        parameters=method.parameters,
+        batch_size=batch_for(device),
+        seed=0,
         device=torch.device(device),
-        progress=progress,
+        progress=silent,
     )
 
 

@@ -47,7 +47,7 @@ def infidelity_and_sensitivity(
             f"the metrics need a weight for each mark and bin of a gene; {method} gives "
             f"({', '.join(chosen.dims)})"
         )
-    job = job_for(chosen, dataset, model, genes, seed=seed, device=device)
+    job = replace(job_for(chosen, dataset, model, genes, device), seed=seed)
     module = cast("nn.Module", job.module)
     size = torch.from_numpy(NOISE * spread_of(dataset)).to(job.device)
     run = chosen.function()

@@ -157,9 +157,8 @@ def test_attributions_of_any_dimensions_can_be_taken_away(data, fitted):
     [
         ({"shares": [0.5, 0.1]}, "shares must rise from 0 to 1"),
         ({"shares": [0, 2]}, "shares must rise"),
-        ({"by": "genes"}, "bins or marks can be taken away, not 'genes'"),
+        ({"by": "genes"}, "bins or marks can be deleted, not 'genes'"),
         ({"genes": [0]}, "lacks 1 of the 1 genes needed, first G000"),
-        ({"reference": "zer"}, "unknown reference"),
     ],
 )
 def test_wrong_requests_for_curves(data, fitted, options, words):
