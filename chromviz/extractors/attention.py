@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from scipy.special import xlogy
 
 from chromviz.errors import CannotServeError, ChromvizError
-from chromviz.extractors.job import Found
+from chromviz.extractors.job import Found, Job
 from chromviz.models.inference import one_a_gene, over_batches
-
-if TYPE_CHECKING:
-    from chromviz.extractors.job import Job
 
 
 def alpha(job: Job) -> Found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, cast
+from typing import cast
 from zlib import crc32
 
 import numpy as np
@@ -14,13 +14,13 @@ from numpy.typing import DTypeLike
 from torch import nn
 
 from chromviz.errors import ChromvizError
-from chromviz.extractors.job import Found
+from chromviz.extractors.job import Found, Job
 from chromviz.extractors.reference import reference_hash, references
 from chromviz.models.inference import logits_of, over_batches
 from chromviz.schema import usable
 
-if TYPE_CHECKING:
-    from chromviz.extractors.job import Job
+#: Standard deviation of the noise in tests, as a share of each mark's own over the training genes.
+NOISE = 0.1
 
 #: Given a batch that asks for gradients and its rows, returns its weights and, if the method
 #: counts from references, those (reference, mark, bin).

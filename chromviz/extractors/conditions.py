@@ -1,19 +1,24 @@
-"""The genes and settings with which the tests of a validation run models."""
+"""The genes and settings of the tests that run models, and weights under noise and other seeds."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import xarray as xr
 
-from chromviz.extractors.collect import gene_generator
+from chromviz.extractors.collect import NOISE, gene_generator, spread_of
 from chromviz.extractors.explain import extract
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.progress import Progress, silent
 
 #: Number of genes in the tests that run a model most often.
 FEW = 50
+
+#: Pairs of weights to compare, each (gene, mark and bin).
+Pairs = list[tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -57,3 +62,37 @@ def draw_some(ids: np.ndarray, rows: np.ndarray, n: int, seed: int) -> np.ndarra
     """
     drawn = np.array([gene_generator(seed, f"few {ids[row]}").random() for row in rows])
     return np.sort(rows[np.argsort(drawn, kind="stable")[:n]])
+
+
+def noisy_copy(conditions: Conditions) -> xr.Dataset:
+    """Return the dataset with Gaussian noise added to the genes of the tests.
+
+    Its standard deviation is a tenth of that of each mark over the training genes.
+    """
+    dataset = conditions.dataset
+    signal = dataset["signal"].values.copy()
+    rng = np.random.default_rng([conditions.seed, 4])
+    noise = rng.standard_normal((len(conditions.genes), *signal.shape[1:]))
+    spread = spread_of(dataset, np.float64)
+    signal[conditions.genes] += (NOISE * spread * noise).astype(np.float32)
+    return dataset.assign(signal=(("gene", "mark", "bin"), signal))
+
+
+def compared_weights(
+    method: str,
+    model: TrainedModel,
+    others: Sequence[TrainedModel],
+    conditions: Conditions,
+    noisy: xr.Dataset,
+) -> dict[str, Pairs]:
+    """Return pairs of weights: with those of noisy genes, and between all trainings.
+
+    `others` are the same architecture trained from other seeds, and `noisy` is :func:`noisy_copy`.
+    Keys: ``noise`` and, if there are other trainings, ``seeds``.
+    """
+    first = conditions.weights(method, model)
+    pairs = {"noise": [(first, conditions.weights(method, model, dataset=noisy))]}
+    if others:
+        weights = [first, *(conditions.weights(method, one) for one in others)]
+        pairs["seeds"] = list(combinations(weights, 2))
+    return pairs

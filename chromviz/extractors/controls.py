@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from chromviz.extractors.collect import gene_generator
-from chromviz.extractors.job import Found
-
-if TYPE_CHECKING:
-    from chromviz.extractors.job import Job
+from chromviz.extractors.job import Found, Job
 
 
 def raw_signal(job: Job) -> Found:

@@ -166,11 +166,8 @@ def altered_attention(module: nn.Module, how: str, seed: int = 0) -> Iterator[No
         summed = (by_direction.unsqueeze(3) * states).sum(0)
         return summed.transpose(0, 1).flatten(1, 2), weights
 
-    handle = layer.register_forward_hook(hook)
-    try:
+    with layer.register_forward_hook(hook):
         yield
-    finally:
-        handle.remove()
 
 
 def attention_moves(

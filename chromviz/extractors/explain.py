@@ -149,7 +149,10 @@ def choose_genes(dataset: xr.Dataset, genes: Genes) -> np.ndarray:
         elif genes in SPLITS[:3]:
             rows = np.flatnonzero((dataset["split"].values == genes) & usable(dataset))
         else:
-            rows = np.array([_named(dataset, genes)])
+            try:
+                rows = np.array([find_gene(dataset, genes)])
+            except UnknownNameError as error:
+                raise ChromvizError(f"{error} Or name train, valid, test or all.") from None
     else:
         given = np.asarray(genes)
         if given.ndim == 1 and len(given) and all(isinstance(one, str) for one in given):
@@ -166,14 +169,6 @@ def choose_genes(dataset: xr.Dataset, genes: Genes) -> np.ndarray:
             f"{dataset['gene'].values[lacking[0]]}), and models cannot read them"
         )
     return rows
-
-
-def _named(dataset: xr.Dataset, gene: str) -> int:
-    """Return the position of one gene, naming the parts of the split if there is none."""
-    try:
-        return find_gene(dataset, gene)
-    except UnknownNameError as error:
-        raise ChromvizError(f"{error} Or name train, valid, test or all.") from None
 
 
 def _refuse_repeated(dataset: xr.Dataset, rows: np.ndarray) -> None:

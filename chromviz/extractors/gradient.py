@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import torch
@@ -29,12 +28,9 @@ from chromviz.extractors.engine import (
     InputXGradient,
     Saliency,
 )
-from chromviz.extractors.job import Found
+from chromviz.extractors.job import Found, Job
 from chromviz.extractors.reference import references
 from chromviz.models.layers import InputTransform
-
-if TYPE_CHECKING:
-    from chromviz.extractors.job import Job
 
 
 def saliency(job: Job) -> Found:
@@ -123,11 +119,8 @@ def deep_lift(job: Job) -> Found:
             return method.attribute(inputs, others), base
         with torch.no_grad():
             inputs, others = transform(inputs), transform(others)
-        handle = transform.register_forward_hook(lambda part, given, found: given[0])
-        try:
+        with transform.register_forward_hook(lambda part, given, found: given[0]):
             return method.attribute(inputs.requires_grad_(), others), base
-        finally:
-            handle.remove()
 
     with _hooks(), _own_inputs(module):
         return collect(job, explain, side_by_side=False, notes=notes)
@@ -146,14 +139,15 @@ def _own_inputs(module: nn.Module) -> Iterator[None]:
         return tuple(one.clone() for one in given)
 
     # captum adds its hooks later, so that they run after these.
-    handles = [
-        part.register_forward_pre_hook(copied) for part in module.modules() if type(part) in _RULES
-    ]
-    try:
+    with ExitStack() as hooks:
+        for part in _ruled(module):
+            hooks.enter_context(part.register_forward_pre_hook(copied))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
+
+
+def _ruled(module: nn.Module) -> list[nn.Module]:
+    """Return the layers for which captum has a DeepLIFT rule."""
+    return [part for part in module.modules() if type(part) in _RULES]
 
 
 def _check_layers(module: nn.Module, signal: torch.Tensor) -> None:
@@ -164,14 +158,10 @@ def _check_layers(module: nn.Module, signal: torch.Tensor) -> None:
     contributions over all genes of a batch).
     """
     calls: list[nn.Module] = []
-    ruled = [part for part in module.modules() if type(part) in _RULES]
-    handles = [part.register_forward_hook(lambda part, *_: calls.append(part)) for part in ruled]
-    try:
-        with torch.no_grad():
-            module(signal)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with ExitStack() as hooks, torch.no_grad():
+        for part in _ruled(module):
+            hooks.enter_context(part.register_forward_hook(lambda part, *_: calls.append(part)))
+        module(signal)
     for part in dict.fromkeys(calls):
         what = ""
         if calls.count(part) > 1:
@@ -195,27 +185,25 @@ def _overlaps(pool: nn.MaxPool1d | nn.MaxPool2d | nn.MaxPool3d) -> bool:
 
 def guided_backprop(job: Job) -> Found:
     """Return gradients whose negative parts are dropped at each ReLU (Springenberg et al. 2014)."""
-    method = GuidedBackprop(_with_relu(job))
-    with _hooks():
-        return collect(job, lambda batch, rows: (method.attribute(batch), None), side_by_side=False)
+    return _at_relu(job, GuidedBackprop)
 
 
 def deconvolution(job: Job) -> Found:
     """Return gradients that pass each ReLU by their own sign (Zeiler and Fergus 2014)."""
-    method = Deconvolution(_with_relu(job))
-    with _hooks():
-        return collect(job, lambda batch, rows: (method.attribute(batch), None), side_by_side=False)
+    return _at_relu(job, Deconvolution)
 
 
-def _with_relu(job: Job) -> nn.Module:
-    """Return the model, refusing one in which the method would be the plain gradient."""
+def _at_relu(job: Job, rule: type[GuidedBackprop | Deconvolution]) -> Found:
+    """Explain by a rule for ReLU; refuse a model in which it would be the plain gradient."""
     module = module_of(job)
     if not any(isinstance(part, nn.ReLU) for part in module.modules()):
         raise CannotServeError(
             f"the method {job.method!r} changes the gradient at ReLU layers, and "
             f"{type(module).__name__} has none: it would be its saliency; use saliency"
         )
-    return module
+    method = rule(module)
+    with _hooks():
+        return collect(job, lambda batch, rows: (method.attribute(batch), None), side_by_side=False)
 
 
 def _draw(job: Job, rows: slice, shape: tuple[int, ...], *, normal: bool) -> torch.Tensor:

@@ -12,14 +12,11 @@ from torch import nn
 
 from chromviz.catalog import find_method
 from chromviz.errors import ChromvizError
-from chromviz.extractors.collect import spread_of
+from chromviz.extractors.collect import NOISE, spread_of
 from chromviz.extractors.engine import infidelity, sensitivity_max
 from chromviz.extractors.explain import job_for
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.inference import session
-
-#: Standard deviation of the noise, as a share of each mark's own over the training genes.
-NOISE = 0.1
 
 
 def infidelity_and_sensitivity(

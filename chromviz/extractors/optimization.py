@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -10,11 +10,8 @@ from torch.nn import functional
 
 from chromviz.errors import ChromvizError
 from chromviz.extractors.collect import amount, count
-from chromviz.extractors.job import Found
+from chromviz.extractors.job import Found, Job
 from chromviz.models.inference import one_a_gene
-
-if TYPE_CHECKING:
-    from chromviz.extractors.job import Job
 
 
 def class_optimization(job: Job) -> Found:

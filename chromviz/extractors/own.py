@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
 from chromviz.errors import ChromvizError
-from chromviz.extractors.job import Found
-
-if TYPE_CHECKING:
-    from chromviz.extractors.job import Job
+from chromviz.extractors.job import Found, Job
 
 
 def own_weights(job: Job) -> Found:

@@ -8,18 +8,15 @@ half a unit within 1/40,000 of the line, which no affordable number of even step
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from chromviz.extractors.collect import amount, count, module_of, one_reference
 from chromviz.extractors.engine import Saliency
-from chromviz.extractors.job import Found
+from chromviz.extractors.job import Found, Job
 from chromviz.models.inference import one_a_gene, over_batches
-
-if TYPE_CHECKING:
-    from chromviz.extractors.job import Job
 
 #: Genes whose pieces are held in memory at once.
 _GENES = 256

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from itertools import combinations
 from math import factorial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from chromviz.extractors.collect import collect, count, module_of, one_reference
 from chromviz.extractors.engine import FeatureAblation, Occlusion
-from chromviz.extractors.job import Found
-
-if TYPE_CHECKING:
-    from chromviz.extractors.job import Job
+from chromviz.extractors.job import Found, Job
 
 #: Up to so many marks all coalitions are tried: 2 to this number.
 ALL_COALITIONS = 8

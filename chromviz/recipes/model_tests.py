@@ -12,11 +12,11 @@ import xarray as xr
 
 from chromviz.errors import ChromvizError
 from chromviz.extractors import find_method
-from chromviz.extractors.conditions import Conditions
+from chromviz.extractors.collect import NOISE
+from chromviz.extractors.conditions import Conditions, compared_weights, noisy_copy
 from chromviz.extractors.erasure import attention_moves, perturbation_curves
 from chromviz.extractors.metrics import infidelity_and_sensitivity
 from chromviz.extractors.sanity import weights_when_randomised
-from chromviz.extractors.stability import NOISE, compared_weights, noisy_copy
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.inference import logits
 from chromviz.schema import usable
