@@ -18,9 +18,9 @@ from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK, cell_label
 
 _METHOD_COLOUR = style.MARK_COLOURS[REFERENCE_TRACK]
 _CONTROL_COLOUR = "#333333"
-# Rows are one apart; the paper's value sits this far below ours, so that neither hides the other.
+# Rows are one apart; the paper's value is this far below ours, so that neither hides the other.
 _PAPER_OFFSET = 0.28
-# The controls' heading stands in a row of its own.
+# The heading of the controls has its own row.
 _GAP = 1.0
 
 
@@ -58,7 +58,7 @@ def plot_table3(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         float(place) + (_GAP if is_control(row["method"]) and (~control).any() else 0.0)
         for place, (_, row) in enumerate(rows.iterrows())
     ]
-    line = 0.27 if _has_gene_sets(table) else 0.19  # inches a row, of two lines or one
+    line = 0.27 if _has_gene_sets(table) else 0.19  # inches per row, of two lines or one
     with style.axes_for(ax, style.MIDDLE_WIDTH, 1.2 + line * len(rows), table) as axes:
         handles = _draw_reference(axes, rows)
         for place, (_, row) in zip(places, rows.iterrows(), strict=True):
@@ -82,7 +82,7 @@ def plot_table3(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
             *_paper_handle(rows),
             *handles,
         ]
-        # Below the x axis's label, a distance counted in lines and not in heights of the Axes.
+        # Below the label of the x axis, at a distance in lines and not in heights of the Axes.
         axes.legend(
             handles=handles,
             loc="upper center",
@@ -94,7 +94,7 @@ def plot_table3(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def draw_table3(table: pd.DataFrame) -> Figure:
-    """Draw :func:`plot_table3` in a figure of its own, 120 mm wide."""
+    """Draw :func:`plot_table3` as a figure, 120 mm wide."""
     figure = plot_table3(table).get_figure(root=True)
     assert isinstance(figure, Figure)  # noqa: S101 - for the type checker: one was just made
     return figure
@@ -139,7 +139,7 @@ def _beside(axes: Axes, place: float, text: str, *, left: bool = False, **style:
 
 
 def _left_limit(rows: pd.DataFrame) -> float:
-    """Return the left end of the x axis: 0, or the half below the least value."""
+    """Return the left end of the x axis: 0, or the next half below the smallest value."""
     least = min(0.0, float(rows[["estimate", "ci_low", "paper"]].min().min()))
     return max(-1.0, math.floor(least * 2) / 2)
 
@@ -155,7 +155,7 @@ def _draw_reference(axes: Axes, rows: pd.DataFrame) -> list[Line2D]:
         if pd.notna(row["ci_low"]) and pd.notna(row["ci_high"]):
             band = axes.axvspan(row["ci_low"], row["ci_high"], color=colour, alpha=0.15)
             band.set(linewidth=0, zorder=0, gid="raw signal interval")
-    return lines[:1]  # one entry of the legend stands for all
+    return lines[:1]  # one entry of the legend is enough
 
 
 def _paper_handle(rows: pd.DataFrame) -> list[Line2D]:

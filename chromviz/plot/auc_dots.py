@@ -1,4 +1,4 @@
-"""The suite for people: the paper's tables of performance, and two figures."""
+"""Figures of a suite: test AUC of each model, and calibration."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def plot_suite(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         colours = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
         for place, cell in enumerate(cells):
             part = table[table["cell"] == cell]
-            # Cell types lie a little apart, so that equal points do not hide each other.
+            # Cell types are shifted slightly, so that equal points do not hide each other.
             shift = 0.0 if len(cells) == 1 else 0.36 * (place / (len(cells) - 1) - 0.5)
             axes.plot(
                 part["auc"],

@@ -1,4 +1,4 @@
-"""Genes that change state between cell types: how far β moves, and on which marks."""
+"""Genes that change state between cell types: how much β changes, and on which marks."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from chromviz.plot import style
 from chromviz.vocabulary import COMMON_NAMES, mark_label
 
 CHANGE_COLUMNS = ("gene", "symbol", "on_cell", "off_cell", "shift", "ci_low", "ci_high")
-#: Changes that :func:`draw_changes` shows, at most.
+#: Maximum number of changes that :func:`draw_changes` shows.
 MOST_SHOWN = 20
 
 _BETA = "beta_"
 _AS_EXPECTED, _OTHERWISE = style.MARK_COLOURS["H3K27ac"], style.MARK_COLOURS["H3K4me3"]
-# Inches a row.
+# Inches per row.
 _ROW = 0.165
 
 

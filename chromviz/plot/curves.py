@@ -17,7 +17,7 @@ from chromviz.plot import style
 from chromviz.vocabulary import cell_label
 
 CURVE_COLUMNS = ("seed", "epoch", "train_loss", "valid_loss", "valid_auc", "kept")
-#: What a curve can show: its columns, and their axis.
+#: What a curve can show: its columns, and the label of the axis.
 _SHOWN = {
     "loss": ({"train_loss": "training", "valid_loss": "validation"}, "Loss"),
     "auc": ({"valid_auc": "validation"}, "Validation AUC"),
@@ -112,7 +112,7 @@ def draw_learning_curves(table: pd.DataFrame) -> Figure:
 
 
 def legend_of_curves(fig: Figure, axes: Axes) -> None:
-    """Name the kinds of lines below a figure, in grey: the colours are the seeds'."""
+    """Name the kinds of lines below a figure, in grey: colours distinguish seeds."""
     legend = fig.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     for handle in legend.legend_handles:
         if isinstance(handle, Line2D):

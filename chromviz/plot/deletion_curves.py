@@ -112,7 +112,7 @@ def draw_deletion(table: pd.DataFrame) -> Figure:
 
 
 def _looks(methods: Iterable[str]) -> dict[str, tuple[str, Any, int]]:
-    """Return each method's colour, dashes and place in the pile; the order of rows says nothing."""
+    """Return each method's colour, dashes and z-order, whatever the order of rows."""
     known = list(catalog.methods())
     names = sorted(
         set(methods), key=lambda name: (known.index(name) if name in known else len(known), name)
@@ -125,7 +125,7 @@ def _looks(methods: Iterable[str]) -> dict[str, tuple[str, Any, int]]:
             looks[name] = (colour, _DASHES.get(name, (0, (3, 1, 1, 1))), 3)
             continue
         place = sum(order == 4 for _, _, order in looks.values())
-        # Further rounds through the colours are told apart by their dashes.
+        # When colours repeat, dashes distinguish the methods.
         dashes = ("-", (0, (4, 1)), (0, (1, 1)))[place // len(colours) % 3]
         looks[name] = (colours[place % len(colours)], dashes, 4)
     return looks

@@ -1,4 +1,4 @@
-"""Figure 2 of the paper, whole: where each model attends, H3K27ac beside it, and one gene's β."""
+"""Figure 2 of the paper as a whole: attention, H3K27ac, and β of one gene."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from chromviz.plot.profile_lines import (
 )
 
 _HEIGHT = 3.9
-# Figure 2c says more than this in each column's header; beyond three columns it is a figure alone.
+# The headers of Figure 2c need space: with more than three columns it is drawn alone.
 _MOST_CELLS = 3
 
 
@@ -60,7 +60,7 @@ def draw_figure2(states: pd.DataFrame, coverage: pd.DataFrame, beta: pd.DataFram
             axes.set_ylabel(weight_label(states))
         fill_figure2b(track, weight, coverage)
         on.set_title(f"Weights by mark\n{on.get_title(loc='left')}")
-        # The axis says that these are weights; beside panel c there is room for no more.
+        # The axis says that these are weights; there is no room for more next to panel c.
         weight.set_title(weight.get_title(loc="left").removeprefix("Weights, "))
         for upper in (on, track):
             upper.tick_params(labelbottom=False)

@@ -1,4 +1,4 @@
-"""One gene under the magnifying glass: its signal and every method's weights, by cell type."""
+"""One gene in detail: its signal and the weights of every method, by cell type."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SPLITS = {
     "test": "test gene",
     "none": "in no split",
 }
-# Inches: a row of the track, of five marks, and all that stands above and below them.
+# Inches: the track's row, one mark, and everything above and below the rows.
 _TRACK, _MARK, _AROUND = 0.5, 0.078, 1.35
 _SHORT = {
     "integrated_gradients": "integrated\ngradients",
@@ -92,10 +92,10 @@ def plot_gene_map(
 
 
 def map_norm(values: np.ndarray, *, signed: bool) -> Normalize:
-    """Return how values become colours: from 0 up, or even to both sides of 0."""
+    """Return how values become colours: from 0 up, or symmetric about 0."""
     known = values[np.isfinite(values)]
     most = float(np.abs(known).max()) if len(known) else 0.0
-    # All zeros is no scale; any top shows them as nothing.
+    # All values are zero: any maximum shows them as white.
     most = most or 1.0
     return TwoSlopeNorm(0, -most, most) if signed else Normalize(0, most)
 
@@ -183,7 +183,7 @@ def _number(part: pd.DataFrame, kind: str) -> float:
 
 
 def _draw_track(axes: Axes, part: pd.DataFrame, model: str, top: float) -> None:
-    """Draw the coverage of the reference tracks, and what is known of the gene above it."""
+    """Draw the coverage of the reference tracks, and above it the facts about the gene."""
     coverage = part[part["kind"] == "coverage"]
     drawn = coverage.dropna(subset=["value"])
     for name, rows in drawn.groupby("name", sort=False):
@@ -209,7 +209,7 @@ def _draw_track(axes: Axes, part: pd.DataFrame, model: str, top: float) -> None:
 
 
 def _facts(part: pd.DataFrame, model: str) -> list[str]:
-    """Return what stands above a cell type's column."""
+    """Return the header of a cell type's column."""
     label, expression = _number(part, "label"), _number(part, "expression")
     p = _number(part[part["model"] == model], "probability")
     amount = "" if np.isnan(expression) else f", expression {expression:.3g}"
@@ -263,7 +263,7 @@ def _draw_row(
 
 
 def _say_error(axes: Axes, part: pd.DataFrame, method: str, model: str) -> None:
-    """Say above a map by how much its weights miss what they should add up to."""
+    """State the completeness error above a map."""
     error = _number(
         part[(part["method"] == method) & (part["model"] == model)], "completeness_error"
     )

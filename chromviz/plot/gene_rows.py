@@ -20,7 +20,7 @@ GENES_COLUMNS = (
     *("expression", "threshold", "expression_unit", "n_unsorted", "bin_width", "simulated"),
 )
 _LAYERS = ("signal", "weight", "coverage")
-#: The colours end here; a few bins of very strong signal would leave the rest pale.
+#: Percentile at which colours end: a few bins of very strong signal would leave the rest pale.
 _TOP = 99
 _NO_DATA = "#dddddd"
 
@@ -72,7 +72,7 @@ def plot_genes(table: pd.DataFrame, layer: str, ax: Axes | None = None) -> Axes:
         if np.isnan(values).all():
             bar.set_label("")
             bar.set_ticks([])
-            bar.ax.set_visible(False)  # and not taken away: the panels stay of one height
+            bar.ax.set_visible(False)  # hidden, not removed: the panels keep the same height
             style.say_empty(axes, f"none of these genes\nhas {name} in every bin")
         words = {"signal": ", signal", "weight": ", weights"}.get(layer, "")
         axes.set_title(f"{mark_label(name)}{words}")
@@ -143,7 +143,7 @@ def _bins(table: pd.DataFrame) -> list[int]:
 
 
 def _scale(values: np.ndarray, name: str) -> tuple[Normalize, Colormap, str]:
-    """Return where the colours lie, the colours, and to which side values go beyond."""
+    """Return the norm, the colours, and on which side values exceed the scale."""
     known = values[~np.isnan(values)]
     top = float(np.percentile(np.abs(known), _TOP)) if len(known) else 1.0
     top = top if top > 0 else float(np.abs(known).max(initial=0)) or 1.0
@@ -160,7 +160,7 @@ def _scale(values: np.ndarray, name: str) -> tuple[Normalize, Colormap, str]:
 
 
 def _power(value: float) -> str:
-    """Return 0, 10, and higher powers of ten as such."""
+    """Return the label of a tick: 0, 10, or a power of ten."""
     digits = "⁰¹²³⁴⁵⁶⁷⁸⁹"
     if value < 100:
         return f"{value:g}"

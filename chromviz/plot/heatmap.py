@@ -25,7 +25,7 @@ BETA_COLUMNS = (
 _STATES = {1: "labelled ON", 0: "labelled OFF"}
 _SPLITS = {"train": "training gene", "valid": "validation gene", "test": "test gene"}
 _HEIGHT = 2.5
-# Inches that each cell type beyond the third adds, so that its header still fits.
+# Inches that each cell type beyond the third adds, so that its header fits.
 _COLUMN = 0.76
 
 
@@ -37,7 +37,7 @@ def plot_beta(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     0 OFF, -1 unknown), ``expression`` (not drawn), ``simulated`` and ``split`` (a weight on a
     training gene says less).
     """
-    # Imported here: seaborn takes half a second, and every command line would pay for it.
+    # Imported here because seaborn takes half a second to import.
     import seaborn as sns
 
     style.require_columns(table, BETA_COLUMNS, "the β heatmap")
@@ -101,7 +101,7 @@ def _width(table: pd.DataFrame) -> float:
 
 
 def _upper(weights: pd.DataFrame) -> float:
-    """Return the top of the colour scale: the greatest weight, or 1 where there is none."""
+    """Return the top of the colour scale: the largest weight, or 1 if there is none."""
     greatest = float(weights.max().max())
     return greatest if greatest > 0 else 1.0
 

@@ -1,4 +1,4 @@
-"""How far methods agree about the same genes: a matrix of every two, for each model."""
+"""Agreement between methods on the same genes: a matrix of all pairs, for each model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chromviz.plot import style
 from chromviz.vocabulary import cell_label
 
 CONSENSUS_COLUMNS = ("model", "one", "other", "statistic", "estimate")
-#: Below the diagonal, and above it.
+#: The statistics below and above the diagonal.
 _BELOW, _ABOVE = "spearman", "top_overlap"
 _NORM = Normalize(-1, 1)
 

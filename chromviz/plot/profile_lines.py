@@ -74,8 +74,8 @@ def plot_profiles(
         for mark, rows in table.groupby("mark", sort=False):
             strong = mark == emphasise or emphasise not in colours
             _draw_line(axes, str(mark), rows, colours[str(mark)], strong=strong)
-        # Weights and coverage are amounts: a scale that starts elsewhere would exaggerate.
-        # An interval of the mean may reach below what cannot be negative; the axis need not.
+        # Weights and coverage are amounts: an axis that starts elsewhere would exaggerate.
+        # An interval may extend below zero although the amount cannot be negative.
         if table["mean"].min() >= 0:
             axes.set_ylim(bottom=0)
         axes.set_ylabel(ylabel, parse_math=False)
@@ -165,7 +165,7 @@ def fill_figure2b(top: Axes, bottom: Axes, table: pd.DataFrame) -> None:
     else:
         track = mark_label(style.only_text(coverage, "mark", "the coverage of Figure 2b"))
         unit = style.only_text(coverage, "unit", "the coverage of Figure 2b")
-        # A long unit is broken, so that it does not outgrow its panel.
+        # A long unit is wrapped to fit its panel.
         label = "\n".join(textwrap.wrap(f"Mean coverage, {unit}" if unit else "Mean coverage", 24))
         plot_profiles(coverage.drop(columns="simulated"), top, ylabel=label, legend=False)
         top.set_title(_count_title(f"{track}, labelled ON", coverage))
@@ -224,7 +224,7 @@ def _draw_baseline(axes: Axes, value: float) -> None:
     text = f"{value:g}" if value else ""  # the axis names zero already
     if value > 0 and abs(1 / value - round(1 / value)) < 1e-6:
         text = f"uniform\n(1/{round(1 / value)})"
-    # Right of the Axes, where no data can run through it.
+    # To the right of the Axes, where no data can cross it.
     axes.annotate(
         text,
         (1, value),
@@ -246,7 +246,7 @@ def _count_title(what: str, rows: pd.DataFrame) -> str:
 def _heading(table: pd.DataFrame, what: str) -> list[str]:
     """Return the cell type, and what was explained and how, as lines."""
     lines = [cell_label(style.only_text(table, "cell", what))]
-    # Coverage belongs to no model: only the rows of weights say what was explained.
+    # Coverage has no model: only the rows of weights say what was explained.
     explained = table[table["role"] == "weight"] if "role" in table.columns else table
     if len(explained):
         model = model_label(style.only_text(explained, "model", what))
@@ -256,7 +256,7 @@ def _heading(table: pd.DataFrame, what: str) -> list[str]:
 
 
 def weight_label(table: pd.DataFrame) -> str:
-    """Return what the axis of mean weights says."""
+    """Return the label of the axis of mean weights."""
     method = style.only_text(table, "method", "a profile plot")
     if method == "alpha":
         return "Mean attention weight α"
@@ -264,7 +264,7 @@ def weight_label(table: pd.DataFrame) -> str:
 
 
 def _baseline(table: pd.DataFrame) -> float:
-    """Return what a method that tells nothing apart would give: 1/bins for attention, else 0."""
+    """Return the value of a uniform explanation: 1/bins for attention, else 0."""
     method = style.only_text(table, "method", "a profile plot")
     shares = {"alpha": 1, "alpha_beta": table["mark"].nunique()}
     return 1 / (table["bin_start"].nunique() * shares[method]) if method in shares else 0.0

@@ -1,4 +1,4 @@
-"""How every figure looks: sizes, colours, the style sheet, and files that can be made again.
+"""How figures look: sizes, colours, style sheet, and reproducible files.
 
 No function here touches matplotlib's global state: the style holds inside :func:`figure_style`,
 and figures are made without pyplot, so none stays registered after it was saved.
@@ -35,8 +35,8 @@ ONE_COLUMN = 85 * _MM
 MIDDLE_WIDTH = 120 * _MM
 TWO_COLUMNS = 180 * _MM
 
-#: Okabe and Ito's colour-blind safe palette (2008), dealt out near to the colours that genome
-#: browsers give these marks: red promoter, orange enhancer, green gene body.
+#: Okabe and Ito's colour-blind safe palette (2008), assigned close to the colours that genome
+#: browsers use for these marks: red promoter, orange enhancer, green gene body.
 MARK_COLOURS: dict[str, str] = {
     "H3K27me3": "#CC79A7",
     "H3K36me3": "#009E73",
@@ -45,24 +45,24 @@ MARK_COLOURS: dict[str, str] = {
     "H3K9me3": "#56B4E9",
     "H3K27ac": "#0072B2",
 }
-# For other marks: Paul Tol's "muted" scheme, colour-blind safe too, less those that are near to
-# the colours above.
+# For other marks: Paul Tol's colour-blind safe "muted" scheme, without colours that are similar
+# to those above.
 _OTHER_COLOURS = ("#332288", "#117733", "#882255", "#999933", "#AA4499", "#000000", "#CC6677")
 
 _DIVERGING = LinearSegmentedColormap.from_list("diverging", ["#D55E00", "white", "#0072B2"])
-#: From below zero to above it, no darker than black print can be read on.
+#: From negative to positive, light enough for black print.
 PALE_DIVERGING = LinearSegmentedColormap.from_list("pale", _DIVERGING(np.linspace(0.1, 0.9, 256)))
 
 _MINUS = "\N{MINUS SIGN}"
 
-#: Colour of everything that is not data: baselines, rules, notes.
+#: Colour of baselines, rules and notes.
 GREY = "#777777"
-#: What every figure of simulated data says.
+#: The note on every figure of simulated data.
 SIMULATED_NOTE = "Simulated data"
 # The keys that the PDF standard knows; anything else is written among its keywords.
 _PDF_KEYS = ("Title", "Author", "Subject", "Keywords", "Creator")
 _FORMATS = ("pdf", "png", "svg")
-# Of pictures in notebooks.
+# Resolution of pictures in notebooks.
 _SCREEN_DPI = 150
 
 
@@ -78,10 +78,10 @@ class ShownFigure(Figure):
 
 
 class ShownAxes(Axes):
-    """Axes of a figure of their own: a notebook shows the figure where a cell ends with them."""
+    """Axes that a notebook displays, as their figure, at the end of a cell."""
 
     def _repr_png_(self) -> bytes | None:
-        """Return the figure's picture, None where the Axes were put into another kind of figure."""
+        """Return the figure's picture, None if they are in another kind of figure."""
         figure = self.get_figure(root=True)
         return figure._repr_png_() if isinstance(figure, ShownFigure) else None
 
@@ -126,7 +126,7 @@ def mark_colour(mark: str) -> str:
 
 
 def mark_colours(marks: Iterable[str]) -> dict[str, str]:
-    """Return a colour for each mark of one plot, apart from each other while colours last."""
+    """Return a colour for each mark of one plot, all different while colours last."""
     colours: dict[str, str] = {}
     for mark in marks:
         colour = mark_colour(mark)
@@ -206,7 +206,7 @@ def head_figure(fig: Figure, lines: Iterable[str], *tables: pd.DataFrame) -> Non
 
 
 def legend_below(fig: Figure, panels: Iterable[Axes], columns: int = 2) -> None:
-    """Name the lines of all panels once, below them, and say what the shading is."""
+    """Add one legend for the lines of all panels, below them, and explain the shading."""
     named: dict[str, Artist] = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
@@ -218,7 +218,7 @@ def legend_below(fig: Figure, panels: Iterable[Axes], columns: int = 2) -> None:
 
 def say_empty(ax: Axes, text: str) -> None:
     """Say in the middle of Axes why nothing is drawn in them."""
-    # On white, so that the line at the TSS does not run through the words.
+    # On white, so that the line at the TSS does not cross the words.
     box = {"facecolor": "white", "edgecolor": "none", "pad": 2}
     centre = {"ha": "center", "va": "center"}
     ax.text(0.5, 0.5, text, centre, transform=ax.transAxes, color=GREY, bbox=box)

@@ -18,7 +18,7 @@ _STATISTICS = {
     "pointing": "Genes with largest\nweight on a cause",
     "causes_over_decoys": "Cause outweighs\nbin without cause",
 }
-#: What a row's points are, by what was done to the network.
+#: The marker of each variant of a network: shape, face, edge, name.
 _DONE = {
     "": ("o", style.MARK_COLOURS[REFERENCE_TRACK], style.MARK_COLOURS[REFERENCE_TRACK], "trained"),
     "untrained": ("s", "white", style.GREY, "untrained"),

@@ -22,7 +22,7 @@ ANSWERS = {
     "depends_on_model": "depends on model",
     "passes": "passes",
 }
-#: How an answer reads.
+#: The words for an answer.
 WORDS = {1: "yes", 0: "no"}
 
 

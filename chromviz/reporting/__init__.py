@@ -1,1 +1,1 @@
-"""What people read at the end: on the terminal now, as a page later."""
+"""Output for people: terminal tables, the HTML page, genome tracks, the record of one gene."""

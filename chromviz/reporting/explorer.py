@@ -17,7 +17,7 @@ from chromviz.reporting.packing import Layer, describe_precision, layer_record, 
 from chromviz.validation.caution import WARNINGS, gene_warnings, neighbours
 from chromviz.vocabulary import cell_label, mark_label
 
-# What public browsers call the assemblies that they have.
+# Names of assemblies in public browsers.
 _BROWSERS = {
     "hg19": ("hg19", "https://grch37.ensembl.org"),
     "grch37": ("hg19", "https://grch37.ensembl.org"),
@@ -75,7 +75,7 @@ class Explorer:
 
     @property
     def json(self) -> str:
-        """The record as it stands inside a script element: no text can end the element."""
+        """The record as JSON for a script element; no text in it can end the element."""
         text = json.dumps(self.record, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -181,7 +181,7 @@ def _is(attribution: xr.Dataset, model: str, method: str) -> bool:
 def _genes(
     parts: Sequence[CellPart], rows: Sequence[np.ndarray], beside: Sequence[Any]
 ) -> dict[str, list[Any]]:
-    """Return the columns of the table of genes, a row a gene and cell type."""
+    """Return the columns of the table of genes, one row per gene and cell type."""
     columns: dict[str, list[Any]] = {
         name: [] for name in ("id", "symbol", "chrom", "strand", "tss", "label", "split", "reason")
     }
@@ -206,7 +206,7 @@ def _genes(
 def _model(
     name: str, parts: Sequence[CellPart], rows: Sequence[np.ndarray], beside: Sequence[Any]
 ) -> dict[str, Any]:
-    """Return a model's predictions and what is to be known of each gene, as bits."""
+    """Return a model's predictions, and the warnings about each gene as bits."""
     probability: list[float | None] = []
     bits: list[int] = []
     for part, mine, near in zip(parts, rows, beside, strict=True):
@@ -244,5 +244,5 @@ def _named(names: Any) -> list[dict[str, str]]:
 
 
 def _number(value: float) -> float | None:
-    """Return a number as JSON has it, short: NaN is null there."""
+    """Return a number for JSON, rounded; NaN becomes null."""
     return None if np.isnan(value) else float(f"{value:.6g}")

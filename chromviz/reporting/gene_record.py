@@ -1,4 +1,4 @@
-"""All that an audit knows of one gene, as JSON and as a tidy table."""
+"""The results of an audit of one gene, as JSON and as a tidy table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chromviz.schema.gene_names import reason_of
 from chromviz.validation.caution import WARNINGS, gene_warnings, neighbours
 from chromviz.vocabulary import cell_label
 
-#: What ``audit.json`` says it is.
+#: The schema of ``audit.json``.
 AUDIT = "chromviz-audit"
 AUDIT_VERSION = 1
 COLUMNS = (
@@ -53,7 +53,7 @@ class CellAudit:
 
 
 def audit_record(parts: Sequence[CellAudit], seed: int) -> dict[str, Any]:
-    """Return all that is known of the gene, as JSON takes it."""
+    """Return the record of the gene, as JSON takes it."""
     first = parts[0].dataset.isel(gene=parts[0].position)
     cells = [_cell_record(part) for part in parts]
     return {
@@ -152,7 +152,7 @@ def _by_name(names: Any, values: np.ndarray) -> dict[str, list[float | None]]:
 
 
 def _number(value: float) -> float | None:
-    """Return a number as JSON has it: NaN is null there."""
+    """Return a number for JSON: NaN becomes null."""
     return None if np.isnan(value) else value
 
 
@@ -161,7 +161,7 @@ def _named(found: Mapping[str, np.ndarray]) -> list[dict[str, str]]:
 
 
 def audit_table(record: Mapping[str, Any]) -> pd.DataFrame:
-    """Return the record as a tidy table: a row a number, and what it is of."""
+    """Return the record as a tidy table, one row per number."""
     rows: list[dict[str, Any]] = []
     for cell in record["cells"]:
         blank = {
@@ -209,7 +209,7 @@ def _model_rows(model: Mapping[str, Any], starts: Sequence[int]) -> list[dict[st
 def _values(
     named: Mapping[str, Sequence[float | None]], starts: Sequence[int], **of: Any
 ) -> list[dict[str, Any]]:
-    """Return a row a number; those of marks alone have no bin."""
+    """Return one row per number; values of whole marks have no bin."""
     return [
         {**of, "name": name, "bin_start": start, "value": value}
         for name, values in named.items()

@@ -1,4 +1,4 @@
-"""One gene across cell types as a table of text, and what a reader must know of it."""
+"""One gene across cell types as a table of text, with warnings."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ def write_top_bins(path: Path, table: pd.DataFrame, name: str, note: str = "") -
 
 @dataclass(frozen=True)
 class SessionTrack:
-    """A track of an IGV session: the file beside it, the name, and ``#RRGGBB``."""
+    """A track of an IGV session: its file in the same folder, its name, and ``#RRGGBB``."""
 
     file: str
     name: str
@@ -189,7 +189,7 @@ def session_xml(tracks: Sequence[SessionTrack], genome: str, locus: str) -> str:
     lines += ["  </Resources>", '  <Panel name="DataPanel">']
     for one in tracks:
         colour = ",".join(map(str, rgb(one.colour)))
-        # altColor is that of values below zero; without one igv.js asks for "rgb(null)".
+        # altColor is the colour of values below zero; without one igv.js asks for "rgb(null)".
         lines.append(
             f"    <Track id={quoteattr(one.file)} name={quoteattr(one.name)} "
             f'color="{colour}" altColor="{colour}" height="40" autoScale="true"/>'
@@ -204,7 +204,7 @@ def rgb(colour: str) -> tuple[int, int, int]:
 
 
 def _plain(name: str) -> str:
-    """Return a name that does not end the quotes it stands in."""
+    """Return a name without quotes, for a quoted text."""
     return name.replace('"', "'")
 
 

@@ -44,7 +44,7 @@ class Grid:
 
 
 def mark_note(letters: dict[str, str], note: str) -> str:
-    """Return what a cell ends in to carry a note, which gets the next letter if it is new."""
+    """Return the suffix of a cell that carries a note; a new note gets the next letter."""
     place = len(letters)
     letters.setdefault(note, chr(ord("a") + place) if place < 26 else f"a{place}")
     return f"\0{letters[note]}"
@@ -118,5 +118,5 @@ def _noted(row: list[str], escape: Callable[[str], str], superscript: str) -> li
 
 def _markdown(text: str) -> str:
     text = re.sub(r"([\\|*`])", r"\\\1", text).replace("<", "&lt;")
-    # An underscore inside a word (H_prom) is no emphasis and reads better bare.
+    # An underscore inside a word (H_prom) is no emphasis and reads better without a backslash.
     return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)

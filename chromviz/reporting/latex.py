@@ -1,4 +1,4 @@
-"""Text as LaTeX prints it, with nothing but the packages that every document has."""
+"""Text as LaTeX, without additional packages."""
 
 from __future__ import annotations
 

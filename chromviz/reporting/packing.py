@@ -1,4 +1,4 @@
-"""Arrays inside the page: packed so that a browser reads single genes of thousands.
+"""Arrays of the page, packed so that a browser can read single genes.
 
 A layer is the signal, the coverage, or one method's weights of all genes. Layers are stored as
 32-bit numbers, exactly, where that fits; else as steps between each gene's least and greatest
@@ -18,7 +18,7 @@ import numpy as np
 
 from chromviz.errors import ChromvizError
 
-#: Steps between a gene's least and greatest value that are tried, finest first; 0 is exact.
+#: Numbers of steps between a gene's minimum and maximum to try, finest first; 0 is exact.
 LEVELS = (
     *(0, 65_534, 16_382, 4_094, 2_046, 1_022, 510),
     *(254, 200, 160, 126, 100, 80, 62, 50, 40, 30),
@@ -27,7 +27,7 @@ LEVELS = (
 # Bytes up to which numbers are stored exactly: a page that is mailed should not be large for the
 # seventh digit of its numbers.
 EXACT = 5_000_000
-# Genes on which sizes are estimated, and the share by which the estimate may be short.
+# Genes on which sizes are estimated, and the margin of the estimate.
 _SAMPLE, _SLACK = 100, 1.01
 
 
@@ -89,7 +89,7 @@ class Packed:
 
 
 def share_absolute(layers: Sequence[Layer]) -> list[Layer]:
-    """Mark layers that are another one's sizes without sign, so that they are stored once."""
+    """Mark layers that are the absolute values of another, so that they are stored once."""
     found = list(layers)
     for at, layer in enumerate(layers):
         for other, signed in enumerate(layers):
@@ -115,7 +115,7 @@ def pack(layers: Sequence[Layer], room: int) -> list[Packed | None]:
     def fits(levels: int, size: float) -> bool:
         return size <= (room if levels else min(room, EXACT))
 
-    # The coarser, the smaller: the first of the ladder that fits is found by halving it.
+    # Coarser is smaller: bisection finds the finest number of steps that fits.
     place = bisect_left(LEVELS, True, key=lambda levels: fits(levels, _estimate(stored, levels)))
     for levels in LEVELS[place:]:
         found = [None if one.absolute_of >= 0 else _pack(one.values, levels) for one in layers]
@@ -148,7 +148,7 @@ def unpack(packed: Packed, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _estimate(layers: Sequence[Layer], levels: int) -> float:
-    """Return how long the text will be, by some genes of each layer."""
+    """Estimate the length of the text from some genes of each layer."""
     total = 0.0
     for layer in layers:
         rows = len(layer.values)
@@ -179,12 +179,12 @@ def _pack(values: np.ndarray, levels: int) -> Packed:
 
 
 def _planes(values: np.ndarray) -> bytes:
-    """Return the bytes of numbers, those of like significance together: they deflate better."""
+    """Return the bytes of numbers grouped by significance, which deflates better."""
     return np.ascontiguousarray(values).reshape(-1, 1).view(np.uint8).T.tobytes()
 
 
 def _deflate(raw: bytes) -> str:
-    # Numbers with noise in them: codes of their frequencies help more than repeats.
+    # The numbers are noisy: Huffman codes help more than matching of repeats.
     # Level 9 takes six times as long, for 2 % less.
     squeeze = zlib.compressobj(6, wbits=-15, strategy=zlib.Z_FILTERED)
     return base64.b64encode(squeeze.compress(raw) + squeeze.flush()).decode("ascii")
@@ -199,7 +199,7 @@ def _missing(width: int) -> int:
 
 
 def describe_precision(levels: int) -> str:
-    """Return how exactly a page shows values, for people."""
+    """Return in words how exactly a page shows values."""
     if not levels:
         return "Values are those of the files, exactly."
     share = 100 * 0.5 / levels
@@ -210,7 +210,7 @@ def describe_precision(levels: int) -> str:
 
 
 def layer_record(layer: Layer, packed: Packed | None) -> dict[str, Any]:
-    """Return what the page must know of a layer, beside its numbers, as JSON takes it."""
+    """Return the description of a layer without its numbers, as JSON takes it."""
 
     def numbers(values: np.ndarray | None) -> list[float | None] | None:
         if values is None:

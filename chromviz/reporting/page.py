@@ -1,4 +1,4 @@
-"""The self-contained page: results, and every gene of them, in one file that needs no network.
+"""The self-contained page: results and every gene in one file that needs no network.
 
 Pictures of genes are drawn in the browser by plotly.js, which comes with the package ``plotly``;
 the page is filled in by Jinja, which escapes what it is given. The page forbids itself the network
@@ -26,7 +26,7 @@ from chromviz.reporting.explorer import Explorer
 from chromviz.reporting.grid import Grid
 from chromviz.reporting.terminal import SIMULATED
 
-#: Bytes that a page may have, and what is left of them for what is not arrays of genes.
+#: Maximum bytes of a page, and the part reserved for everything but arrays of genes.
 MOST = 15_000_000
 _OTHER = 2_600_000
 _SCRIPTS = ("layers.js", "genes.js", "plot.js", "page.js")
@@ -47,12 +47,12 @@ class Picture:
 
     @property
     def width(self) -> int:
-        """Pixels across."""
+        """Width in pixels."""
         return int(struct.unpack(">I", self.content[16:20])[0])
 
     @property
     def height(self) -> int:
-        """Pixels down."""
+        """Height in pixels."""
         return int(struct.unpack(">I", self.content[20:24])[0])
 
 
@@ -94,17 +94,17 @@ class Page:
 
     @property
     def version(self) -> str:
-        """Of chromviz."""
+        """The version of chromviz."""
         return versions()["chromviz"]
 
     @property
     def several(self) -> bool:
-        """Whether genes stand in several cell types."""
+        """Whether there are several cell types."""
         return self.explorer is not None and len(self.explorer.record["cells"]) > 1
 
 
 def room(figures: Sequence[Picture]) -> int:
-    """Return how many bytes the arrays of genes may take beside the figures."""
+    """Return the number of bytes left for arrays of genes next to the figures."""
     return max(0, MOST - _OTHER - sum(len(figure.png) for figure in figures))
 
 
@@ -114,7 +114,7 @@ def render(page: Page) -> str:
         loader=jinja2.FunctionLoader(_read), autoescape=True, undefined=jinja2.StrictUndefined
     )
     library, version = _plotly() if page.explorer else ("", "")
-    # Our own style and scripts are no text to escape; all else is.
+    # Our own style and scripts are not escaped; everything else is.
     return environment.get_template("page.html").render(
         page=page,
         style=Markup(_read("page.css")),  # noqa: S704

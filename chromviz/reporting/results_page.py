@@ -1,4 +1,4 @@
-"""A result folder as one page that a colleague can open."""
+"""A result folder as one HTML page."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def _heading(command: str, subject: str, datasets: Sequence[xr.Dataset]) -> tupl
 
 
 def _summary(found: Results, command: str) -> tuple[list[str], list[Grid]]:
-    """Return what follows from the results, and their tables."""
+    """Return the conclusions from the results, and their tables."""
     if command == "audit":
         record = json.loads(found.text("audit.json"))
         return audit_notes(record), [audit_grid(record)]
@@ -174,13 +174,13 @@ def _summary(found: Results, command: str) -> tuple[list[str], list[Grid]]:
     sentences = verdict_sentences(trained)
     if command == "validate":
         return sentences, [grid for grid in [verdict_grid(judged, table)] if grid.groups]
-    # A comparison asks two questions of six: it cannot say what passes.
+    # A comparison answers two of six questions, so it has no verdict.
     shown = verdict_grid(trained, table)
     return sentences, [table3_grid(found.table("table3.csv")), _asked_columns(shown)]
 
 
 def _asked_columns(grid: Grid) -> Grid:
-    """Return a table of verdicts with the questions that were asked, without a verdict."""
+    """Return a table of the questions that were answered, without the verdict."""
     rows = [row for _, rows in grid.groups for row in rows]
     kept = [
         at
@@ -204,7 +204,7 @@ def _pictures(found: Results) -> list[Picture]:
 
 
 def _smaller(image: Image.Image, content: bytes) -> bytes:
-    """Return a figure as a PNG of 256 colours, which nobody tells apart, where that is smaller."""
+    """Return a figure as a PNG of 256 colours, visually the same, if that is smaller."""
     buffer = io.BytesIO()
     image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(buffer, "PNG")
     return min(buffer.getvalue(), content, key=len)
@@ -222,7 +222,7 @@ def _explorer(
     hashes = [dataset_hash(one) for one in datasets]
     mine: list[list[xr.Dataset]] = [[] for _ in datasets]
     for one in attributions:
-        # Controls and networks that learnt nothing stand in the tables.
+        # Controls and untrained networks are in the tables only.
         if "gene" not in one["weight"].dims or not one.attrs["model"] or one.attrs.get("variant"):
             continue
         at = hashes.index(one.attrs["dataset_hash"]) if one.attrs["dataset_hash"] in hashes else 0
@@ -240,7 +240,7 @@ def _explorer(
 
 
 def _asked(found: Results, dataset: xr.Dataset) -> list[int]:
-    """Return the gene that an audit is of; it is shown also where models cannot read it."""
+    """Return the gene of an audit, which is shown even if models cannot read it."""
     if found.subject.startswith("audit "):
         gene = json.loads(found.text("audit.json"))["gene"]
         return [find_gene(dataset, gene)]

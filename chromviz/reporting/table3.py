@@ -1,4 +1,4 @@
-"""Table 3 for people: as Markdown and as LaTeX, from the rows of ``table3.csv``."""
+"""Table 3 as Markdown and LaTeX, from the rows of ``table3.csv``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from chromviz.plot.style import format_number, is_simulated
 from chromviz.reporting.grid import Grid, mark_note, to_latex, to_markdown
 from chromviz.vocabulary import ZERO_FILLED, cell_label, mark_label
 
-# Columns that are the same in every row of the paper's table: named in the caption where they
-# are here too, shown as columns where they are not.
+# Columns that are constant in the paper's table: named in the caption if they are constant here
+# too, otherwise shown as columns.
 _VARYING = {
     "cell": "Cell type",
     "mark": "Mark",
@@ -91,7 +91,7 @@ def _caption(table: pd.DataFrame, varying: list[str]) -> str:
 
 
 def _value(column: str, value: object) -> str:
-    """Return one value of a column as people read it."""
+    """Return a value of a column as text."""
     if column in ("n_genes", "n_reference_genes"):
         return "–" if pd.isna(value) else f"{int(value):,}"  # type: ignore[call-overload]
     text = _text(value)

@@ -1,4 +1,4 @@
-"""Results as a person reads them on a terminal."""
+"""Results as tables and text on a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chromviz.reporting.verdicts import verdict_grid, verdict_sentences
 from chromviz.schema import gene_counts
 from chromviz.vocabulary import ZERO_FILLED, cell_label, mark_label
 
-#: Said wherever simulated data is shown.
+#: Shown with all simulated data.
 SIMULATED = "SIMULATED DATA: made by chromviz's simulator, with planted causes; not a measurement."
 
 

@@ -30,13 +30,13 @@ class Located:
 
     @property
     def title(self) -> str:
-        """Method and model, for people."""
+        """Method and model as a label."""
         model = str(self.attribution.attrs["model"])
         method = method_label(str(self.attribution.attrs["method"]))
         return method + (f", {model_label(model)}" if model else "")
 
     def by_mark(self) -> tuple[list[str], np.ndarray]:
-        """Return the marks, and weights (gene, mark, bin); one nameless mark for joint weights."""
+        """Return the marks, and weights (gene, mark, bin); one unnamed mark for joint weights."""
         weight = self.attribution["weight"].values
         if weight.ndim == 2:
             return [""], weight[:, None]
@@ -64,7 +64,7 @@ class TrackFiles:
         layout: genome_tracks.BinLayout,
         values: np.ndarray,
     ) -> None:
-        """Write one track in the formats asked for; for a track without any value, note that."""
+        """Write one track in the requested formats; note a track without any value."""
         rows = genome_tracks.entries(layout, values)
         if rows.empty:
             self.notes.append(f"no track of {title}: no bin of these genes has a value")

@@ -18,8 +18,7 @@ import stat
 import struct
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,9 +89,8 @@ class BigWig:
     """An open bigWig file.
 
     `order` is ``<`` if it is little-endian, ``>`` if big-endian; `index` is the offset of the index
-    of blocks; `chroms` has the number in the file and the size in bases of each chromosome. The two
-    readers are pybigtools': the second one counts bases while the first one reads values, and is
-    the same object for a remote file, which cannot be read from two places at once.
+    of blocks; `chroms` has the number in the file and the size in bases of each chromosome; and
+    `reader` is pybigtools'.
     """
 
     source: ByteSource
@@ -100,7 +98,6 @@ class BigWig:
     index: int
     chroms: dict[str, tuple[int, int]]
     reader: Any
-    counter: Any
 
     def position(self, chrom: str, base: int) -> int:
         """Return the position of a base of a chromosome."""
@@ -150,42 +147,20 @@ class BigWig:
         if int(end.max(initial=0)) > self.source.size:
             raise damaged(self.source, f"it ends after {self.source.size:,} bytes")
 
-    def fill(self, windows: Sequence[tuple[str, int, int]], base: np.ndarray) -> np.ndarray:
-        """Read the value of every base of windows into `base` (window, base), NaN without data.
+    def fill(self, chrom: str, start: int, base: np.ndarray) -> int:
+        """Read the value of every base from `start` into `base` (base,), NaN without data.
 
-        Returns the number of bases with data, int64 (window,). Windows lie within their chromosome.
-        Call it within :func:`one_line`.
+        Returns the number of bases with data. The region lies within the chromosome. Data that give
+        a base two values are an error. Call it within :func:`one_line`.
         """
-        for row, (chrom, start, end) in enumerate(windows):
-            self.reader.values(chrom, start, end, fillna=None, arr=base[row])
-        present: np.ndarray = base.shape[1] - np.count_nonzero(np.isnan(base), axis=1)
-        return present
-
-    @contextmanager
-    def checked(
-        self, windows: Sequence[tuple[str, int, int]], present: np.ndarray
-    ) -> Iterator[None]:
-        """Read windows within this context, which raises at its end if data overlap.
-
-        `present` (window,) then holds the number of bases with data. A base in two records counts
-        twice here, and pybigtools has added their values up.
-        """
-        with ThreadPoolExecutor(1) as pool:
-            counted = None
-            if self.counter is not self.reader:
-                counted = pool.submit(self._count, windows)
-            yield
-            covered = counted.result() if counted else self._count(windows)
-        for row in np.flatnonzero(covered != present).tolist():
-            self._refuse_overlaps(*windows[row])
-
-    def _count(self, windows: Sequence[tuple[str, int, int]]) -> np.ndarray:
-        """Return the number of bases that the records of each window cover."""
-        counted = np.zeros(len(windows))
+        end = start + len(base)
+        self.reader.values(chrom, start, end, fillna=None, arr=base)
+        present = len(base) - int(np.count_nonzero(np.isnan(base)))
+        # Two records that overlap count twice here, and pybigtools has added their values up.
         how = {"bins": 1, "summary": "bases_covered", "exact": True, "fillna": 0.0}
-        for row, at in enumerate(windows):
-            self.counter.values(*at, arr=counted[row : row + 1], **how)
-        return counted
+        if present and self.reader.values(chrom, start, end, **how)[0] != present:
+            self._refuse_overlaps(chrom, start, end)
+        return present
 
     def _refuse_overlaps(self, chrom: str, start: int, end: int) -> None:
         """Raise if two records of a window overlap; records whose value is NaN are no fault."""
@@ -216,11 +191,8 @@ def open_bigwig(location: Path | str) -> Iterator[BigWig]:
         # The index is walked before pybigtools sees it, see the top of this file.
         with one_line(source):
             # The Python wrapper of a reader costs as much again for each window.
-            reader = counter = pybigtools.open(source.handle)._rust
-            if isinstance(source, LocalFile):
-                again = stack.enter_context(Path(source.name).open("rb", buffering=0))
-                counter = pybigtools.open(again)._rust
-        yield BigWig(source, order, index, chroms, reader, counter)
+            reader = pybigtools.open(source.handle)._rust
+        yield BigWig(source, order, index, chroms, reader)
 
 
 @contextmanager

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from chromviz.data.archives.http import is_address
 from chromviz.data.signal.bigwig import BigWig, one_line, open_bigwig
 from chromviz.data.signal.remote import short_name
 from chromviz.data.signal.windows import check_orientation, orient, window_bounds
@@ -15,8 +16,9 @@ from chromviz.errors import ChromvizError
 from chromviz.progress import Progress, silent
 from chromviz.vocabulary import Window
 
-# Bases in memory at a time, 8 bytes each: few enough to stay in the processor's cache.
-_BASES = 100_000
+# Windows that are this close are read together, because they share blocks of data; but at most
+# this number of bases at a time, which then stay in the processor's cache (8 bytes each).
+_GAP, _BASES = 10_000, 100_000
 # Windows between two calls of progress, whose blocks a server is asked for together.
 GROUP = 400
 
@@ -80,12 +82,13 @@ def read_bins(
         what = f"reading {short_name(location)}"
         progress(what, 0, len(rows))
         blocks = track.find_blocks(position, position + 2 * window.flank)
-        memory = np.empty((max(1, _BASES // (2 * window.flank)), 2 * window.flank))
+        # Of a remote file, no more is transferred than the windows need.
+        gap = 0 if is_address(location) else _GAP
         for first in range(0, len(rows), GROUP):
             group = slice(first, min(first + GROUP, len(rows)))
             _prefetch(track, blocks, position[group], window)
             with one_line(track.source):
-                bins[rows[group]] = _read_windows(track, asked[group], window, memory)
+                bins[rows[group]] = _read_windows(track, asked[group], window, gap)
             progress(what, group.stop, len(rows))
     _refuse_infinite(track.source.name, genes, bins)
     return orient(bins, genes["strand"].to_numpy(object), orientation)
@@ -149,38 +152,50 @@ def _prefetch(
 
 
 def _read_windows(
-    track: BigWig, windows: list[tuple[str, int, int]], window: Window, memory: np.ndarray
+    track: BigWig, windows: Sequence[tuple[str, int, int]], window: Window, gap: int
 ) -> np.ndarray:
-    """Return the mean of each bin of some windows, float32 (window, bin)."""
+    """Return the mean of each bin of windows in the order of the file, float32 (window, bin)."""
     bins = np.full((len(windows), window.n_bins), np.nan, dtype=np.float32)
-    present = np.zeros(len(windows), dtype=np.int64)
-    with track.checked(windows, present), np.errstate(invalid="ignore"):
-        for first in range(0, len(windows), len(memory)):
-            part = slice(first, min(first + len(memory), len(windows)))
-            base = memory[: part.stop - first]
-            present[part] = track.fill(windows[part], base)
-            some = np.flatnonzero(present[part])
-            whole = present[part][some] == base.shape[1]
-            for rows, mean in ((some[whole], _whole_means), (some[~whole], _means)):
-                if len(rows):
-                    here = base if len(rows) == len(base) else base[rows]
-                    bins[first + rows] = mean(here.reshape(len(rows), -1, window.bin_width))
+    memory = np.empty(max(_BASES, 2 * window.flank))
+    with np.errstate(invalid="ignore"):
+        for part in _regions(windows, gap, len(memory)):
+            chrom, start, _ = windows[part.start]
+            base = memory[: windows[part.stop - 1][2] - start]
+            present = track.fill(chrom, start, base)
+            mean = _whole_means if present == len(base) else _means
+            for row in range(part.start, part.stop) if present else ():
+                first = windows[row][1] - start
+                own = base[first : first + 2 * window.flank]
+                bins[row] = mean(own.reshape(-1, window.bin_width))
     return bins
 
 
+def _regions(windows: Sequence[tuple[str, int, int]], gap: int, most: int) -> Iterator[slice]:
+    """Yield windows to read together: neighbours at most `gap` bases apart, `most` bases in all."""
+    first = 0
+    for row in range(1, len(windows) + 1):
+        if row < len(windows):
+            (chrom, begin, _), (_, _, reach) = windows[first], windows[row - 1]
+            name, start, end = windows[row]
+            if name == chrom and start <= reach + gap and end - begin <= most:
+                continue
+        yield slice(first, row)
+        first = row
+
+
 def _whole_means(base: np.ndarray) -> np.ndarray:
-    """Return the mean of bins (window, bin, base) whose bases all have data."""
-    mean: np.ndarray = base.sum(axis=2) / base.shape[2]
+    """Return the mean of bins (bin, base) whose bases all have data."""
+    mean: np.ndarray = base.sum(axis=1) / base.shape[1]
     # Infinite values of both signs add up to NaN, and are no missing data.
     mean[np.isnan(mean)] = np.inf
     return mean
 
 
 def _means(base: np.ndarray) -> np.ndarray:
-    """Return the mean over the bases with data of bins (window, bin, base), NaN without any."""
+    """Return the mean over the bases with data of bins (bin, base), NaN without any."""
     missing = np.isnan(base)
-    covered = base.shape[2] - np.count_nonzero(missing, axis=2)
-    total = np.where(missing, 0, base).sum(axis=2)
+    covered = base.shape[1] - np.count_nonzero(missing, axis=1)
+    total = np.where(missing, 0, base).sum(axis=1)
     total[np.isnan(total)] = np.inf
     mean: np.ndarray = np.divide(total, covered, out=np.full_like(total, np.nan), where=covered > 0)
     return mean
