@@ -89,13 +89,14 @@ class BigWig:
     """An open bigWig file.
 
     `order` is ``<`` if it is little-endian, ``>`` if big-endian; `index` is the offset of the index
-    of blocks; `chroms` has the number in the file and the size in bases of each chromosome; and
-    `reader` is pybigtools'.
+    of blocks; `packed` says whether they are compressed; `chroms` has the number in the file and
+    the size in bases of each chromosome; and `reader` is pybigtools'.
     """
 
     source: ByteSource
     order: str
     index: int
+    packed: bool
     chroms: dict[str, tuple[int, int]]
     reader: Any
 
@@ -147,18 +148,20 @@ class BigWig:
         if int(end.max(initial=0)) > self.source.size:
             raise damaged(self.source, f"it ends after {self.source.size:,} bytes")
 
-    def fill(self, chrom: str, start: int, base: np.ndarray) -> int:
+    def fill(self, chrom: str, start: int, base: np.ndarray, *, check: bool = True) -> int:
         """Read the value of every base from `start` into `base` (base,), NaN without data.
 
-        Returns the number of bases with data. The region lies within the chromosome. Data that give
-        a base two values are an error. Call it within :func:`one_line`.
+        Returns the number of bases with data. The region lies within the chromosome. With `check`,
+        data that give a base two values are an error; so are they in any file without checksums,
+        that is, without compression. Call it within :func:`one_line`.
         """
         end = start + len(base)
         self.reader.values(chrom, start, end, fillna=None, arr=base)
         present = len(base) - int(np.count_nonzero(np.isnan(base)))
         # Two records that overlap count twice here, and pybigtools has added their values up.
         how = {"bins": 1, "summary": "bases_covered", "exact": True, "fillna": 0.0}
-        if present and self.reader.values(chrom, start, end, **how)[0] != present:
+        counted = present and (check or not self.packed)
+        if counted and self.reader.values(chrom, start, end, **how)[0] != present:
             self._refuse_overlaps(chrom, start, end)
         return present
 
@@ -186,13 +189,13 @@ def open_bigwig(location: Path | str) -> Iterator[BigWig]:
                 open_remote(str(location)) if is_address(location) else _open_local(Path(location)),
             )
         )
-        order, names, index = _read_header(source)
+        order, names, index, packed = _read_header(source)
         chroms = _read_chroms(source, order, names)
         # The index is walked before pybigtools sees it, see the top of this file.
         with one_line(source):
             # The Python wrapper of a reader costs as much again for each window.
             reader = pybigtools.open(source.handle)._rust
-        yield BigWig(source, order, index, chroms, reader)
+        yield BigWig(source, order, index, packed, chroms, reader)
 
 
 @contextmanager
@@ -211,8 +214,8 @@ def _open_local(path: Path) -> Iterator[LocalFile]:
         yield LocalFile(handle, str(path))
 
 
-def _read_header(source: ByteSource) -> tuple[str, int, int]:
-    """Return the byte order, and the offsets of the chromosomes and of the index."""
+def _read_header(source: ByteSource) -> tuple[str, int, int, bool]:
+    """Return byte order, offsets of chromosomes and index, and whether blocks are packed."""
     header = source.read_at(0, _HEADER_SIZE)
     magic = header[:4]
     order = "<" if magic == _BIGWIG.to_bytes(4, "little") else ">"
@@ -240,7 +243,7 @@ def _read_header(source: ByteSource) -> tuple[str, int, int]:
     # In most files the zoom levels come last: they show that the end is missing.
     if max(names, data, index, *zooms["data"].tolist(), *zooms["index"].tolist()) >= source.size:
         raise damaged(source, f"it ends after {source.size:,} bytes")
-    return order, names, index
+    return order, names, index, unpacked > 0
 
 
 def _read_chroms(source: ByteSource, order: str, at: int) -> dict[str, tuple[int, int]]:

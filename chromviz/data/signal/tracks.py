@@ -19,6 +19,10 @@ from chromviz.vocabulary import Window
 # Windows that are this close are read together, because they share blocks of data; but at most
 # this number of bases at a time, which then stay in the processor's cache (8 bytes each).
 _GAP, _BASES = 10_000, 100_000
+# Records that overlap are looked for in the first group of windows, and then in one region of this
+# number. To look takes as long as to read. Compressed blocks have checksums, so overlaps can only
+# come from a faulty writer, which makes them everywhere.
+_CHECKED = 4
 # Windows between two calls of progress, whose blocks a server is asked for together.
 GROUP = 400
 
@@ -88,7 +92,8 @@ def read_bins(
             group = slice(first, min(first + GROUP, len(rows)))
             _prefetch(track, blocks, position[group], window)
             with one_line(track.source):
-                bins[rows[group]] = _read_windows(track, asked[group], window, gap)
+                every = 1 if first == 0 else _CHECKED
+                bins[rows[group]] = _read_windows(track, asked[group], window, gap, every)
             progress(what, group.stop, len(rows))
     _refuse_infinite(track.source.name, genes, bins)
     return orient(bins, genes["strand"].to_numpy(object), orientation)
@@ -152,16 +157,19 @@ def _prefetch(
 
 
 def _read_windows(
-    track: BigWig, windows: Sequence[tuple[str, int, int]], window: Window, gap: int
+    track: BigWig, windows: Sequence[tuple[str, int, int]], window: Window, gap: int, every: int
 ) -> np.ndarray:
-    """Return the mean of each bin of windows in the order of the file, float32 (window, bin)."""
+    """Return the mean of each bin of windows in the order of the file, float32 (window, bin).
+
+    Overlapping records are looked for in one of `every` regions.
+    """
     bins = np.full((len(windows), window.n_bins), np.nan, dtype=np.float32)
     memory = np.empty(max(_BASES, 2 * window.flank))
     with np.errstate(invalid="ignore"):
-        for part in _regions(windows, gap, len(memory)):
+        for number, part in enumerate(_regions(windows, gap, len(memory))):
             chrom, start, _ = windows[part.start]
             base = memory[: windows[part.stop - 1][2] - start]
-            present = track.fill(chrom, start, base)
+            present = track.fill(chrom, start, base, check=number % every == 0)
             mean = _whole_means if present == len(base) else _means
             for row in range(part.start, part.stop) if present else ():
                 first = windows[row][1] - start
