@@ -25,24 +25,17 @@ from chromviz.validation.resample import (
     correlate,
     draw_chromosomes,
     draw_genes,
+    mean_profile,
     means,
     partial,
     ranks,
     sums,
 )
-from chromviz.validation.tidy import adjust, interval, p_above, p_of_zero, tidy_of
+from chromviz.validation.tidy import adjust, bounds, interval, p_above, p_of_zero, tidy_of
 from chromviz.vocabulary import REFERENCE_TRACK
 
 #: Fewer genes than this are too few for an agreement gene by gene, or for a mean.
 FEWEST_GENES = 20
-
-
-@dataclass(frozen=True)
-class _Draws:
-    """Resampled genes: how often each is drawn (draw, gene), or None where it cannot be said."""
-
-    genes: np.ndarray
-    chromosomes: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -108,10 +101,10 @@ def association(
     ]
     involved = [case.rows for _, case in cases if case.rows is not None]
     union = np.unique(np.concatenate([reference, *involved]))
-    draws = _Draws(
-        draw_genes(dataset.sizes["gene"], union, n_bootstrap, seed),
-        draw_chromosomes(dataset["chrom"].values, union, n_bootstrap, seed),
-    )
+    draws = {"genes": draw_genes(dataset.sizes["gene"], union, n_bootstrap, seed)}
+    chromosomes = draw_chromosomes(dataset["chrom"].values, union, n_bootstrap, seed)
+    if chromosomes is not None:
+        draws["chromosomes"] = chromosomes
     centres = dataset["bin_start"].values + dataset.attrs["bin_width"] / 2
     ground = _Ground(coverage, reference, -np.abs(centres), draws, n_null, seed)
     rows: list[dict[str, Any]] = []
@@ -127,14 +120,17 @@ def association(
 
 
 class _Ground:
-    """What all cases are compared with, and the draws that they share."""
+    """What all cases are compared with, and the draws that they share.
+
+    `draws` say how often each gene is drawn (draw, gene), over genes and, if possible, chromosomes.
+    """
 
     def __init__(
         self,
         coverage: np.ndarray,
         reference: np.ndarray,
         nearness: np.ndarray,
-        draws: _Draws,
+        draws: dict[str, np.ndarray],
         n_null: int,
         seed: int,
     ) -> None:
@@ -142,21 +138,10 @@ class _Ground:
         self.draws, self.n_null, self.seed = draws, n_null, seed
         values = coverage[reference]
         self.profile = values.mean(axis=0, dtype=np.float64)
-        self.drawn = {
-            name: means(values, counts[:, reference]) for name, counts in self.counts().items()
-        }
+        self.drawn = {name: means(values, counts[:, reference]) for name, counts in draws.items()}
         self._kept: dict[tuple[str, bytes, str], np.ndarray] = {}
         self._chance: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._counts: dict[bytes, dict[str, np.ndarray]] = {}
-
-    def counts(self) -> dict[str, np.ndarray]:
-        """Return the draws of genes and, where there are any, of chromosomes."""
-        known = {"genes": self.draws.genes, "chromosomes": self.draws.chromosomes}
-        return {name: counts for name, counts in known.items() if counts is not None}
-
-    def rng(self) -> np.random.Generator:
-        """Return the generator of the nulls: each case draws the same."""
-        return np.random.default_rng([self.seed, 3])
 
     def counts_of(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Return the draws of some genes; the last few are kept, for cases often share them."""
@@ -164,7 +149,7 @@ class _Ground:
         if key not in self._counts:
             if len(self._counts) > 1:
                 self._counts.pop(next(iter(self._counts)))
-            self._counts[key] = {name: counts[:, rows] for name, counts in self.counts().items()}
+            self._counts[key] = {name: counts[:, rows] for name, counts in self.draws.items()}
         return self._counts[key]
 
     def chance(self, genes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -179,7 +164,7 @@ class _Ground:
     def raw_draws(self, case: _Case, over: str) -> np.ndarray:
         """Return the raw signal's mean profile under each draw; cases often share it."""
         if case.rows is None:
-            return np.broadcast_to(_mean(case.raw), (self.drawn[over].shape[0], case.raw.shape[1]))
+            return np.broadcast_to(mean_profile(case.raw), self.drawn[over].shape)
         key = (case.mark, case.rows.tobytes(), over)
         if key not in self._kept:
             self._kept[key] = means(case.raw, self.counts_of(case.rows)[over])
@@ -203,26 +188,22 @@ def _cases(
     if rows is not None:
         place = pd.Index(attribution["gene"].values).get_indexer(dataset["gene"].values[rows])
         whole = whole[place]
+    test = dataset["split"].values == "test"
     found = []
     for name in wanted:
         column = names.index(name)
         signal = dataset["signal"].values[:, column]
         # A class has no genes: beside it stands the raw signal of the ON genes tested.
-        others = _labelled_on(dataset) if rows is None else rows
+        others = np.flatnonzero(test & (dataset["label"].values == 1)) if rows is None else rows
         mine = np.take(whole, column, axis=-2) if "mark" in weight.dims else whole
         found.append(_Case(name, mine, rows, signal[others]))
     return found
 
 
-def _labelled_on(dataset: xr.Dataset) -> np.ndarray:
-    test = dataset["split"].values == "test"
-    return np.flatnonzero(test & (dataset["label"].values == 1))
-
-
 def _profile(case: _Case, ground: _Ground) -> list[dict[str, Any]]:
     """Compare the mean profile: the paper's level."""
     n = 0 if case.rows is None else len(case.rows)
-    profile = case.weight if case.rows is None else _mean(case.weight)
+    profile = case.weight if case.rows is None else mean_profile(case.weight)
     common = {"test": "profile", "n": pd.NA if case.rows is None else n, "better": "higher"}
     why = ""
     if case.rows is not None and n < FEWEST_GENES:
@@ -232,9 +213,9 @@ def _profile(case: _Case, ground: _Ground) -> list[dict[str, Any]]:
     if why:
         names = ("pearson", "spearman", "partial", "gain")
         return [{**common, "statistic": name, "note": why} for name in names]
-    raw = _mean(case.raw)
+    raw = mean_profile(case.raw)
     drawn: dict[str, dict[str, np.ndarray]] = {}
-    for over, every in ground.counts().items():
+    for over, every in ground.draws.items():
         mine = (
             np.broadcast_to(profile, (len(every), len(profile)))
             if case.rows is None
@@ -295,7 +276,7 @@ def _by_gene(case: _Case, ground: _Ground) -> list[dict[str, Any]]:
         "mean_partial": partial(weight, coverage, raw, ground.nearness),
         "mean_gain": r - np.nan_to_num(correlate(raw, coverage)),
     }
-    rng, n, (orders, moves) = ground.rng(), ground.n_null, ground.chance(len(rows))
+    orders, moves = ground.chance(len(rows))
     found = []
     null_of = {
         "mean_pearson": [
@@ -313,7 +294,8 @@ def _by_gene(case: _Case, ground: _Ground) -> list[dict[str, Any]]:
             row = {"statistic": name, "estimate": each.mean(), "null": null, "p": p}
             found.append({**common, **row, **_intervals(boot), "note": note})
     inside = nulls.within_bins(weight, coverage)
-    permuted = nulls.permuted_within_bins(weight, coverage, n, rng)
+    rng = np.random.default_rng([ground.seed, 3])  # each case draws the same
+    permuted = nulls.permuted_within_bins(weight, coverage, ground.n_null, rng)
     found.append(
         {
             **common,
@@ -332,18 +314,9 @@ def _by_gene(case: _Case, ground: _Ground) -> list[dict[str, Any]]:
 
 def _intervals(draws: dict[str, np.ndarray]) -> dict[str, float]:
     """Return the intervals over genes and over chromosomes."""
-    low, high = interval(draws["genes"])
-    found = {"ci_low": low, "ci_high": high}
+    found = bounds(draws["genes"])
     if "chromosomes" in draws:
         found["chrom_low"], found["chrom_high"] = interval(draws["chromosomes"])
-    return found
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    """Return the mean profile, NaN without genes."""
-    if not len(values):
-        return np.full(values.shape[1], np.nan)
-    found: np.ndarray = values.mean(axis=0, dtype=np.float64)
     return found
 
 

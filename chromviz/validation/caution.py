@@ -83,26 +83,11 @@ def gene_warnings(
 ) -> Mapping[str, np.ndarray]:
     """Return which genes each warning applies to.
 
-    Parameters
-    ----------
-    dataset
-        The cell type.
-    rows
-        Positions of the genes.
-    probability
-        (row,) predicted probability of ON, NaN if the model cannot read the gene; None without a
-        model.
-    flagged
-        (row,) whether weights fail the completeness check; None if no method has one.
-    trained_here
-        Whether the model was trained on this dataset, so that the split says what it has seen.
-    beside
-        The result of :func:`neighbours`, if it is known already.
-
-    Returns
-    -------
-    Mapping
-        bool (row,) by the name of each of :data:`WARNINGS`.
+    `rows` are positions of the genes; `probability` (row,) is that of ON, NaN if the model cannot
+    read the gene, None without a model; `flagged` (row,) says whether weights fail the completeness
+    check, None if no method has one; `trained_here`, whether the model was trained on this dataset,
+    so that the split says what it has seen; `beside` is the result of :func:`neighbours`, if known.
+    Returns bool (row,) by the name of each of :data:`WARNINGS`.
     """
     label = dataset["label"].values[rows]
     expression = dataset["expression"].values[rows].astype(float)

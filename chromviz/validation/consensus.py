@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +11,7 @@ import xarray as xr
 
 from chromviz.errors import ChromvizError
 from chromviz.validation.resample import correlate, ranks
+from chromviz.validation.tidy import interval
 
 #: Share of a gene's bins that are its top.
 TOP = 0.05
@@ -77,22 +77,12 @@ def consensus(named: Mapping[str, xr.Dataset]) -> pd.DataFrame:
         if not np.array_equal(own, genes):
             raise ChromvizError(f"{name} explains other genes than the rest; extract them alike")
         flat[name] = weight.values.reshape(len(own), -1)
-    rows: list[dict[str, Any]] = []
+    rows = []
     for one, other in combinations(flat, 2):
         for statistic, values in agreement_by_gene(flat[one], flat[other]).items():
             known = values[~np.isnan(values)]
-            low, high = np.percentile(known, (2.5, 97.5)) if len(known) else (np.nan, np.nan)
+            low, high = interval(values)
             mean = float(known.mean()) if len(known) else np.nan
-            rows.append(
-                {
-                    "one": one,
-                    "other": other,
-                    "statistic": statistic,
-                    "estimate": mean,
-                    "low": float(low),
-                    "high": float(high),
-                    "n": len(known),
-                }
-            )
+            rows.append((one, other, statistic, mean, low, high, len(known)))
     columns = ["one", "other", "statistic", "estimate", "low", "high", "n"]
     return pd.DataFrame(rows, columns=columns)

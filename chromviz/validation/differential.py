@@ -8,15 +8,16 @@ every gene that changes state is a row, and how far β goes the expected way has
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from sklearn.metrics import average_precision_score
 
 from chromviz.errors import ChromvizError
-from chromviz.validation.tidy import interval
+from chromviz.validation.resample import student_half
+from chromviz.validation.tidy import bounds
 from chromviz.vocabulary import ROLES
 
 #: Roles of marks that the paper expects attention on where a gene is OFF.
@@ -49,37 +50,22 @@ def changes(
 ) -> pd.DataFrame:
     """Return the genes that change state between cell types, largest change of β first.
 
-    Parameters
-    ----------
-    genes
-        ``gene, symbol``, one row per gene.
-    cells
-        Names of the cell types.
-    label
-        (cell, gene), 1 ON, 0 OFF.
-    probability
-        (cell, seed, gene) of ON.
-    beta
-        (cell, seed, gene, mark).
-    marks
-        Names of the marks.
+    `genes` has ``gene, symbol``, one row per gene; `label` is (cell, gene), 1 ON and 0 OFF;
+    `probability` of ON is (cell, seed, gene); `beta` is (cell, seed, gene, mark).
 
-    Returns
-    -------
-    pandas.DataFrame
-        One row per gene and pair of cell types with different labels: ``rank, gene, symbol,
-        on_cell, off_cell, probability_on, probability_off`` (means over seeds); ``called`` (1 if
-        both are on the right side of 0.5); ``shift`` (share of β on non-repressive marks, ON cell
-        type minus OFF cell type) with Student's 95 % interval over seeds ``ci_low, ci_high`` (NaN
-        for one seed); ``as_expected`` (1 if the shift is above 0); ``sure`` (1 if its interval is);
-        and ``beta_{mark}``, the change of β of each mark.
+    Returns one row per gene and pair of cell types with different labels: ``rank, gene, symbol,
+    on_cell, off_cell, probability_on, probability_off`` (means over seeds); ``called`` (1 if both
+    are on the right side of 0.5); ``shift`` (share of β on non-repressive marks, ON cell type minus
+    OFF cell type) with Student's 95 % interval over seeds ``ci_low, ci_high`` (NaN for one seed);
+    ``as_expected`` (1 if the shift is above 0); ``sure`` (1 if its interval is); and
+    ``beta_{mark}``, the change of β of each mark.
     """
     share = active_share(beta, marks)
     rows: list[dict[str, Any]] = []
-    for on, off in [(i, j) for i in range(len(cells)) for j in range(len(cells)) if i != j]:
+    for on, off in permutations(range(len(cells)), 2):
         for at in np.flatnonzero((label[on] == 1) & (label[off] == 0)):
             shift = share[on, :, at] - share[off, :, at]
-            low, high = _student(shift)
+            mean, half = shift.mean(), student_half(shift)
             p_on, p_off = (float(probability[cell, :, at].mean()) for cell in (on, off))
             moved = (beta[on, :, at] - beta[off, :, at]).mean(axis=0)
             rows.append(
@@ -91,11 +77,11 @@ def changes(
                     "probability_on": p_on,
                     "probability_off": p_off,
                     "called": int(p_on > 0.5 >= p_off),
-                    "shift": float(shift.mean()),
-                    "ci_low": low,
-                    "ci_high": high,
-                    "as_expected": int(shift.mean() > 0),
-                    "sure": int(low > 0),
+                    "shift": float(mean),
+                    "ci_low": float(mean - half),
+                    "ci_high": float(mean + half),
+                    "as_expected": int(mean > 0),
+                    "sure": int(mean - half > 0),
                     **{f"beta_{mark}": by for mark, by in zip(marks, moved, strict=True)},
                 }
             )
@@ -135,13 +121,11 @@ def recovery(
     rows = []
     for name, score in found.items():
         draws = np.array([_auprc(changed[again], score[again]) for again in drawn])
-        low, high = interval(draws)
         rows.append(
             {
                 "score": name,
                 "auprc": _auprc(changed, score),
-                "ci_low": low,
-                "ci_high": high,
+                **bounds(draws),
                 "prevalence": float(changed.mean()),
                 "n": len(changed),
             }
@@ -153,12 +137,3 @@ def _auprc(truth: np.ndarray, score: np.ndarray) -> float:
     if truth.all() or not truth.any():
         return np.nan
     return float(average_precision_score(truth, score))
-
-
-def _student(values: np.ndarray) -> tuple[float, float]:
-    """Return Student's 95 % interval of a mean, NaN for fewer than two values."""
-    n = len(values)
-    if n < 2:
-        return np.nan, np.nan
-    half = stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)
-    return float(values.mean() - half), float(values.mean() + half)

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.stats import t as student
 
 from chromviz.validation.resample import draw_genes, mean_draws
-from chromviz.validation.tidy import interval, p_of_zero
+from chromviz.validation.tidy import bounds, p_of_zero
 
 #: Shares of the bins that comprehensiveness and sufficiency are means over (DeYoung et al. 2020).
 ERASED = (0.01, 0.05, 0.1, 0.2, 0.5)
@@ -24,22 +24,14 @@ SCORES = {
 
 
 def curve_scores(curves: pd.DataFrame) -> pd.DataFrame:
-    """Score the curves of each gene.
+    """Score the curves (:func:`chromviz.extractors.erasure.perturbation_curves`) of each gene.
 
-    Parameters
-    ----------
-    curves
-        The result of :func:`chromviz.extractors.erasure.perturbation_curves`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Indexed by gene, with s = 1 for genes predicted ON and -1 for OFF. ``deletion``: s · (logit
-        minus its mean while the top bins are deleted, by the trapezoid rule over shares).
-        ``insertion``: s · (that mean while they are inserted, minus the reference's logit).
-        ``comprehensiveness``: s · (probability minus its mean without the top 1, 5, 10, 20 and
-        50 %). ``sufficiency``: s · (probability minus its mean with only these). The last two are
-        NaN if the curves lack those shares.
+    Returns one row per gene, with s = 1 for genes predicted ON and -1 for OFF. ``deletion``:
+    s · (logit minus its mean while the top bins are deleted, by the trapezoid rule over shares).
+    ``insertion``: s · (that mean while they are inserted, minus the reference's logit).
+    ``comprehensiveness``: s · (probability minus its mean without the top 1, 5, 10, 20 and 50 %).
+    ``sufficiency``: s · (probability minus its mean with only these). The last two are NaN if the
+    curves lack those shares.
     """
     genes = list(dict.fromkeys(curves["gene"]))
     grids = {
@@ -117,13 +109,11 @@ def faithfulness_rows(
             (f"{name}_over_random", over, "higher"),
         ):
             drawn = mean_draws(each, counts)
-            low, high = interval(drawn)
             row = {
                 "test": f"faithfulness, {by}",
                 "statistic": statistic,
                 "estimate": float(np.mean(each)),
-                "ci_low": low,
-                "ci_high": high,
+                **bounds(drawn),
                 "n": len(each),
                 "better": sense,
             }

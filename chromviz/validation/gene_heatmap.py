@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from chromviz.errors import ChromvizError
+from chromviz.validation.resample import mean_profile
 from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK
 
 #: Rows, at most: more could not be told apart in print.
@@ -70,11 +71,12 @@ def genes_by_expression(
     order = known[np.argsort(-expression[known], kind="stable")]
     at = place[order]
     column = [str(name) for name in dataset["mark"].values].index(mark)
+    covered = [str(name) for name in dataset["track"].values].index(track)
     shown = weight.values[order]
     layers = {
         "signal": (mark, dataset["signal"].values[at, column], "signal_unit"),
         "weight": (mark, shown[:, column] if shown.ndim == 3 else shown, ""),
-        "coverage": (track, _coverage(dataset, track, at), "coverage_unit"),
+        "coverage": (track, dataset["coverage"].values[covered, at], "coverage_unit"),
     }
     parts = np.array_split(np.arange(len(order)), min(rows, len(order)))
     label = dataset["label"].values[at]
@@ -102,22 +104,10 @@ def genes_by_expression(
             "simulated": int(dataset.attrs["simulated"]),
             "missing": str(dataset.attrs["missing"]),
         }
-        means = np.stack([_mean(values[part][complete[part]]) for part in parts])
+        means = np.stack([mean_profile(values[part][complete[part]]) for part in parts])
         by_bin = pd.DataFrame(_digits(means), columns=[str(int(start)) for start in starts])
         tables.append(pd.concat([pd.DataFrame(columns), by_bin], axis=1))
     return pd.concat(tables, ignore_index=True)
-
-
-def _coverage(dataset: xr.Dataset, track: str, at: np.ndarray) -> np.ndarray:
-    index = [str(name) for name in dataset["track"].values].index(track)
-    return np.asarray(dataset["coverage"].values[index, at])
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    """Return the mean over genes of (gene, bin); NaN of none."""
-    if not len(values):
-        return np.full(values.shape[1], np.nan)
-    return np.asarray(values.mean(axis=0, dtype=np.float64))
 
 
 def _digits(values: np.ndarray) -> np.ndarray:

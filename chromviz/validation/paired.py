@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
 
+from chromviz.validation.resample import student_half
 from chromviz.validation.tidy import interval
 
 #: Resamples worked on together: 20,000 genes then take 40 MB.
@@ -28,23 +28,10 @@ def paired_auc(
     gene cancels in the difference. The interval is about these trained models and other genes, not
     about other trainings.
 
-    Parameters
-    ----------
-    label
-        (gene,), 1 ON and 0 OFF.
-    probability
-        (gene,) by model.
-    reference
-        The model that the others are compared with.
-    n_bootstrap, seed
-        Number of resamples, and their seed.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per other model: ``model, reference, difference`` (its AUC minus the reference's),
-        ``ci_low, ci_high`` (2.5th and 97.5th percentile of the resamples), ``n`` (genes). NaN if
-        all genes have one state.
+    `label` is (gene,), 1 ON and 0 OFF, and `probability` has (gene,) by model. Returns one row per
+    other model: ``model, reference, difference`` (its AUC minus the reference's), ``ci_low,
+    ci_high`` (2.5th and 97.5th percentile of the resamples) and ``n`` (genes). NaN if all genes
+    have one state.
     """
     label = np.asarray(label)
     rng = np.random.default_rng(seed)
@@ -63,16 +50,7 @@ def paired_auc(
         differences = [a - b for a, b in zip(drawn[model], drawn[reference], strict=True)]
         whole = weighted_auc(label, values, once) - others
         low, high = interval(np.concatenate(differences) if differences else np.empty(0))
-        rows.append(
-            {
-                "model": model,
-                "reference": reference,
-                "difference": float(whole[0]),
-                "ci_low": low,
-                "ci_high": high,
-                "n": len(label),
-            }
-        )
+        rows.append((model, reference, float(whole[0]), low, high, len(label)))
     columns = ["model", "reference", "difference", "ci_low", "ci_high", "n"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -115,5 +93,5 @@ def over_cells(differences: np.ndarray) -> dict[str, float | str]:
     }
     if n < 3:
         return found | {"note": f"no interval over cell types: there are {n}, and it takes 3"}
-    half = float(student.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n))
+    half = float(student_half(values))
     return found | {"ci_low": values.mean() - half, "ci_high": values.mean() + half}

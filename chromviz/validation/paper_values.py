@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
+
+
+def _statistics(rows: Mapping[str, tuple[float, ...]]) -> dict[str, dict[str, float]]:
+    """Name the statistics over cell types of each model; only Table 2 has the last."""
+    names = ("mean", "median", "max", "min", "better")
+    return {model: dict(zip(names, values, strict=False)) for model, values in rows.items()}
+
 
 #: What Table 1 says of a study: whether the model is one piece, from signal to prediction; sees
 #: what is not linear; how it takes in bins; represents neighbouring bins, and the whole region;
@@ -43,9 +51,8 @@ TABLE_1: dict[str, dict[str, str | int]] = {
 }
 
 #: Table 2: test AUC over 56 cell types; ``better`` is the number of them above DeepChrome's.
-TABLE_2: dict[str, dict[str, float]] = {
-    model: dict(zip(("mean", "median", "max", "min", "better"), values, strict=False))
-    for model, values in {
+TABLE_2 = _statistics(
+    {
         "deepchrome": (0.8008, 0.8009, 0.9225, 0.6854),
         "lstm": (0.8052, 0.8036, 0.9185, 0.7073, 36),
         "cnn-attn": (0.7622, 0.7617, 0.8707, 0.6469, 0),
@@ -53,8 +60,8 @@ TABLE_2: dict[str, dict[str, float]] = {
         "lstm-attn": (0.8100, 0.8118, 0.9155, 0.7237, 49),
         "lstm-alpha": (0.8133, 0.8143, 0.9218, 0.7250, 50),
         "lstm-alpha-beta": (0.8115, 0.8123, 0.9177, 0.7215, 49),
-    }.items()
-}
+    }
+)
 
 #: Table S1: test AUC of AttentiveChrome on one mark at a time, and on all, by cell and mark.
 TABLE_S1: dict[tuple[str, str], float] = {
@@ -70,24 +77,19 @@ TABLE_S1: dict[tuple[str, str], float] = {
 }
 
 #: Table S2: F1 over 56 cell types.
-TABLE_S2: dict[str, dict[str, float]] = {
-    model: dict(zip(("mean", "median", "max", "min"), values, strict=True))
-    for model, values in {
-        "deepchrome": (0.55, 0.69, 0.89, 0.12),
-        "lstm-alpha-beta": (0.56, 0.62, 0.88, 0.16),
-    }.items()
-}
+TABLE_S2 = _statistics(
+    {"deepchrome": (0.55, 0.69, 0.89, 0.12), "lstm-alpha-beta": (0.56, 0.62, 0.88, 0.16)}
+)
 
 #: Table S3: test AUC over 56 cell types.
-TABLE_S3: dict[str, dict[str, float]] = {
-    model: dict(zip(("mean", "median", "max", "min"), values, strict=True))
-    for model, values in {
+TABLE_S3 = _statistics(
+    {
         "random-forest": (0.59, 0.58, 0.71, 0.52),
         "svm": (0.75, 0.76, 0.87, 0.62),
         "deepchrome": (0.80, 0.80, 0.92, 0.69),
         "lstm": (0.81, 0.80, 0.92, 0.71),
-    }.items()
-}
+    }
+)
 
 
 @cache

@@ -16,8 +16,8 @@ import xarray as xr
 
 from chromviz.errors import ChromvizError
 from chromviz.schema import dataset_hash, explained_genes
-from chromviz.validation.resample import draw_genes, sums
-from chromviz.validation.tidy import interval, p_of_zero, tidy_of
+from chromviz.validation.resample import draw_genes, mean_draws
+from chromviz.validation.tidy import bounds, p_of_zero, tidy_of
 
 #: What is measured of each gene.
 _STATISTICS = ("auprc", "causal_mass", "pointing", "causes_over_decoys")
@@ -36,32 +36,17 @@ def planted(
     stand for every mark, those of a class for every gene. The genes are the test genes that have a
     cause, the same for all methods.
 
-    Parameters
-    ----------
-    attributions
-        Attributions with bins, of the test genes of `dataset`.
-    dataset
-        With ``truth`` and ``decoy`` (gene, mark, bin).
-    n_bootstrap, seed
-        Number of resamples of genes, and their seed.
+    Returns a tidy table of means over genes with an interval from resampled genes. ``auprc``:
+    average precision of causal bins among all bins of a gene (a random ranking has the prevalence,
+    given as the method ``prevalence``). ``causal_mass``: share of the weight on causal bins.
+    ``pointing``: share of genes whose largest weight is on one (in a tie, the share of the tied
+    bins that are causal). ``causes_over_decoys``: probability that a causal bin has more weight
+    than a bin with signal and no cause (0.5 if the method cannot separate them), over genes with
+    both. ``{statistic}_over_signal``: the difference from the raw signal, gene by gene, with a
+    two-sided p.
 
-    Returns
-    -------
-    pandas.DataFrame
-        Tidy, test ``planted truth``, means over genes. ``auprc``: average precision of causal bins
-        among all bins of a gene (a random ranking has the prevalence, given as the method
-        ``prevalence``). ``causal_mass``: share of the weight on causal bins. ``pointing``: share of
-        genes whose largest weight is on one (in a tie, the share of the tied bins that are causal).
-        ``causes_over_decoys``: probability that a causal bin has more weight than a bin with
-        signal and no cause (0.5 if the method cannot separate them), over genes with both.
-        ``{statistic}_over_signal``: the difference from the raw signal, gene by gene, with a
-        two-sided p.
-
-    Raises
-    ------
-    ChromvizError
-        If the dataset has no planted truth, no test gene has a cause, or an attribution belongs to
-        another dataset or lacks test genes.
+    A dataset without planted truth or without a test gene that has a cause is an error, as is an
+    attribution without bins, of another dataset, or that lacks test genes.
     """
     if "truth" not in dataset:
         raise ChromvizError(
@@ -170,12 +155,6 @@ def _summary(
         return {"n": 0, "note": "undefined in every gene"}
     drawn = counts[:, known]
     with np.errstate(invalid="ignore", divide="ignore"):
-        draws = sums(drawn, values[known]) / drawn.sum(axis=1)
-    low, high = interval(draws)
-    found = {
-        "estimate": float(values[known].mean()),
-        "ci_low": low,
-        "ci_high": high,
-        "n": int(known.sum()),
-    }
+        draws = mean_draws(values[known], drawn)
+    found = {"estimate": float(values[known].mean()), **bounds(draws), "n": int(known.sum())}
     return found | ({"null": "bootstrap", "p": p_of_zero(draws)} if against_zero else {})

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy import stats
 
 from chromviz.errors import ChromvizError
 from chromviz.validation.agreement import reference_genes
+from chromviz.validation.resample import student_half
 from chromviz.vocabulary import REFERENCE_TRACK
 
 
@@ -62,12 +62,8 @@ def coverage_profile(dataset: xr.Dataset, track: str = REFERENCE_TRACK) -> pd.Da
 def _mean_profile(values: np.ndarray, bin_start: np.ndarray) -> pd.DataFrame:
     """Return the mean of (gene, bin) over genes in each bin with its 95 % t interval."""
     values = values.astype(np.float64)
-    n = len(values)
     mean = values.mean(axis=0)
-    if n > 1:
-        half = stats.t.ppf(0.975, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
-    else:
-        half = np.full_like(mean, np.nan)
+    half = student_half(values)
     width = bin_start[1] - bin_start[0] if len(bin_start) > 1 else np.nan
     return pd.DataFrame(
         {
@@ -76,7 +72,7 @@ def _mean_profile(values: np.ndarray, bin_start: np.ndarray) -> pd.DataFrame:
             "mean": mean,
             "ci_low": mean - half,
             "ci_high": mean + half,
-            "n_genes": n,
+            "n_genes": len(values),
         }
     )
 

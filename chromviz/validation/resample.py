@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from scipy.stats import t as student
 from threadpoolctl import ThreadpoolController
 
 #: Below so many chromosomes an interval over them says nothing.
@@ -86,6 +87,21 @@ def means(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
             axis=1, keepdims=True
         )
     return found
+
+
+def mean_profile(values: np.ndarray) -> np.ndarray:
+    """Return the mean of `values` (gene, bin) over genes, NaN without genes."""
+    if not len(values):
+        return np.full(values.shape[1], np.nan)
+    return np.asarray(values.mean(axis=0, dtype=np.float64))
+
+
+def student_half(values: np.ndarray) -> np.ndarray:
+    """Return half of Student's 95 % interval of the mean over the first axis; NaN for one value."""
+    n = len(values)
+    if n < 2:
+        return np.full(values.shape[1:], np.nan)
+    return np.asarray(student.ppf(0.975, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n))
 
 
 def mean_draws(values: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import xarray as xr
 from chromviz.validation.consensus import agreement_by_gene, consensus
 from chromviz.validation.paired import weighted_auc
 from chromviz.validation.resample import Resampling, draw_genes, mean_draws
-from chromviz.validation.tidy import interval
+from chromviz.validation.tidy import bounds
 
 #: A row of the tidy table.
 Row = dict[str, Any]
@@ -22,13 +22,11 @@ def prediction_row(label: np.ndarray, logit: np.ndarray, resampling: Resampling)
     """Return the AUC of a model over the test genes, with a 95 % interval over genes."""
     genes = len(label)
     counts = draw_genes(genes, np.arange(genes), resampling.n_bootstrap, resampling.seed)
-    low, high = interval(weighted_auc(label, logit, counts))
     return {
         "test": "prediction",
         "statistic": "auc",
         "estimate": float(weighted_auc(label, logit, np.ones((1, genes)))[0]),
-        "ci_low": low,
-        "ci_high": high,
+        **bounds(weighted_auc(label, logit, counts)),
         "n": genes,
         "better": "higher",
         "note": "" if len(np.unique(label)) > 1 else "undefined: all test genes are of one state",
@@ -47,12 +45,11 @@ def mean_rows(
     rows = []
     for name, every in values.items():
         each = every[~np.isnan(every)]
-        row: Row = {"test": test, "statistic": name, "n": len(each), "better": better, "note": note}
-        if len(each):
-            n = len(each)
+        n = len(each)
+        row: Row = {"test": test, "statistic": name, "n": n, "better": better, "note": note}
+        if n:
             counts = draw_genes(n, np.arange(n), resampling.n_bootstrap, resampling.seed)
-            low, high = interval(mean_draws(each, counts))
-            row |= {"estimate": float(each.mean()), "ci_low": low, "ci_high": high}
+            row |= {"estimate": float(each.mean()), **bounds(mean_draws(each, counts))}
         else:
             row["note"] = "undefined in every gene"
         rows.append(row)

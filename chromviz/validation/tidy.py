@@ -77,6 +77,11 @@ def interval(draws: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def bounds(draws: np.ndarray) -> dict[str, float]:
+    """Return :func:`interval` as the columns ``ci_low`` and ``ci_high``."""
+    return dict(zip(("ci_low", "ci_high"), interval(draws), strict=True))
+
+
 def p_above(observed: float, null: np.ndarray) -> float:
     """Return the share of null draws at least as high as the observed value, itself included.
 

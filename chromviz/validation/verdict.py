@@ -133,11 +133,19 @@ def _floor(of_model: pd.DataFrame) -> tuple[float, str]:
     return float(highest["estimate"]), named
 
 
-def _answer(question: str, row: Evidence, value: float) -> int | None:
-    """Return 1 for yes, 0 for no, None where it is not tested or undefined."""
+def _answer(question: str, row: Evidence, value: float = 0) -> int | None:
+    """Return 1 for yes, 0 for no, None where it is not tested or undefined.
+
+    Unless the question has a test of its own, all defined intervals must lie above `value`.
+    """
+    if row is None:
+        return None
     if question == "agrees":
-        return _agrees(row)
-    return _changed(row) if question == "depends_on_model" else _above(row, value)
+        return None if np.isnan(row["p"]) else int(row["estimate"] > 0 and row["p"] < LEVEL)
+    if question == "depends_on_model":
+        return None if np.isnan(row["estimate"]) else int(row["estimate"] <= _CHANGED)
+    lows = row[["ci_low", "chrom_low"]].dropna()
+    return int(lows.min() > value) if len(lows) else None
 
 
 def _passes(answers: dict[str, int | None]) -> bool:
@@ -168,7 +176,7 @@ def _numbers(question: str, row: pd.Series[Any]) -> str:
     """Return the numbers that an answer rests on."""
     if question == "agrees":
         p = f"p = {row['p']:.2g} against circular shifts"
-        return p if _agrees(row) == 0 else f"r = {row['estimate']:.2f}, {p}"
+        return p if _answer(question, row) == 0 else f"r = {row['estimate']:.2f}, {p}"
     text = f"{_ESTIMATES[question]} {row['estimate']:.2f}"
     if question == "depends_on_model":
         return text
@@ -185,23 +193,3 @@ def _row(table: pd.DataFrame, test: str, statistic: str, mark: str = "") -> Evid
         (table["test"] == test) & (table["statistic"] == statistic) & (table["mark"] == mark)
     ]
     return None if found.empty else found.iloc[0]
-
-
-def _above(row: Evidence, value: float) -> int | None:
-    """Return whether all defined intervals lie above a value."""
-    if row is None:
-        return None
-    lows = [row[name] for name in ("ci_low", "chrom_low") if not np.isnan(row[name])]
-    return int(min(lows) > value) if lows else None
-
-
-def _agrees(row: Evidence) -> int | None:
-    if row is None or np.isnan(row["p"]):
-        return None
-    return int(row["estimate"] > 0 and row["p"] < LEVEL)
-
-
-def _changed(row: Evidence) -> int | None:
-    if row is None or np.isnan(row["estimate"]):
-        return None
-    return int(row["estimate"] <= _CHANGED)
