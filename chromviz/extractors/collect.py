@@ -33,26 +33,14 @@ def collect(
     *,
     rows_a_gene: int = 1,
     side_by_side: bool = True,
-    dims: tuple[str, ...] | None = None,
     notes: Mapping[str, str | float] | None = None,
 ) -> Found:
     """Explain a job's genes batch by batch; keep weights, logits and completeness errors.
 
     The completeness error is the sum of the weights minus the difference between the gene's logit
-    and the mean logit of the references, for methods that have references.
-
-    Parameters
-    ----------
-    job
-        What to explain.
-    explain
-        Explains one batch.
-    rows_a_gene
-        Number of rows that a gene takes in one pass; batches have fewer genes accordingly.
-    side_by_side
-        Whether batches may run in parallel; not if the method changes the model.
-    dims, notes
-        As in :class:`~chromviz.extractors.job.Found`.
+    and the mean logit of the references, for methods that have references. A gene takes
+    `rows_a_gene` rows in one pass, and batches have fewer genes accordingly. Batches do not run
+    `side_by_side` if the method changes the model.
     """
     module = module_of(job)
     base: dict[str, np.ndarray] = {}
@@ -82,10 +70,10 @@ def collect(
                 weight = np.empty((len(logit), *found.shape[1:]), np.float32)
             weight[rows], logit[rows] = found, output
     if not base:
-        return Found(weight, logit, notes=notes, dims=dims)
+        return Found(weight, logit, notes=notes)
     difference = logit.astype(np.float64) - base["logit"].mean(dtype=np.float64)
     total = weight.reshape(len(weight), -1).sum(axis=1, dtype=np.float64)
-    return Found(weight, logit, total - difference, notes, dims, difference)
+    return Found(weight, logit, total - difference, notes, difference=difference)
 
 
 def module_of(job: Job) -> nn.Module:

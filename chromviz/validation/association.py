@@ -60,35 +60,19 @@ def association(
 ) -> pd.DataFrame:
     """Measure the agreement of weights with a track, and compare it with nulls and the raw signal.
 
-    Parameters
-    ----------
-    attributions
-        Attributions with bins, of the test genes of `dataset`.
-    dataset
-        The dataset that was explained, with the track.
-    marks
-        Marks whose weights are compared; all by default.
-    track
-        The track.
-    n_bootstrap, n_null, seed
-        Numbers of resamples and of null draws, and their seed. All methods share the draws.
+    The attributions have bins and are of the test genes of `dataset`; `marks` are all by default.
+    All methods share the draws of the bootstrap and of the nulls.
 
-    Returns
-    -------
-    pandas.DataFrame
-        The tidy table (:data:`chromviz.validation.tidy.COLUMNS`). Test ``profile``, of mean
-        profiles: ``pearson`` (Table 3; p against circular shifts), ``spearman``, ``partial`` (given
-        the raw signal of the same genes and the distance to the TSS) and ``gain`` (``pearson``
-        minus that of the raw signal of the same genes; two-sided p). Test ``gene``, averaged over
-        genes with coverage: ``mean_pearson`` (p against swapped coverage and against shifted bins),
-        ``mean_partial``, ``mean_gain`` and ``within_bins`` (p against genes permuted within bins).
-        ``q`` is adjusted over marks and methods.
+    Returns the tidy table (:data:`chromviz.validation.tidy.COLUMNS`). Test ``profile``, of mean
+    profiles: ``pearson`` (Table 3; p against circular shifts), ``spearman``, ``partial`` (given the
+    raw signal of the same genes and the distance to the TSS) and ``gain`` (``pearson`` minus that
+    of the raw signal of the same genes; two-sided p). Test ``gene``, averaged over genes with
+    coverage: ``mean_pearson`` (p against swapped coverage and against shifted bins),
+    ``mean_partial``, ``mean_gain`` and ``within_bins`` (p against genes permuted within bins).
+    ``q`` is adjusted over marks and methods.
 
-    Raises
-    ------
-    ChromvizError
-        If the track is missing or covers no ON gene, or an attribution belongs to another dataset,
-        has no bins or lacks a mark.
+    A track that is missing or covers no ON gene is an error, as is an attribution of another
+    dataset, without bins or without a mark.
     """
     reference = reference_genes(dataset, track)
     index = [str(name) for name in dataset["track"].values].index(track)

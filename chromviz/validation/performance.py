@@ -39,22 +39,14 @@ def shows(name: str, models: Collection[str]) -> bool:
 def summarise(name: str, units: pd.DataFrame) -> pd.DataFrame:
     """Return one of the paper's tables.
 
-    Parameters
-    ----------
-    name
-        ``2``: AUC of all models over cell types. ``s1``: AUC on single marks. ``s2``: F1 of
-        DeepChrome and AttentiveChrome. ``s3``: AUC of older models and networks.
-    units
-        One row per trained model: ``cell, model, seed, marks, auc, f1, n_test, simulated``,
-        ``missing``.
+    `name` is ``2``, AUC of all models over cell types; ``s1``, AUC on single marks; ``s2``, F1 of
+    DeepChrome and AttentiveChrome; or ``s3``, AUC of older models and networks. `units` has one row
+    per trained model: ``cell, model, seed, marks, auc, f1, n_test, simulated, missing``.
 
-    Returns
-    -------
-    pandas.DataFrame
-        Seeds are averaged within a cell type first. For ``2``, ``s2`` and ``s3`` one row per model:
-        ``model, mean, median, max, min``, each also as ``paper_...``, and ``n_cells, n_seeds,
-        simulated, missing``; for ``2`` also ``better``, the number of cell types with a higher AUC
-        than DeepChrome. For ``s1`` one row per cell type and mark: ``cell, marks, auc, paper``.
+    Seeds are averaged within a cell type first. For ``2``, ``s2`` and ``s3`` the table has one row
+    per model: ``model, mean, median, max, min``, each also as ``paper_...``, and ``n_cells,
+    n_seeds, simulated, missing``; for ``2`` also ``better``, the number of cell types with a higher
+    AUC than DeepChrome. For ``s1`` one row per cell type and mark: ``cell, marks, auc, paper``.
     """
     common: dict[str, Any] = {
         "cells": ",".join(dict.fromkeys(units["cell"])),
