@@ -1,4 +1,4 @@
-"""What methods that go through the genes batch by batch have in common."""
+"""What methods that explain genes in batches share."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from chromviz.schema import usable
 #: Standard deviation of the noise in tests, as a share of each mark's own over the training genes.
 NOISE = 0.1
 
-#: Given a batch that asks for gradients and its rows, returns its weights and, if the method
-#: counts from references, those (reference, mark, bin).
+#: Takes a batch that requires gradients, and its rows; returns its weights and, if the method has
+#: references, those (reference, mark, bin).
 Explain = Callable[[torch.Tensor, slice], tuple[torch.Tensor, torch.Tensor | None]]
 
 
@@ -82,13 +82,13 @@ def module_of(job: Job) -> nn.Module:
 
 
 def one_reference(job: Job) -> tuple[torch.Tensor, dict[str, str | float]]:
-    """Return the job's one reference (1, mark, bin) on its device, and what to note of it."""
+    """Return the job's reference (1, mark, bin) on its device, and its notes."""
     found = references(job.dataset, job.parameters["reference"])
     return torch.from_numpy(found).to(job.device), notes_on(found)
 
 
 def notes_on(reference: np.ndarray) -> dict[str, str | float]:
-    """Return what an attribution records of its reference, besides the name."""
+    """Return what an attribution records about its reference in addition to the name."""
     return {"reference_sha256": reference_hash(reference), "references": len(reference)}
 
 

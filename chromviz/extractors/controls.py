@@ -1,4 +1,4 @@
-"""Weights that need no model: what any explanation must beat."""
+"""Weights without a model, which any explanation must beat."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def raw_signal(job: Job) -> Found:
 
 
 def tss_distance(job: Job) -> Found:
-    """Return nearness to the TSS: 1 at it, falling linearly to 0 at the window's edge."""
+    """Return proximity to the TSS: 1 at the TSS, decreasing linearly to 0 at the window's edge."""
     half_bin = abs(job.bin_centre[1] - job.bin_centre[0]) / 2 if len(job.bin_centre) > 1 else 0.0
     edge = np.abs(job.bin_centre).max() + half_bin
     nearness = 1 - np.abs(job.bin_centre) / edge

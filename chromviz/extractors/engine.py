@@ -1,4 +1,4 @@
-"""captum, which does not say anything when it is imported.
+"""captum, imported without its messages.
 
 In a notebook it would complain that its progress bars lack a library; chromviz shows none of them.
 """

@@ -1,4 +1,4 @@
-"""One entry for all methods: choose the genes, guard the model, label the weights."""
+"""One entry point for all methods: choose genes, protect the model, label the weights."""
 
 from __future__ import annotations
 
@@ -207,8 +207,8 @@ def _identify(model: TrainedModel | nn.Module | None) -> tuple[nn.Module | None,
 
 
 def _gives(module: nn.Module | None, name: str) -> tuple[str, ...]:
-    """Return what methods may ask of a model; an unregistered one is believed until it runs."""
-    # Two models of one architecture are told apart by their cell type.
+    """Return what a model offers to methods; an unregistered one may fail when it runs."""
+    # Models of one architecture have their cell type after "@".
     name = name.partition("@")[0]
     if name in models():
         return models()[name].gives

@@ -1,4 +1,4 @@
-"""Gradients of the logit by the signal and what is made of them, through captum."""
+"""Gradients of the logit with respect to the signal, and methods built on them, by captum."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def _check_layers(module: nn.Module, signal: torch.Tensor) -> None:
 
 
 def _overlaps(pool: nn.MaxPool1d | nn.MaxPool2d | nn.MaxPool3d) -> bool:
-    """Return whether windows of a max-pooling share inputs, or may share them."""
+    """Return whether windows of a max-pooling overlap, or may overlap."""
     sizes = (pool.kernel_size, pool.stride, pool.dilation)
     kernel, stride, dilation = (np.atleast_1d(size) for size in sizes)
     return bool((stride < kernel).any() or (dilation > 1).any())
@@ -218,7 +218,7 @@ def _draw(job: Job, rows: slice, shape: tuple[int, ...], *, normal: bool) -> tor
 
 @contextmanager
 def _hooks() -> Iterator[None]:
-    """Let captum put hooks into the model, which it says at each call and takes away after it."""
+    """Silence captum's warning that it adds hooks, which it removes after each call."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Setting (forward, )?backward hooks", UserWarning)
         yield

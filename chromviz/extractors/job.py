@@ -1,4 +1,4 @@
-"""What a method is given, and what it returns."""
+"""The input and the result of a method's function."""
 
 from __future__ import annotations
 

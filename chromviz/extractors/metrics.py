@@ -65,7 +65,7 @@ def infidelity_and_sensitivity(
         signal = torch.from_numpy(job.signal).to(job.device)
         weights = explain(signal)
         sensitivity = sensitivity_max(
-            lambda given: (explain(given),),  # of a bare tensor captum takes the rows apart
+            lambda given: (explain(given),),  # captum would iterate over the rows of a bare tensor
             signal,
             perturb_func=lambda inputs, *rest: _first(inputs) + noise(_first(inputs)),
             n_perturb_samples=samples,

@@ -44,7 +44,7 @@ def class_optimization(job: Job) -> Found:
         total: torch.Tensor = miss + penalty * inputs.square().sum((1, 2))
         return total
 
-    # Restarts do not touch one another: the gradient of a sum of losses is each one's own.
+    # Restarts are independent: the gradient of the sum of losses is that of each loss.
     with torch.backends.cudnn.flags(enabled=False):
         for done in range(steps):
             optimizer.zero_grad()
