@@ -1,4 +1,4 @@
-"""Integrated gradients by a quadrature that knows where it is wrong.
+"""Integrated gradients by adaptive quadrature.
 
 Along the line from the reference to a gene, the gradient's integral over any piece of the line is
 known beforehand: it is the difference of the logits at the piece's ends. So each piece shows its
@@ -18,7 +18,7 @@ from chromviz.extractors.engine import Saliency
 from chromviz.extractors.job import Found, Job
 from chromviz.models.inference import one_a_gene, over_batches
 
-#: Genes whose pieces are held in memory at once.
+#: Number of genes whose pieces are in memory at the same time.
 _GENES = 256
 #: Simpson's rule over a piece's start, middle and end.
 _SHARES = np.array([1, 4, 1], np.float32) / 6
@@ -27,7 +27,7 @@ _SHARES = np.array([1, 4, 1], np.float32) / 6
 class _Pieces(NamedTuple):
     """Pieces of lines, each known at its start, middle and end."""
 
-    row: np.ndarray  # (piece,), whose: the gene's position
+    row: np.ndarray  # (piece,), position of the gene
     start: np.ndarray  # (piece,), from 0 at the reference
     end: np.ndarray  # (piece,), to 1 at the gene
     weight: np.ndarray  # (piece, 3, mark, bin), gradient times the way from the reference
@@ -38,7 +38,7 @@ class _Pieces(NamedTuple):
         return _Pieces(*(part[which] for part in self))
 
     def change(self) -> np.ndarray:
-        """Return by how much the logit changes over each piece."""
+        """Return the change of the logit over each piece."""
         return np.asarray(self.logit[:, 2] - self.logit[:, 0])
 
     def totals(self) -> np.ndarray:
@@ -181,7 +181,7 @@ class _Line:
         middle = (start + end) / 2
         places = np.r_[(start + middle) / 2, (middle + end) / 2]
         between, between_logit = self._at(np.r_[row, row], places)
-        # Known already: start and middle of the first halves, middle and end of the second.
+        # Already known: start and middle of the first halves, middle and end of the second.
         known, known_logit = (
             np.concatenate([values[:, :2], values[:, 1:]]) for values in (weight, logit)
         )

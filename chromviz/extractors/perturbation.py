@@ -1,4 +1,4 @@
-"""What the logit loses when a part of the signal is replaced by the reference."""
+"""The loss of logit when a part of the signal is replaced by the reference."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chromviz.extractors.collect import collect, count, module_of, one_reference
 from chromviz.extractors.engine import FeatureAblation, Occlusion
 from chromviz.extractors.job import Found, Job
 
-#: Up to so many marks all coalitions are tried: 2 to this number.
+#: Up to this number of marks, all 2**n coalitions are evaluated.
 ALL_COALITIONS = 8
 
 
@@ -35,7 +35,7 @@ def occlusion(job: Job) -> Found:
 
 
 def feature_ablation(job: Job) -> Found:
-    """Return what the logit loses without each mark (gene, mark)."""
+    """Return the loss of logit without each mark (gene, mark)."""
     method, (base, notes) = FeatureAblation(module_of(job)), one_reference(job)
     n_marks = job.signal.shape[1]
     mask = torch.arange(n_marks, device=job.device)[None, :, None]
@@ -93,7 +93,7 @@ def _exact_worth(n_marks: int) -> dict[frozenset[int], np.ndarray]:
 
 
 def _sampled_worth(n_marks: int, orders: list[np.ndarray]) -> dict[frozenset[int], np.ndarray]:
-    """As :func:`_exact_worth`, over some orders in which the marks may come."""
+    """As :func:`_exact_worth`, over a sample of orders of the marks."""
     worth: dict[frozenset[int], np.ndarray] = {}
     for order in orders:
         present: frozenset[int] = frozenset()

@@ -1,4 +1,4 @@
-"""References: the inputs that an attribution counts from.
+"""References: the inputs that attributions are relative to.
 
 "What did the model look at" means "instead of what": integrated gradients, DeepLIFT, Shapley
 values and occlusion compare a gene with a reference input. Models can only be compared from the
@@ -23,7 +23,7 @@ REFERENCES = ("zero", "mean", "low_expression")
 
 #: Share of the training genes, by expression, that count as lowly expressed.
 _LOW = 0.1
-#: At most so many of them stand for all in a method that takes several references.
+#: Maximum number of these genes in a method that takes several references.
 _SEVERAL = 20
 
 
@@ -65,7 +65,7 @@ def references(dataset: xr.Dataset, wanted: Any, *, several: bool = False) -> np
 
 
 def reference_hash(reference: np.ndarray) -> str:
-    """Return the SHA-256 of a reference, by which two attributions are known to share it."""
+    """Return the SHA-256 of a reference, which shows whether attributions share it."""
     return provenance.hash_arrays({"reference": np.ascontiguousarray(reference)})
 
 
@@ -93,7 +93,7 @@ def _named(dataset: xr.Dataset, wanted: str | os.PathLike[str]) -> np.ndarray:
         )
     order = np.argsort(expression, kind="stable")  # NaN comes last
     order = order[: max(int(len(rows) * _LOW), 1)]
-    # Evenly spread over the tenth, so that they stand for it.
+    # Evenly spaced over the tenth, to represent it.
     chosen = order[np.unique(np.linspace(0, len(order) - 1, _SEVERAL).round().astype(int))]
     low: np.ndarray = signal[rows[chosen]]
     return low

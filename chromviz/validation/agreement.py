@@ -17,7 +17,7 @@ from chromviz.validation.resample import correlate, means
 from chromviz.validation.tidy import interval
 from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK
 
-#: Resampled genes in one matrix product; bounds memory, not the result.
+#: Resampled genes per matrix product; limits memory and does not affect the result.
 _DRAWS_AT_ONCE = 250
 
 
@@ -190,7 +190,7 @@ def _reference(dataset: xr.Dataset, track: str) -> _Side:
 
 
 def _weights(attribution: xr.Dataset, dataset: xr.Dataset, data_hash: str, mark: str) -> _Side:
-    """Return the weights on a mark that go into the mean."""
+    """Return the weights on a mark that are averaged."""
     rows = explained_rows(attribution, dataset, data_hash)
     weight = attribution["weight"]
     if "mark" in weight.dims:
@@ -235,7 +235,7 @@ def _undefined(side: _Side) -> str:
 
 
 def _jointly(attribution: xr.Dataset, mark: str) -> str:
-    """Return whose weights are those of all marks together, or an empty string."""
+    """Return a note if weights are those of all marks together, or an empty string."""
     if "mark" in attribution["weight"].dims:
         return ""
     method, model = attribution.attrs["method"], attribution.attrs["model"]

@@ -34,13 +34,13 @@ from chromviz.validation.resample import (
 from chromviz.validation.tidy import adjust, bounds, interval, p_above, p_of_zero, tidy_of
 from chromviz.vocabulary import REFERENCE_TRACK
 
-#: Fewer genes than this are too few for an agreement gene by gene, or for a mean.
+#: Minimum number of genes for agreement by gene, or for a mean.
 FEWEST_GENES = 20
 
 
 @dataclass(frozen=True)
 class _Case:
-    """One attribution's weights on one mark, beside what they are compared with."""
+    """One attribution's weights on one mark, and what they are compared with."""
 
     mark: str
     weight: np.ndarray  # (gene, bin), or (bin,) for a class
@@ -104,7 +104,7 @@ def association(
 
 
 class _Ground:
-    """What all cases are compared with, and the draws that they share.
+    """What all cases are compared with, and their shared draws.
 
     `draws` say how often each gene is drawn (draw, gene), over genes and, if possible, chromosomes.
     """
@@ -128,7 +128,7 @@ class _Ground:
         self._counts: dict[bytes, dict[str, np.ndarray]] = {}
 
     def counts_of(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the draws of some genes; the last few are kept, for cases often share them."""
+        """Return the draws of some genes, cached because cases often share them."""
         key = rows.tobytes()
         if key not in self._counts:
             if len(self._counts) > 1:
@@ -137,7 +137,7 @@ class _Ground:
         return self._counts[key]
 
     def chance(self, genes: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return how so many genes exchange their coverage, and by how much they are shifted."""
+        """Return random exchanges of coverage between genes, and random shifts."""
         if genes not in self._chance:
             rng = np.random.default_rng([self.seed, 4])
             orders = nulls.swaps(genes, self.n_null, rng)
@@ -146,7 +146,7 @@ class _Ground:
         return self._chance[genes]
 
     def raw_draws(self, case: _Case, over: str) -> np.ndarray:
-        """Return the raw signal's mean profile under each draw; cases often share it."""
+        """Return the raw signal's mean profile under each draw, cached because cases share it."""
         if case.rows is None:
             return np.broadcast_to(mean_profile(case.raw), self.drawn[over].shape)
         key = (case.mark, case.rows.tobytes(), over)
@@ -177,7 +177,7 @@ def _cases(
     for name in wanted:
         column = names.index(name)
         signal = dataset["signal"].values[:, column]
-        # A class has no genes: beside it stands the raw signal of the ON genes tested.
+        # A class has no genes: it is compared with the raw signal of the ON test genes.
         others = np.flatnonzero(test & (dataset["label"].values == 1)) if rows is None else rows
         mine = np.take(whole, column, axis=-2) if "mark" in weight.dims else whole
         found.append(_Case(name, mine, rows, signal[others]))
@@ -185,7 +185,7 @@ def _cases(
 
 
 def _profile(case: _Case, ground: _Ground) -> list[dict[str, Any]]:
-    """Compare the mean profile: the paper's level."""
+    """Compare mean profiles, as the paper does."""
     n = 0 if case.rows is None else len(case.rows)
     profile = case.weight if case.rows is None else mean_profile(case.weight)
     common = {"test": "profile", "n": pd.NA if case.rows is None else n, "better": "higher"}
@@ -314,7 +314,7 @@ def _within_draws(weight: np.ndarray, coverage: np.ndarray, counts: np.ndarray) 
     products = [(x * y).sum(axis=1), (x * x).sum(axis=1), (y * y).sum(axis=1)]
     bins = x.shape[1]
     total = counts.sum(axis=1, keepdims=True, dtype=np.float64)
-    # One product over genes for all sums: it is by far the largest part of the work.
+    # One product over genes for all sums: this is most of the work.
     columns = np.column_stack([x, y, *products]).astype(np.float32)
     summed = sums(counts, columns).astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -1,4 +1,4 @@
-"""What a reader must know of single genes before believing what is shown of them."""
+"""Warnings about single genes that a reader should know."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-#: How near to 0.5 a probability, and to the label's threshold an expression (as a share of it),
-#: is called near.
+#: Distance of a probability from 0.5, and of an expression from the label's threshold (relative to
+#: it), that counts as close.
 NEAR_PROBABILITY = 0.1
 NEAR_THRESHOLD = 0.1
 
-#: Warnings by their names, in the order of their bits on the page.
+#: Warnings by name, in the order of their bits on the page.
 WARNINGS: dict[str, str] = {
     "misclassified": "the model predicts the other state than the label says",
     "near_half": f"the model is unsure: its probability is within {NEAR_PROBABILITY} of 0.5",

@@ -9,10 +9,10 @@ from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, f1_score, roc_auc_score
 
-#: Bins of equal width that calibration is looked at in.
+#: Number of bins of equal width for calibration.
 CALIBRATION_BINS = 10
 
-#: What :func:`scores` gives.
+#: Keys of :func:`scores`.
 SCORES = ("auc", "auprc", "f1", "brier", "ece", "slope", "intercept", "prevalence")
 
 

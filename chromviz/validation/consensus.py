@@ -1,4 +1,4 @@
-"""How far methods, seeds and noisy copies agree about the same gene."""
+"""Agreement of explanations of the same genes between methods, seeds and noisy copies."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from chromviz.errors import ChromvizError
 from chromviz.validation.resample import correlate, ranks
 from chromviz.validation.tidy import interval
 
-#: Share of a gene's bins that are its top.
+#: Share of a gene's bins that count as its top bins.
 TOP = 0.05
-#: How much deeper places count in the rank-biased overlap: 95 % of it is from the first 60.
+#: Persistence of the rank-biased overlap: 95 % of it comes from the first 60 ranks.
 _PERSISTENCE = 0.95
 
 
@@ -50,7 +50,7 @@ def agreement_by_gene(one: np.ndarray, other: np.ndarray) -> dict[str, np.ndarra
 
 
 def _places(values: np.ndarray) -> np.ndarray:
-    """Return each weight's place in its row, the largest first."""
+    """Return the rank of each weight in its row, largest first."""
     order = np.argsort(-values, axis=1, kind="stable")
     place = np.empty_like(order)
     np.put_along_axis(place, order, np.broadcast_to(np.arange(values.shape[1]), order.shape), 1)

@@ -1,4 +1,4 @@
-"""Genes that change state between cell types, and whether attention to marks goes along.
+"""Genes that change state between cell types, and whether attention to marks changes with them.
 
 The paper's Figure 2c shows one such gene: at PAX5, OFF in H1-hESC and K562, AttentiveChrome
 attends to repressor marks, and in GM12878, where it is ON, to promoter and gene body marks. Here
@@ -20,7 +20,7 @@ from chromviz.validation.resample import student_half
 from chromviz.validation.tidy import bounds
 from chromviz.vocabulary import ROLES
 
-#: Roles of marks that the paper expects attention on where a gene is OFF.
+#: Roles of marks on which the paper expects attention if a gene is OFF.
 _REPRESSOR = "repressor"
 
 

@@ -1,4 +1,4 @@
-"""From curves of deletion and insertion to scores, against a random order."""
+"""Scores of deletion and insertion curves, compared with a random order."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from scipy.stats import t as student
 from chromviz.validation.resample import draw_genes, mean_draws
 from chromviz.validation.tidy import bounds, p_of_zero
 
-#: Shares of the bins that comprehensiveness and sufficiency are means over (DeYoung et al. 2020).
+#: Shares of bins that comprehensiveness and sufficiency average (DeYoung et al. 2020).
 ERASED = (0.01, 0.05, 0.1, 0.2, 0.5)
 
-#: The scores, and in which direction better lies.
+#: The scores, and which direction is better.
 SCORES = {
     "deletion": "higher",
     "insertion": "higher",

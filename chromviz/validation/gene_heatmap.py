@@ -10,7 +10,7 @@ from chromviz.errors import ChromvizError
 from chromviz.validation.resample import mean_profile
 from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK
 
-#: Rows, at most: more could not be told apart in print.
+#: Maximum number of rows: more cannot be distinguished in print.
 ROWS = 200
 
 
@@ -50,7 +50,7 @@ def genes_by_expression(
             f"no gene of {dataset.attrs['cell']} has an expression to sort it by; prepare it with "
             "--expression"
         )
-    # Of equal expression the earlier gene comes first.
+    # Genes of equal expression stay in their order.
     order = known[np.argsort(-expression[known], kind="stable")]
     at = place[order]
     column = [str(name) for name in dataset["mark"].values].index(mark)

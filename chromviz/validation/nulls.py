@@ -1,6 +1,6 @@
-"""What agreement there would be by chance, keeping what must be kept.
+"""Null models of agreement.
 
-Each null breaks one link and leaves the rest as it is; each is over a group of exchanges, so that
+Each null breaks one relation and keeps the rest; each is over a group of exchanges, so that
 its p-values are exact. All exchanges are looked up in a table that is made once, so that a draw
 costs a look-up a gene.
 """
@@ -22,7 +22,7 @@ def shifted_profile(weight: np.ndarray, coverage: np.ndarray) -> np.ndarray:
 
 
 def shifts(genes: int, bins: int, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Return by how many bins each gene is moved, int32 (draw, gene), for `shifted_genes`."""
+    """Return random shifts in bins, int32 (draw, gene), for `shifted_genes`."""
     return rng.integers(bins, size=(n, genes), dtype=np.int32)
 
 
@@ -38,7 +38,7 @@ def shifted_genes(weight: np.ndarray, coverage: np.ndarray, moves: np.ndarray) -
 
 
 def swaps(genes: int, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Return orders of so many genes, int32 (draw, gene), for :func:`swapped_genes`."""
+    """Return random orders of genes, int32 (draw, gene), for :func:`swapped_genes`."""
     order = np.arange(genes, dtype=np.int32)
     return np.stack([rng.permutation(order) for _ in range(n)]) if n else np.empty((0, genes), "i4")
 
@@ -66,7 +66,7 @@ def permuted_within_bins(
     x = _free_of_bin_means(weight)[order]
     y = _free_of_bin_means(coverage)[order]
     size = np.sqrt((x * x).sum() * (y * y).sum())
-    # Products under every move of a bin at once: a circular correlation over genes.
+    # Products under all moves of a bin at once: a circular correlation over genes.
     table = np.fft.irfft(np.fft.rfft(x, axis=0).conj() * np.fft.rfft(y, axis=0), n=len(x), axis=0)
     moves = rng.integers(len(x), size=(n, x.shape[1]))
     total = table[moves, np.arange(x.shape[1])].sum(axis=1)
@@ -91,7 +91,7 @@ def _free_of_bin_means(values: np.ndarray) -> np.ndarray:
 
 
 def _by_shift(weight: np.ndarray, coverage: np.ndarray) -> np.ndarray:
-    """Return r of each gene's weights, moved by each number of bins, with its coverage."""
+    """Return r of each gene's weights with its coverage, for every shift."""
     x, y = standardise(weight), standardise(coverage)
     spectrum = np.fft.rfft(x, axis=1).conj() * np.fft.rfft(y, axis=1)
     return np.asarray(np.fft.irfft(spectrum, n=x.shape[1], axis=1))

@@ -10,7 +10,7 @@ import pandas as pd
 from chromviz.validation.resample import student_half
 from chromviz.validation.tidy import interval
 
-#: Resamples worked on together: 20,000 genes then take 40 MB.
+#: Resamples per block: 20,000 genes then take 40 MB.
 _AT_ONCE = 250
 
 

@@ -1,4 +1,4 @@
-"""The paper's own numbers, for comparison beside ours."""
+"""The paper's numbers, to be shown next to ours."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ def _statistics(rows: Mapping[str, tuple[float, ...]]) -> dict[str, dict[str, fl
     return {model: dict(zip(names, values, strict=False)) for model, values in rows.items()}
 
 
-#: What Table 1 says of a study: whether the model is one piece, from signal to prediction; sees
-#: what is not linear; how it takes in bins; represents neighbouring bins, and the whole region;
-#: predicts; takes in how marks act together; and can be interpreted.
+#: Columns of Table 1: whether the model is end-to-end, is non-linear, how it reads bins, whether it
+#: represents neighbouring bins and the whole region, predicts, models interactions of marks, and
+#: can be interpreted.
 TABLE_1_PROPERTIES = (
     *("study", "unified", "non_linear", "bins", "neighbouring_bins", "whole_region"),
     *("prediction", "interactions", "interpretable"),
 )
 
 #: Table 3: Pearson's r by (method, model, cell). The paper does not say whether its saliency map
-#: keeps the gradient's sign, so its value stands beside both kinds.
+#: keeps the gradient's sign, so its value is given for both.
 TABLE_3: dict[tuple[str, str, str], float] = {
     (method, model, cell): value
     for (method, model), values in {
@@ -36,8 +36,8 @@ TABLE_3: dict[tuple[str, str, str], float] = {
     for cell, value in zip(("E003", "E116", "E123"), values, strict=True)
 }
 
-#: Table 1: the properties of each study's model, as the paper judges them (1 yes, 0 no), and how
-#: it takes in the bins; by the name that chromviz gives the model.
+#: Table 1: properties of each study's model as judged by the paper (1 yes, 0 no), and how it reads
+#: bins, by chromviz's name of the model.
 TABLE_1: dict[str, dict[str, str | int]] = {
     model: dict(zip(TABLE_1_PROPERTIES, values, strict=True))
     for model, values in {

@@ -12,7 +12,7 @@ from chromviz.validation.classification import reliability, scores
 from chromviz.validation.paired import over_cells, paired_auc
 from chromviz.validation.paper_values import TABLE_2, TABLE_S1, TABLE_S2, TABLE_S3, deepchrome_auc
 
-#: What stands for all marks in the column ``marks``.
+#: The value of the column ``marks`` for all marks.
 ALL_MARKS = "all"
 
 #: A trained model (``cell, model, seed, marks``) and its predictions of the test genes
@@ -29,7 +29,7 @@ _PAPER: dict[str, tuple[str, Mapping[str, Mapping[str, float]]]] = {
 
 
 def shows(name: str, models: Collection[str]) -> bool:
-    """Return whether a table has a row for any of these models; ``s1`` brings its own."""
+    """Return whether a table has a row for any of these models; ``s1`` has a fixed model."""
     if name in ("2", "s1"):
         return True
     older = _OLDER if name == "s3" else ()
@@ -70,7 +70,7 @@ def summarise(name: str, units: pd.DataFrame) -> pd.DataFrame:
     elif name == "s3":
         part = part[part["model"].isin([*paper_rows, *_OLDER])]
     by_cell = part.groupby(["model", "cell"], sort=False)[score].mean().unstack("cell")
-    # A cell type where the score is undefined counts for no model.
+    # A cell type with an undefined score is left out for all models.
     by_cell = by_cell.dropna(axis=1)
     records = []
     for model, values in by_cell.iterrows():

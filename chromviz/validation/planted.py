@@ -1,4 +1,4 @@
-"""Whether weights find the causes that were planted, or only follow the signal.
+"""Whether weights find planted causes, or only follow the signal.
 
 In simulated data some bins carry signal that causes expression, and some carry signal that causes
 nothing (a neighbour's promoter, say). An explanation that finds causes puts its weight on the
@@ -19,7 +19,7 @@ from chromviz.schema import dataset_hash, explained_genes
 from chromviz.validation.resample import draw_genes, mean_draws
 from chromviz.validation.tidy import bounds, p_of_zero, tidy_of
 
-#: What is measured of each gene.
+#: Statistics of each gene.
 _STATISTICS = ("auprc", "causal_mass", "pointing", "causes_over_decoys")
 
 
@@ -70,7 +70,7 @@ def planted(
         key = (str(attrs["model"]), str(attrs.get("variant", "")), str(attrs["method"]))
         scores[key] = score(size, causal, decoys)
     signal = dataset["signal"].values[rows].reshape(len(rows), -1)
-    # What a method must beat: the signal's own size. (Test genes have no gaps.)
+    # The baseline: the size of the signal. (Test genes have no gaps.)
     raw = score(np.abs(signal), causal, decoys)
     for (model, variant, method), own in scores.items():
         named = {"model": model, "variant": variant, "method": method}
@@ -112,7 +112,7 @@ def average_precision(size: np.ndarray, causal: np.ndarray) -> np.ndarray:
     hits = np.take_along_axis(causal, order, 1)
     n = size.shape[1]
     precision = np.cumsum(hits, axis=1) / np.arange(1, n + 1)
-    # A hit counts with the precision at the last of those that weigh the same.
+    # A hit counts with the precision at the last weight of equal size.
     last = np.ones(ordered.shape, bool)
     last[:, :-1] = ordered[:, :-1] != ordered[:, 1:]
     place = np.where(last, np.arange(n), n - 1)

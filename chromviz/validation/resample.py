@@ -11,13 +11,13 @@ import numpy as np
 from scipy.stats import t as student
 from threadpoolctl import ThreadpoolController
 
-#: Below so many chromosomes an interval over them says nothing.
+#: Minimum number of chromosomes for an interval over them.
 FEWEST_CHROMOSOMES = 5
 
-#: A control explains all of a profile where what is left is below this share of its variance.
+#: A control explains all of a profile if less than this share of its variance is left.
 _NOTHING_LEFT = 1e-9
 
-# Draws that one thread sums up at a time.
+# Draws that one thread sums at a time.
 _BLOCK, _THREADS = 256, os.cpu_count() or 1
 
 
@@ -72,7 +72,7 @@ def sums(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 @cache
 def _libraries() -> ThreadpoolController:
-    """Return what sets the threads of BLAS; to look for its libraries takes milliseconds."""
+    """Return the controller of BLAS threads, cached because finding the libraries is slow."""
     return ThreadpoolController()
 
 
@@ -81,7 +81,7 @@ def means(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
     A draw without any gene is NaN.
     """
-    # In the counts' precision: another would first copy all of them.
+    # In the precision of the counts: another would copy all of them.
     with np.errstate(invalid="ignore", divide="ignore"):
         found: np.ndarray = sums(counts, values.astype(counts.dtype, copy=False)) / counts.sum(
             axis=1, keepdims=True
@@ -112,7 +112,7 @@ def mean_draws(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
 def standardise(values: np.ndarray) -> np.ndarray:
     """Return rows with mean 0 and length 1, float64; NaN where a row does not vary."""
     values = np.asarray(values, dtype=np.float64)
-    # The mean of equal numbers can miss them by a rounding error, and leave a false variation.
+    # The mean of equal numbers can have a rounding error, which would look like variation.
     flat = np.ptp(values, axis=-1, keepdims=True) == 0
     centred = values - values.mean(axis=-1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -155,7 +155,7 @@ def partial(x: np.ndarray, y: np.ndarray, *controls: np.ndarray) -> np.ndarray:
         for other in basis:
             free = free - (free * other).sum(-1, keepdims=True) * other
         left = (free * free).sum(-1, keepdims=True)
-        # A control that varies not, or not by itself, controls nothing more.
+        # A control that is constant, or a combination of others, adds nothing.
         useful = left > _NOTHING_LEFT
         with np.errstate(invalid="ignore", divide="ignore"):
             basis.append(np.where(useful, free / np.sqrt(left), 0.0))

@@ -1,4 +1,4 @@
-"""The one tidy table of a validation: a row a cell type, model, method, mark and statistic."""
+"""The tidy table of a validation: one row per cell type, model, method, mark and statistic."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scipy.stats import false_discovery_control
 from chromviz.results.tables import read_csv
 
 #: Columns of ``validation.csv``. ``chrom_low`` and ``chrom_high`` are an interval over chromosomes,
-#: ``null`` is what `p` was computed against, ``better`` the direction in which better lies.
+#: ``null`` is what `p` was computed against, ``better`` which direction is better.
 COLUMNS = (
     *("cell", "model", "variant", "method", "mark", "test", "statistic"),
     *("estimate", "ci_low", "ci_high"),
@@ -90,7 +90,7 @@ def p_above(observed: float, null: np.ndarray) -> float:
     null = null[~np.isnan(null)]
     if np.isnan(observed) or not len(null):
         return np.nan
-    # A rounding error is no difference.
+    # A rounding error is not a difference.
     return float((1 + (null >= observed - 1e-12).sum()) / (1 + len(null)))
 
 

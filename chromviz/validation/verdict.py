@@ -37,7 +37,7 @@ _SENTENCES = {
         "hardly changes when the weights of the model are re-randomised",
     ),
 }
-#: What the estimate of a question is called in its sentence.
+#: The name of a question's estimate in its sentence.
 _ESTIMATES = {
     "predicts": "AUC",
     "beyond_signal": "gain",
@@ -45,7 +45,7 @@ _ESTIMATES = {
     "faithful": "difference in logit",
     "depends_on_model": "mean rank correlation",
 }
-#: How a control is called in a sentence.
+#: The name of a control in a sentence.
 _CONTROLS = {"permuted labels": "the permuted-label control", "untrained": "the untrained control"}
 
 #: Highest mean rank correlation with the explanation of a re-randomised model that counts as a
@@ -180,7 +180,7 @@ def _numbers(question: str, row: pd.Series[Any]) -> str:
     text = f"{_ESTIMATES[question]} {row['estimate']:.2f}"
     if question == "depends_on_model":
         return text
-    # Of two intervals the one that decides is named.
+    # Of two intervals, the deciding one is named.
     low, high, over = "ci_low", "ci_high", ""
     if row["chrom_low"] < row["ci_low"]:
         low, high, over = "chrom_low", "chrom_high", " over chromosomes"
