@@ -77,7 +77,7 @@ def draw_consensus(table: pd.DataFrame) -> Figure:
     counted = f"{genes[0]:,}" if len(genes) == 1 else f"{genes[0]:,} to {genes[-1]:,}"
     heading = [
         f"{cell}: agreement between methods" if wide > 1 else cell,
-        f"Absolute weights, means over {counted} test genes. Below the diagonal: "
+        f"Absolute weights, averages over {counted} test genes. Below the diagonal: "
         "Spearman's ρ; above: overlap of the top 5% of bins",
     ]
     bare = table.drop(columns="simulated")
