@@ -55,12 +55,29 @@ def workers(monkeypatch):
     monkeypatch.setattr("joblib.cpu_count", lambda: 2)
 
 
+#: Where files of figures are tested; elsewhere they stay blank, because most of a run is drawing.
+DRAWN = {"plot", "browser", "reporting", "test_compare.py", "test_validate.py", "test_paper.py"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def figures_of_a_module(request):
+    """Figures as files without a drawing, unless the module is about drawings."""
+    with pytest.MonkeyPatch.context() as patch:
+        if DRAWN.isdisjoint(request.path.parts):
+            _blank(patch)
+        yield
+
+
 @pytest.fixture
 def blank_figures(monkeypatch):
-    """Figures as files without a drawing, for tests of other things: most of a run is drawing."""
+    """Figures as files without a drawing, for tests of other things."""
+    _blank(monkeypatch)
+
+
+def _blank(patch):
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8)).save(buffer, "png")
-    monkeypatch.setattr("chromviz.plot.style.render_figure", lambda *_: buffer.getvalue())
+    patch.setattr("chromviz.plot.style.render_figure", lambda *_: buffer.getvalue())
 
 
 @pytest.fixture
