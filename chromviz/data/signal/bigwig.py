@@ -43,6 +43,8 @@ _MAX_CHROM = 1 << 31
 # pybigtools makes room for whatever a file claims, and ends the process if there is not so much.
 _MAX_BLOCK = 24 + 0xFFFF * 12
 _MAX_PACKED = _MAX_BLOCK + _MAX_BLOCK // 100
+# pybigtools recognises a bigWig by the suffix of its path.
+_SUFFIXES = (".bw", ".bigWig", ".bigwig")
 # Panics are printed to the process's standard error, which all threads share.
 _STDERR = threading.Lock()
 
@@ -54,8 +56,8 @@ class ByteSource(Protocol):
     size: int
 
     @property
-    def handle(self) -> io.RawIOBase:
-        """The file for pybigtools, which tells formats of paths by the suffix alone."""
+    def handle(self) -> io.RawIOBase | str:
+        """The file for pybigtools: a path (faster) or, if its suffix is unknown there, a file."""
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Return `size` bytes from `offset`, fewer only at the end of the file."""
@@ -69,7 +71,7 @@ class LocalFile:
 
     def __init__(self, handle: io.FileIO, name: str) -> None:
         self.name = name
-        self.handle: io.RawIOBase = handle
+        self.handle: io.RawIOBase | str = name if name.endswith(_SUFFIXES) else handle
         self.size = os.fstat(handle.fileno()).st_size
         self._descriptor = handle.fileno()
 
@@ -100,9 +102,10 @@ class BigWig:
     chroms: dict[str, tuple[int, int]]
     reader: Any
 
-    def position(self, chrom: str, base: int) -> int:
-        """Return the position of a base of a chromosome."""
-        return (self.chroms[chrom][0] << _BASE_BITS) + int(base)
+    def position(self, number: np.ndarray, base: np.ndarray) -> np.ndarray:
+        """Return the positions of bases of chromosomes, given by their numbers in the file."""
+        place: np.ndarray = (number << _BASE_BITS) + base
+        return place
 
     def find_blocks(self, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, ...]:
         """Find the blocks of data that overlap windows sorted by start.
@@ -148,22 +151,22 @@ class BigWig:
         if int(end.max(initial=0)) > self.source.size:
             raise damaged(self.source, f"it ends after {self.source.size:,} bytes")
 
-    def fill(self, chrom: str, start: int, base: np.ndarray, *, check: bool = True) -> int:
+    def fill(self, chrom: str, start: int, base: np.ndarray, *, check: bool) -> None:
         """Read the value of every base from `start` into `base` (base,), NaN without data.
 
-        Returns the number of bases with data. The region lies within the chromosome. With `check`,
-        data that give a base two values are an error; so are they in any file without checksums,
-        that is, without compression. Call it within :func:`one_line`.
+        The region lies within the chromosome. With `check`, data that give a base two values are an
+        error; they always are in a file without compression, which has no checksums. Call it within
+        :func:`one_line`.
         """
         end = start + len(base)
         self.reader.values(chrom, start, end, fillna=None, arr=base)
-        present = len(base) - int(np.count_nonzero(np.isnan(base)))
+        if self.packed and not check:
+            return
         # Two records that overlap count twice here, and pybigtools has added their values up.
         how = {"bins": 1, "summary": "bases_covered", "exact": True, "fillna": 0.0}
-        counted = present and (check or not self.packed)
-        if counted and self.reader.values(chrom, start, end, **how)[0] != present:
+        present = len(base) - int(np.count_nonzero(np.isnan(base)))
+        if present and self.reader.values(chrom, start, end, **how)[0] != present:
             self._refuse_overlaps(chrom, start, end)
-        return present
 
     def _refuse_overlaps(self, chrom: str, start: int, end: int) -> None:
         """Raise if two records of a window overlap; records whose value is NaN are no fault."""

@@ -22,7 +22,7 @@ _GAP, _BASES = 10_000, 100_000
 # Records that overlap are looked for in the first group of windows, and then in one region of this
 # number. To look takes as long as to read. Compressed blocks have checksums, so overlaps can only
 # come from a faulty writer, which makes them everywhere.
-_CHECKED = 4
+_CHECKED = 8
 # Windows between two calls of progress, whose blocks a server is asked for together.
 GROUP = 400
 
@@ -110,11 +110,9 @@ def _place(
     chrom = genes["chrom"].to_numpy(object)
     start, end = window_bounds(genes, window)
     places = {ours: track.chroms[own] for ours, own in theirs.items()}
-    size = np.array([places.get(name, (0, -1))[1] for name in chrom], dtype=np.int64)
-    rows = np.flatnonzero((start >= 0) & (end <= size))
-    position = np.array(
-        [track.position(theirs[chrom[row]], start[row]) for row in rows], dtype=np.int64
-    )
+    known = np.array([places.get(name, (0, -1)) for name in chrom], dtype=np.int64).reshape(-1, 2)
+    rows = np.flatnonzero((start >= 0) & (end <= known[:, 1]))
+    position = track.position(known[rows, 0], start[rows])
     order = np.argsort(position, kind="stable")
     rows = rows[order]
     asked = [(theirs[chrom[row]], int(start[row]), int(end[row])) for row in rows]
@@ -169,12 +167,12 @@ def _read_windows(
         for number, part in enumerate(_regions(windows, gap, len(memory))):
             chrom, start, _ = windows[part.start]
             base = memory[: windows[part.stop - 1][2] - start]
-            present = track.fill(chrom, start, base, check=number % every == 0)
-            mean = _whole_means if present == len(base) else _means
-            for row in range(part.start, part.stop) if present else ():
+            track.fill(chrom, start, base, check=number % every == 0)
+            for row in range(part.start, part.stop):
                 first = windows[row][1] - start
-                own = base[first : first + 2 * window.flank]
-                bins[row] = mean(own.reshape(-1, window.bin_width))
+                own = base[first : first + 2 * window.flank].reshape(-1, window.bin_width)
+                total = own.sum(axis=1)
+                bins[row] = _means(own) if np.isnan(total).any() else total / window.bin_width
     return bins
 
 
@@ -191,19 +189,12 @@ def _regions(windows: Sequence[tuple[str, int, int]], gap: int, most: int) -> It
         first = row
 
 
-def _whole_means(base: np.ndarray) -> np.ndarray:
-    """Return the mean of bins (bin, base) whose bases all have data."""
-    mean: np.ndarray = base.sum(axis=1) / base.shape[1]
-    # Infinite values of both signs add up to NaN, and are no missing data.
-    mean[np.isnan(mean)] = np.inf
-    return mean
-
-
 def _means(base: np.ndarray) -> np.ndarray:
     """Return the mean over the bases with data of bins (bin, base), NaN without any."""
     missing = np.isnan(base)
     covered = base.shape[1] - np.count_nonzero(missing, axis=1)
     total = np.where(missing, 0, base).sum(axis=1)
+    # Infinite values of both signs add up to NaN, and are not missing data.
     total[np.isnan(total)] = np.inf
     mean: np.ndarray = np.divide(total, covered, out=np.full_like(total, np.nan), where=covered > 0)
     return mean
