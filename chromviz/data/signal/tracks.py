@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -22,7 +23,7 @@ _GAP, _BASES = 10_000, 100_000
 # Records that overlap are looked for in the first group of windows, and then in one region of this
 # number. To look takes as long as to read. Compressed blocks have checksums, so overlaps can only
 # come from a faulty writer, which makes them everywhere.
-_CHECKED = 8
+_CHECKED = 16
 # Windows between two calls of progress, whose blocks a server is asked for together.
 GROUP = 400
 
@@ -171,8 +172,9 @@ def _read_windows(
             for row in range(part.start, part.stop):
                 first = windows[row][1] - start
                 own = base[first : first + 2 * window.flank].reshape(-1, window.bin_width)
-                total = own.sum(axis=1)
-                bins[row] = _means(own) if np.isnan(total).any() else total / window.bin_width
+                total = np.add.reduce(own, axis=1)
+                gaps = math.isnan(np.add.reduce(total))  # or infinite values of both signs
+                bins[row] = _means(own) if gaps else total / window.bin_width
     return bins
 
 
