@@ -1,9 +1,8 @@
-"""Addresses of the data behind the paper.
+"""Addresses of the data behind the paper, which are listed in ``addresses.tsv``.
 
 Sources: Zenodo records 2652278 (matrices), 2640883 and 6492433 (example input and predictions);
-Kipoi's model table for the trained AttentiveChrome, with MD5 (``attentivechrome_weights.tsv``);
-the Roadmap Epigenomics web portal (Nature 518, 317-330, 2015) for tracks, reads and expression,
-for which no checksums are published.
+Kipoi's model table for the trained AttentiveChrome, with MD5; the Roadmap Epigenomics web portal
+(Nature 518, 317-330, 2015) for tracks, reads and expression, for which no checksums are published.
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -52,67 +50,14 @@ MATRICES_FOLDER = "raw/deepchrome"
 #: Zenodo's record of the matrices: JSON with the size and MD5 of its files.
 MATRICES_RECORD = "https://zenodo.org/api/records/2652278"
 
-_REFERENCE_KINDS = ("coverage", "coverage-signal")
-_ZENODO = "https://zenodo.org/record"
-_EXAMPLE = f"{_ZENODO}/2640883/files"
-_PREDICTIONS = f"{_ZENODO}/6492433/files/AttentiveChrome__E003.predictions.h5?download=1"
-_ROADMAP = "https://egg2.wustl.edu/roadmap/data"
-_MACS2 = f"{_ROADMAP}/byFileType/signal/consolidated/macs2signal"
-_PVAL = f"{_MACS2}/pval/{{cell}}-{{mark}}.pval.signal.bigwig"
-_FOLD = f"{_MACS2}/foldChange/{{cell}}-{{mark}}.fc.signal.bigwig"
-_READS = f"{_ROADMAP}/byFileType/alignments/consolidated/{{cell}}-{{mark}}.tagAlign.gz"
-_EXPRESSION = f"{_ROADMAP}/byDataType/rna/expression"
-
-# By kind of track: address, marks, content of one file.
-_TRACKS: dict[str, tuple[str, tuple[str, ...], str]] = {
-    "signal": (_PVAL, MARKS, "signal"),
-    "fold-change": (_FOLD, MARKS, "fold change"),
-    "reads": (_READS, MARKS, "reads"),
-    "coverage": (_READS, (REFERENCE_TRACK,), "reads"),
-    "coverage-signal": (_PVAL, (REFERENCE_TRACK,), "signal"),
-}
-# By kind, for kinds with the same files for all cell types: description, address, MD5.
-_SHARED: dict[str, list[tuple[str, str, str]]] = {
-    "matrices": [
-        ("the matrices of 56 cell types", f"{_ZENODO}/2652278/files/data.tar.gz?download=1", "")
-    ],
-    "weights-example": [
-        ("an example input", f"{_EXAMPLE}/test.csv?download=1", "0468f46aa1a3864283e87c7714d0a4e2"),
-        ("predictions for the example", _PREDICTIONS, "b23ee2431c25691ed3391ceceb1dc4dd"),
-    ],
-    "expression": [("expression of 56 epigenomes", f"{_EXPRESSION}/57epigenomes.RPKM.pc.gz", "")],
-    "genes": [("the gene table", f"{_EXPRESSION}/Ensembl_v65.Gencode_v10.ENSG.gene_info", "")],
-}
-_FOLDERS = {
-    "matrices": "raw/zenodo",
-    "weights": "raw/zenodo/attentivechrome",
-    "weights-example": "raw/zenodo/attentivechrome",
-    "signal": "raw/roadmap/signal",
-    "fold-change": "raw/roadmap/fold-change",
-    "reads": "raw/roadmap/reads",
-    "coverage": "raw/roadmap/reads",
-    "coverage-signal": "raw/roadmap/signal",
-    "expression": "raw/roadmap/expression",
-    "genes": "raw/roadmap/expression",
-}
-
 
 @dataclass(frozen=True)
 class ArchiveFile:
-    """One file of an archive.
+    """One file of an archive: its address there, and its path below the user's folder.
 
-    Parameters
-    ----------
-    name, kind
-        Short description; one of :data:`KINDS`.
-    cell
-        EID; empty if the file serves all cell types.
-    url, path
-        Address in the archive, and path below the user's folder.
-    checksum, size
-        ``md5:…`` and size in bytes, as published.
-    certain
-        Whether the archive is known to have the file; if not, only the server can tell.
+    `cell` is an EID, empty if the file serves all cell types. `checksum` (``md5:…``) and `size` (in
+    bytes) are as published. Unless it is `certain` that the archive has the file, only the server
+    can tell.
     """
 
     name: str
@@ -127,7 +72,7 @@ class ArchiveFile:
 
 @dataclass(frozen=True)
 class FetchRequest:
-    """Requested files by kind, EIDs, and a message for each kind that was not published."""
+    """Requested files, EIDs, and a message for each kind that was not published."""
 
     files: list[ArchiveFile]
     cells: list[str]
@@ -149,10 +94,10 @@ def request_files(cells: Sequence[str], kinds: Sequence[str]) -> FetchRequest:
     missing = []
     for kind in dict.fromkeys(kinds):
         for eid in [""] if kind in SHARED_KINDS else eids:
-            if eid and available(eid)[kind] is False:
+            found = archive_files(kind, eid)
+            if not found:
                 missing.append(f"no {kind} were published for {cell_label(eid)}")
-            else:
-                files |= {file.path: file for file in archive_files(kind, eid)}
+            files |= {file.path: file for file in found}
     if not files:
         raise ChromvizError("; ".join(missing) + "; nothing to download")
     return FetchRequest(list(files.values()), eids, missing)
@@ -165,11 +110,11 @@ def available(cell: str) -> dict[str, bool | None]:
     :data:`KNOWN_REFERENCE`, and trained weights, which were not published for E059.
     """
     eid = _epigenome(cell)
-    found: dict[str, bool | None] = dict.fromkeys(KINDS, True)
-    if eid not in KNOWN_REFERENCE:
-        found |= dict.fromkeys(_REFERENCE_KINDS)
-    found["weights"] = eid in _weights()
-    return found
+    files = {kind: archive_files(kind, eid) for kind in KINDS}
+    return {
+        kind: None if found and not found[0].certain else bool(found)
+        for kind, found in files.items()
+    }
 
 
 def matrix_files(cell: str) -> dict[str, str]:
@@ -223,34 +168,25 @@ def _epigenome(cell: str) -> str:
 
 
 def archive_files(kind: str, cell: str) -> list[ArchiveFile]:
-    """Return the files of one kind; `cell` is an EID, or empty if the kind serves all."""
-    if kind in _TRACKS:
-        address, marks, what = _TRACKS[kind]
-        files = [
-            (f"{mark} {what} of {cell_label(cell)}", address.format(cell=cell, mark=mark), "")
-            for mark in marks
-        ]
-    elif kind == "weights":
-        files = [(f"AttentiveChrome for {cell_label(cell)}", *_weights()[cell])]
-    else:
-        cell, files = "", _SHARED[kind]
+    """Return the published files of a kind; `cell` is an EID, or empty if the kind serves all."""
     return [
         ArchiveFile(
-            name,
+            row["name"].format(mark=mark, cell=cell_label(cell)),
             kind,
-            cell,
-            url,
-            f"{_FOLDERS[kind]}/{PurePosixPath(urlsplit(url).path).name}",
-            f"md5:{md5}" if md5 else "",
-            certain=kind not in _REFERENCE_KINDS or cell in KNOWN_REFERENCE,
+            cell if "{cell}" in row["name"] else "",
+            url := row["url"].format(mark=mark, eid=cell),
+            f"{row['folder']}/{PurePosixPath(urlsplit(url).path).name}",
+            f"md5:{row['md5']}" if row["md5"] else "",
+            certain="coverage" not in kind or cell in KNOWN_REFERENCE,
         )
-        for name, url, md5 in files
+        for row in _published()
+        if row["kind"] == kind and row["eid"] in ("", cell)
+        for mark in (MARKS if "{mark}" in row["url"] else ("",))
     ]
 
 
 @cache
-def _weights() -> dict[str, tuple[str, str]]:
-    """Return address and MD5 of the published checkpoints by EID."""
-    text = resources.files("chromviz").joinpath("attentivechrome_weights.tsv").read_text("utf-8")
-    rows = csv.DictReader(text.splitlines(), delimiter="\t")
-    return {row["eid"]: (row["url"], row["md5"]) for row in rows}
+def _published() -> list[dict[str, str]]:
+    """Return the rows of the table: files by kind, or patterns that stand for several."""
+    with Path(__file__).with_suffix(".tsv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))

@@ -8,10 +8,10 @@ link, a device, a path that leads out of the archive) is a reason to refuse all 
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import os
 import re
+import shutil
 import tarfile
 import zlib
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, NoReturn, cast
 
 from chromviz import provenance
-from chromviz.data.archives.disk import MB, check_space
+from chromviz.data.archives.download import MB, check_space
 from chromviz.errors import ChromvizError, first_line
 from chromviz.progress import Progress, silent
 
@@ -55,20 +55,10 @@ def extract_members(
 ) -> dict[Path, str]:
     """Write chosen files of a tar archive, gzipped or not, and return the SHA-256 of each by path.
 
-    Either all files are written or none. The archive is read once, from start to end, because
-    gzip's checksum is at the end; the files get their names only then.
-
-    Parameters
-    ----------
-    archive
-        The archive.
-    wanted
-        Where to write each member, by its name without leading folders
-        (``E003/classification/train.csv`` also matches ``data/E003/classification/train.csv``).
-    progress
-        Receives MB of the archive read.
-    limits
-        What the archive may contain.
+    `wanted` is where to write each member, by its name without leading folders:
+    ``E003/classification/train.csv`` also matches ``data/E003/classification/train.csv``. Either
+    all files are written or none: the archive is read once, from start to end, because gzip's
+    checksum is at the end, and the files get their names only then.
 
     Raises
     ------
@@ -118,7 +108,9 @@ def _extract(
             found[name] = member.name
             target = files.enter_context(provenance.atomic_path(wanted[name]))
             check_space(wanted[name], member.size)
-            written[wanted[name]] = _copy(member, stream, target)
+            with target.open("wb") as handle:
+                shutil.copyfileobj(cast("IO[bytes]", tar.extractfile(member)), handle, _PIECE)
+            written[wanted[name]] = provenance.hash_file(target)
     stream.finish()
     missing = [name for name in wanted if name not in found]
     if missing:
@@ -182,9 +174,7 @@ class _ForwardStream(io.RawIOBase):
             raise tarfile.ReadError(f"no end mark after {self.position:,} bytes")
         while data := self.read(_PIECE):
             if data.count(0) != len(data):
-                raise tarfile.ReadError(
-                    f"unexpected data after the end, at {self.position:,} bytes"
-                )
+                raise tarfile.ReadError(f"data after the end, at {self.position:,} bytes")
 
     def refuse(self, problem: str) -> NoReturn:
         """Raise that nothing is extracted from this archive."""
@@ -223,19 +213,3 @@ def _match(member: tarfile.TarInfo, wanted: Mapping[str, Path]) -> str:
     parts = [part for part in member.name.split("/") if part not in ("", ".")]
     names = ("/".join(parts[at:]) for at in range(len(parts)))
     return next((name for name in names if name in wanted), "")
-
-
-def _copy(member: tarfile.TarInfo, stream: _ForwardStream, target: Path) -> str:
-    """Write the member at the stream's position; return its SHA-256."""
-    digest = hashlib.sha256()
-    left = member.size
-    stream.seek(member.offset_data)
-    with target.open("wb") as handle:
-        while left:
-            data = stream.read(min(_PIECE, left))
-            if not data:
-                raise tarfile.ReadError(f"it ends in the middle of {member.name}")
-            handle.write(data)
-            digest.update(data)
-            left -= len(data)
-    return digest.hexdigest()

@@ -10,7 +10,10 @@ import json
 import logging
 import os
 import re
+import shutil
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +21,16 @@ from urllib.parse import urlsplit
 
 from chromviz import provenance
 from chromviz.data.archives import http
-from chromviz.data.archives.disk import MB, check_space, exclusive
 from chromviz.data.archives.http import ChecksumError, without_credentials
 from chromviz.errors import ChromvizError, first_line
 from chromviz.progress import SILENT, Reporter
 
 if TYPE_CHECKING:
     import requests
+
+MB = 1_000_000
+#: Bytes that must stay free on the disk.
+_RESERVE = 64 * MB
 
 
 def download(
@@ -58,13 +64,10 @@ def download(
 
     Raises
     ------
-    chromviz.data.archives.http.ChecksumError
-        If the file on the server does not have the expected size or checksum.
-    chromviz.data.archives.http.MissingFileError
-        If the server does not have the file.
     ChromvizError
-        If the server cannot be reached, refuses, or sends a web page or nothing; or if the file
-        cannot be written.
+        ``ChecksumError`` if the server's file does not have the expected size or checksum,
+        ``MissingFileError`` if the server does not have the file; or if the server cannot be
+        reached, refuses, or sends a web page, or the file cannot be written.
     """
     path = Path(path)
     provenance.ensure_folder(path.parent)
@@ -147,89 +150,74 @@ class ResumingDownloader:
     def __call__(self, url: str, output_file: str, pooch: Any) -> None:
         """Write the file at `url` to `output_file`; `pooch` is not used."""
         self.called = True
-        furthest, failures = self.held(), 0
+        furthest, failures = self._held(), 0
         with http.session(self.attempts, min(self.pause, 0.5)) as live:
-            while True:
-                self.resumed = self.held() > 0
-                try:
-                    self._receive(live, url)
-                    break
-                except http.ConnectionLostError as lost:
-                    # Only new bytes are progress: a server may send the same part for ever.
-                    failures = 1 if self.held() > furthest else failures + 1
-                    furthest = max(furthest, self.held())
-                    if failures > self.attempts:
-                        raise self._give_up(url, str(lost), furthest) from None
-                    time.sleep(min(http.LONGEST_PAUSE, self.pause * 2 ** (failures - 1)))
+            while problem := self._receive(live, url):
+                # Only new bytes are progress: a server may send the same part for ever.
+                failures = 1 if self._held() > furthest else failures + 1
+                furthest = max(furthest, self._held())
+                # The session has already retried a server that never responded.
+                if failures > self.attempts or not self.answered:
+                    raise self._give_up(url, problem)
+                time.sleep(min(http.LONGEST_PAUSE, self.pause * 2 ** (failures - 1)))
         self.part.replace(output_file)
         self.note.unlink(missing_ok=True)
 
-    def held(self) -> int:
+    def _held(self) -> int:
         """Return how many bytes have been received."""
         return self.part.stat().st_size if self.part.is_file() else 0
 
-    def _receive(self, live: requests.Session, url: str) -> None:
-        """Append to the part what one connection delivers; return when it is complete."""
-        held, known = self._known(url)
-        if held and held == known["size"]:
-            return
-        headers = {"Range": f"bytes={held}-", "If-Range": known["version"] or None} if held else {}
+    def _receive(self, live: requests.Session, url: str) -> str:
+        """Append to the part what one connection delivers; return why it is not yet complete."""
+        self.resumed = self._held() > 0
+        held, version, total = self._known(url)
+        if held and held == total:
+            return ""
+        headers = {"Range": f"bytes={held}-", "If-Range": version or None} if held else {}
         try:
             with live.get(url, headers=headers, stream=True, timeout=http.TIMEOUT) as response:
                 self.answered = True
                 http.check_response(url, response)
-                start, self.total = self._range(url, response, held, known)
-                check_space(self.path, (self.total or 0) - start)
-                if not start:
-                    # In this order, a part is never beside the note of another version.
-                    self.part.open("wb").close()
-                    note = {"url": without_credentials(url), "version": _version(response)}
-                    provenance.write_json(self.note, note | {"size": self.total})
-                self._append(response, start)
+                if response.status_code != 200 and not _continues(response, held, version):
+                    self.part.unlink(missing_ok=True)
+                    return "the file has changed on the server"
+                self._append(url, response, held)
         except http.failures() as error:
-            problem = http.describe_failure(error)
-            if not self.answered:  # and the session has retried already
-                raise self._give_up(url, problem, held) from None
-            raise http.ConnectionLostError(problem) from None
-        if self.held() < (self.total or 0):
-            raise http.ConnectionLostError(f"it ended after {self.held():,} bytes")
+            return http.describe_failure(error)
+        received = self._held()
+        return f"it ended after {received:,} bytes" if received < (self.total or 0) else ""
 
-    def _known(self, url: str) -> tuple[int, dict[str, Any]]:
-        """Return how many bytes can be kept, and which file and version they belong to."""
+    def _known(self, url: str) -> tuple[int, str, int | None]:
+        """Return how many bytes can be kept, and the version and size of the file they are of."""
         try:
             known = json.loads(self.note.read_text("utf-8"))
             # Without a version given by the server, only a checksum can detect a change.
             if known["url"] == without_credentials(url) and (known["version"] or self.checked):
-                return self.held(), {"size": known["size"], "version": known["version"]}
+                return self._held(), known["version"], known["size"]
         except (OSError, ValueError, KeyError, TypeError):
             pass
-        return 0, {}
+        return 0, "", None
 
-    def _range(
-        self, url: str, response: requests.Response, held: int, known: dict[str, Any]
-    ) -> tuple[int, int | None]:
-        """Return the offset of the response's first byte, and the file's size if it is stated."""
+    def _append(self, url: str, response: requests.Response, held: int) -> None:
+        """Write the body to the part as it arrives, and report every MB."""
         length = response.headers.get("Content-Length", "")
-        start, total = 0, int(length) if length.isdecimal() else self.size
-        if response.status_code != 200:
-            stated = response.headers.get("Content-Range", "")
-            span = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", stated)
-            same = _version(response) in ("", known.get("version"))
-            if not (held and span and int(span[1]) == held and same):
-                self.part.unlink(missing_ok=True)
-                raise http.ConnectionLostError("the file has changed on the server")
-            start, total = held, int(span[2])
+        self.total = int(length) if length.isdecimal() else self.size
+        start = held if response.status_code == 206 else 0
+        if start:
+            self.total = int(response.headers["Content-Range"].rpartition("/")[2])
         elif held:
             self.reporter.say(f"{self.path.name}: the server restarts from the beginning")
-        if self.size and total != self.size:
+        if self.size and self.total != self.size:
             raise ChecksumError(
-                f"{without_credentials(url)}: the file has {total:,} bytes on the server instead "
-                f"of {self.size:,}; it has changed, or the mirror's copy is incomplete"
+                f"{without_credentials(url)}: the file has {self.total:,} bytes on the server "
+                f"instead of {self.size:,}; it has changed, or the mirror's copy is incomplete"
             )
-        return start, total
-
-    def _append(self, response: requests.Response, start: int) -> None:
-        """Write the body to the part as it arrives, and report every MB."""
+        check_space(self.path, (self.total or 0) - start)
+        if not start:
+            # In this order, a part is never beside the note of another version.
+            self.part.open("wb").close()
+            note = {"url": without_credentials(url), "version": _version(response)}
+            provenance.write_json(self.note, note | {"size": self.total})
         began, done, reported = time.monotonic(), start, -1
         with self.part.open("ab", buffering=0) as handle:
             # Not decoded: some servers declare a .gz file as gzip in transit.
@@ -244,9 +232,9 @@ class ResumingDownloader:
                     self.reporter.progress(what, reported, whole, f"MB, {speed:,.1f} MB/s")
             os.fsync(handle.fileno())
 
-    def _give_up(self, url: str, problem: str, received: int) -> ChromvizError:
+    def _give_up(self, url: str, problem: str) -> ChromvizError:
         """Return the error for a server that does not deliver the rest of the file."""
-        shown = without_credentials(url)
+        shown, received = without_credentials(url), self._known(url)[0]
         kept = f"{received / MB:,.1f} MB are kept for the next run; " if received else ""
         return ChromvizError(
             f"cannot download {self.path.name}: {urlsplit(shown).netloc} does not respond "
@@ -255,7 +243,50 @@ class ResumingDownloader:
         )
 
 
+def _continues(response: requests.Response, held: int, version: str) -> bool:
+    """Return whether a partial response begins where the part ends, in the same version."""
+    span = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
+    return bool(held and span and int(span[1]) == held) and _version(response) in ("", version)
+
+
 def _version(response: requests.Response) -> str:
     """Return what identifies the file's version on the server; a weak tag does not."""
     tag = response.headers.get("ETag", "")
     return tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")
+
+
+def check_space(path: Path, needed: int) -> None:
+    """Raise if `needed` more bytes of a file would not fit on the disk."""
+    usable = max(shutil.disk_usage(path.parent).free - _RESERVE, 0)
+    if needed > usable:
+        raise ChromvizError(
+            f"not enough disk space for {path}: {needed / MB:,.0f} MB needed, "
+            f"{usable / MB:,.0f} MB usable; free some space, or choose another folder with --out"
+        )
+
+
+@contextmanager
+def exclusive(path: Path, task: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Prevent other processes from doing the same task until the end of the block.
+
+    `say` is told if this process has to wait for another one that is doing the `task`.
+    """
+    # Imported here: only work that other processes may do at the same time needs it.
+    from filelock import FileLock, Timeout
+
+    # The file is kept, empty: if it were removed, two processes could hold two locks of one name.
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            say(f"waiting for another process that is {task}")
+            lock.acquire()
+    except (OSError, NotImplementedError) as error:
+        raise ChromvizError(
+            f"cannot lock {path} ({error}); choose another folder with --out"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

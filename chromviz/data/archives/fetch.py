@@ -6,9 +6,11 @@ Files are in the folders of :mod:`chromviz.data.archives.addresses`, and the SHA
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from chromviz import provenance
 from chromviz.data.archives import http
@@ -23,8 +25,7 @@ from chromviz.data.archives.addresses import (
     zenodo_file,
 )
 from chromviz.data.archives.archive import extract_members
-from chromviz.data.archives.disk import ChecksumRecord, exclusive
-from chromviz.data.archives.download import download
+from chromviz.data.archives.download import download, exclusive
 from chromviz.errors import ChromvizError
 from chromviz.progress import SILENT, Reporter
 from chromviz.vocabulary import cell_label
@@ -80,31 +81,46 @@ class PlannedFile:
     size: int | None
 
 
-@dataclass(frozen=True)
-class _Run:
-    """The settings of one run of :func:`fetch_files`, and what it has found so far."""
+class _Checksums:
+    """SHA-256 and address of each file when it was first downloaded: ``raw/checksums.json``.
 
-    out: Path
-    mirror: str
-    attempts: int
-    pause: float
-    reporter: Reporter
-    record: ChecksumRecord
-    found: FetchedFiles = field(default_factory=FetchedFiles)
+    The file is read again before each change, under a lock, so that processes may share a folder.
+    """
 
-    def note(self, line: str) -> None:
-        """Keep a message and show it."""
-        self.found.notes.append(line)
-        self.reporter.say(line)
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.path = out / "raw/checksums.json"
 
-    def note_missing(self, line: str) -> None:
-        """Note that an archive does not have a file."""
-        self.found.missing.append(line)
-        self.note(line)
+    def __getitem__(self, name: str) -> dict[str, Any]:
+        """Return the record of a file, by its path in the folder; empty if there is none."""
+        return self._read().get(name, {})
 
-    def address(self, remote: ArchiveFile) -> str:
-        """Return the address of a file in the archive or on the mirror."""
-        return mirrored(remote.url, self.mirror)
+    def have_matrices(self, eid: str) -> bool:
+        """Return whether the CSV files of a cell type exist and have the recorded SHA-256."""
+        known = {self.out / name: self[name].get("sha256") for name in matrix_files(eid).values()}
+        return all(
+            sha256 and path.is_file() and provenance.hash_file(path) == sha256
+            for path, sha256 in known.items()
+        )
+
+    def add(self, entries: dict[str, dict[str, Any]]) -> None:
+        """Record files with their ``sha256``, ``url`` and other facts."""
+        since = {"since": provenance.now()}
+        with exclusive(self.path, "recording checksums", lambda line: None):
+            record = self._read() | {name: since | entry for name, entry in entries.items()}
+            provenance.write_json(self.path, dict(sorted(record.items())))
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        try:
+            record = json.loads(self.path.read_text("utf-8"))
+            return {name: {**item, "sha256": str(item["sha256"])} for name, item in record.items()}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            raise ChromvizError(
+                f"{self.path} was not written by chromviz; delete it, and the files beside it are "
+                "used as they are"
+            ) from None
 
 
 def fetch_files(
@@ -123,28 +139,23 @@ def fetch_files(
     A file without a published checksum is checked against the SHA-256 recorded when it was first
     downloaded: if it was changed in the folder, it is downloaded again; if it has changed in the
     archive, it is refused. An archive that was copied into the folder by hand is kept. Parameters
-    are those of :func:`chromviz.data.archives.published.fetch` and
+    and errors are those of :func:`chromviz.data.archives.published.fetch` and
     :func:`chromviz.data.archives.download.download`.
-
-    Raises
-    ------
-    ChromvizError
-        If a cell type or kind is unknown, a file cannot be downloaded or is not the expected one,
-        the folder cannot be written to, or none of the requested data exist.
     """
     request = request_files(cells, kinds)
-    run = _Run(out, mirror_base(base_url), attempts, pause, reporter, ChecksumRecord(out))
-    provenance.ensure_folder(run.record.path.parent)
+    options = {"attempts": attempts, "pause": pause, "reporter": reporter}
+    fetcher = _Fetcher(out, mirror_base(base_url), options, reporter, _Checksums(out))
+    provenance.ensure_folder(out / "raw")
     for line in request.missing:
-        run.note_missing(line)
+        fetcher.note_missing(line)
     for remote in request.files:
         if remote.kind == "matrices":
-            _fetch_matrices(run, remote, request.cells, keep_archives)
+            fetcher.fetch_matrices(remote, request.cells, keep_archives)
         else:
-            _fetch_file(run, remote)
-    if not run.found.files:
-        raise ChromvizError("; ".join(run.found.missing) + "; nothing was downloaded")
-    return run.found
+            fetcher.fetch_file(remote)
+    if not fetcher.found.files:
+        raise ChromvizError("; ".join(fetcher.found.missing) + "; nothing was downloaded")
+    return fetcher.found
 
 
 def plan_files(
@@ -168,138 +179,148 @@ def plan_files(
     genes False Ensembl_v65.Gencode_v10.ENSG.gene_info
     """
     request, mirror = request_files(cells, kinds), mirror_base(base_url)
-    record, planned, online = ChecksumRecord(out), [], ask_sizes
+    planned = []
     with http.session(1, 0.0) as live:
         for remote in request.files:
             url = mirrored(remote.url, mirror)
             there = (out / remote.path).is_file()
             if remote.kind == "matrices" and not there:
-                there = all(_have_matrices(record, eid) for eid in request.cells)
+                there = all(map(_Checksums(out).have_matrices, request.cells))
             size = 0 if there else None
-            if online and not there:
+            if ask_sizes and not there:
                 try:
                     answer = live.head(url, timeout=http.TIMEOUT, allow_redirects=True)
                     length = answer.headers.get("Content-Length", "")
                     size = int(length) if answer.ok and length.isdecimal() else None
                 except http.failures():
-                    online = False
+                    ask_sizes = False
             shown = http.without_credentials(url)
             planned.append(PlannedFile(remote.kind, remote.name, shown, there, size))
     return planned
 
 
-def _fetch_file(run: _Run, remote: ArchiveFile) -> None:
-    """Download or find one file that is used as it is."""
-    path, shown = run.out / remote.path, http.without_credentials(run.address(remote))
-    there = path.is_file()
-    try:
-        came = _download(run, remote)
-    except http.MissingFileError:
-        if remote.certain:
-            raise
-        run.note_missing(f"the archive does not have {remote.name} ({shown} does not exist)")
-        return
-    known = run.record[remote.path].get("sha256", "")
-    if came or not known:
-        if there and not came and not remote.checksum:
-            run.note(f"{path} was there already, without a recorded checksum; it is used as it is")
-        known = provenance.hash_file(path)
-        run.record.add({remote.path: {"sha256": known, "url": shown}})
-    (run.found.downloaded if came else run.found.up_to_date).append(remote.name)
-    run.found.files.append(FetchedFile(remote, path, known))
+@dataclass(frozen=True)
+class _Fetcher:
+    """The settings of one run of :func:`fetch_files`, and what it has found so far."""
 
+    out: Path
+    mirror: str
+    #: Of :func:`download`.
+    options: dict[str, Any]
+    reporter: Reporter
+    record: _Checksums
+    found: FetchedFiles = field(default_factory=FetchedFiles)
 
-def _download(run: _Run, remote: ArchiveFile) -> bool:
-    """Download a file unless it is there, with its published checksum or else the recorded one."""
-    first = run.record[remote.path].get("sha256", "")
-    try:
-        return download(
-            run.address(remote),
-            run.out / remote.path,
-            checksum=remote.checksum or (f"sha256:{first}" if first else ""),
-            size=remote.size,
-            attempts=run.attempts,
-            pause=run.pause,
-            reporter=run.reporter,
+    def note(self, line: str) -> None:
+        """Keep a message and show it."""
+        self.found.notes.append(line)
+        self.reporter.say(line)
+
+    def note_missing(self, line: str) -> None:
+        """Note that an archive does not have a file."""
+        self.found.missing.append(line)
+        self.note(line)
+
+    def shown(self, remote: ArchiveFile) -> str:
+        """Return the address of a file in the archive or on the mirror, for messages."""
+        return http.without_credentials(mirrored(remote.url, self.mirror))
+
+    def fetch_file(self, remote: ArchiveFile) -> None:
+        """Download or find one file that is used as it is."""
+        path, shown = self.out / remote.path, self.shown(remote)
+        there = path.is_file()
+        try:
+            came = self.download(remote)
+        except http.MissingFileError:
+            if remote.certain:
+                raise
+            self.note_missing(f"the archive does not have {remote.name} ({shown} does not exist)")
+            return
+        known = self.record[remote.path].get("sha256", "")
+        if there and not (came or known or remote.checksum):
+            self.note(f"{path} was there already, without a recorded checksum; it is used as it is")
+        if came or not known:
+            known = provenance.hash_file(path)
+            self.record.add({remote.path: {"sha256": known, "url": shown}})
+        (self.found.downloaded if came else self.found.up_to_date).append(remote.name)
+        self.found.files.append(FetchedFile(remote, path, known))
+
+    def download(self, remote: ArchiveFile) -> bool:
+        """Download a file unless it is there; its checksum is the published or recorded one."""
+        first = self.record[remote.path].get("sha256", "")
+        checksum = remote.checksum or (f"sha256:{first}" if first else "")
+        url, path = mirrored(remote.url, self.mirror), self.out / remote.path
+        try:
+            return download(url, path, checksum=checksum, size=remote.size, **self.options)
+        except http.ChecksumError:
+            if remote.checksum:
+                raise
+            raise ChromvizError(
+                f"{self.shown(remote)}: the file is not the one that was downloaded first, and no "
+                "checksum is published to tell which is right; to accept the new file, remove "
+                f"{remote.path} from {self.record.path}"
+            ) from None
+
+    def fetch_matrices(self, remote: ArchiveFile, eids: Sequence[str], keep: bool) -> None:
+        """Download or find the CSV files of each cell type, which are in one archive."""
+        folder = self.out / MATRICES_FOLDER
+        provenance.ensure_folder(folder)
+        # Another process may be about to remove the archive, so the lock covers all of the work.
+        with exclusive(folder, "fetching matrices", self.reporter.say):
+            there = [eid for eid in eids if self.record.have_matrices(eid)]
+            needed = [eid for eid in eids if eid not in there]
+            if needed:
+                self._unpack(remote, needed, keep)
+        for eid in eids:
+            name = f"the matrices of {cell_label(eid)}"
+            (self.found.up_to_date if eid in there else self.found.downloaded).append(name)
+            self.found.files.extend(
+                FetchedFile(replace(remote, cell=eid), self.out / path, self.record[path]["sha256"])
+                for path in matrix_files(eid).values()
+            )
+
+    def _unpack(self, remote: ArchiveFile, eids: Sequence[str], keep: bool) -> None:
+        """Download the archive if it is not there, and extract the files of some cell types."""
+        path, shown = self.out / remote.path, self.shown(remote)
+        came = self.download(self._as_published(remote))
+        known = self.record[remote.path]
+        if came or not known:
+            # One that was not downloaded was put there by someone, who may want to keep it.
+            known = {"sha256": provenance.hash_file(path), "url": shown, "keep": not came}
+        known = {**known, "keep": bool(known.get("keep") or keep)}
+        self.record.add({remote.path: known})
+        wanted = {name: place for eid in eids for name, place in matrix_files(eid).items()}
+        places = {name: self.out / place for name, place in wanted.items()}
+        hashes = extract_members(path, places, progress=self.reporter.progress)
+        self.record.add(
+            {
+                place: {"sha256": hashes[places[name]], "url": f"{shown}#{name}"}
+                for name, place in wanted.items()
+            }
         )
-    except http.ChecksumError:
-        if remote.checksum:
-            raise
-        raise ChromvizError(
-            f"{http.without_credentials(run.address(remote))}: the file is not the one that was "
-            "downloaded first, and no checksum is published to tell which is right; to accept the "
-            f"new file, remove {remote.path} from {run.record.path}"
-        ) from None
+        if not known["keep"]:
+            size = path.stat().st_size
+            path.unlink()
+            self.note(
+                f"{path.name} ({size / 1e6:,.0f} MB) is no longer needed and was removed; keep it "
+                "with --keep-archives to extract other cell types later"
+            )
 
-
-def _fetch_matrices(run: _Run, remote: ArchiveFile, eids: Sequence[str], keep: bool) -> None:
-    """Download or find the CSV files of each cell type, which are in one archive."""
-    provenance.ensure_folder(run.out / MATRICES_FOLDER)
-    # Another process may be about to remove the archive, so the lock covers all of the work.
-    with exclusive(run.out / MATRICES_FOLDER, "fetching matrices", run.reporter.say):
-        there = [eid for eid in eids if _have_matrices(run.record, eid)]
-        needed = [eid for eid in eids if eid not in there]
-        if needed:
-            _unpack(run, remote, needed, keep)
-    for eid in eids:
-        name = f"the matrices of {cell_label(eid)}"
-        (run.found.up_to_date if eid in there else run.found.downloaded).append(name)
-        run.found.files.extend(
-            FetchedFile(replace(remote, cell=eid), run.out / path, run.record[path]["sha256"])
-            for path in matrix_files(eid).values()
-        )
-
-
-def _have_matrices(record: ChecksumRecord, eid: str) -> bool:
-    return all(map(record.holds, matrix_files(eid).values()))
-
-
-def _unpack(run: _Run, remote: ArchiveFile, eids: Sequence[str], keep: bool) -> None:
-    """Download the archive if it is not there, and extract the CSV files of some cell types."""
-    path, shown = run.out / remote.path, http.without_credentials(run.address(remote))
-    came = _download(run, _as_published(run, remote))
-    known = run.record[remote.path]
-    if came or not known:
-        # One that was not downloaded was put there by someone, who may want to keep it.
-        known = {"sha256": provenance.hash_file(path), "url": shown, "keep": not came}
-    known = {**known, "keep": bool(known.get("keep") or keep)}
-    run.record.add({remote.path: known})
-    wanted = {name: place for eid in eids for name, place in matrix_files(eid).items()}
-    places = {name: run.out / place for name, place in wanted.items()}
-    hashes = extract_members(path, places, progress=run.reporter.progress)
-    run.record.add(
-        {
-            place: {"sha256": hashes[run.out / place], "url": f"{shown}#{name}"}
-            for name, place in wanted.items()
-        }
-    )
-    if not known["keep"]:
-        size = path.stat().st_size
-        path.unlink()
-        run.note(
-            f"{path.name} ({size / 1e6:,.0f} MB) is no longer needed and was removed; keep it with "
-            "--keep-archives to extract other cell types later"
-        )
-
-
-def _as_published(run: _Run, remote: ArchiveFile) -> ArchiveFile:
-    """Return the archive of matrices with the size and MD5 in Zenodo's record, if available."""
-    problem = "its record does not list the file"
-    try:
-        with http.session(1, 0.0) as live:
-            answer = live.get(mirrored(MATRICES_RECORD, run.mirror), timeout=http.TIMEOUT)
-        if answer.ok:
-            stated = zenodo_file(answer.json(), Path(remote.path).name)
-            if stated:
+    def _as_published(self, remote: ArchiveFile) -> ArchiveFile:
+        """Return the archive with the size and MD5 in Zenodo's record, if it is available."""
+        name, problem = Path(remote.path).name, "its record does not list the file"
+        try:
+            with http.session(1, 0.0) as live:
+                answer = live.get(mirrored(MATRICES_RECORD, self.mirror), timeout=http.TIMEOUT)
+            if not answer.ok:
+                problem = f"it responded {answer.status_code}"
+            elif stated := zenodo_file(answer.json(), name):
                 return replace(remote, checksum=stated[0], size=stated[1])
-        else:
-            problem = f"it responded {answer.status_code}"
-    except ValueError:
-        problem = "its record is not JSON"
-    except http.failures() as error:
-        problem = http.describe_failure(error)
-    run.note(
-        f"no MD5 of {Path(remote.path).name} from Zenodo ({problem}); only its length and its own "
-        "CRC are checked"
-    )
-    return remote
+        except ValueError:
+            problem = "its record is not JSON"
+        except http.failures() as error:
+            problem = http.describe_failure(error)
+        self.note(
+            f"no MD5 of {name} from Zenodo ({problem}); only its length and its own CRC are checked"
+        )
+        return remote

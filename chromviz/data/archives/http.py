@@ -14,12 +14,8 @@ if TYPE_CHECKING:
 #: Seconds to wait for a connection, and for the next bytes.
 TIMEOUT = (10.0, 60.0)
 LONGEST_PAUSE = 60
-
-#: Answers that may change when the request is repeated.
+#: Status codes that may change when the request is repeated.
 RETRIED = (429, 500, 502, 503, 504)
-
-# Without a network, a command should fail within seconds.
-_CONNECT_RETRIES = 3
 
 
 class MissingFileError(ChromvizError):
@@ -28,10 +24,6 @@ class MissingFileError(ChromvizError):
 
 class ChecksumError(ChromvizError):
     """The server's file is not the expected one."""
-
-
-class ConnectionLostError(Exception):
-    """A transfer ended early or has to be repeated; what was received is kept."""
 
 
 def is_address(location: object) -> bool:
@@ -45,7 +37,7 @@ def without_credentials(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def session(attempts: int = 5, pause: float = 0.5) -> requests.Session:
+def session(attempts: int, pause: float) -> requests.Session:
     """Return a session that repeats a request while the server is busy or cannot be reached.
 
     The pause, in seconds, is doubled for each retry; ``Retry-After`` is respected up to a minute.
@@ -57,7 +49,7 @@ def session(attempts: int = 5, pause: float = 0.5) -> requests.Session:
 
     retry = Retry(
         total=attempts,
-        connect=min(attempts, _CONNECT_RETRIES),
+        connect=min(attempts, 3),  # without a network, a command should fail within seconds
         backoff_factor=pause,
         retry_after_max=LONGEST_PAUSE,
         status_forcelist=RETRIED,
@@ -110,16 +102,15 @@ def describe_failure(error: BaseException) -> str:
     cause = getattr(error.args[0], "reason", None) if error.args else None
     if type(cause).__name__ == "NameResolutionError":
         return "no network, or unknown host name"
-    meanings: dict[tuple[type[BaseException], ...], str] = {
-        (exceptions.SSLError,): "its certificate is not trusted",
-        (exceptions.ProxyError,): "the proxy refused the connection",
-        (exceptions.Timeout, urllib3.exceptions.TimeoutError): "timed out",
-        (exceptions.ChunkedEncodingError, urllib3.exceptions.ProtocolError): "connection lost",
-        (exceptions.InvalidURL, exceptions.InvalidSchema): "not a valid address",
-        (exceptions.TooManyRedirects,): "too many redirects",
-        (exceptions.ConnectionError,): "no connection",
-    }
-    return next(
-        (words for kinds, words in meanings.items() if isinstance(error, kinds)),
-        type(error).__name__,
-    )
+    for kind, meaning in (
+        (exceptions.SSLError, "its certificate is not trusted"),
+        (exceptions.ProxyError, "the proxy refused the connection"),
+        (exceptions.Timeout | urllib3.exceptions.TimeoutError, "timed out"),
+        (exceptions.ChunkedEncodingError | urllib3.exceptions.ProtocolError, "connection lost"),
+        (exceptions.InvalidURL | exceptions.InvalidSchema, "not a valid address"),
+        (exceptions.TooManyRedirects, "too many redirects"),
+        (exceptions.ConnectionError, "no connection"),
+    ):
+        if isinstance(error, kind):
+            return meaning
+    return type(error).__name__

@@ -259,6 +259,5 @@ def _fetchable(cell: str) -> str:
 
 
 def _is_local(folder: Path, cell: str, kind: str) -> bool:
-    if available(cell)[kind] is False:
-        return False
-    return all((folder / remote.path).is_file() for remote in archive_files(kind, cell))
+    files = archive_files(kind, cell)
+    return bool(files) and all((folder / remote.path).is_file() for remote in files)

@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from chromviz.data.archives.disk import exclusive
-from chromviz.data.archives.download import download
+from chromviz.data.archives.download import download, exclusive
 from chromviz.data.archives.http import (
     ChecksumError,
     MissingFileError,
@@ -292,7 +291,7 @@ def test_failures_are_described():
     assert describe_failure(requests.exceptions.SSLError("x")) == "its certificate is not trusted"
     assert describe_failure(requests.exceptions.ReadTimeout("x")) == "timed out"
     assert describe_failure(requests.exceptions.ConnectionError()) == "no connection"
-    with session(0) as opened, pytest.raises(requests.RequestException) as error:
+    with session(0, 0.0) as opened, pytest.raises(requests.RequestException) as error:
         opened.get("http://nowhere.invalid/a", timeout=5)
     assert "no " in describe_failure(error.value)
 
