@@ -131,7 +131,7 @@ def prepare(
     shown: Shown,
 ) -> None:
     """Make a dataset from tracks or reads, genes and expression, and check them."""
-    from chromviz.data.choices import InputFiles, PrepareOptions
+    from chromviz.data.choices import InputFiles, read_choices
     from chromviz.data.inputs import expand_signal
     from chromviz.data.prepare import prepare_dataset
     from chromviz.reporting.terminal import counts_line
@@ -147,7 +147,7 @@ def prepare(
     given["signal"] = expand_signal(sources.signal) if sources.signal else {}
     given["coverage"] = expand_signal(sources.coverage, "--coverage") if sources.coverage else {}
     files = InputFiles(**given)
-    choices = PrepareOptions(**options).choices(files.coverage)
+    choices = read_choices(options, files.coverage)
     with live(shown.quiet) as reporter:
         made = prepare_dataset(
             files, choices, out=None if check else out, progress=reporter.progress

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from operator import index
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,9 @@ class InputFiles:
 class Choices:
     """How a dataset is built from the files; all of it is recorded in the dataset.
 
-    The values are those of :class:`PrepareOptions`, checked and combined. With the `orientation`
-    ``genome`` bins follow the chromosome, as in the paper; with ``strand`` they follow the gene.
-    Regions of the `blacklist` have no data, whatever `missing` says. `units` are by mark or track;
-    ``""`` stands for all other input marks.
+    With the `orientation` ``genome`` bins follow the chromosome, as in the paper; with ``strand``
+    they follow the gene. Regions of the `blacklist` have no data, whatever `missing` says. `units`
+    are by mark or track; ``""`` stands for all other input marks.
     """
 
     window: Window = field(default_factory=Window)
@@ -64,98 +63,73 @@ class Choices:
                 raise ChromvizError(f"unknown {name} {given!r}; known: {', '.join(known)}")
 
 
-@dataclass(frozen=True)
-class PrepareOptions:
-    """The options of ``chromviz prepare``, under their names on the command line.
+def read_choices(options: Mapping[str, Any], tracks: Iterable[str] = ()) -> Choices:
+    """Return the choices that options of ``chromviz prepare`` stand for, by their names there.
 
-    ``chromviz prepare --help`` explains them. Paths may be strings; `valid` and `test`
-    are chromosomes, comma-separated or as a list; `unit` is one unit, or units by mark.
+    Paths may be strings; `valid` and `test` are chromosomes, comma-separated or as a list; `unit`
+    is one unit, or units by mark. `tracks` are the reference tracks, which take `coverage_unit`.
     """
-
-    assembly: str = "hg19"
-    chrom_sizes: str | Path | None = None
-    tss: str = "gene"
-    biotype: str | None = None
-    expression_column: str | None = None
-    unit: str | Mapping[str, str] = ""
-    coverage_unit: str = ""
-    allow_reference_input: bool = False
-    flank: int = 5000
-    bin_width: int = 100
-    orientation: str = "genome"
-    missing: str = "nan"
-    blacklist: str | Path | None = None
-    label: str = "median"
-    valid: str | Iterable[str] = ""
-    test: str | Iterable[str] = ""
-    split_file: str | Path | None = None
-    extent: str | int = "read"
-    duplicates: str = "flagged"
-    strand: str = "both"
-    min_quality: int = 0
-    seed: int = 0
-
-    @classmethod
-    def named(cls, options: Mapping[str, Any]) -> PrepareOptions:
-        """Return the options from values by name; an unknown name is an error."""
-        known = [item.name for item in fields(cls)]
-        for name in options:
-            if name not in known:
-                raise UnknownNameError(
-                    "option", name, known, "Options have the names of 'chromviz prepare --help'."
-                )
-        return cls(**options)
-
-    def choices(self, tracks: Iterable[str] = ()) -> Choices:
-        """Return the choices; `tracks` are the reference tracks, which take `coverage_unit`."""
-        units = {"": self.unit} if isinstance(self.unit, str) else dict(self.unit)
-        extent = self.extent
-        if isinstance(extent, str) and extent.isdecimal():
-            extent = int(extent)
-        return Choices(
-            window=Window(self._whole("flank"), self._whole("bin_width")),
-            orientation=self.orientation,
-            missing=self.missing,
-            blacklist=self._path("blacklist"),
-            label=LabelRule(self._text("label")),
-            split=SplitRule(self._names("valid"), self._names("test"), self._path("split_file")),
-            tss=self._text("tss"),
-            biotype=self.biotype,
-            reads=ReadRule(extent, self.duplicates, self.strand, self.min_quality),
-            allow_reference_input=bool(self.allow_reference_input),
-            assembly=self._text("assembly"),
-            chrom_sizes=self._path("chrom_sizes"),
-            expression_column=self.expression_column,
-            units=dict.fromkeys(tracks, self.coverage_unit) | units,
-            seed=self._whole("seed"),
-        )
-
-    def _whole(self, name: str) -> int:
+    given: dict[str, Any] = {}
+    for name, value in options.items():
+        if name not in _OPTIONS:
+            raise UnknownNameError(
+                "option", name, _OPTIONS, "Options have the names of 'chromviz prepare --help'."
+            )
+        convert, wanted = _OPTIONS[name]
         try:
-            return index(getattr(self, name))
-        except TypeError:
-            raise self._wrong(name, "a whole number") from None
+            given[name] = convert(value)
+        except (TypeError, ValueError, AttributeError):
+            raise ChromvizError(f"{name} is {value!r}; give {wanted}") from None
 
-    def _text(self, name: str) -> str:
-        value = getattr(self, name)
-        if not isinstance(value, str):
-            raise self._wrong(name, "a string")
-        return value
+    def take(*names: str) -> dict[str, Any]:
+        return {name: given.pop(name) for name in names if name in given}
 
-    def _path(self, name: str) -> Path | None:
-        value = getattr(self, name)
-        try:
-            return None if value is None else Path(value)
-        except TypeError:
-            raise self._wrong(name, "a path") from None
+    units = dict.fromkeys(tracks, given.pop("coverage_unit", "")) | given.pop("unit", {"": ""})
+    return Choices(
+        window=Window(**take("flank", "bin_width")),
+        label=LabelRule(given.pop("label", "median")),
+        split=SplitRule(file=given.pop("split_file", None), **take("valid", "test")),
+        reads=ReadRule(**take("extent", "duplicates", "strand", "min_quality")),
+        units=units,
+        **given,
+    )
 
-    def _names(self, name: str) -> tuple[str, ...]:
-        value = getattr(self, name)
-        try:
-            parts = value.split(",") if isinstance(value, str) else [*value]
-            return tuple(part.strip() for part in parts if part.strip())
-        except (TypeError, AttributeError):
-            raise self._wrong(name, "chromosomes, for instance 'chr8,chr9'") from None
 
-    def _wrong(self, name: str, wanted: str) -> ChromvizError:
-        return ChromvizError(f"{name} is {getattr(self, name)!r}; give {wanted}")
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _path(value: Any) -> Path | None:
+    return None if value is None else Path(value)
+
+
+def _chromosomes(value: Any) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else [*value]
+    return tuple(part.strip() for part in parts if part.strip())
+
+
+def _units(value: Any) -> dict[str, str]:
+    return {"": value} if isinstance(value, str) else dict(value)
+
+
+def _extent(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+# Options that are checked where they are used.
+_AS_GIVEN: tuple[Callable[[Any], Any], str] = (lambda value: value, "")
+# By option: its conversion, and what its value should be.
+_OPTIONS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    **dict.fromkeys(("assembly", "tss", "label"), (_text, "a string")),
+    **dict.fromkeys(("flank", "bin_width", "seed"), (index, "a whole number")),
+    **dict.fromkeys(("chrom_sizes", "blacklist", "split_file"), (_path, "a path")),
+    **dict.fromkeys(("valid", "test"), (_chromosomes, "chromosomes, for instance 'chr8,chr9'")),
+    "unit": (_units, "a unit, or units by mark"),
+    "extent": (_extent, "read, start or a number of bases"),
+    "allow_reference_input": (bool, "True or False"),
+    **dict.fromkeys(("biotype", "expression_column", "coverage_unit"), _AS_GIVEN),
+    **dict.fromkeys(("orientation", "missing"), _AS_GIVEN),
+    **dict.fromkeys(("duplicates", "strand", "min_quality"), _AS_GIVEN),
+}

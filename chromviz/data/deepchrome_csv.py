@@ -13,7 +13,6 @@ from __future__ import annotations
 import io
 import math
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -31,15 +30,6 @@ _BINS = _WINDOW.n_bins
 _COLUMNS = 2 + len(MARKS) + 1
 _BIN_IDS = np.arange(1, _BINS + 1, dtype=np.float64)
 _LARGEST = float(np.finfo(np.float32).max)
-
-
-@dataclass(frozen=True)
-class _Split:
-    """One file: ids (gene,), counts float32 (gene, mark, bin), labels int8 (gene,)."""
-
-    genes: list[str]
-    signal: np.ndarray
-    label: np.ndarray
 
 
 def find_deepchrome(folder: Path) -> dict[str, Path]:
@@ -81,22 +71,16 @@ def read_deepchrome(path: Path, cell: str) -> xr.Dataset:
             raise ChromvizError(
                 f"no file {file}; a cell type needs train.csv, valid.csv and test.csv"
             )
-    parts = {split: _read_split(file) for split, file in files.items()}
-    genes = _gene_ids(parts, files)
-    table = pd.DataFrame(
-        {"gene": genes, "symbol": "", "chrom": "", "tss": -1, "strand": "."}, dtype=object
+    tables, signals = zip(*map(_read_split, files.values()), strict=True)
+    table = pd.concat(tables, keys=files, names=["split", "row"]).reset_index("split")
+    genes = table.assign(
+        gene=_gene_ids(table, files), symbol="", chrom="", tss=-1, strand=".", expression=np.nan
     )
     return schema.build_dataset(
         cell=find_eid(cell) or cell,
-        genes=table.assign(
-            expression=np.full(len(genes), np.nan),
-            label=np.concatenate([part.label for part in parts.values()]),
-            split=np.repeat(
-                np.array(_SPLITS, dtype=object), [len(part.genes) for part in parts.values()]
-            ),
-        ),
+        genes=genes,
         marks=MARKS,
-        signal=np.concatenate([part.signal for part in parts.values()]),
+        signal=np.concatenate(signals),
         window=_WINDOW,
         assembly="hg19",
         signal_unit="read counts",
@@ -121,24 +105,24 @@ def _has_split(folder: Path) -> bool:
     return any(file.is_file() for file in _split_files(folder).values())
 
 
-def _gene_ids(parts: dict[str, _Split], files: dict[str, Path]) -> list[str]:
+def _gene_ids(table: pd.DataFrame, files: dict[str, Path]) -> list[str]:
     """Return the ids of all genes, without suffix if they then still differ."""
-    seen: dict[str, str] = {}
-    for split, part in parts.items():
-        for row, gene in enumerate(part.genes):
-            if gene in seen:
-                raise ChromvizError(
-                    f"{files[split]}, line {row * _BINS + 1}: gene {gene} is already in "
-                    f"{files[seen[gene]].name}; keep each gene in one split"
-                )
-            seen[gene] = split
-    bare = [gene.split("_", 1)[0] for gene in seen]
+    genes = table["gene"].tolist()
+    twice = table[table["gene"].duplicated()]
+    if not twice.empty:
+        row, gene, split = twice.index[0], twice["gene"].iloc[0], twice["split"].iloc[0]
+        earlier = table["split"].iloc[genes.index(gene)]
+        raise ChromvizError(
+            f"{files[split]}, line {row * _BINS + 1}: gene {gene} is already in "
+            f"{files[earlier].name}; keep each gene in one split"
+        )
+    bare = [gene.split("_", 1)[0] for gene in genes]
     # An id that begins with "_" has no name before its suffix.
-    return bare if all(bare) and len(set(bare)) == len(bare) else list(seen)
+    return bare if all(bare) and len(set(bare)) == len(bare) else genes
 
 
-def _read_split(path: Path) -> _Split:
-    """Read and check one file."""
+def _read_split(path: Path) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return gene and label of each gene of a file, and counts, float32 (gene, mark, bin)."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -179,7 +163,7 @@ def _read_split(path: Path) -> _Split:
     genes = [gene.strip() for gene in ids[:, 0]]
     if len(set(genes)) < len(genes):
         _refuse(path, content)
-    return _Split(genes, counts, label.astype(np.int8))
+    return pd.DataFrame({"gene": genes, "label": label.astype(np.int8)}), counts
 
 
 def _refuse(path: Path, content: bytes) -> NoReturn:
@@ -187,36 +171,36 @@ def _refuse(path: Path, content: bytes) -> NoReturn:
     lines = re.split(r"\r\n|\r|\n", content.decode("utf-8-sig", errors="replace"))
     if lines[-1] == "":
         del lines[-1]
-    seen: dict[str, int] = {}
-    gene, rows, label = "", _BINS, math.nan
-    for number, line in enumerate(lines, start=1):
-        name, position, given = _check_row(line, number, path)
-        where = f"{path}, line {number}, gene {name}"
-        if name != gene and rows < _BINS:
+    begins: dict[str, int] = {}
+    gene, label = "", math.nan
+    for before, line in enumerate(lines):
+        name, position, given = _check_row(line, before + 1, path)
+        where = f"{path}, line {before + 1}, gene {name}"
+        wanted = before % _BINS + 1
+        if wanted > 1 and name != gene:
             raise ChromvizError(
-                f"{path}, line {number - 1}: gene {gene} ends after {rows} of {_BINS} rows"
+                f"{path}, line {before}: gene {gene} ends after {wanted - 1} of {_BINS} rows"
             )
-        if rows == _BINS:
-            if name in seen:
+        if wanted == 1:
+            if name in begins:
                 raise ChromvizError(
-                    f"{where}: the gene begins again; its first row is line {seen[name]}"
+                    f"{where}: the gene begins again; its first row is line {begins[name]}"
                 )
-            gene, rows, label = name, 0, given
-            seen[gene] = number
-        rows += 1
-        if position != rows:
+            gene, label = name, given
+            begins[gene] = before + 1
+        if position != wanted:
             raise ChromvizError(
-                f"{where}: bin {position:g} where bin {rows} should be; a gene has its bins "
+                f"{where}: bin {position:g} where bin {wanted} should be; a gene has its bins "
                 f"1 to {_BINS} in order"
             )
         if given != label:
             raise ChromvizError(
                 f"{where}: label {given:g}, but {label:g} in the rows before; a gene has one label"
             )
-    if rows < _BINS:
+    if len(lines) % _BINS:
         raise ChromvizError(
-            f"{path}, line {len(lines)}: gene {gene} ends after {rows} of {_BINS} rows; "
-            "the file may be cut off"
+            f"{path}, line {len(lines)}: gene {gene} ends after {len(lines) % _BINS} of {_BINS} "
+            "rows; the file may be cut off"
         )
     raise ChromvizError(f"{path} is not a plain CSV file; write it as text without quotes")
 

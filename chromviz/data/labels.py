@@ -31,15 +31,15 @@ class LabelRule:
 
         `every` is the expression of every row of the table, NaN if unknown.
         """
-        kind, numbers = self._numbers()
+        kind, first, last = self._numbers()
         if kind == "above":
-            return numbers[0], numbers[0]
+            return first, last
         known = np.sort(every[~np.isnan(every)]).astype(np.float64)
         if not len(known):
             raise ChromvizError("no expression value is known; check the table")
         # Rounded, so that quantile 0.57 of 101 values is exactly the 58th value. In floating point
         # 0.57 * 100 is just below 57, and the unit would then decide that gene's label.
-        place = np.round(np.array([numbers[0], numbers[-1]]) * (len(known) - 1), 9)
+        place = np.round(np.array([first, last]) * (len(known) - 1), 9)
         low, high = np.interp(place, np.arange(len(known)), known)
         return float(low), float(high)
 
@@ -53,23 +53,22 @@ class LabelRule:
 
     def describe(self) -> str:
         """Return the rule in words."""
-        kind, numbers = self._numbers()
+        kind, first, last = self._numbers()
         if self.text.strip() == "median":
             return "expression > median of the cell"
         if kind == "above":
-            return f"expression > {numbers[0]:g}"
-        if len(numbers) == 1:
-            return f"expression > quantile {numbers[0]:g} of the cell"
+            return f"expression > {first:g}"
+        if "," not in self.text:
+            return f"expression > quantile {first:g} of the cell"
         return (
-            f"ON: expression > quantile {numbers[1]:g} of the cell; OFF: not above quantile "
-            f"{numbers[0]:g}; genes between have no label"
+            f"ON: expression > quantile {last:g} of the cell; OFF: not above quantile {first:g}; "
+            "genes between have no label"
         )
 
-    def _numbers(self) -> tuple[str, list[float]]:
-        """Return the rule's kind and numbers, or raise what is wrong with it."""
-        if self.text.strip() == "median":
-            return "quantile", [0.5]
-        kind, _, rest = self.text.strip().partition(":")
+    def _numbers(self) -> tuple[str, float, float]:
+        """Return the rule's kind, and its first and last number, or raise what is wrong with it."""
+        text = self.text.strip()
+        kind, _, rest = ("quantile:0.5" if text == "median" else text).partition(":")
         try:
             numbers = [float(part) for part in rest.split(",")]
         except ValueError:
@@ -84,7 +83,7 @@ class LabelRule:
             raise ChromvizError(
                 f"label rule {self.text!r}: quantiles must be in (0, 1) and increase; {_KNOWN}"
             )
-        return kind, numbers
+        return kind, numbers[0], numbers[-1]
 
 
 def permute_labels(dataset: xr.Dataset, seed: int = 0) -> xr.Dataset:

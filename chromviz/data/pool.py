@@ -122,41 +122,41 @@ def _check_alike(datasets: Sequence[xr.Dataset]) -> None:
     twice = sorted({cell for cell in cells if cells.count(cell) > 1})
     if twice:
         raise ChromvizError(f"{cell_label(twice[0])} is named twice; name each cell type once")
-    first = datasets[0]
-    for dataset in datasets[1:]:
-        for what, one, other in (
-            ("marks", _marks(first), _marks(dataset)),
-            ("bins", _bins(first), _bins(dataset)),
-            ("orientation", first.attrs["orientation"], dataset.attrs["orientation"]),
-            ("unit of signal", first.attrs["signal_unit"], dataset.attrs["signal_unit"]),
-            ("assembly", first.attrs["assembly"], dataset.attrs["assembly"]),
-        ):
+    first, *others = map(_layout, datasets)
+    for cell, layout in zip(cells[1:], others, strict=True):
+        for what, one in first.items():
+            other = layout[what]
             optional = what == "assembly" and not (one and other)
             same = same_unit(one, other) if what == "unit of signal" else one == other
             if not (same or optional):
                 raise ChromvizError(
-                    f"one model cannot read {cell_label(cells[0])} and "
-                    f"{cell_label(str(dataset.attrs['cell']))}: they differ in {what} "
-                    f"({one or 'unknown'}; {other or 'unknown'}); prepare them alike"
+                    f"one model cannot read {cell_label(cells[0])} and {cell_label(cell)}: they "
+                    f"differ in {what} ({one or 'unknown'}; {other or 'unknown'}); prepare them "
+                    "alike"
                 )
 
 
-def _marks(dataset: xr.Dataset) -> str:
-    return ", ".join(map(str, dataset["mark"].values))
-
-
-def _bins(dataset: xr.Dataset) -> str:
-    starts = dataset["bin_start"].values
-    return f"{len(starts)} of {int(dataset.attrs['bin_width'])} bp from {starts[0]} bp"
+def _layout(dataset: xr.Dataset) -> dict[str, str]:
+    """Return what datasets must have in common, in words."""
+    attrs, starts = dataset.attrs, dataset["bin_start"].values
+    return {
+        "marks": ", ".join(map(str, dataset["mark"].values)),
+        "bins": f"{len(starts)} of {int(attrs['bin_width'])} bp from {starts[0]} bp",
+        "orientation": attrs["orientation"],
+        "unit of signal": attrs["signal_unit"],
+        "assembly": attrs["assembly"],
+    }
 
 
 def _stack(datasets: Sequence[xr.Dataset], rows: Sequence[np.ndarray], name: str) -> xr.Dataset:
     """Return one dataset of some genes of each."""
-    first = datasets[0]
-    total = sum(map(len, rows))
-    signal = np.empty((total, *first["signal"].shape[1:]), dtype=np.float32)
-    tracks = _common_tracks(datasets)
-    coverage = np.empty((len(tracks), total, first.sizes["bin"]), dtype=np.float32)
+    first, n_genes = datasets[0], sum(map(len, rows))
+    # Reference tracks that all have, none if their units differ.
+    units = [str(dataset.attrs.get("coverage_unit", "")) for dataset in datasets]
+    common = set.intersection(*(set(dataset["track"].values) for dataset in datasets))
+    tracks = [track for track in first["track"].values if track in common and same_unit(*units)]
+    signal = np.empty((n_genes, *first["signal"].shape[1:]), dtype=np.float32)
+    coverage = np.empty((len(tracks), n_genes, first.sizes["bin"]), dtype=np.float32)
     start = 0
     for dataset, chosen in zip(datasets, rows, strict=True):
         place = slice(start, start + len(chosen))
@@ -171,35 +171,25 @@ def _stack(datasets: Sequence[xr.Dataset], rows: Sequence[np.ndarray], name: str
         parts = zip(datasets, rows, strict=True)
         return np.concatenate([dataset[variable].values[chosen] for dataset, chosen in parts])
 
-    data: dict[str, Any] = {
-        variable: (first[variable].dims, joined(variable))
-        for variable in _BY_GENE
-        if all(variable in dataset.variables for dataset in datasets)
-    }
-    data["signal"] = (("gene", "mark", "bin"), signal)
-    data["coverage"] = (("track", "gene", "bin"), coverage)
-    coords: dict[str, Any] = {
-        variable: (("gene",), joined(variable)) for variable in ("symbol", "chrom", "strand", "tss")
-    }
-    cell = np.repeat(np.array(_cells(datasets), dtype=object), [len(chosen) for chosen in rows])
-    coords["gene"] = (("gene",), cell + ":" + joined("gene").astype(object))
-    coords["mark"] = (("mark",), first["mark"].values)
-    coords["bin_start"] = (("bin",), first["bin_start"].values)
-    coords["track"] = (("track",), np.asarray(tracks, dtype=object))
-    pooled = xr.Dataset(data, coords, _attributes(datasets, name))
+    shared = [name for name in _BY_GENE if all(name in dataset for dataset in datasets)]
+    cells = np.repeat(np.array(_cells(datasets), dtype=object), list(map(len, rows)))
+    pooled = xr.Dataset(
+        {
+            **{name: (first[name].dims, joined(name)) for name in shared},
+            "signal": (("gene", "mark", "bin"), signal),
+            "coverage": (("track", "gene", "bin"), coverage),
+        },
+        {
+            **{name: ("gene", joined(name)) for name in ("symbol", "chrom", "strand", "tss")},
+            "gene": ("gene", cells + ":" + joined("gene").astype(object)),
+            "mark": ("mark", first["mark"].values),
+            "bin_start": ("bin", first["bin_start"].values),
+            "track": ("track", np.asarray(tracks, dtype=object)),
+        },
+        _attributes(datasets, name),
+    )
     check_dataset(pooled)
     return pooled
-
-
-def _common_tracks(datasets: Sequence[xr.Dataset]) -> list[str]:
-    """Return the reference tracks that all have, none if their units differ."""
-    if not same_unit(*(str(dataset.attrs.get("coverage_unit", "")) for dataset in datasets)):
-        return []
-    return [
-        str(track)
-        for track in datasets[0]["track"].values
-        if all(track in dataset["track"].values for dataset in datasets)
-    ]
 
 
 def _attributes(datasets: Sequence[xr.Dataset], name: str) -> dict[str, Any]:
@@ -210,6 +200,10 @@ def _attributes(datasets: Sequence[xr.Dataset], name: str) -> dict[str, Any]:
         for key, value in every[0].items()
         if all(key in attrs and _equal(attrs[key], value) for attrs in every)
     }
+    known = {
+        key: next((str(attrs[key]) for attrs in every if attrs[key]), "")
+        for key in ("assembly", "signal_unit")
+    }
     sources = [
         {**source, "cell": str(attrs["cell"])}
         for attrs in every
@@ -218,10 +212,7 @@ def _attributes(datasets: Sequence[xr.Dataset], name: str) -> dict[str, Any]:
     return {
         "label_rule": "each cell type's own",
         "label_threshold": float("nan"),
-        **{
-            key: next((str(attrs[key]) for attrs in every if attrs[key]), "")
-            for key in ("assembly", "signal_unit")
-        },
+        **known,
         **shared,
         "cell": name,
         "cells": ",".join(_cells(datasets)),

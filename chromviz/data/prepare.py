@@ -14,7 +14,7 @@ import xarray as xr
 
 from chromviz import provenance, schema
 from chromviz.data import preflight
-from chromviz.data.choices import Choices, InputFiles, PrepareOptions
+from chromviz.data.choices import Choices, InputFiles, read_choices
 from chromviz.data.genes.expression import read_expression
 from chromviz.data.inputs import (
     cell_name,
@@ -141,7 +141,7 @@ def prepare(
         coverage=coverage or {},
         matrices=None if matrices is None else Path(matrices),
     )
-    choices = PrepareOptions.named(options).choices(files.coverage)
+    choices = read_choices(options, files.coverage)
     return prepare_dataset(files, choices, out=None if out is None else Path(out))
 
 
