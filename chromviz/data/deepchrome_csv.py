@@ -71,8 +71,9 @@ def read_deepchrome(path: Path, cell: str) -> xr.Dataset:
             raise ChromvizError(
                 f"no file {file}; a cell type needs train.csv, valid.csv and test.csv"
             )
-    tables, signals = zip(*map(_read_split, files.values()), strict=True)
-    table = pd.concat(tables, keys=files, names=["split", "row"]).reset_index("split")
+    parts = {split: _read_split(file) for split, file in files.items()}
+    tables = {split: table for split, (table, _) in parts.items()}
+    table = pd.concat(tables, names=["split", "row"]).reset_index("split")
     genes = table.assign(
         gene=_gene_ids(table, files), symbol="", chrom="", tss=-1, strand=".", expression=np.nan
     )
@@ -80,7 +81,7 @@ def read_deepchrome(path: Path, cell: str) -> xr.Dataset:
         cell=find_eid(cell) or cell,
         genes=genes,
         marks=MARKS,
-        signal=np.concatenate(signals),
+        signal=np.concatenate([signal for _, signal in parts.values()]),
         window=_WINDOW,
         assembly="hg19",
         signal_unit="read counts",

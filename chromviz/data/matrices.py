@@ -58,7 +58,7 @@ def from_matrices(
         tracks = read_tracks(given.sources, table[placed], choices, given.assembly, progress)
         findings += tracks.findings
         records = tracks.records
-        for track, values in tracks.coverage.items():
+        for track, values in tracks.values.items():
             coverage[track] = np.full((len(table), values.shape[1]), np.nan, dtype=np.float32)
             coverage[track][placed] = values
     used = schema.usable(matrices)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,23 +33,17 @@ _LEAVES, _ABSENT = "window leaves the chromosome", "chromosome not in the tracks
 
 @dataclass(frozen=True)
 class Tracks:
-    """Values (gene, bin) by mark and by reference track, and what was found while reading them."""
+    """Values (gene, bin) of each mark and reference track, and what was found on reading them.
 
-    signal: dict[str, np.ndarray]
-    coverage: dict[str, np.ndarray]
+    `why` (gene,) says why a window has no data on any mark, empty if it lies within its chromosome;
+    `gaps`, bool (gene,), which windows had a bin without data, before it was set to zero.
+    """
+
+    values: dict[str, np.ndarray]
     records: list[dict[str, Any]]
-    #: Why a window has no data on any mark; empty if it lies within its chromosome.
     why: np.ndarray
     findings: list[Finding]
-    #: Windows with a bin that had no data, bool (gene,) by name, before the policy was applied.
     gaps: dict[str, np.ndarray]
-
-    def as_measured(self) -> dict[str, np.ndarray]:
-        """Return the signal as measured: windows that had a gap are NaN."""
-        return {
-            mark: np.where(self.gaps[mark][:, None], np.float32(np.nan), values)
-            for mark, values in self.signal.items()
-        }
 
 
 def read_tracks(
@@ -61,7 +54,7 @@ def read_tracks(
     progress: Progress = silent,
 ) -> Tracks:
     """Read all sources, check them together, and apply the policies for missing data."""
-    chrom = table["chrom"]
+    chrom, window = table["chrom"], choices.window
     # Headers first, so that a wrong assembly is refused before reads are counted for an hour.
     sizes = {
         source.label: header_sizes(source, Translator(chrom, assembly))
@@ -70,20 +63,19 @@ def read_tracks(
     }
     findings = preflight.check_assembly(sizes, assembly)
     found = read_sources(
-        sources, table, choices.window, rule=choices.reads, assembly=assembly, progress=progress
+        sources, table, window, rule=choices.reads, assembly=assembly, progress=progress
     )
     named = dict(zip((source.label for source in sources), found, strict=True))
     # The headers of BAM files are known only now.
     with_bam = {where: each.sizes for where, each in named.items() if each.sizes}
     if len(with_bam) > len(sizes):
         findings = preflight.check_assembly(with_bam, assembly)
-    findings += preflight.check_reach(
-        {where: each.reach for where, each in named.items()}, chrom, assembly
-    )
+    reach = {where: each.reach for where, each in named.items()}
+    findings += preflight.check_reach(reach, chrom, assembly)
     findings += preflight.check_names({where: each.mapped for where, each in named.items()})
     findings += _same_files(sources, found)
     findings += _counted(found)
-    why = _place_windows(table, choices.window, found, assembly)
+    why = _place_windows(table, window, found, assembly)
     inside = why == ""
     findings += _outside(table, why)
     values = {source.name: each.values for source, each in zip(sources, found, strict=True)}
@@ -95,33 +87,17 @@ def read_tracks(
             measured = inside & chrom.isin(each.chromosomes).to_numpy()
             each.values[measured[:, None] & np.isnan(each.values)] = 0
     if choices.blacklist is not None:
-        findings.append(_leave_out(choices.blacklist, table, choices.window, assembly, values, why))
-    by_role = {
-        role: {source.name: values[source.name] for source in sources if source.role == role}
-        for role in ("signal", "coverage")
-    }
-    records = [each.record for each in found]
-    return Tracks(by_role["signal"], by_role["coverage"], records, why, findings, gaps)
-
-
-def _leave_out(
-    path: Path,
-    table: pd.DataFrame,
-    window: Window,
-    assembly: Assembly,
-    values: Mapping[str, np.ndarray],
-    why: np.ndarray,
-) -> Finding:
-    """Set bins that overlap the regions of a file to NaN, and record why in `why`."""
-    regions = read_regions(path)
-    with saying_where(str(path)):
-        hit = overlapping(regions, table, window, Translator(table["chrom"], assembly))
-    for track in values.values():
-        track[hit] = np.nan
-    windows = hit.any(axis=1)
-    why[windows & (why == "")] = "window touches the blacklist"
-    count = f"{int(hit.sum()):,} bins in {int(windows.sum()):,} windows"
-    return note("blacklist", f"{path.name}: {count} are set to missing")
+        regions = read_regions(choices.blacklist)
+        with saying_where(str(choices.blacklist)):
+            hit = overlapping(regions, table, window, Translator(chrom, assembly))
+        for each in found:
+            each.values[hit] = np.nan
+        touched = hit.any(axis=1)
+        why[touched & inside] = "window touches the blacklist"
+        count = f"{int(hit.sum()):,} bins in {int(touched.sum()):,} windows"
+        told = f"{choices.blacklist.name}: {count} are set to missing"
+        findings.append(note("blacklist", told))
+    return Tracks(values, [each.record for each in found], why, findings, gaps)
 
 
 def unit_of(role: str, sources: Sequence[Source], units: Mapping[str, str]) -> str:
@@ -147,8 +123,7 @@ def _place_windows(
     """Return why a window cannot have data, empty if it lies within its chromosome."""
     start, end = window_bounds(table, window)
     names = table["chrom"].to_numpy(object)
-    official = Translator(table["chrom"], assembly).by_gene_name(assembly.sizes)
-    largest = dict(official)
+    largest = Translator(table["chrom"], assembly).by_gene_name(assembly.sizes)
     for each in found:
         for name, bases in each.sizes.items():
             largest[name] = max(bases, largest.get(name, 0))

@@ -79,6 +79,7 @@ def check_marks(
             f"{both[0]} is given both as signal and as coverage; a reference track must be one "
             "that no model has seen, so give it once"
         )
+    compared = REFERENCE_TRACK.lower() in {track.lower() for track in coverage}
     if REFERENCE_TRACK.lower() in lowered:
         if not allow_reference:
             raise ChromvizError(
@@ -89,23 +90,21 @@ def check_marks(
             f"{REFERENCE_TRACK} is an input mark: agreement of weights with {REFERENCE_TRACK} is "
             "not informative, because the model has seen it"
         )
-        return [warning("circular", message)]
-    judged_by = {track.lower() for track in coverage}
-    if _KIN.lower() in lowered and REFERENCE_TRACK.lower() in judged_by:
+    elif _KIN.lower() in lowered and compared:
         message = (
             f"{_KIN} is an input mark and, like {REFERENCE_TRACK}, an acetylation of active "
             f"promoters: expect high agreement with {REFERENCE_TRACK} whatever the model learnt"
         )
-        return [warning("circular", message)]
-    return []
+    else:
+        return []
+    return [warning("circular", message)]
 
 
 def check_assembly(sizes: Mapping[str, Mapping[str, int]], assembly: Assembly) -> list[Finding]:
     """Refuse sources of different assemblies, or of another than the declared one.
 
     A track of another assembly can be read without any error, at the wrong positions. `sizes` are
-    the chromosome sizes of each source by its path, by the genes' names; they reveal it. The error
-    names the source, the chromosome, and the assembly that fits.
+    the chromosome sizes of each source by its path, by the genes' names; they reveal it.
     """
     every: dict[str, int] = {}
     origin: dict[str, str] = {}
@@ -117,40 +116,33 @@ def check_assembly(sizes: Mapping[str, Mapping[str, int]], assembly: Assembly) -
                     f"{where} and {first} are of different assemblies: {chrom} has {size:,} and "
                     f"{every[chrom]:,} bases; give tracks of one assembly"
                 )
-    if not every:
-        return [] if assembly.sizes else [_no_sizes(assembly)]
-    wrong = differing(every, assembly)
-    if assembly.sizes and not wrong:
-        return [note("assembly", f"chromosome sizes are those of {assembly.name}")]
-    fitting = matching_builds(every, assembly)
-    if wrong:
-        return [_other_sizes(wrong[0], every[wrong[0]], origin[wrong[0]], fitting, assembly)]
-    told = f"chromosome sizes fit {' and '.join(fitting)}" if fitting else "sizes are not checked"
-    return [note("assembly", f"the assembly {assembly.name} is not built in; {told}")]
-
-
-def _no_sizes(assembly: Assembly) -> Finding:
-    return warning(
-        "assembly",
-        f"the chromosome sizes of {assembly.name} are unknown: a window that reaches beyond the "
-        "end of a chromosome reads as no signal there; give --chrom-sizes",
+    name, wrong, fitting = (
+        assembly.name,
+        differing(every, assembly),
+        matching_builds(every, assembly),
     )
-
-
-def _other_sizes(
-    chrom: str, bases: int, where: str, fitting: Sequence[str], assembly: Assembly
-) -> Finding:
-    """Refuse a source of another assembly that is built in; warn of one that is not."""
-    if fitting:
+    chrom = next(iter(wrong), "")
+    if wrong and fitting:
         raise ChromvizError(
-            f"{where} is of {fitting[0]}, not {assembly.name} ({chrom} has {bases:,} bases); give "
-            f"genes of {fitting[0]} and --assembly {fitting[0]}"
+            f"{origin[chrom]} is of {fitting[0]}, not {name} ({chrom} has {every[chrom]:,} bases); "
+            f"give genes of {fitting[0]} and --assembly {fitting[0]}"
         )
-    return warning(
-        "assembly",
-        f"{where}: {chrom} has {bases:,} bases, which is not {assembly.name}; if tracks and genes "
-        "are of different assemblies, every window is at a wrong position",
-    )
+    if wrong:
+        message = (
+            f"{origin[chrom]}: {chrom} has {every[chrom]:,} bases, which is not {name}; if tracks "
+            "and genes are of different assemblies, every window is at a wrong position"
+        )
+        return [warning("assembly", message)]
+    if assembly.sizes:
+        return [note("assembly", f"chromosome sizes are those of {name}")] if every else []
+    if not every:
+        message = (
+            f"the chromosome sizes of {name} are unknown: a window that reaches beyond the end of "
+            "a chromosome reads as no signal there; give --chrom-sizes"
+        )
+        return [warning("assembly", message)]
+    told = f"chromosome sizes fit {' and '.join(fitting)}" if fitting else "sizes are not checked"
+    return [note("assembly", f"the assembly {name} is not built in; {told}")]
 
 
 def check_reach(
@@ -165,21 +157,19 @@ def check_reach(
     findings = []
     for where, ends in reach.items():
         over = {chrom: end - sizes[chrom] for chrom, end in ends.items() if chrom in sizes}
-        if not over:
-            continue
-        chrom = max(over, key=over.__getitem__)
-        if over[chrom] > _OVERHANG:
+        chrom = max(over, key=over.__getitem__, default="")
+        beyond = over.get(chrom, 0)
+        if beyond > _OVERHANG:
             raise ChromvizError(
                 f"{where} has a read that ends at {chrom}:{ends[chrom]:,}, but {chrom} of "
                 f"{assembly.name} has {sizes[chrom]:,} bases; give reads of {assembly.name}, "
                 "or the right --assembly"
             )
-        if over[chrom] > 0:
+        if beyond > 0:
             message = (
-                f"{Path(where).name}: reads end up to {over[chrom]:,} bases beyond their "
-                "chromosome, as extended reads do"
+                f"{Path(where).name}: reads end up to {beyond:,} bases beyond their chromosome"
             )
-            findings.append(note("assembly", message))
+            findings.append(note("assembly", f"{message}, as extended reads do"))
     return findings
 
 
@@ -190,9 +180,8 @@ def check_names(mapped: Mapping[str, Mapping[str, str]]) -> list[Finding]:
         if names:
             same.setdefault(tuple(sorted(names.items())), []).append(Path(where).name)
     findings = []
-    for pairs, sources in same.items():
-        theirs, own = pairs[0]
-        more = f", and {len(pairs) - 1} more" if len(pairs) > 1 else ""
+    for ((theirs, own), *others), sources in same.items():
+        more = f", and {len(others)} more" if others else ""
         message = f"{', '.join(sources)}: chromosome {theirs} is read as the genes' {own}{more}"
         findings.append(note("chromosomes", message))
     return findings
@@ -206,11 +195,11 @@ def check_genes(table: pd.DataFrame, split: str = "drawn") -> list[Finding]:
     ``chromosome``, which keeps them together.
     """
     found = []
-    shared = table.duplicated(["chrom", "tss"], keep=False)
-    if shared.any():
-        first = table[shared].sort_values(["chrom", "tss"], kind="stable").iloc[:2]["gene"]
+    shared = table[table.duplicated(["chrom", "tss"], keep=False)]
+    if not shared.empty:
+        first = shared.sort_values(["chrom", "tss"], kind="stable").iloc[:2]["gene"]
         found.append(
-            f"{int(shared.sum()):,} genes that models use share their TSS with another "
+            f"{len(shared):,} genes that models use share their TSS with another "
             f"({' and '.join(first)}, for instance): their windows are the same"
         )
     if "parent" in table and table["parent"].duplicated().any():
@@ -219,11 +208,9 @@ def check_genes(table: pd.DataFrame, split: str = "drawn") -> list[Finding]:
     if split == "chromosome":
         together = "the split by chromosome keeps them in one part"
         return [note("duplicates", f"{line}; {together}") for line in found]
-    remedy = (
-        "use --valid and --test to split by chromosome"
-        if split == "drawn"
-        else "check that the given split keeps them in one part"
-    )
+    remedy = "check that the given split keeps them in one part"
+    if split == "drawn":
+        remedy = "use --valid and --test to split by chromosome"
     optimistic = "if one is in training and another in test, the test score is too high"
     return [warning("duplicates", f"{line}; {optimistic}; {remedy}") for line in found]
 
@@ -299,38 +286,28 @@ def check_values(
     if not inside:
         return findings
     gaps = {name: np.isnan(found[on_chromosome]) for name, found in values.items()}
-    told = ", ".join(f"{name} {_percent(gap.mean())}" for name, gap in gaps.items())
+    shares = {name: float(gap.mean()) for name, gap in gaps.items()}
+    told = ", ".join(f"{name} {_percent(share)}" for name, share in shares.items())
     findings.append(note("missing", f"bins without data, of {inside:,} windows: {told}"))
-    if missing == "zero":
-        return findings + _made_up(gaps)
-    return findings + _uneven({name: gap.mean() for name, gap in gaps.items() if name in inputs})
-
-
-def _made_up(gaps: Mapping[str, np.ndarray]) -> list[Finding]:
-    """Warn of bins that are set to zero because they have no data."""
-    if not any(gap.any() for gap in gaps.values()):
-        return []
-    empty = {name: int(gap.all(axis=1).sum()) for name, gap in gaps.items()}
-    told = ", ".join(f"{name} {count:,}" for name, count in empty.items() if count)
-    message = (
-        "bins without data are set to zero, as requested: models and profiles see no signal where "
-        "nothing was measured"
-    )
-    return [warning("missing", message + (f"; windows without any data: {told}" if told else ""))]
-
-
-def _uneven(shares: Mapping[str, float]) -> list[Finding]:
-    """Warn if one mark lacks far more of its bins than another."""
-    if len(shares) < 2:
-        return []
-    least, most = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
-    if shares[most] <= shares[least] + _UNEVEN:
-        return []
-    message = (
-        f"{most} lacks {_percent(shares[most])} of its bins and {least} {_percent(shares[least])}: "
-        "a model uses only genes that every mark covers, and those may not be representative"
-    )
-    return [warning("missing", message)]
+    if missing == "zero" and any(shares.values()):
+        empty = {name: int(gap.all(axis=1).sum()) for name, gap in gaps.items()}
+        told = ", ".join(f"{name} {count:,}" for name, count in empty.items() if count)
+        message = (
+            "bins without data are set to zero, as requested: models and profiles see no signal "
+            "where nothing was measured"
+        )
+        whole = f"; windows without any data: {told}" if told else ""
+        findings.append(warning("missing", message + whole))
+    seen = {name: share for name, share in shares.items() if name in inputs and missing == "nan"}
+    if seen and max(seen.values()) > min(seen.values()) + _UNEVEN:
+        least, most = min(seen, key=seen.__getitem__), max(seen, key=seen.__getitem__)
+        message = (
+            f"{most} lacks {_percent(shares[most])} of its bins and {least} "
+            f"{_percent(shares[least])}: a model uses only genes that every mark covers, and those "
+            "may not be representative"
+        )
+        findings.append(warning("missing", message))
+    return findings
 
 
 def _percent(share: float) -> str:

@@ -183,12 +183,15 @@ def _from_tracks(
     tracks = read_tracks(given.sources, table, choices, given.assembly, progress)
     findings += tracks.findings
     strand = table["strand"].to_numpy(object)
-    findings += check_shapes(tracks.as_measured(), label, strand, choices.window)
-    signal, coverage = (
-        {name: orient(values, strand, choices.orientation) for name, values in layers.items()}
-        for layers in (tracks.signal, tracks.coverage)
-    )
-    values = np.stack([signal[mark] for mark in marks], axis=1)
+    measured_only = {
+        mark: np.where(tracks.gaps[mark][:, None], np.float32(np.nan), tracks.values[mark])
+        for mark in marks
+    }
+    findings += check_shapes(measured_only, label, strand, choices.window)
+    oriented = {
+        name: orient(each, strand, choices.orientation) for name, each in tracks.values.items()
+    }
+    values = np.stack([oriented.pop(mark) for mark in marks], axis=1)
     left_out = _reasons(schema.reasons(values, marks, label), level, tracks, strand, choices)
     used = left_out == ""
     if not used.any():
@@ -199,14 +202,14 @@ def _from_tracks(
     low, high = choices.label.levels(measured.every)
     rule = f"{choices.label.describe()}: {high:.4g} {measured.unit}".rstrip()
     findings += preflight.check_genes(table[used], choices.split.kind)
-    findings += preflight.describe_use(label, split, used, coverage, rule)
+    findings += preflight.describe_use(label, split, used, oriented, rule)
     dataset = schema.build_dataset(
         cell=cell,
         genes=table.assign(expression=level, label=label, split=split, reason=left_out),
         marks=marks,
         signal=values,
         window=choices.window,
-        coverage=coverage,
+        coverage=oriented,
         orientation=choices.orientation,
         signal_unit=unit_of("signal", given.sources, given.units),
         label_rule=choices.label.describe(),
