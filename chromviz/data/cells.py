@@ -66,9 +66,9 @@ def open_cell(cell: str | xr.Dataset, data: str | Path | None = None) -> xr.Data
         return simulate(resolve_cell(cell, EMBEDDED_CELLS, _EMBEDDED))
     found = _find(Path(data))
     name = resolve_cell(cell, tuple(found), str(data))
-    path = found[name]
-    if path.suffix != ".nc":
-        return read_deepchrome(path, name)
+    if "dataset" not in found[name]:
+        return read_deepchrome(found[name]["matrices"], name)
+    path = found[name]["dataset"]
     dataset = schema.load_dataset(path)
     inside = str(dataset.attrs["cell"])
     if (find_eid(inside) or inside.lower()) != (find_eid(name) or name.lower()):
@@ -90,42 +90,29 @@ def dataset_of(data: xr.Dataset | str) -> xr.Dataset:
     return data
 
 
-def find_cells(folder: Path | None) -> dict[str, list[str]]:
-    """Return what is available for each cell type in a folder, which may be empty.
-
-    The values are ``dataset``, ``matrices`` or both, or ``embedded (simulated)``.
-    """
-    if folder is None:
-        return {cell: ["embedded (simulated)"] for cell in available_cells()}
-    found: dict[str, list[str]] = {name: ["dataset"] for name in _datasets(Path(folder))}
-    for name in _matrices(Path(folder)):
-        found.setdefault(name, []).append("matrices")
-    return dict(sorted(found.items()))
-
-
-def _datasets(folder: Path) -> dict[str, Path]:
-    """Return the dataset file of each cell type by name."""
+def find_cells(folder: Path) -> dict[str, dict[str, Path]]:
+    """Return each cell type's ``dataset`` and folder of ``matrices``; the folder may be empty."""
     if not folder.is_dir():
         problem = "is not a folder" if folder.exists() else "does not exist"
         raise ChromvizError(
             f"{folder} {problem}; give a folder of datasets ({{cell}}.nc) or of DeepChrome CSV"
         )
     # A name that begins with a dot is a file that is still being written.
-    return {path.stem: path for path in folder.glob("*.nc") if not path.name.startswith(".")}
+    datasets = (path for path in folder.glob("*.nc") if not path.name.startswith("."))
+    found = {path.stem: {"dataset": path} for path in datasets}
+    # Those that fetch wrote, and those of the folder itself, which win.
+    matrices = find_deepchrome(folder / MATRICES_FOLDER) | find_deepchrome(folder)
+    for name, path in matrices.items():
+        found.setdefault(name, {})["matrices"] = path
+    return dict(sorted(found.items()))
 
 
-def _matrices(folder: Path) -> dict[str, Path]:
-    """Return the CSV folder of each cell type by name, including those that fetch wrote."""
-    return find_deepchrome(folder / MATRICES_FOLDER) | find_deepchrome(folder)
-
-
-def _find(folder: Path) -> dict[str, Path]:
-    """Return each cell type's dataset file, or else its CSV folder, by name."""
-    datasets = _datasets(folder)
-    found = _matrices(folder) | datasets
+def _find(folder: Path) -> dict[str, dict[str, Path]]:
+    """Return what :func:`find_cells` does, or raise if the folder has no cell type."""
+    found = find_cells(folder)
     if not found:
         raise ChromvizError(
             f"{folder} contains no dataset: neither {{cell}}.nc nor "
             "{cell}/classification/{train,valid,test}.csv; make one with 'chromviz prepare'"
         )
-    return dict(sorted(found.items()))
+    return found

@@ -11,14 +11,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
-from chromviz import provenance
+from chromviz import provenance, schema
 from chromviz.data import preflight
 from chromviz.data.archives.http import is_address
 from chromviz.data.choices import Choices, InputFiles
 from chromviz.data.genes.annotation import read_genes
-from chromviz.data.genes.expression import Expression
+from chromviz.data.genes.expression import Expression, read_expression
 from chromviz.data.genes.ids import match_expression
+from chromviz.data.measure import unit_of
 from chromviz.data.preflight import Finding, note
 from chromviz.data.signal.chromosomes import Assembly, find_assembly, name_officially
 from chromviz.data.signal.sources import Source, find_source
@@ -32,24 +34,64 @@ _TEMPLATE = "{mark}"
 
 @dataclass(frozen=True)
 class CheckedInputs:
-    """Inputs that exist and do not contradict one another.
+    """Inputs of a cell type that exist and do not contradict one another.
 
     ``marks`` are in the order of the dataset, ``units`` are by mark or track, and ``genes`` is the
-    annotation with chromosomes named as in the assembly.
+    annotation with chromosomes named as in the assembly. ``findings`` grow as more is read.
     """
 
+    files: InputFiles
+    choices: Choices
+    cell: str
     marks: list[str]
     sources: list[Source]
     units: dict[str, str]
     assembly: Assembly
     genes: pd.DataFrame
+    expression: Expression
     findings: list[Finding]
+
+    def levels(self, table: pd.DataFrame) -> np.ndarray:
+        """Return the expression of each gene of a table, float64 (gene,), NaN if unknown."""
+        values = self.expression.values
+        level, notes = match_expression(table["gene"], values, table["symbol"])
+        notes = [*self.expression.notes, *notes]
+        unknown = int(np.isnan(level).sum())
+        if unknown:
+            name = self.files.expression.name
+            notes.append(f"{name}: {unknown:,} of {len(table):,} genes have no expression value")
+        self.findings.extend(note("expression", line) for line in notes)
+        return level
+
+    def build_dataset(self, *, sources: list[dict[str, str]], **given: Any) -> xr.Dataset:
+        """Return the dataset of what is `given`, with the attributes that follow from the inputs.
+
+        `sources` are the records of the tracks or matrices; those of other files are added.
+        """
+        others = [
+            {"role": role, "name": "", "path": str(path), "sha256": provenance.hash_file(path)}
+            for role, path in _tables(self.files, self.choices).items()
+        ]
+        return schema.build_dataset(
+            cell=self.cell,
+            marks=self.marks,
+            window=self.choices.window,
+            sources=sources + others,
+            expression_unit=self.expression.unit,
+            expression_column=self.expression.column,
+            coverage_unit=unit_of("coverage", self.sources, self.units),
+            assembly=self.choices.assembly,
+            missing=self.choices.missing,
+            choices=json.dumps(asdict(self.choices), default=str),
+            preflight=json.dumps([asdict(finding) for finding in self.findings]),
+            **given,
+        )
 
 
 def check_inputs(
-    files: InputFiles, choices: Choices, marks: Sequence[str] | None = None
+    files: InputFiles, choices: Choices, cell: str, marks: Sequence[str] | None = None
 ) -> CheckedInputs:
-    """Check that all files exist and fit together, and read the genes.
+    """Check that all files exist and fit together, and read genes and expression.
 
     `marks` are the input marks if they come from matrices rather than from ``files.signal``.
     """
@@ -69,27 +111,10 @@ def check_inputs(
     table, renamed = name_officially(annotated.table, assembly)
     findings += [note("genes", line) for line in annotated.notes]
     findings += [note("chromosomes", line) for line in renamed]
-    return CheckedInputs(inputs, sources, units, assembly, table, findings)
-
-
-def match_levels(
-    measured: Expression, table: pd.DataFrame, source: Path
-) -> tuple[np.ndarray, list[Finding]]:
-    """Return the expression of each gene, float64 (gene,), NaN if unknown, and findings."""
-    level, notes = match_expression(table["gene"], measured.values, table["symbol"])
-    notes = [*measured.notes, *notes]
-    unknown = int(np.isnan(level).sum())
-    if unknown:
-        notes.append(f"{source.name}: {unknown:,} of {len(table):,} genes have no expression value")
-    return level, [note("expression", line) for line in notes]
-
-
-def file_records(files: InputFiles, choices: Choices) -> list[dict[str, str]]:
-    """Return what a dataset records about its files other than tracks."""
-    return [
-        {"role": role, "name": "", "path": str(path), "sha256": provenance.hash_file(path)}
-        for role, path in _tables(files, choices).items()
-    ]
+    measured = read_expression(files.expression, cell, column=choices.expression_column)
+    return CheckedInputs(
+        files, choices, cell, inputs, sources, units, assembly, table, measured, findings
+    )
 
 
 def _tables(files: InputFiles, choices: Choices) -> dict[str, Path]:
@@ -98,16 +123,6 @@ def _tables(files: InputFiles, choices: Choices) -> dict[str, Path]:
     if choices.blacklist is not None:
         tables["blacklist"] = choices.blacklist
     return {role: Path(path) for role, path in tables.items()}
-
-
-def recorded(choices: Choices, findings: Sequence[Finding]) -> dict[str, Any]:
-    """Return the attributes of a dataset that come from the choices and findings alone."""
-    return {
-        "assembly": choices.assembly,
-        "missing": choices.missing,
-        "choices": json.dumps(asdict(choices), default=str),
-        "preflight": json.dumps([asdict(finding) for finding in findings]),
-    }
 
 
 def expand_signal(values: Sequence[str], option: str = "--signal") -> dict[str, str]:

@@ -7,8 +7,6 @@ the expression table and H3K27ac reads they give the dataset behind the paper's 
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,10 +16,9 @@ from chromviz import schema
 from chromviz.data import preflight
 from chromviz.data.choices import Choices, InputFiles
 from chromviz.data.deepchrome_csv import find_deepchrome, read_deepchrome
-from chromviz.data.genes.expression import read_expression
 from chromviz.data.genes.ids import expand_short_ids, without_version
-from chromviz.data.inputs import check_inputs, file_records, match_levels, recorded
-from chromviz.data.measure import read_tracks, unit_of
+from chromviz.data.inputs import CheckedInputs, check_inputs
+from chromviz.data.measure import read_tracks
 from chromviz.data.preflight import Finding, judged, note, warning
 from chromviz.data.shapes import check_shapes
 from chromviz.errors import ChromvizError
@@ -40,62 +37,46 @@ def from_matrices(
     Signal, labels and splits are unchanged. A gene that the annotation lacks keeps its signal, and
     has no position and no coverage.
     """
-    matrices = _read_matrices(files)
+    if files.matrices is None:
+        raise ChromvizError("no folder of matrices is given")
+    folders = find_deepchrome(files.matrices)
+    name = resolve_cell(files.cell, tuple(folders), str(files.matrices))
+    matrices = read_deepchrome(folders[name], name)
     _refuse_fixed(choices)
-    cell = str(matrices.attrs["cell"])
-    given = check_inputs(files, choices, [str(mark) for mark in matrices["mark"].values])
+    marks = [str(mark) for mark in matrices["mark"].values]
+    given = check_inputs(files, choices, str(matrices.attrs["cell"]), marks)
     findings = given.findings
-    measured = read_expression(files.expression, cell, column=choices.expression_column)
-    table, placed, found = _place(matrices, given.genes, measured.values.index, files)
-    findings += found
-    level, found = match_levels(measured, table, files.expression)
-    findings += found
+    table, placed = _place(matrices, given)
+    level = given.levels(table)
     label, split = matrices["label"].values, matrices["split"].values
-    findings += _check_labels(label, level, measured.threshold, cell)
+    findings += _check_labels(label, level, given)
     coverage: dict[str, np.ndarray] = {}
-    records: list[dict[str, Any]] = []
+    records = json.loads(matrices.attrs["sources"])
     if given.sources:
         tracks = read_tracks(given.sources, table[placed], choices, given.assembly, progress)
         findings += tracks.findings
-        records = tracks.records
+        records += tracks.records
         for track, values in tracks.values.items():
             coverage[track] = np.full((len(table), values.shape[1]), np.nan, dtype=np.float32)
             coverage[track][placed] = values
     used = schema.usable(matrices)
     findings += preflight.check_genes(table[placed & used], "given")
-    signal = matrices["signal"].values
-    by_mark = {mark: signal[:, column] for column, mark in enumerate(given.marks)}
-    strand = table["strand"].to_numpy(object)
+    signal, strand = matrices["signal"].values, table["strand"].to_numpy(object)
+    by_mark = {mark: signal[:, column] for column, mark in enumerate(marks)}
     findings += check_shapes(by_mark, label, strand, choices.window)
     findings += preflight.describe_use(label, split, used, coverage)
     kept = ("orientation", "signal_unit", "label_rule", "label_threshold")
-    dataset = schema.build_dataset(
-        cell=cell,
+    dataset = given.build_dataset(
         genes=table.assign(
             expression=level, label=label, split=split, reason=matrices["reason"].values
         ),
-        marks=given.marks,
         signal=signal,
-        window=choices.window,
         coverage=coverage,
-        sources=json.loads(matrices.attrs["sources"]) + records + file_records(files, choices),
-        expression_unit=measured.unit,
-        expression_column=measured.column,
-        coverage_unit=unit_of("coverage", given.sources, given.units),
+        sources=records,
         split_rule="given by the source",
         **{name: matrices.attrs[name] for name in kept},
-        **recorded(choices, findings),
     )
     return dataset, findings
-
-
-def _read_matrices(files: InputFiles) -> xr.Dataset:
-    """Read the cell type's matrices."""
-    if files.matrices is None:
-        raise ChromvizError("no folder of matrices is given")
-    folders = find_deepchrome(files.matrices)
-    name = resolve_cell(files.cell, tuple(folders), str(files.matrices))
-    return read_deepchrome(folders[name], name)
 
 
 def _refuse_fixed(choices: Choices) -> None:
@@ -109,15 +90,11 @@ def _refuse_fixed(choices: Choices) -> None:
             )
 
 
-def _place(
-    matrices: xr.Dataset, genes: pd.DataFrame, levels: pd.Index, files: InputFiles
-) -> tuple[pd.DataFrame, np.ndarray, list[Finding]]:
-    """Return the genes of the matrices with position, which have one (gene,), and findings.
-
-    `levels` are the gene ids of the expression table; `files` is for messages.
-    """
+def _place(matrices: xr.Dataset, given: CheckedInputs) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the genes of the matrices with position, and which of them have one, bool (gene,)."""
+    genes = given.genes
     own = [str(gene) for gene in matrices["gene"].values]
-    short = expand_short_ids(own, [*genes["gene"], *map(str, levels)])
+    short = expand_short_ids(own, [*genes["gene"], *map(str, given.expression.values.index)])
     ids = short.names
     exact = {gene: row for row, gene in enumerate(genes["gene"])}
     bare: dict[str, int] = {}
@@ -128,51 +105,45 @@ def _place(
     placed = found >= 0
     if not placed.any():
         raise ChromvizError(
-            f"the matrices and {files.genes} have no gene in common: their ids look like "
+            f"the matrices and {given.files.genes} have no gene in common: their ids look like "
             f"{own[0]!r} and {genes['gene'].iloc[0]!r}; give genes with the same kind of ids"
         )
-    findings = []
+    share = f"of {len(ids):,} genes of the matrices"
     expanded = np.flatnonzero(short.expanded & placed)
     if len(expanded):
-        first = expanded[0]
         message = (
-            f"{len(expanded):,} of {len(ids):,} genes of the matrices are named by the last six "
-            f"digits of their Ensembl id and were identified by them ({own[first]} is {ids[first]})"
+            f"{len(expanded):,} {share} are named by the last six digits of their Ensembl id and "
+            f"were identified by them ({own[expanded[0]]} is {ids[expanded[0]]})"
         )
-        findings.append(note("genes", message))
+        given.findings.append(note("genes", message))
     if short.ambiguous:
         message = (
-            f"{len(short.ambiguous):,} of {len(ids):,} genes of the matrices have a six-digit "
-            f"id that more than one gene matches (such as {short.ambiguous[0]}); models use "
-            "them, but they have no position, no coverage and no expression value"
+            f"{len(short.ambiguous):,} {share} have a six-digit id that more than one gene matches "
+            f"(such as {short.ambiguous[0]}); models use them, but they have no position, no "
+            "coverage and no expression value"
         )
-        findings.append(warning("genes", message))
+        given.findings.append(warning("genes", message))
     if not placed.all():
         message = (
-            f"{Path(files.genes).name}: {int((~placed).sum()):,} of {len(ids):,} genes of the "
-            "matrices cannot be identified in it; models use them, but they have no position and "
-            "no coverage"
+            f"{given.files.genes.name}: {int((~placed).sum()):,} {share} cannot be identified in "
+            "it; models use them, but they have no position and no coverage"
         )
-        findings.append(note("genes", message))
-    at = np.where(placed, found, 0)
+        given.findings.append(note("genes", message))
     table = pd.DataFrame({"gene": ids})
     for name, unknown in (("symbol", ""), ("chrom", ""), ("tss", -1), ("strand", ".")):
-        table[name] = np.where(placed, genes[name].to_numpy(object)[at], unknown)
-    table["tss"] = table["tss"].astype("int64")
-    return table, placed, findings
+        table[name] = np.where(placed, genes[name].to_numpy(object)[found], unknown)
+    return table.astype({"tss": "int64"}), placed
 
 
-def _check_labels(
-    label: np.ndarray, level: np.ndarray, threshold: float, cell: str
-) -> list[Finding]:
+def _check_labels(label: np.ndarray, level: np.ndarray, given: CheckedInputs) -> list[Finding]:
     """Compare the labels of the matrices with those that the expression table gives."""
     known = ~np.isnan(level) & (label >= 0)
     if not known.any():
         return []
-    share = float(((level > threshold) == (label == 1))[known].mean())
+    share = float(((level > given.expression.threshold) == (label == 1))[known].mean())
     told = (
-        f"labels of the matrices agree with the expression of {cell} for {100 * share:.1f} % of "
-        f"{int(known.sum()):,} genes"
+        f"labels of the matrices agree with the expression of {given.cell} for {100 * share:.1f} % "
+        f"of {int(known.sum()):,} genes"
     )
     otherwise = (
         ": check that both are from the same cell type; if not, the expression values of the "

@@ -15,17 +15,9 @@ import xarray as xr
 from chromviz import provenance, schema
 from chromviz.data import preflight
 from chromviz.data.choices import Choices, InputFiles, read_choices
-from chromviz.data.genes.expression import read_expression
-from chromviz.data.inputs import (
-    cell_name,
-    check_inputs,
-    expand_signal,
-    file_records,
-    match_levels,
-    recorded,
-)
+from chromviz.data.inputs import CheckedInputs, cell_name, check_inputs, expand_signal
 from chromviz.data.matrices import from_matrices
-from chromviz.data.measure import Tracks, read_tracks, unit_of
+from chromviz.data.measure import read_tracks, unit_of
 from chromviz.data.preflight import Finding
 from chromviz.data.shapes import check_shapes
 from chromviz.data.signal.windows import orient
@@ -158,7 +150,7 @@ def prepare_dataset(
     if not files.signal and files.matrices is None:
         raise ChromvizError("no input mark is given; give signal for each mark, or matrices")
     choices = choices or Choices()
-    make = from_matrices if files.matrices is not None else _from_tracks
+    make = from_matrices if files.matrices is not None else from_tracks
     with provenance.output_folder(out) if out is not None else nullcontext():
         dataset, findings = make(files, choices, progress)
         if out is None:
@@ -169,81 +161,63 @@ def prepare_dataset(
     return Prepared(dataset, findings, path, replaced)
 
 
-def _from_tracks(
-    files: InputFiles, choices: Choices, progress: Progress
+def from_tracks(
+    files: InputFiles, choices: Choices, progress: Progress = silent
 ) -> tuple[xr.Dataset, list[Finding]]:
     """Build a dataset from tracks or reads."""
-    cell = cell_name(files.cell)
-    given = check_inputs(files, choices)
-    table, marks, findings = given.genes, given.marks, given.findings
-    measured = read_expression(files.expression, cell, column=choices.expression_column)
-    level, found = match_levels(measured, table, files.expression)
-    findings += found
-    label = choices.label.label(level, measured.every)
+    given = check_inputs(files, choices, cell_name(files.cell))
+    table, findings = given.genes, given.findings
+    level, every = given.levels(table), given.expression.every
+    label = choices.label.label(level, every)
     tracks = read_tracks(given.sources, table, choices, given.assembly, progress)
     findings += tracks.findings
     strand = table["strand"].to_numpy(object)
-    measured_only = {
+    as_measured = {
         mark: np.where(tracks.gaps[mark][:, None], np.float32(np.nan), tracks.values[mark])
-        for mark in marks
+        for mark in given.marks
     }
-    findings += check_shapes(measured_only, label, strand, choices.window)
-    oriented = {
-        name: orient(each, strand, choices.orientation) for name, each in tracks.values.items()
+    findings += check_shapes(as_measured, label, strand, choices.window)
+    coverage = {
+        name: orient(values, strand, choices.orientation) for name, values in tracks.values.items()
     }
-    values = np.stack([oriented.pop(mark) for mark in marks], axis=1)
-    left_out = _reasons(schema.reasons(values, marks, label), level, tracks, strand, choices)
+    signal = np.stack([coverage.pop(mark) for mark in given.marks], axis=1)
+    left_out = schema.reasons(signal, given.marks, label)
+    between = (left_out == "expression unknown") & ~np.isnan(level)
+    left_out[between] = "expression between the two levels of the label"
+    left_out[tracks.why != ""] = tracks.why[tracks.why != ""]
+    if choices.orientation == "strand":
+        left_out[(strand == ".") & (tracks.why == "")] = "strand unknown"
     used = left_out == ""
     if not used.any():
-        raise _none_usable(left_out, cell, files, choices)
+        raise _none_usable(left_out, given)
     split = choices.split.split(table, used, choices.seed)
     left_out[used & (split == "none")] = f"in no part of the split {choices.split.describe()}"
     used = left_out == ""
-    low, high = choices.label.levels(measured.every)
-    rule = f"{choices.label.describe()}: {high:.4g} {measured.unit}".rstrip()
+    low, high = choices.label.levels(every)
+    rule = f"{choices.label.describe()}: {high:.4g} {given.expression.unit}".rstrip()
     findings += preflight.check_genes(table[used], choices.split.kind)
-    findings += preflight.describe_use(label, split, used, oriented, rule)
-    dataset = schema.build_dataset(
-        cell=cell,
+    findings += preflight.describe_use(label, split, used, coverage, rule)
+    dataset = given.build_dataset(
         genes=table.assign(expression=level, label=label, split=split, reason=left_out),
-        marks=marks,
-        signal=values,
-        window=choices.window,
-        coverage=oriented,
+        signal=signal,
+        coverage=coverage,
+        sources=tracks.records,
         orientation=choices.orientation,
         signal_unit=unit_of("signal", given.sources, given.units),
         label_rule=choices.label.describe(),
         label_threshold=high,
-        sources=[*tracks.records, *file_records(files, choices)],
-        seed=choices.seed,
-        expression_unit=measured.unit,
-        expression_column=measured.column,
-        coverage_unit=unit_of("coverage", given.sources, given.units),
         label_off_threshold=low,
         split_rule=choices.split.describe(),
-        **recorded(choices, findings),
+        seed=choices.seed,
     )
     return dataset, findings
 
 
-def _reasons(
-    reasons: np.ndarray, level: np.ndarray, tracks: Tracks, strand: np.ndarray, choices: Choices
-) -> np.ndarray:
-    """Return why models leave out each gene, object (gene,), empty where they do not."""
-    between = (reasons == "expression unknown") & ~np.isnan(level)
-    reasons[between] = "expression between the two levels of the label"
-    reasons[tracks.why != ""] = tracks.why[tracks.why != ""]
-    if choices.orientation == "strand":
-        reasons[(strand == ".") & (tracks.why == "")] = "strand unknown"
-    return reasons
-
-
-def _none_usable(
-    left_out: np.ndarray, cell: str, files: InputFiles, choices: Choices
-) -> ChromvizError:
+def _none_usable(left_out: np.ndarray, given: CheckedInputs) -> ChromvizError:
     counts = pd.Series(left_out).value_counts()
     told = ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
     return ChromvizError(
-        f"no gene of {files.genes} can be used for {cell}: {told}; check that tracks and genes "
-        f"are from the same assembly ({choices.assembly}) and that the tracks are complete"
+        f"no gene of {given.files.genes} can be used for {given.cell}: {told}; check that tracks "
+        f"and genes are from the same assembly ({given.choices.assembly}) and that the tracks are "
+        "complete"
     )

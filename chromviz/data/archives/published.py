@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from chromviz.data.archives.addresses import (
     available,
 )
 from chromviz.data.archives.fetch import FetchedFiles, PlannedFile, fetch_files, plan_files
-from chromviz.data.cells import find_cells
+from chromviz.data.cells import available_cells, find_cells
 from chromviz.data.choices import Choices, InputFiles
 from chromviz.data.matrices import from_matrices
 from chromviz.data.preflight import Finding
@@ -127,20 +127,19 @@ def fetch(
         planned = plan_files(cells, kinds, out, base_url=base_url, ask_sizes=False)
         return FetchResult(out, planned)
     building = set(_NEEDED) <= set(kinds)
-    eids = list(dict.fromkeys(find_eid(cell) or cell for cell in cells))
-    for eid in eids if building else ():
-        _refuse_other_dataset(out / f"{eid}.nc")
+    eids = list(dict.fromkeys(find_eid(cell) or cell for cell in cells)) if building else []
+    result = FetchResult(out, paths={eid: out / f"{eid}.nc" for eid in eids})
+    for path in result.paths.values():
+        _refuse_other_dataset(path)
     files = fetch_files(
         cells, kinds, out, base_url=base_url, keep_archives=keep_archives, reporter=reporter
     )
-    result = FetchResult(out, files=files)
-    for eid in eids if building else ():
-        path = out / f"{eid}.nc"
+    for eid, path in result.paths.items():
         dataset = _build(path, files, eid, reporter)
+        result.datasets[eid] = dataset
         found = json.loads(dataset.attrs["preflight"])
-        result.datasets[eid], result.paths[eid] = dataset, path
         result.findings[eid] = [Finding(**record) for record in found]
-    return result
+    return replace(result, files=files)
 
 
 def _names(given: str | Sequence[str]) -> list[str]:
@@ -166,16 +165,16 @@ def _build(path: Path, files: FetchedFiles, eid: str, reporter: Reporter) -> xr.
     """Build one cell type's dataset, or return the one in the folder if it is still valid."""
     # Reads that were fetched earlier are used even if they were not requested this time.
     reads = [path.parent / remote.path for remote in archive_files("coverage", eid)]
+    (genes,), (expression,) = files.find("genes"), files.find("expression")
     inputs = InputFiles(
         cell=eid,
-        genes=files.find("genes")[0].path,
-        expression=files.find("expression")[0].path,
+        genes=genes.path,
+        expression=expression.path,
         coverage={REFERENCE_TRACK: reads[0]} if reads[0].is_file() else {},
         matrices=path.parent / MATRICES_FOLDER,
     )
     choices = Choices()
-    used = files.find("matrices", eid) + files.find("expression") + files.find("genes")
-    hashes = [item.sha256 for item in used]
+    hashes = [item.sha256 for item in (*files.find("matrices", eid), expression, genes)]
     hashes += [provenance.hash_file(Path(read)) for read in inputs.coverage.values()]
     key = validity.key([hashes, asdict(choices)], from_matrices)
     try:
@@ -226,8 +225,12 @@ def list_cells(data: str | Path | None = None) -> pd.DataFrame:
     import pandas as pd
 
     folder = None if data is None else Path(data)
+    if folder is None:
+        found = {name: ["embedded (simulated)"] for name in available_cells()}
+    else:
+        found = {name: list(files) for name, files in find_cells(folder).items()}
     local: dict[str, list[str]] = {}
-    for name, kinds in find_cells(folder).items():
+    for name, kinds in found.items():
         # The same cell type may be there under two names.
         local.setdefault(find_eid(name) or name, []).extend(kinds)
     rows = []
