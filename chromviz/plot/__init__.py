@@ -151,7 +151,7 @@ def table3(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     >>> raw = cv.extract("raw_signal", "K562")
     >>> axes = cv.plot.table3(cv.table3(raw, "K562", n_bootstrap=100))
     """
-    from chromviz.plot.agreement_dots import plot_table3
+    from chromviz.plot.dots import plot_table3
 
     return plot_table3(_table(table, "table", "Table 3"), ax)
 
@@ -184,7 +184,7 @@ def gain(table: Any, ax: Axes | None = None) -> Axes:
     >>> cv.plot.gain(run).get_xlabel()
     'Gain in r over the raw signal'
     """
-    from chromviz.plot.validation import plot_gain
+    from chromviz.plot.dots import plot_gain
     from chromviz.vocabulary import PROMOTER_MARK
 
     tidy = _table(table, "agreement" if hasattr(table, "agreement") else "table", "agreement")
@@ -220,7 +220,7 @@ def verdicts(table: Any, ax: Axes | None = None) -> Axes:
     ...                  methods=["input_x_gradient"], n_bootstrap=100)
     >>> axes = cv.plot.verdicts(run)
     """
-    from chromviz.plot.validation import plot_verdicts
+    from chromviz.plot.dots import plot_verdicts
 
     return plot_verdicts(_table(table, "verdicts", "verdicts"), ax)
 
@@ -259,7 +259,7 @@ def deletion(
     >>> cv.plot.deletion(run).get_xlabel()
     'Bins deleted (%)'
     """
-    from chromviz.plot.deletion_curves import plot_deletion
+    from chromviz.plot.curves import plot_deletion
 
     table = _table(curves, "curves", "deletion curves")
     return plot_deletion(_of_model(table, model), way, ax)
@@ -295,7 +295,7 @@ def consensus(table: Any, ax: Axes | None = None, *, model: str | None = None) -
     ...                   methods=["coefficients", "input_x_gradient"])
     >>> axes = cv.plot.consensus(run)
     """
-    from chromviz.plot.method_matrix import plot_consensus
+    from chromviz.plot.heatmap import plot_consensus
     from chromviz.validation.rows import consensus_table
 
     pairs = consensus_table(_table(table, "table", "validation"))
@@ -496,7 +496,7 @@ def suite(suite: Any, ax: Axes | None = None) -> Axes:
     >>> cv.plot.suite(found).get_xlabel()
     'Test AUC'
     """
-    from chromviz.plot.auc_dots import plot_suite
+    from chromviz.plot.dots import plot_suite
 
     table = _table(suite, "units", "performance")
     if "marks" in table:

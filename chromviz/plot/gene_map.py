@@ -53,16 +53,8 @@ def plot_gene_map(
     ``signed`` (1 if the sign has a meaning) and ``simulated``. By default, unsigned values are
     white to blue from 0, and signed ones red to blue, symmetric about 0.
     """
-    style.require_columns(table, ("name", "bin_start", "value", "signed"), "the map of a gene")
-    if table.empty:
-        raise ChromvizError("the map of a gene needs at least one row; its table is empty")
-    twice = table.duplicated(["name", "bin_start"])
-    if twice.any():
-        row = table[twice].iloc[0]
-        raise ChromvizError(
-            f"the map of a gene needs each bin of a mark once; {row['name']!r} has the bin at "
-            f"{row['bin_start']:g} bp more than once: select one cell type and method first"
-        )
+    columns, key = ("name", "bin_start", "value", "signed"), ("name", "bin_start")
+    style.require_rows(table, columns, "the map of a gene", key=key)
     names = list(dict.fromkeys(table["name"]))
     grid = table.pivot(index="name", columns="bin_start", values="value").reindex(index=names)
     starts = grid.columns.to_numpy(float)

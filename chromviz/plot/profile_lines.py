@@ -1,20 +1,21 @@
-"""Profiles over the window around a TSS: Figure 2a and 2b of the paper.
-
-Every function draws the numbers of its table and computes none.
-"""
+"""Profiles over the window around a TSS, and Figure 2 of the paper, which has them."""
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from chromviz.catalog import method_label, model_label
 from chromviz.errors import ChromvizError
 from chromviz.plot import style
+from chromviz.plot.heatmap import BETA_COLUMNS, plot_beta
 from chromviz.vocabulary import PROMOTER_MARK, cell_label, mark_label
 
 PROFILE_COLUMNS = ("mark", "bin_start", "bin_width", "mean", "ci_low", "ci_high")
@@ -22,6 +23,8 @@ _SOURCE_COLUMNS = ("n_genes", "cell", "model", "method", "simulated")
 FIGURE2A_COLUMNS = (*PROFILE_COLUMNS, "state", *_SOURCE_COLUMNS)
 FIGURE2B_COLUMNS = (*PROFILE_COLUMNS, "role", "unit", *_SOURCE_COLUMNS)
 _STATES = ("ON", "OFF")
+# The headers of Figure 2c need space: with more than three columns it is drawn alone.
+_MOST_CELLS = 3
 
 
 def plot_profiles(
@@ -33,39 +36,14 @@ def plot_profiles(
     legend: bool = True,
     emphasise: str | None = None,
 ) -> Axes:
-    """Draw one line per mark over the bins, with its interval shaded.
+    """Draw one line per mark over the bins, in kb from the TSS, with its interval shaded.
 
-    Parameters
-    ----------
-    table
-        One row per mark and bin: ``mark``; ``bin_start`` and ``bin_width`` in bp (start from the
-        TSS); ``mean, ci_low, ci_high`` in the unit that `ylabel` names. NaN leaves a gap.
-    ax
-        Where to draw; new Axes of one column's width if None.
-    ylabel
-        What the values are, with their unit.
-    baseline
-        A value drawn as a dashed, labelled line, for instance 1/100, uniform attention.
-    legend
-        Whether to name the marks inside the Axes.
-    emphasise
-        A mark whose line is drawn thick and on top.
-
-    Returns
-    -------
-    Axes
-        x in kb from the TSS; lines at the centres of bins, labelled with the mark.
+    `table` has one row per mark and bin: ``mark``; ``bin_start`` and ``bin_width`` in bp (start
+    from the TSS); ``mean, ci_low, ci_high`` in the unit that `ylabel` names (NaN leaves a gap).
+    `baseline` is drawn as a dashed, labelled line, for instance 1/100, uniform attention; the line
+    of the mark `emphasise` is thick and on top.
     """
-    style.require_columns(table, PROFILE_COLUMNS, "a profile plot")
-    if table.empty:
-        raise ChromvizError("a profile plot needs at least one row; its table is empty")
-    twice = table.duplicated(["mark", "bin_start"])
-    if twice.any():
-        row = table[twice].iloc[0]
-        raise ChromvizError(
-            f"a profile plot needs each bin of a mark once; {row['mark']} has the bin at "
-            f"{row['bin_start']} bp more than once: select one state, role or cell first"
-        )
+    style.require_rows(table, PROFILE_COLUMNS, "a profile plot", key=("mark", "bin_start"))
     with style.axes_for(ax, style.ONE_COLUMN, 2.2, table) as axes:
         draw_window(axes, table)
         if baseline is not None:
@@ -90,25 +68,22 @@ def draw_figure2a(table: pd.DataFrame) -> Figure:
     `table` is as for :func:`plot_profiles`, with ``state`` (as predicted), ``n_genes``, ``cell``,
     ``model``, ``method`` and ``simulated``. A state without genes gets an empty panel that says so.
     """
-    heading = figure2a_heading(table)
-    with style.figure_style():
-        fig = style.ShownFigure(figsize=(style.ONE_COLUMN, 3.7))
+    with style.new_figure(style.ONE_COLUMN, 3.7, _figure2a_heading(table), table) as fig:
         top, bottom = fig.subplots(2, 1, sharex=True, sharey=True)
-        fill_figure2a(top, bottom, table)
-        style.head_figure(fig, heading, table)
+        _fill_figure2a(top, bottom, table)
         fig.supylabel(weight_label(table))
-        style.legend_below(fig, (top, bottom))
-        return fig
+        _legend(fig, (top, bottom))
+    return fig
 
 
-def figure2a_heading(table: pd.DataFrame) -> list[str]:
+def _figure2a_heading(table: pd.DataFrame) -> list[str]:
     """Check the table of Figure 2a, and return its cell type, and its model and method."""
     style.require_columns(table, FIGURE2A_COLUMNS, "Figure 2a")
     _check_members(table, "state", _STATES, "Figure 2a")
-    return _heading(table, "Figure 2a")
+    return _heading(table, table, "Figure 2a")
 
 
-def fill_figure2a(top: Axes, bottom: Axes, table: pd.DataFrame) -> None:
+def _fill_figure2a(top: Axes, bottom: Axes, table: pd.DataFrame) -> None:
     """Draw the panels of Figure 2a, ON and OFF, on Axes that share both their axes."""
     for axes, state in zip((top, bottom), _STATES, strict=True):
         draw_window(axes, table)
@@ -117,13 +92,8 @@ def fill_figure2a(top: Axes, bottom: Axes, table: pd.DataFrame) -> None:
         if rows.empty:
             style.say_empty(axes, f"no gene predicted {state}")
             continue
-        plot_profiles(
-            rows.drop(columns="simulated"),
-            axes,
-            ylabel="",
-            baseline=_baseline(rows),
-            legend=False,
-        )
+        bare, baseline = rows.drop(columns="simulated"), _baseline(rows)
+        plot_profiles(bare, axes, ylabel="", baseline=baseline, legend=False)
     top.set_xlabel("")
 
 
@@ -135,28 +105,25 @@ def draw_figure2b(table: pd.DataFrame) -> Figure:
     ``model``, ``method`` and ``simulated``. A role without genes gets an empty panel that says so.
     H3K4me3, the mark that Table 3 compares with the track, is emphasised.
     """
-    heading = figure2b_heading(table)
-    with style.figure_style():
-        fig = style.ShownFigure(figsize=(style.ONE_COLUMN, 3.7))
+    with style.new_figure(style.ONE_COLUMN, 3.7, _figure2b_heading(table), table) as fig:
         top, bottom = fig.subplots(2, 1, sharex=True, height_ratios=(1, 1.25))
-        fill_figure2b(top, bottom, table)
+        _fill_figure2b(top, bottom, table)
         fig.align_ylabels([top, bottom])
-        style.head_figure(fig, heading, table)
-        style.legend_below(fig, (bottom,))
-        return fig
+        _legend(fig, (bottom,))
+    return fig
 
 
-def figure2b_heading(table: pd.DataFrame) -> list[str]:
+def _figure2b_heading(table: pd.DataFrame) -> list[str]:
     """Check the table of Figure 2b, and return its cell type, and its model and method."""
     style.require_columns(table, FIGURE2B_COLUMNS, "Figure 2b")
     _check_members(table, "role", ("coverage", "weight"), "Figure 2b")
-    return _heading(table, "Figure 2b")
+    return _heading(table, table[table["role"] == "weight"], "Figure 2b")
 
 
-def fill_figure2b(top: Axes, bottom: Axes, table: pd.DataFrame) -> None:
+def _fill_figure2b(top: Axes, bottom: Axes, table: pd.DataFrame) -> None:
     """Draw the panels of Figure 2b, coverage and weights, on Axes that share the x axis."""
-    coverage = table[(table["role"] == "coverage") & (table["n_genes"] > 0)]
-    weight = table[(table["role"] == "weight") & (table["n_genes"] > 0)]
+    shown = table[table["n_genes"] > 0]
+    coverage, weight = shown[shown["role"] == "coverage"], shown[shown["role"] == "weight"]
     draw_window(top, table)
     draw_window(bottom, table)
     if coverage.empty:
@@ -243,16 +210,22 @@ def _count_title(what: str, rows: pd.DataFrame) -> str:
     return f"{what} (n = {count:,})"
 
 
-def _heading(table: pd.DataFrame, what: str) -> list[str]:
-    """Return the cell type, and what was explained and how, as lines."""
+def _heading(table: pd.DataFrame, explained: pd.DataFrame, what: str) -> list[str]:
+    """Return the cell type, and the model and method of the rows of weights, as lines."""
     lines = [cell_label(style.only_text(table, "cell", what))]
-    # Coverage has no model: only the rows of weights say what was explained.
-    explained = table[table["role"] == "weight"] if "role" in table.columns else table
     if len(explained):
         model = model_label(style.only_text(explained, "model", what))
         method = method_label(style.only_text(explained, "method", what))
         lines.append(", ".join(filter(None, (model, method))))
     return lines
+
+
+def _legend(fig: Figure, panels: Iterable[Axes], columns: int = 2) -> None:
+    """Add one legend of the marks of all panels, and explain the shading."""
+    named = style.named_lines(panels)
+    if named:
+        named["95% interval"] = Patch(color=style.GREY, alpha=0.35, linewidth=0)
+    style.legend_below(fig, named, columns)
 
 
 def weight_label(table: pd.DataFrame) -> str:
@@ -268,3 +241,71 @@ def _baseline(table: pd.DataFrame) -> float:
     method = style.only_text(table, "method", "a profile plot")
     shares = {"alpha": 1, "alpha_beta": table["mark"].nunique()}
     return 1 / (table["bin_start"].nunique() * shares[method]) if method in shares else 0.0
+
+
+def draw_figure2(states: pd.DataFrame, coverage: pd.DataFrame, beta: pd.DataFrame) -> Figure:
+    """Draw Figure 2 as one figure: a, mean α by mark; b, H3K27ac above α; c, β of one gene.
+
+    The tables are those of :func:`draw_figure2a`, :func:`draw_figure2b` and
+    :func:`~chromviz.plot.heatmap.plot_beta`, the last with at most three cell types.
+    """
+    heading, other = _figure2a_heading(states), _figure2b_heading(coverage)
+    if heading[: len(other)] != other:
+        raise ChromvizError(
+            f"panels a and b of Figure 2 must show the same; a is of {', '.join(heading)}, b of "
+            f"{', '.join(other)}"
+        )
+    style.require_columns(beta, BETA_COLUMNS, "Figure 2c")
+    cells = beta["cell"].nunique()
+    if cells > _MOST_CELLS:
+        raise ChromvizError(
+            f"Figure 2 has room for {_MOST_CELLS} cell types in panel c, not {cells}; choose some, "
+            "or draw Figure 2c alone"
+        )
+    with style.new_figure(style.TWO_COLUMNS, 3.9, heading, states, coverage, beta) as fig:
+        # Laid out apart: the long headers of panel c would push a and b down.
+        left, right = np.asarray(fig.subfigures(1, 2, width_ratios=(1.6, 1)), dtype=object)
+        grid = left.add_gridspec(2, 2)
+        on = left.add_subplot(grid[0, 0])
+        off = left.add_subplot(grid[1, 0], sharex=on, sharey=on)
+        track = left.add_subplot(grid[0, 1])
+        weight = left.add_subplot(grid[1, 1], sharex=track)
+        gene = right.add_subplot()
+        _fill_figure2a(on, off, states)
+        for axes in (on, off):
+            axes.set_ylabel(weight_label(states))
+        _fill_figure2b(track, weight, coverage)
+        on.set_title(f"Weights by mark\n{on.get_title(loc='left')}")
+        # The axis says that these are weights; there is no room for more next to panel c.
+        weight.set_title(weight.get_title(loc="left").removeprefix("Weights, "))
+        for upper in (on, track):
+            upper.tick_params(labelbottom=False)
+        left.align_ylabels([on, off])
+        left.align_ylabels([track, weight])
+        plot_beta(beta.assign(simulated=0), gene)
+        # The paper's name below the mark's: the columns then have room for their headers.
+        names = [label.get_text().replace(" (", "\n(") for label in gene.get_yticklabels()]
+        gene.set_yticks(gene.get_yticks(), names)
+        for axes, letter in ((on, "a"), (track, "b"), (gene, "c")):
+            _letter(axes, letter)
+        _legend(fig, (on, off, weight), columns=6)
+    return fig
+
+
+def _letter(axes: Axes, letter: str) -> None:
+    """Put a panel's letter beside the first line of its title, bold, as journals print it."""
+    weight = "bold" if letter == "c" else "normal"
+    # A column is narrower here than where the panels stand alone.
+    words = axes.get_title(loc="left").replace(", labelled", "\nlabelled")
+    title = axes.set_title(words, fontweight=weight, parse_math=False)
+    axes.annotate(
+        letter,
+        (0, 1),
+        xycoords=title,
+        xytext=(-24, 1),
+        textcoords="offset points",
+        va="top",
+        fontsize=9,
+        fontweight="bold",
+        annotation_clip=False,
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import textwrap
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from importlib import metadata as package_metadata
 from importlib import resources
@@ -21,9 +21,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.legend import Legend
 
 from chromviz.catalog import is_control, method_label, model_label
 from chromviz.errors import ChromvizError
@@ -61,7 +63,6 @@ GREY = "#777777"
 SIMULATED_NOTE = "Simulated data"
 # The keys that the PDF standard knows; anything else is written among its keywords.
 _PDF_KEYS = ("Title", "Author", "Subject", "Keywords", "Creator")
-_FORMATS = ("pdf", "png", "svg")
 # Resolution of pictures in notebooks.
 _SCREEN_DPI = 150
 
@@ -117,6 +118,22 @@ def axes_for(
             mark_simulated(ax)
 
 
+@contextmanager
+def new_figure(
+    width: float, height: float, heading: Iterable[str], *tables: pd.DataFrame
+) -> Iterator[Figure]:
+    """Give a new figure (inches) in chromviz's style, headed as :func:`head_figure` does."""
+    with figure_style():
+        fig = ShownFigure(figsize=(width, height))
+        yield fig
+        head_figure(fig, heading, *tables)
+
+
+def colour_cycle() -> list[str]:
+    """Return the colours of lines, in order."""
+    return list(mpl.rcParams["axes.prop_cycle"].by_key()["color"])
+
+
 def mark_colour(mark: str) -> str:
     """Return the colour of a mark as hex; always the same for the same name."""
     if mark in MARK_COLOURS:
@@ -147,6 +164,22 @@ def require_columns(table: pd.DataFrame, columns: Iterable[str], what: str) -> N
         )
 
 
+def require_rows(
+    table: pd.DataFrame, columns: Iterable[str], what: str, key: Sequence[str] = ()
+) -> None:
+    """Check that a table has the columns, at least one row, and each value of `key` only once."""
+    require_columns(table, columns, what)
+    if table.empty:
+        raise ChromvizError(f"{what} needs at least one row; its table is empty")
+    twice = table.duplicated(list(key)) if key else None
+    if twice is not None and twice.any():
+        values = ", ".join(str(value) for value in table.loc[twice, list(key)].iloc[0])
+        raise ChromvizError(
+            f"{what} needs one row per {', '.join(key)}; its table has several of {values}: "
+            "select those of one figure first"
+        )
+
+
 def only_value(table: pd.DataFrame, column: str, what: str) -> Any:
     """Return the one value of a column; none or several, which a plot would mix up, is an error."""
     values = table[column].dropna().unique()
@@ -161,9 +194,10 @@ def only_text(table: pd.DataFrame, column: str, what: str) -> str:
     return str(only_value(table, column, what))
 
 
-def panels_width(n: int) -> float:
-    """Return the width of a figure of `n` panels side by side, three of them on two columns."""
-    return min(TWO_COLUMNS, max(ONE_COLUMN, TWO_COLUMNS * n / 3))
+def count_range(counts: pd.Series) -> str:
+    """Return ``1,200``, or ``1,100 to 1,200`` where numbers of genes differ."""
+    found = sorted({int(count) for count in counts.dropna()})
+    return f"{found[0]:,}" if len(found) == 1 else f"{found[0]:,} to {found[-1]:,}"
 
 
 def explanation_label(method: str, model: str = "", variant: str = "") -> str:
@@ -176,6 +210,11 @@ def explanation_label(method: str, model: str = "", variant: str = "") -> str:
 def is_simulated(table: pd.DataFrame) -> bool:
     """Return whether any row of a table rests on simulated data (column ``simulated``)."""
     return "simulated" in table.columns and bool((table["simulated"] == 1).any())
+
+
+def is_zero_filled(table: pd.DataFrame) -> bool:
+    """Return whether any row rests on data whose gaps were set to zero (column ``missing``)."""
+    return "missing" in table.columns and bool((table["missing"] == "zero").any())
 
 
 def mark_simulated(ax: Axes) -> None:
@@ -205,15 +244,69 @@ def head_figure(fig: Figure, lines: Iterable[str], *tables: pd.DataFrame) -> Non
         )
 
 
-def legend_below(fig: Figure, panels: Iterable[Axes], columns: int = 2) -> None:
-    """Add one legend for the lines of all panels, below them, and explain the shading."""
+def named_lines(panels: Iterable[Axes]) -> dict[str, Artist]:
+    """Return what the legends of all panels show, by label, each once."""
     named: dict[str, Artist] = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            named.setdefault(label, handle)
-    if named:
-        named["95% interval"] = Patch(color=GREY, alpha=0.35, linewidth=0)
-        fig.legend(list(named.values()), list(named), loc="outside lower center", ncols=columns)
+            named.setdefault(str(label), handle)
+    return named
+
+
+def legend_below(fig: Figure, named: Mapping[str, Artist], columns: int = 2) -> Legend | None:
+    """Add one legend below all panels, if there is anything to name."""
+    if not named:
+        return None
+    return fig.legend(list(named.values()), list(named), loc="outside lower center", ncols=columns)
+
+
+def draw_interval(
+    axes: Axes, place: float, row: pd.Series, colour: str, value: str = "estimate", **point: Any
+) -> None:
+    """Draw a value and its interval (``ci_low, ci_high``), unless NaN, at a height.
+
+    `point` is how the point looks; the interval has its ``linewidth``.
+    """
+    width = point.pop("linewidth", 1)
+    if pd.notna(row["ci_low"]) and pd.notna(row["ci_high"]):
+        ends = [row["ci_low"], row["ci_high"]]
+        axes.plot(ends, [place, place], color=colour, linewidth=width, gid="interval")
+    if pd.notna(row[value]):
+        look = {"marker": "o", "linestyle": "none", "color": colour, "gid": "estimate", **point}
+        axes.plot(row[value], place, **look)
+
+
+def draw_matrix(axes: Axes, values: np.ndarray, norm: Normalize, form: str) -> None:
+    """Draw numbers as a heatmap with each number (`form`) in its cell; NaN is grey."""
+    colours = PALE_DIVERGING.with_extremes(bad="#eeeeee")
+    shown = np.ma.masked_invalid(values)
+    axes.imshow(shown, cmap=colours, norm=norm, aspect="auto", interpolation="nearest")
+    for (down, across), value in np.ndenumerate(values):
+        if not np.isnan(value):
+            words = f"{value:{form}}".replace("-", _MINUS)
+            axes.text(across, down, words, ha="center", va="center", fontsize="small")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+def colour_bar(fig: Figure, norm: Normalize, panels: Any, label: str, **where: Any) -> Colorbar:
+    """Add the scale of :func:`draw_matrix`."""
+    bar = fig.colorbar(ScalarMappable(norm, PALE_DIVERGING), ax=panels, pad=0.02, **where)
+    bar.set_label(label)
+    bar.outline.set_visible(False)
+    return bar
+
+
+def panels_of(
+    fig: Figure, table: pd.DataFrame, wide: int, **shared: Any
+) -> Iterator[tuple[Axes, str, pd.DataFrame]]:
+    """Yield Axes, the name and the rows of each model of a table, `wide` panels in a line."""
+    models = list(dict.fromkeys(table["model"]))
+    panels = fig.subplots(-(-len(models) // wide), wide, squeeze=False, **shared)
+    for axes in panels.flat[len(models) :]:
+        axes.set_visible(False)
+    for axes, model in zip(panels.flat, models, strict=False):
+        yield axes, str(model), table[table["model"] == model]
 
 
 def say_empty(ax: Axes, text: str) -> None:
@@ -232,20 +325,26 @@ def says_simulated(fig: Figure) -> bool:
 
 
 def render_figure(fig: Figure, kind: str, metadata: Mapping[str, str]) -> bytes:
-    """Draw a figure as the bytes of a ``pdf``, ``png`` (300 dpi) or ``svg``, always the same bytes.
+    """Draw a figure as the bytes of a ``pdf`` or ``png`` (300 dpi), always the same bytes.
 
     A figure that says "Simulated data" also says so in the metadata. PNG keeps every key of
-    `metadata`; PDF and SVG have few (``Title``, ``Keywords``, ``Creator`` ...) and list the rest
-    among the keywords.
+    `metadata`; PDF has few (``Title``, ``Keywords``, ``Creator`` ...) and lists the rest among
+    the keywords.
     """
-    if kind not in _FORMATS:
-        raise ChromvizError(f"no figure format {kind!r}; known: {', '.join(_FORMATS)}")
-    record = {"Creator": f"chromviz {package_metadata.version('chromviz')}", **metadata}
+    record: dict[str, Any] = {
+        "Creator": f"chromviz {package_metadata.version('chromviz')}",
+        **metadata,
+    }
     if says_simulated(fig):
         record["Data"] = SIMULATED_NOTE
+    if kind == "pdf":
+        own = {key: record[key] for key in _PDF_KEYS if key in record}
+        rest = [f"{key}: {value}" for key, value in record.items() if key not in own]
+        words = [own["Keywords"]] if "Keywords" in own else []
+        record = {**own, "Keywords": "; ".join(words + rest), "CreationDate": None}
     buffer = io.BytesIO()
     with figure_style():
-        fig.savefig(buffer, format=kind, metadata=_file_metadata(kind, record))
+        fig.savefig(buffer, format=kind, metadata=record)
     return buffer.getvalue()
 
 
@@ -265,25 +364,18 @@ def save_figure(fig: Figure, stem: Path, *, metadata: Mapping[str, str]) -> list
     return written
 
 
-def _file_metadata(kind: str, record: Mapping[str, str]) -> dict[str, Any]:
-    """Return the metadata as matplotlib's writer of this format takes it, without a date."""
-    if kind == "png":
-        return dict(record)
-    own = {key: record[key] for key in _PDF_KEYS if key in record}
-    rest = [f"{key}: {value}" for key, value in record.items() if key not in own]
-    keywords = [own["Keywords"]] if "Keywords" in own else []
-    known: dict[str, Any] = {**own, "Keywords": "; ".join(keywords + rest)}
-    if kind == "pdf":
-        return known | {"CreationDate": None}
-    # SVG's Dublin Core has a "Description" where PDF has a "Subject", and no "Author".
-    if "Subject" in known:
-        known["Description"] = known.pop("Subject")
-    creator = "; ".join(known.pop(key) for key in ("Author", "Creator") if key in known)
-    return known | {"Creator": creator, "Date": None}
-
-
 def format_number(value: float, decimals: int) -> str:
     """Return a number with a true minus sign, and none before a zero."""
     # "-0.000" would claim a sign that the digits do not show.
     text = f"{value:.{decimals}f}"
     return text.replace("-", "" if float(text) == 0 else _MINUS)
+
+
+def format_interval(row: pd.Series) -> str:
+    """Return ``0.853 [0.812, 0.886]``: a value with its interval, or ``undefined``."""
+    if pd.isna(row["estimate"]):
+        return "undefined"
+    text, low, high = (format_number(row[name], 3) for name in ("estimate", "ci_low", "ci_high"))
+    if pd.isna(row["ci_low"]) or pd.isna(row["ci_high"]):
+        return text
+    return f"{text} [{low}, {high}]"

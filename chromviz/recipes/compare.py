@@ -15,7 +15,7 @@ from chromviz.data.cells import open_cell
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.choice import MODELS, Choice, fitted_models, trainings_for
 from chromviz.models.store import Training, train_missing
-from chromviz.plot.agreement_dots import draw_table3
+from chromviz.plot.dots import draw_table3
 from chromviz.plot.profile_lines import draw_figure2a, draw_figure2b
 from chromviz.provenance import hash_arrays
 from chromviz.recipes import resolve

@@ -13,7 +13,7 @@ from chromviz import provenance
 from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.extractors import methods
 from chromviz.models import find_model
-from chromviz.plot.figure2 import draw_figure2
+from chromviz.plot.profile_lines import draw_figure2
 from chromviz.plot.style import save_figure
 from chromviz.recipes.run import in_three_forms
 from chromviz.reporting.figures import file_metadata

@@ -16,7 +16,7 @@ from chromviz.errors import ChromvizError
 from chromviz.extractors.explain import extract
 from chromviz.models import find_model
 from chromviz.models.store import Training, train_missing, trained
-from chromviz.plot.changes import draw_changes
+from chromviz.plot.heatmap import draw_changes
 from chromviz.recipes import resolve
 from chromviz.recipes.figure2c import BETA_MODEL
 from chromviz.recipes.run import Outcome, Run, RunOptions, finished, run_options

@@ -17,7 +17,7 @@ from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.models import find_model
 from chromviz.models.inference import logits, probabilities
 from chromviz.models.store import Training, train_missing, trained, training_key
-from chromviz.plot.auc_dots import draw_calibration, draw_suite
+from chromviz.plot.dots import draw_calibration, draw_suite
 from chromviz.recipes import resolve
 from chromviz.recipes.run import Outcome, Run, RunOptions, finished, in_three_forms, run_options
 from chromviz.reporting.figures import write_figure

@@ -23,7 +23,7 @@ from chromviz.models.choice import MODELS, Choice
 from chromviz.models.classical.base import Fitted
 from chromviz.models.store import Training, train_missing, trained
 from chromviz.models.training import takes_steps
-from chromviz.plot.validation import draw_verdicts
+from chromviz.plot.dots import draw_verdicts
 from chromviz.recipes import model_tests, resolve
 from chromviz.recipes.attributions import CellRun, model_key, plan, untrained_controls
 from chromviz.recipes.run import Outcome, Run, RunOptions, finished, run_options

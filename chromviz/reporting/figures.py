@@ -11,13 +11,11 @@ from matplotlib.figure import Figure
 
 from chromviz import provenance
 from chromviz.models.checkpoint import TrainedModel
-from chromviz.plot.curves import draw_learning_curves
-from chromviz.plot.deletion_curves import draw_deletion
+from chromviz.plot.curves import draw_deletion, draw_learning_curves
+from chromviz.plot.dots import draw_truth, draw_validation
 from chromviz.plot.gene_rows import draw_genes
-from chromviz.plot.method_matrix import draw_consensus
+from chromviz.plot.heatmap import draw_consensus
 from chromviz.plot.style import save_figure
-from chromviz.plot.truth import draw_truth
-from chromviz.plot.validation import draw_validation
 from chromviz.results.folder import ResultFolder
 from chromviz.results.tables import to_csv
 from chromviz.validation.gene_heatmap import genes_by_expression

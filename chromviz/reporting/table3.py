@@ -5,8 +5,14 @@ from __future__ import annotations
 import pandas as pd
 
 from chromviz.catalog import is_control, method_label, model_label
-from chromviz.plot.agreement_dots import check_table3, format_r, is_zero_filled
-from chromviz.plot.style import format_number, is_simulated
+from chromviz.plot.dots import TABLE3_COLUMNS
+from chromviz.plot.style import (
+    format_interval,
+    format_number,
+    is_simulated,
+    is_zero_filled,
+    require_rows,
+)
 from chromviz.reporting.grid import Grid, mark_note, to_latex, to_markdown
 from chromviz.vocabulary import ZERO_FILLED, cell_label, mark_label
 
@@ -37,7 +43,7 @@ def table3_latex(table: pd.DataFrame) -> str:
 
 def table3_grid(table: pd.DataFrame) -> Grid:
     """Return Table 3 as a table of text; `table` and errors as for :func:`table3_markdown`."""
-    check_table3(table, "Table 3")
+    require_rows(table, TABLE3_COLUMNS, "Table 3")
     varying = [name for name in _VARYING if table[name].nunique(dropna=False) > 1]
     header = [
         *(_VARYING[name] for name in varying),
@@ -50,7 +56,7 @@ def table3_grid(table: pd.DataFrame) -> Grid:
     letters: dict[str, str] = {}
     groups: list[tuple[str, list[list[str]]]] = [("Methods", []), ("Controls", [])]
     for _, row in table.iterrows():
-        r = format_r(row)
+        r = format_interval(row)
         if note := _text(row["note"]):
             r += mark_note(letters, note)
         cells = [

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chromviz.catalog import is_control, method_label, model_label
-from chromviz.plot.agreement_dots import is_zero_filled
+from chromviz.plot.style import is_zero_filled
 from chromviz.reporting.gene_table import audit_grid, audit_notes
 from chromviz.reporting.suite_tables import suite_grid
 from chromviz.reporting.verdicts import verdict_grid, verdict_sentences

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from chromviz.catalog import method_label, model_label
-from chromviz.plot.agreement_dots import is_zero_filled
-from chromviz.plot.style import format_number, is_simulated
-from chromviz.plot.validation import ANSWERS, WORDS
+from chromviz.plot.dots import ANSWERS, WORDS
+from chromviz.plot.style import format_interval, is_simulated, is_zero_filled
 from chromviz.reporting.grid import Grid, to_latex, to_markdown
 from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK, ZERO_FILLED, cell_label, mark_label
 
@@ -74,12 +73,4 @@ def verdict_latex(verdicts: pd.DataFrame, table: pd.DataFrame) -> str:
 
 
 def _number(by: pd.DataFrame, key: tuple[str, ...]) -> str:
-    if key not in by.index:
-        return "–"
-    found = by.loc[[key]].iloc[0]
-    if pd.isna(found["estimate"]):
-        return "undefined"
-    text = format_number(found["estimate"], 3)
-    if pd.isna(found["ci_low"]):
-        return text
-    return f"{text} [{format_number(found['ci_low'], 3)}, {format_number(found['ci_high'], 3)}]"
+    return format_interval(by.loc[[key]].iloc[0]) if key in by.index else "–"

@@ -11,19 +11,19 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from chromviz.plot.agreement_dots import draw_table3
-from chromviz.plot.auc_dots import draw_calibration, draw_suite
-from chromviz.plot.changes import draw_changes
-from chromviz.plot.curves import draw_learning_curve, draw_learning_curves
-from chromviz.plot.deletion_curves import draw_deletion
-from chromviz.plot.figure2 import draw_figure2
+from chromviz.plot.curves import draw_deletion, draw_learning_curve, draw_learning_curves
+from chromviz.plot.dots import (
+    draw_calibration,
+    draw_suite,
+    draw_table3,
+    draw_truth,
+    draw_validation,
+    draw_verdicts,
+)
 from chromviz.plot.gene_rows import draw_genes
-from chromviz.plot.heatmap import draw_figure2c
-from chromviz.plot.method_matrix import draw_consensus
-from chromviz.plot.profile_lines import draw_figure2a, draw_figure2b
+from chromviz.plot.heatmap import draw_changes, draw_consensus, draw_figure2c
+from chromviz.plot.profile_lines import draw_figure2, draw_figure2a, draw_figure2b
 from chromviz.plot.style import figure_style
-from chromviz.plot.truth import draw_truth
-from chromviz.plot.validation import draw_validation, draw_verdicts
 from chromviz.validation.verdict import QUESTIONS
 from chromviz.vocabulary import MARKS, Window
 

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from chromviz.errors import ChromvizError
-from chromviz.plot.agreement_dots import TABLE3_COLUMNS, plot_table3
+from chromviz.plot.dots import TABLE3_COLUMNS, plot_table3
 
 
 def _points(ax, gid):

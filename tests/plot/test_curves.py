@@ -30,7 +30,7 @@ def test_simulated_data_is_said_and_other_is_not():
 def test_wrong_tables_are_refused():
     with pytest.raises(ChromvizError, match="needs the column kept"):
         plot_learning_curve(table().drop(columns="kept"))
-    with pytest.raises(ChromvizError, match="at least one epoch"):
+    with pytest.raises(ChromvizError, match="at least one row; its table is empty"):
         plot_learning_curve(table().iloc[:0])
     with pytest.raises(ChromvizError, match="not 'f1'"):
         plot_learning_curve(table(), what="f1")

@@ -109,5 +109,5 @@ def test_tables_that_mix_or_lack_are_refused(audit_table):
     with pytest.raises(ChromvizError, match="needs the column value"):
         draw_audit(audit_table.drop(columns="value"), "lstm-alpha-beta")
     twice = _grid("signal", 1.0, signed=0)
-    with pytest.raises(ChromvizError, match="more than once"):
+    with pytest.raises(ChromvizError, match="several of H3K27me3, -5000"):
         plot_gene_map(pd.concat([twice, twice]))

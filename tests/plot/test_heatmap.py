@@ -86,10 +86,13 @@ def test_a_missing_column_is_named(beta_table, column):
 
 
 def test_mixed_and_empty_tables_are_refused(beta_table):
-    with pytest.raises(ChromvizError, match="needs one gene in its table; found none"):
+    with pytest.raises(ChromvizError, match="its table is empty"):
         plot_beta(beta_table.iloc[:0])
     two = pd.concat([beta_table, beta_table.assign(gene="ENSG1")])
     with pytest.raises(ChromvizError, match="found ENSG00000196092, ENSG1"):
         plot_beta(two)
-    with pytest.raises(ChromvizError, match="E003 has H3K27me3 more than once"):
+    with pytest.raises(
+        ChromvizError,
+        match="several of ENSG00000196092, E003, H3K27me3",
+    ):
         plot_beta(pd.concat([beta_table, beta_table]))

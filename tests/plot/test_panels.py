@@ -6,14 +6,18 @@ import pytest
 from matplotlib.figure import Figure
 
 from chromviz.errors import ChromvizError
-from chromviz.plot.changes import draw_changes, plot_beta_changes, plot_shifts
-from chromviz.plot.curves import draw_learning_curves
-from chromviz.plot.deletion_curves import draw_deletion, plot_deletion
-from chromviz.plot.figure2 import draw_figure2
+from chromviz.plot.curves import draw_deletion, draw_learning_curves, plot_deletion
+from chromviz.plot.dots import draw_truth, plot_truth
 from chromviz.plot.gene_rows import draw_genes, plot_expression, plot_genes
-from chromviz.plot.method_matrix import draw_consensus, plot_consensus
+from chromviz.plot.heatmap import (
+    draw_changes,
+    draw_consensus,
+    plot_beta_changes,
+    plot_consensus,
+    plot_shifts,
+)
+from chromviz.plot.profile_lines import draw_figure2
 from chromviz.plot.style import ONE_COLUMN, TWO_COLUMNS, says_simulated
-from chromviz.plot.truth import draw_truth, plot_truth
 from chromviz.vocabulary import MARKS
 from tests.plot import drawings
 
@@ -106,7 +110,7 @@ def test_the_matrix_has_rank_correlation_below_and_overlap_above():
             assert values[one, other] == row["estimate"]
     assert values.mask.sum() == 5  # nothing is compared with itself
     assert len(ax.texts) == 20
-    with pytest.raises(ChromvizError, match="alpha and saliency come more than once"):
+    with pytest.raises(ChromvizError, match="several of lstm, alpha, saliency, spearman"):
         plot_consensus(pd.concat([table, table]))
     with pytest.raises(ChromvizError, match="needs one model"):
         plot_consensus(drawings.consensus_table())
@@ -133,7 +137,7 @@ def test_deletion_curves_are_the_numbers_and_keep_their_colours():
 def test_changes_are_the_numbers_and_their_colour_the_way_they_go(assert_legible, texts_of):
     table = drawings.change_table(6)
     ax = plot_shifts(table)
-    points = [line for line in ax.lines if line.get_gid() == "shift"]
+    points = [line for line in ax.lines if line.get_gid() == "estimate"]
     assert [line.get_xdata()[0] for line in points] == table["shift"].tolist()
     assert [line.get_ydata()[0] for line in points] == list(range(6))
     ways = {line.get_color(): np.sign(line.get_xdata()[0]) for line in points}

@@ -5,9 +5,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 from chromviz import catalog
-from chromviz.plot.agreement_dots import plot_table3
-from chromviz.plot.deletion_curves import plot_deletion
-from chromviz.plot.validation import plot_gain
+from chromviz.plot.curves import plot_deletion
+from chromviz.plot.dots import plot_gain, plot_table3
 from chromviz.reporting.table3 import table3_markdown
 from tests.plot import drawings
 

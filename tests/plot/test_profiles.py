@@ -110,7 +110,7 @@ def test_a_missing_column_is_named(profile_table, column):
 
 
 def test_mixed_or_empty_tables_are_refused(profile_table, figure2a_table):
-    with pytest.raises(ChromvizError, match="H3K27me3 has the bin at -5000 bp more than once"):
+    with pytest.raises(ChromvizError, match="several of H3K27me3, -5000"):
         plot_profiles(figure2a_table, ylabel=YLABEL)
     with pytest.raises(ChromvizError, match="its table is empty"):
         plot_profiles(profile_table.iloc[:0], ylabel=YLABEL)

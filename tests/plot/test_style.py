@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from chromviz.errors import ChromvizError
 from chromviz.plot import style
 from chromviz.plot.profile_lines import draw_figure2a, plot_profiles
 from chromviz.vocabulary import MARKS, REFERENCE_TRACK
@@ -106,20 +105,6 @@ def test_the_metadata_say_that_data_are_simulated():
     assert style.says_simulated(fig)
     assert b"Simulated data" in style.render_figure(fig, "pdf", {})
     assert b"Simulated data" in style.render_figure(fig, "png", {})
-
-
-def test_svg_keeps_its_text_and_has_no_date():
-    record = {**RECORD, "Subject": "attention", "Author": "a lab"}
-    first = style.render_figure(_figure(), "svg", record)
-    assert first == style.render_figure(_figure(), "svg", record)
-    assert "α and β" in first.decode()
-    assert b"<dc:date>" not in first
-    assert b"attention" in first
-
-
-def test_an_unknown_format_is_refused():
-    with pytest.raises(ChromvizError, match="no figure format 'bmp'; known: pdf, png, svg"):
-        style.render_figure(_figure(), "bmp", {})
 
 
 def test_the_same_input_gives_the_same_bytes_in_any_process(tmp_path, figure2a_table):

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from chromviz.errors import ChromvizError
-from chromviz.plot.auc_dots import (
+from chromviz.plot.dots import (
     draw_calibration,
     draw_suite,
     plot_calibration,

@@ -9,7 +9,7 @@ import pytest
 
 from chromviz.catalog import method_label, model_label
 from chromviz.errors import ChromvizError
-from chromviz.plot.agreement_dots import TABLE3_COLUMNS
+from chromviz.plot.dots import TABLE3_COLUMNS
 from chromviz.reporting.latex import escape_latex
 from chromviz.reporting.table3 import table3_latex, table3_markdown
 

@@ -28,7 +28,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from chromviz.plot.agreement_dots import draw_table3
+from chromviz.plot.dots import draw_table3
 from chromviz.results.folder import ResultFolder
 from chromviz.results.definitions import forget
 from chromviz.validation import table3

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chromviz.plot.validation import (
+from chromviz.plot.dots import (
     draw_validation,
     draw_verdicts,
     plot_gain,
