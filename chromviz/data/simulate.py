@@ -48,7 +48,22 @@ class Layout:
     places: np.ndarray
     neighbour: np.ndarray
     gap: np.ndarray
-    split: np.ndarray
+
+
+@dataclass(frozen=True)
+class Part:
+    """Signal of one mark with one origin: ``height`` (row,) times ``shape`` (row, bin).
+
+    ``rows`` are the genes that have it, ``x`` the distance from its centre along its own strand
+    (bin,) or (row, bin). Expression is computed from the ``kind`` ``main`` and ``distal``.
+    """
+
+    mark: str
+    kind: str
+    rows: np.ndarray
+    x: np.ndarray
+    height: np.ndarray
+    shape: np.ndarray
 
 
 def simulate(cell: str, *, n_genes: int = 2400, seed: int = 0) -> xr.Dataset:
@@ -97,17 +112,11 @@ def simulate(cell: str, *, n_genes: int = 2400, seed: int = 0) -> xr.Dataset:
         raise ChromvizError(f"{n_genes} genes cannot be simulated; choose 100 to 20,000")
     layout = _layout(n_genes, seed)
     column = EMBEDDED_CELLS.index(cell)
-    streams = np.random.SeedSequence(seed, spawn_key=(1 + column,)).spawn(2)
-    model = fit.CELLS[cell]
-    signal, coverage, truth, decoy, expression = _cell(
-        model, layout, column, np.random.default_rng(streams[0]), np.random.default_rng(streams[1])
-    )
+    signal, coverage, truth, decoy, expression = _cell(cell, layout, column, seed)
     threshold = float(np.median(expression))
     dataset = schema.build_dataset(
         cell=cell,
-        genes=layout.genes.assign(
-            expression=expression, label=expression > threshold, split=layout.split
-        ),
+        genes=layout.genes.assign(expression=expression, label=expression > threshold),
         marks=MARKS,
         signal=signal,
         window=_WINDOW,
@@ -136,7 +145,7 @@ def _layout(n_genes: int, seed: int) -> Layout:
     )
     # No genes in the first and last megabase, the ends of chromosomes.
     starts = [np.arange(10**6, (length - 1) * 10**6, fit.GRID) for length in fit.AUTOSOMES_MB]
-    names = [f"chr{number}" for number in range(1, len(fit.AUTOSOMES_MB) + 1)]
+    names = [f"chr{number}" for number in range(1, len(starts) + 1)]
     chroms = np.repeat(names, [len(start) for start in starts])
     slots = pd.DataFrame({"chrom": chroms, "tss": np.concatenate(starts)})
     for _, _, chrom, tss, *_ in fit.NAMED_GENES:
@@ -150,50 +159,29 @@ def _layout(n_genes: int, seed: int) -> Layout:
     genes["symbol"] = [f"SIM{number}" for number in range(1, len(genes) + 1)]
     genes["state"] = [(-1, -1, -1)] * len(genes)
     genes = pd.concat([genes, named], ignore_index=True)
-    number = genes["chrom"].str.removeprefix("chr").astype(int)
-    order = np.lexsort((genes["tss"], number))
+    order = np.lexsort((genes["tss"], genes["chrom"].str.removeprefix("chr").astype(int)))
     genes = genes.iloc[order].reset_index(drop=True)
     state = np.array(genes.pop("state").tolist())
     free = state[:, 0] < 0
     gap = (rng.random(n_genes) < fit.SIGNAL_GAPS) & free
     return Layout(
-        genes=genes,
+        genes=genes.assign(split=three_folds(~gap, seed)),
         state=state,
         latent=rng.standard_normal((n_genes, 10)),
         widths=rng.standard_normal((n_genes, 12)).astype(np.float32),
         places=rng.random((n_genes, 11)).astype(np.float32),
         neighbour=(rng.random(n_genes) < fit.NEIGHBOUR_SHARE) & free,
         gap=gap,
-        split=three_folds(~gap, seed),
     )
 
 
-@dataclass(frozen=True)
-class Part:
-    """Signal of one mark with one origin: ``height`` (row,) times ``shape`` (row, bin).
-
-    ``rows`` are the genes that have it, ``x`` the distance from its centre along its own strand
-    (bin,) or (row, bin); ``own`` says whether expression is computed from it.
-    """
-
-    mark: str
-    kind: str
-    own: bool
-    rows: np.ndarray
-    x: np.ndarray
-    height: np.ndarray
-    shape: np.ndarray
-
-
 def _cell(
-    model: Cell,
-    layout: Layout,
-    column: int,
-    amplitudes: np.random.Generator,
-    noise: np.random.Generator,
+    cell: str, layout: Layout, column: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return signal, coverage, truth, decoy and RPKM of one cell, in genome orientation."""
-    n_genes = len(layout.genes)
+    model, n_genes = fit.CELLS[cell], len(layout.genes)
+    streams = np.random.SeedSequence(seed, spawn_key=(1 + column,)).spawn(2)
+    amplitudes, noise = map(np.random.default_rng, streams)
     fresh = amplitudes.standard_normal(layout.latent.shape)
     latent = np.sqrt(fit.BETWEEN_CELLS) * layout.latent + np.sqrt(1 - fit.BETWEEN_CELLS) * fresh
     state = layout.state[:, column]
@@ -213,7 +201,7 @@ def _cell(
         mark = model.marks[part.mark]
         signal[part.rows, index] += part.height[:, None] * part.shape
         carries = part.shape > TRUTH_SHARE
-        if part.own:
+        if part.kind in ("main", "distal"):
             truth[part.rows, index] |= fit.SIGNS[part.mark] * carries
             weight = fit.DISTAL_WEIGHT if part.kind == "distal" else mark.weight
             strength = np.log1p(part.height) / np.log1p(mark.amplitude)
@@ -251,12 +239,10 @@ def own_parts(
         height = _heights(mark, excess, rng)
         rows = np.flatnonzero(present)
         widths = layout.widths[rows, 2 * index : 2 * index + 2]
-        shape = _shape(name, mark, _CENTRES, widths, layout.places[rows, 0])
         if name == "H3K4me3":
             promoter[rows] = _hole(mark, _CENTRES, widths)
-        if name == "H3K4me1":
-            shape = shape * (1 - fit.HOLE * promoter[rows])
-        parts.append(Part(name, "main", True, rows, _CENTRES, height[rows], shape))
+        shape = _shape(name, mark, _CENTRES, widths, layout.places[rows, 0], promoter[rows])
+        parts.append(Part(name, "main", rows, _CENTRES, height[rows], shape))
     enhancer = model.marks["H3K4me1"]
     for place in range(fit.DISTAL_PLACES):
         own = enhancer.link * latent[:, 0] + np.sqrt(1 - enhancer.link**2) * latent[:, 8 + place]
@@ -268,7 +254,7 @@ def own_parts(
         width = fit.DISTAL_WIDTH * np.exp(0.3 * layout.widths[rows, 10 + place])
         x = _CENTRES - at[:, None]
         shape = _bump(x, width, width)
-        parts.append(Part("H3K4me1", "distal", True, rows, x, height[rows], shape))
+        parts.append(Part("H3K4me1", "distal", rows, x, height[rows], shape))
     return parts
 
 
@@ -288,12 +274,10 @@ def neighbour_parts(
         mark = model.marks[name]
         height = _heights(mark, excess[rows], rng)
         widths = rng.standard_normal((len(rows), 2)).astype(np.float32)
-        shape = _shape(name, mark, x, widths, places[:, 0])
         if name == "H3K4me3":
             promoter = _hole(mark, x, widths)
-        if name == "H3K4me1":
-            shape = shape * (1 - fit.HOLE * promoter)
-        parts.append(Part(name, "neighbour", False, rows, x, height, shape))
+        shape = _shape(name, mark, x, widths, places[:, 0], promoter)
+        parts.append(Part(name, "neighbour", rows, x, height, shape))
     return parts
 
 
@@ -312,7 +296,7 @@ def spurious_parts(model: Cell, n_genes: int, rng: np.random.Generator) -> list[
         width = (fit.DISTAL_WIDTH if peak else 1200.0) * spread
         x = _CENTRES - at[:, None]
         shape = _bump(x, width, width, 2.0 if peak else 4.0)
-        parts.append(Part(name, "spurious", False, rows, x, height, shape))
+        parts.append(Part(name, "spurious", rows, x, height, shape))
     return parts
 
 
@@ -322,11 +306,13 @@ def _heights(mark: Mark, excess: np.ndarray, rng: np.random.Generator) -> np.nda
     return np.asarray(mark.amplitude * np.exp(log), dtype=np.float32)
 
 
-def _shape(name: str, mark: Mark, x: np.ndarray, widths: np.ndarray, dip: np.ndarray) -> np.ndarray:
+def _shape(
+    name: str, mark: Mark, x: np.ndarray, widths: np.ndarray, dip: np.ndarray, hole: np.ndarray
+) -> np.ndarray:
     """Return the shape of a mark's component around a TSS (gene, bin), 1 at its peak.
 
     `x` is the distance from the TSS along the strand in bp, `widths` (gene, 2) are standard normal,
-    and `dip` (gene,), 0 to 1, is the depth of the gap in H3K4me3.
+    `dip` (gene,), 0 to 1, is the depth of the gap in H3K4me3, and `hole` is that in H3K4me1.
     """
     before = mark.upstream * np.exp(mark.width_sd * widths[:, 0])
     after = mark.downstream * np.exp(mark.width_sd * widths[:, 1])
@@ -335,8 +321,9 @@ def _shape(name: str, mark: Mark, x: np.ndarray, widths: np.ndarray, dip: np.nda
     if name == "H3K4me3":
         gap = fit.DIP_DEPTH * (0.5 + dip[:, None]) * np.exp(-((x / fit.DIP_WIDTH) ** 2))
         return _bump(x - fit.PROMOTER_CENTRE, before, after) * (1 - gap)
-    centre = fit.PROMOTER_CENTRE if name == "H3K4me1" else fit.DOMAIN_CENTRE
-    return _bump(x - centre, before, after)
+    if name == "H3K4me1":
+        return _bump(x - fit.PROMOTER_CENTRE, before, after) * (1 - fit.HOLE * hole)
+    return _bump(x - fit.DOMAIN_CENTRE, before, after)
 
 
 def _hole(mark: Mark, x: np.ndarray, widths: np.ndarray) -> np.ndarray:
