@@ -17,11 +17,7 @@ from chromviz.vocabulary import Window
 
 @dataclass(frozen=True)
 class InputFiles:
-    """The files of one cell type; see :func:`chromviz.data.prepare.prepare`.
-
-    `signal` and `coverage` are sources by input mark and by reference track. The five core marks
-    are put in the order of :data:`chromviz.vocabulary.MARKS`; other marks keep the order given.
-    """
+    """The files of one cell type; `signal` and `coverage` are by input mark and by track."""
 
     cell: str
     genes: Path

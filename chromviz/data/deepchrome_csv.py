@@ -217,21 +217,18 @@ def _check_row(line: str, number: int, path: Path) -> tuple[str, float, float]:
         )
     if not fields[0]:
         raise ChromvizError(f"{where}: the gene id is empty")
-    position, *counts, label = (_number(text, where) for text in fields[1:])
+    numbers = []
+    for text in fields[1:]:
+        try:
+            # float() reads 1_000 as 1000, which in a table is an error.
+            numbers.append(math.nan if "_" in text else float(text))
+        except ValueError:
+            numbers.append(math.nan)
+        if not abs(numbers[-1]) <= _LARGEST:
+            raise ChromvizError(f"{where}: {text!r} is not a finite number")
+    position, *counts, label = numbers
     if min(counts) < 0:
         raise ChromvizError(f"{where}: a negative value; read counts start at 0")
     if label not in (0, 1):
         raise ChromvizError(f"{where}: label {fields[-1]!r} is not 0 or 1")
     return fields[0], position, label
-
-
-def _number(text: str, where: str) -> float:
-    """Return a finite number that float32 can hold, or raise that `text` is none."""
-    try:
-        # float() reads 1_000 as 1000, which in a table is a slip and not a number.
-        value = math.nan if "_" in text else float(text)
-    except ValueError:
-        value = math.nan
-    if not abs(value) <= _LARGEST:
-        raise ChromvizError(f"{where}: {text!r} is not a finite number")
-    return value

@@ -36,8 +36,8 @@ _TEMPLATE = "{mark}"
 class CheckedInputs:
     """Inputs of a cell type that exist and do not contradict one another.
 
-    ``marks`` are in the order of the dataset, ``units`` are by mark or track, and ``genes`` is the
-    annotation with chromosomes named as in the assembly. ``findings`` grow as more is read.
+    ``marks`` are in the order of the dataset, ``units`` are by mark or track. ``findings`` are
+    added as more is read.
     """
 
     files: InputFiles
@@ -126,11 +126,7 @@ def _tables(files: InputFiles, choices: Choices) -> dict[str, Path]:
 
 
 def expand_signal(values: Sequence[str], option: str = "--signal") -> dict[str, str]:
-    """Return the files or addresses given on the command line, by mark.
-
-    `values` are ``MARK=FILE``, any number of them, or one path or address with ``{mark}``, which
-    stands for each of the five core marks in turn.
-    """
+    """Return files or addresses by mark, from several ``MARK=FILE`` or one with ``{mark}``."""
     templates = [value for value in values if _TEMPLATE in value]
     if templates:
         return _expand_template(templates[0], len(values), option)

@@ -29,7 +29,7 @@ class LabelRule:
     def levels(self, every: np.ndarray) -> tuple[float, float]:
         """Return the level up to which a gene is OFF, and that above which it is ON.
 
-        `every` is the expression of every row of the table, NaN if unknown.
+        `every` is the expression of all rows of the table, NaN if unknown.
         """
         kind, first, last = self._numbers()
         if kind == "above":

@@ -32,11 +32,7 @@ _EXPECTED_AGREEMENT = 0.95
 def from_matrices(
     files: InputFiles, choices: Choices, progress: Progress = silent
 ) -> tuple[xr.Dataset, list[Finding]]:
-    """Build a dataset from matrices; see :func:`chromviz.data.prepare.prepare`.
-
-    Signal, labels and splits are unchanged. A gene that the annotation lacks keeps its signal, and
-    has no position and no coverage.
-    """
+    """Build a dataset from matrices, whose signal, labels and splits are not changed."""
     if files.matrices is None:
         raise ChromvizError("no folder of matrices is given")
     folders = find_deepchrome(files.matrices)

@@ -29,17 +29,10 @@ def pool(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
     that has met a gene elsewhere partly knows it, because most genes are ON in most cell types: the
     attribute ``test_genes_seen`` counts such test genes. :func:`leave_one_out` has none.
 
-    Parameters
-    ----------
-    datasets
-        Two or more cell types with the same marks, bins, orientation, unit of signal and, if known,
-        assembly. Reference tracks that all of them have, in the same unit, are kept.
-
-    Returns
-    -------
-    xarray.Dataset
-        Its ``cell`` is ``E003+E116``, or with more than five ``56-cells-`` and a hash; the
-        attribute ``cells`` names them all.
+    The datasets must have the same marks, bins, orientation, unit of signal and, if known,
+    assembly. Reference tracks that all of them have, in the same unit, are kept. The result's
+    ``cell`` is ``E003+E116``, or with more than five ``56-cells-`` and a hash; the attribute
+    ``cells`` names them all.
     """
     _check_alike(datasets)
     rows = [np.arange(dataset.sizes["gene"]) for dataset in datasets]
@@ -92,10 +85,7 @@ def leave_one_out(datasets: Sequence[xr.Dataset], held_out: str) -> xr.Dataset:
 
 
 def gene_identity(dataset: xr.Dataset) -> np.ndarray:
-    """Return what identifies a gene across cell types (gene,): its id, without a version.
-
-    The copy of a gene on Y has the sequence of the one on X, and counts as the same gene.
-    """
+    """Return each gene's id without version; the copy of a gene on Y counts as the one on X."""
     names = map(without_version, map(str, dataset["gene"].values))
     return np.array([name.removesuffix("_PAR_Y").lower() for name in names], dtype=object)
 

@@ -33,11 +33,7 @@ _UNEVEN = 0.2
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding of a check.
-
-    `level` is ``note`` or ``warning``; `message` is one line: what was found, and for a warning
-    what it may do to a result.
-    """
+    """One finding of a check: its level (``note`` or ``warning``), the check, and one line."""
 
     level: str
     check: str
@@ -66,10 +62,7 @@ def judged(check: str, message: str, fine: bool, otherwise: str) -> Finding:
 def check_marks(
     signal: Sequence[str], coverage: Sequence[str], allow_reference: bool
 ) -> list[Finding]:
-    """Refuse H3K27ac among the inputs unless allowed, and warn of H3K9ac.
-
-    No input mark, or one that is also a reference track, is an error.
-    """
+    """Refuse H3K27ac as an input unless allowed, and a track in both roles; warn of H3K9ac."""
     if not signal:
         raise ChromvizError("no input mark; give --signal MARK=FILE for each")
     lowered = {mark.lower() for mark in signal}
@@ -103,8 +96,8 @@ def check_marks(
 def check_assembly(sizes: Mapping[str, Mapping[str, int]], assembly: Assembly) -> list[Finding]:
     """Refuse sources of different assemblies, or of another than the declared one.
 
-    A track of another assembly can be read without any error, at the wrong positions. `sizes` are
-    the chromosome sizes of each source by its path, by the genes' names; they reveal it.
+    They could be read without any error, at wrong positions. `sizes` are the chromosome sizes of
+    each source, by its path and the genes' name of the chromosome.
     """
     every: dict[str, int] = {}
     origin: dict[str, str] = {}
@@ -148,10 +141,9 @@ def check_assembly(sizes: Mapping[str, Mapping[str, int]], assembly: Assembly) -
 def check_reach(
     reach: Mapping[str, Mapping[str, int]], names: pd.Series[str], assembly: Assembly
 ) -> list[Finding]:
-    """Refuse reads that end far beyond their chromosome: they belong to another assembly.
+    """Refuse reads that end far beyond their chromosome, as those of another assembly do.
 
-    `reach` is the end of the last read by chromosome, of each source. Reads that were extended
-    earlier may exceed it slightly, which is reported.
+    `reach` is the end of the last read of each source, by chromosome.
     """
     sizes = Translator(names, assembly).by_gene_name(assembly.sizes)
     findings = []
@@ -190,9 +182,7 @@ def check_names(mapped: Mapping[str, Mapping[str, str]]) -> list[Finding]:
 def check_genes(table: pd.DataFrame, split: str = "drawn") -> list[Finding]:
     """Warn of genes that share a TSS or are transcripts of one gene.
 
-    One of them may be a training gene and the other a test gene. `table` holds the genes that
-    models use: ``gene, chrom, tss`` and perhaps ``parent``. `split` is ``drawn``, ``given``, or
-    ``chromosome``, which keeps them together.
+    `table` holds the genes that models use, and `split` is a :attr:`SplitRule.kind`.
     """
     found = []
     shared = table[table.duplicated(["chrom", "tss"], keep=False)]
@@ -224,7 +214,7 @@ def describe_use(
 ) -> list[Finding]:
     """Report how many genes are ON and OFF in each part, and how many each track covers.
 
-    `depth` is (gene, bin) by reference track; `rule` says in words what makes a gene ON.
+    `depth` is (gene, bin) by track, and `rule` describes which genes are ON.
     """
     on, off = int((label[used] == 1).sum()), int((label[used] == 0).sum())
     told = f"of the genes that models use, {on:,} are ON{f' ({rule})' if rule else ''}, {off:,} OFF"
@@ -267,8 +257,7 @@ def check_values(
 ) -> list[Finding]:
     """Warn of negative values, and report the share of bins without data.
 
-    `values` are (gene, bin) by mark or track, `on_chromosome` (gene,) says which windows lie within
-    their chromosome, and `inputs` are the marks that models see.
+    `values` are (gene, bin) by mark or track; only windows `on_chromosome` (gene,) are counted.
     """
     findings = []
     negative = ", ".join(

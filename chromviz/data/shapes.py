@@ -93,9 +93,8 @@ def check_shapes(
 def shape(values: np.ndarray, label: np.ndarray, strand: np.ndarray) -> np.ndarray | None:
     """Return a mark's shape, float64 (20,), or None with too few genes to tell.
 
-    It is computed from the arcsinh of the signal divided by its mean: the logarithm of the mean ON
-    profile in tenths of the window about its mean, then of ON over OFF. It does not depend on the
-    signal's scale. Genes with gaps or of unknown strand are left out.
+    It does not depend on the signal's scale: it is computed from the arcsinh of the signal divided
+    by its mean. Genes with gaps or of unknown strand are left out.
     """
     whole = ~np.isnan(values).any(axis=1) & (strand != ".")
     turned = np.where((strand == "-")[:, None], values[:, ::-1], values)

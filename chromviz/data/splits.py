@@ -56,11 +56,7 @@ class SplitRule:
         return "three equal folds, drawn"
 
     def split(self, table: pd.DataFrame, used: np.ndarray, seed: int) -> np.ndarray:
-        """Return the part of each gene, object (gene,).
-
-        `used` (gene,) are the genes that models use. An unknown chromosome or gene, or a part
-        without any used gene, is an error.
-        """
+        """Return the part of each gene, object (gene,); `used` are the genes that models use."""
         if self.file is not None:
             found = _from_file(self.file, table["gene"])
         elif self.valid:
@@ -90,11 +86,7 @@ class SplitRule:
 
 
 def three_folds(used: np.ndarray, seed: int) -> np.ndarray:
-    """Draw three equal folds of the used genes (section 5 of the paper, "Dataset").
-
-    Sizes differ by at most one; extra genes go to train first, then to valid, so that 19,802 genes
-    give 6,601, 6,601 and 6,600. Genes not used have ``none``.
-    """
+    """Draw three equal folds of the used genes; extra genes go to train, then to valid."""
     used = np.asarray(used, dtype=bool)
     split = np.full(len(used), "none", dtype=object)
     order = np.random.default_rng(seed).permutation(np.flatnonzero(used))

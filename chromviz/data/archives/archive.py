@@ -16,7 +16,6 @@ import tarfile
 import zlib
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, NoReturn, cast
 
@@ -31,19 +30,11 @@ _LONGEST_HEADER = 1 << 20
 _END = bytes(tarfile.BLOCKSIZE)
 
 
-@dataclass(frozen=True)
-class ArchiveLimits:
-    """Bytes of one member and in total, number of members, and unpacked by packed bytes.
-
-    Tables of counts reach a ratio of a few tens, gzip at most about 1,030. The ratio is not checked
-    for the first `grace` bytes.
-    """
-
-    member: int = 512 * MB
-    total: int = 50_000 * MB
-    members: int = 20_000
-    ratio: float = 200.0
-    grace: int = 16 * MB
+#: Bytes of one member and in total, and number of members.
+MAX_MEMBER, MAX_TOTAL, MAX_MEMBERS = 512 * MB, 50_000 * MB, 20_000
+#: Unpacked by packed bytes, and bytes from which the ratio is checked. Tables of counts reach a few
+#: tens, gzip at most about 1,030.
+MAX_RATIO, _RATIO_FROM = 200, 16 * MB
 
 
 def extract_members(
@@ -51,7 +42,6 @@ def extract_members(
     wanted: Mapping[str, Path],
     *,
     progress: Progress = silent,
-    limits: ArchiveLimits | None = None,
 ) -> dict[Path, str]:
     """Write chosen files of a tar archive, gzipped or not, and return the SHA-256 of each by path.
 
@@ -70,7 +60,7 @@ def extract_members(
     archive = Path(archive)
     try:
         with archive.open("rb") as handle, ExitStack() as files:
-            stream = _ForwardStream(archive, handle, limits or ArchiveLimits(), progress)
+            stream = _ForwardStream(archive, handle, progress)
             return _extract(stream, wanted, files)
     except FileNotFoundError:
         raise ChromvizError(f"no file {archive}; check the path") from None
@@ -95,9 +85,7 @@ def _extract(
     written: dict[Path, str] = {}
     found: dict[str, str] = {}
     # `tarfile` only reads headers and skips; members are checked and copied here.
-    with tarfile.TarFile(
-        fileobj=cast("IO[bytes]", stream), encoding="utf-8", errors="surrogateescape"
-    ) as tar:
+    with tarfile.TarFile(fileobj=stream, encoding="utf-8", errors="surrogateescape") as tar:
         while member := tar.next():
             _check(member, stream)
             name = _match(member, wanted)
@@ -122,11 +110,9 @@ def _extract(
 class _ForwardStream(io.RawIOBase):
     """The unpacked bytes of an archive, read forward only and within limits."""
 
-    def __init__(
-        self, path: Path, handle: BinaryIO, limits: ArchiveLimits, progress: Progress
-    ) -> None:
+    def __init__(self, path: Path, handle: BinaryIO, progress: Progress) -> None:
         super().__init__()
-        self.path, self.handle, self.limits, self.progress = path, handle, limits, progress
+        self.path, self.handle, self.progress = path, handle, progress
         self.size = os.fstat(handle.fileno()).st_size
         self.packed = handle.read(2) == b"\x1f\x8b"
         handle.seek(0)
@@ -146,11 +132,11 @@ class _ForwardStream(io.RawIOBase):
             raise tarfile.ReadError(first_line(error)) from None
         self.position += len(data)
         self.last = data
-        limits, read = self.limits, self.handle.tell()
-        if self.position > limits.total:
-            self.refuse(f"it unpacks to more than {limits.total / MB:,.0f} MB")
-        if self.packed and self.position > max(limits.grace, limits.ratio * read):
-            self.refuse(f"it unpacks to more than {limits.ratio:,.0f} times its size")
+        read = self.handle.tell()
+        if self.position > MAX_TOTAL:
+            self.refuse(f"it unpacks to more than {MAX_TOTAL / MB:,.0f} MB")
+        if self.packed and self.position > max(_RATIO_FROM, MAX_RATIO * read):
+            self.refuse(f"it unpacks to more than {MAX_RATIO} times its size")
         if read // MB > self.reported:
             self.reported = read // MB
             whole = max(-(-self.size // MB), 1)
@@ -186,10 +172,10 @@ class _ForwardStream(io.RawIOBase):
 
 def _check(member: tarfile.TarInfo, stream: _ForwardStream) -> None:
     """Refuse the archive because of a member that a data archive does not have."""
-    limits, name = stream.limits, member.name
+    name = member.name
     stream.members += 1
-    if stream.members > limits.members:
-        stream.refuse(f"it has more than {limits.members:,} members")
+    if stream.members > MAX_MEMBERS:
+        stream.refuse(f"it has more than {MAX_MEMBERS:,} members")
     parts = re.split(r"[/\\]", name)
     if name.startswith(("/", "\\")) or ".." in parts or re.match(r"[A-Za-z]:[/\\]", name):
         stream.refuse(f"its member {name!r} leads out of it")
@@ -197,10 +183,10 @@ def _check(member: tarfile.TarInfo, stream: _ForwardStream) -> None:
         stream.refuse(f"its member {name!r} is a link to {member.linkname!r}")
     if not (member.isdir() or member.isreg()) or member.issparse():
         stream.refuse(f"its member {name!r} is neither a file nor a folder")
-    if member.size > limits.member:
+    if member.size > MAX_MEMBER:
         stream.refuse(
             f"its member {name!r} claims {member.size / MB:,.0f} MB, more than the "
-            f"{limits.member / MB:,.0f} MB allowed"
+            f"{MAX_MEMBER / MB:,.0f} MB allowed"
         )
     if member.size < 0:
         raise tarfile.ReadError(f"its member {name!r} claims {member.size} bytes")

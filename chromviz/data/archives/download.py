@@ -45,22 +45,12 @@ def download(
 ) -> bool:
     """Download a file, and return True, unless it is there already.
 
-    pooch puts the file in place only when it is complete and has the expected checksum. An
-    interrupted transfer is resumed, in this run or the next, if the server still has the same
-    file. If two processes want the same file, one waits for the other.
-
-    Parameters
-    ----------
-    url, path
-        The file's address, and where to put it.
-    checksum, size
-        ``md5:…`` or ``sha256:…`` in hex, and bytes; without a checksum, an existing file is used as
-        it is, and a file of another size is refused before it is transferred.
-    attempts, pause
-        Number of consecutive retries that may fail to deliver anything new, and seconds before the
-        first one, doubled for each further one up to a minute.
-    reporter
-        Receives MB downloaded, and messages about waiting and restarting.
+    `checksum` is ``md5:…`` or ``sha256:…`` in hex; without it, an existing file is used as it is. A
+    file on the server that does not have the expected `size`, in bytes, is not transferred. An
+    interrupted transfer is resumed, in this run or the next, if the server still has the same file.
+    Up to `attempts` consecutive retries may deliver nothing new; the `pause` before the first, in
+    seconds, is doubled for each further one up to a minute. Of two processes that want the same
+    file, one waits for the other.
 
     Raises
     ------
@@ -126,9 +116,8 @@ def _retrieve(url: str, path: Path, checksum: str, downloader: ResumingDownloade
 class ResumingDownloader:
     """Download one file over as many connections as needed, for :func:`pooch.retrieve`.
 
-    `checked` says that a checksum will detect pieces of different versions; the other parameters
-    are those of :func:`download`. Retries are not left to pooch, which would also repeat them for a
-    wrong checksum and for a file that does not exist.
+    `checked` says that a checksum will detect pieces of different versions. Retries are not left to
+    pooch, which would repeat them for a wrong checksum and for a file that does not exist.
     """
 
     path: Path
@@ -267,10 +256,7 @@ def check_space(path: Path, needed: int) -> None:
 
 @contextmanager
 def exclusive(path: Path, task: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Prevent other processes from doing the same task until the end of the block.
-
-    `say` is told if this process has to wait for another one that is doing the `task`.
-    """
+    """Prevent other processes from doing the same task meanwhile; `say` is told of a wait."""
     # Imported here: only work that other processes may do at the same time needs it.
     from filelock import FileLock, Timeout
 

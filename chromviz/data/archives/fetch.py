@@ -44,14 +44,9 @@ class FetchedFile:
 class FetchedFiles:
     """What a run of :func:`fetch_files` downloaded or found.
 
-    Parameters
-    ----------
-    files
-        All requested files that are in the folder.
-    downloaded, up_to_date
-        Descriptions of what was downloaded now, and of what was there already.
-    missing, notes
-        Messages about what the archives do not have; all messages.
+    `files` are all requested files that are in the folder. `downloaded` and `up_to_date` describe
+    what was downloaded now and what was there already; `missing` says what the archives do not
+    have, and `notes` are all messages.
     """
 
     files: list[FetchedFile] = field(default_factory=list)
@@ -68,10 +63,10 @@ class FetchedFiles:
 
 @dataclass(frozen=True)
 class PlannedFile:
-    """A file that :func:`fetch_files` would download or check.
+    """A file that :func:`fetch_files` would download, or only check if it is `there`.
 
-    `url` is its address in the archive or on the mirror. Nothing has to be downloaded if it is
-    `there`; otherwise `size` is the number of bytes, None if unknown.
+    `url` is its address in the archive or on the mirror, and `size` the number of bytes to
+    download, None if unknown.
     """
 
     kind: str
@@ -138,9 +133,8 @@ def fetch_files(
 
     A file without a published checksum is checked against the SHA-256 recorded when it was first
     downloaded: if it was changed in the folder, it is downloaded again; if it has changed in the
-    archive, it is refused. An archive that was copied into the folder by hand is kept. Parameters
-    and errors are those of :func:`chromviz.data.archives.published.fetch` and
-    :func:`chromviz.data.archives.download.download`.
+    archive, it is refused. An archive that was copied into the folder by hand is kept. `attempts`
+    and `pause` are those of :func:`chromviz.data.archives.download.download`.
     """
     request = request_files(cells, kinds)
     options = {"attempts": attempts, "pause": pause, "reporter": reporter}
@@ -168,15 +162,7 @@ def plan_files(
 ) -> list[PlannedFile]:
     """Return what :func:`fetch_files` would download, without writing anything.
 
-    With `ask_sizes`, servers are asked for sizes; after the first one that cannot be reached, no
-    more are asked.
-
-    Examples
-    --------
-    >>> for file in plan_files(["K562"], ["coverage", "genes"], Path("new"), ask_sizes=False):
-    ...     print(file.kind, file.there, file.url.rpartition("/")[2])
-    coverage False E123-H3K27ac.tagAlign.gz
-    genes False Ensembl_v65.Gencode_v10.ENSG.gene_info
+    With `ask_sizes`, servers are asked for sizes, until one cannot be reached.
     """
     request, mirror = request_files(cells, kinds), mirror_base(base_url)
     planned = []

@@ -45,16 +45,9 @@ _OF_ONE_CELL = tuple(kind for kind in KINDS if kind not in (*SHARED_KINDS, "matr
 class FetchResult:
     """What :func:`fetch` downloaded and built.
 
-    Parameters
-    ----------
-    folder
-        The folder of the datasets, which ``data=`` of other functions accepts.
-    planned
-        After a dry run: the files that would be downloaded or checked.
-    files
-        The files that were downloaded or found.
-    datasets, paths, findings
-        By EID: the datasets, their files, and the findings about them.
+    `folder` holds the datasets; ``data=`` of other functions accepts it. `files` are those that
+    were downloaded or found, or `planned` after a dry run. `datasets`, `paths` and `findings` are
+    by EID.
     """
 
     folder: Path
