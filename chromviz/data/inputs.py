@@ -127,9 +127,21 @@ def _tables(files: InputFiles, choices: Choices) -> dict[str, Path]:
 
 def expand_signal(values: Sequence[str], option: str = "--signal") -> dict[str, str]:
     """Return files or addresses by mark, from several ``MARK=FILE`` or one with ``{mark}``."""
-    templates = [value for value in values if _TEMPLATE in value]
-    if templates:
-        return _expand_template(templates[0], len(values), option)
+    template = next((value for value in values if _TEMPLATE in value), "")
+    if template:
+        if len(values) > 1:
+            raise ChromvizError(
+                f"{option} {template}: a path with {_TEMPLATE} must be the only value; give it "
+                f"once, or {option} MARK=FILE for each mark"
+            )
+        paths = {mark: template.replace(_TEMPLATE, mark) for mark in MARKS}
+        for mark, path in paths.items():
+            if not is_address(path) and not is_file(path):
+                raise ChromvizError(
+                    f"no file {path} for {mark}; {option} with {_TEMPLATE} needs a file for each "
+                    f"of {', '.join(MARKS)}; for other marks give {option} MARK=FILE"
+                )
+        return paths
     found: dict[str, str] = {}
     for value in values:
         mark, equals, file = (part.strip() for part in value.partition("="))
@@ -142,23 +154,6 @@ def expand_signal(values: Sequence[str], option: str = "--signal") -> dict[str, 
         if mark in found:
             raise ChromvizError(f"{option} names {mark} twice; give each mark one file")
         found[mark] = file
-    return found
-
-
-def _expand_template(template: str, n_values: int, option: str) -> dict[str, str]:
-    """Return the file of each core mark that a path with ``{mark}`` stands for."""
-    if n_values > 1:
-        raise ChromvizError(
-            f"{option} {template}: a path with {_TEMPLATE} must be the only value; give it once, "
-            f"or {option} MARK=FILE for each mark"
-        )
-    found = {mark: template.replace(_TEMPLATE, mark) for mark in MARKS}
-    for mark, path in found.items():
-        if not is_address(path) and not is_file(path):
-            raise ChromvizError(
-                f"no file {path} for {mark}; {option} with {_TEMPLATE} needs a file for each "
-                f"of {', '.join(MARKS)}; for other marks give {option} MARK=FILE"
-            )
     return found
 
 

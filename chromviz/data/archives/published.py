@@ -21,8 +21,8 @@ from chromviz.data.archives.addresses import (
 from chromviz.data.archives.fetch import FetchedFiles, PlannedFile, fetch_files, plan_files
 from chromviz.data.cells import available_cells, find_cells
 from chromviz.data.choices import Choices, InputFiles
-from chromviz.data.matrices import from_matrices
 from chromviz.data.preflight import Finding
+from chromviz.data.prepare import from_matrices
 from chromviz.errors import ChromvizError, SchemaError
 from chromviz.progress import SILENT, Reporter
 from chromviz.results import validity
