@@ -13,17 +13,11 @@ from chromviz.data import preflight
 from chromviz.data.choices import Choices
 from chromviz.data.preflight import Finding, note, warning
 from chromviz.data.signal.chromosomes import Assembly, Translator
+from chromviz.data.signal.read_files import BIGWIG
 from chromviz.data.signal.reads import ReadRule
-from chromviz.data.signal.regions import overlapping, read_regions
-from chromviz.data.signal.sources import (
-    BIGWIG,
-    Measured,
-    Source,
-    header_sizes,
-    read_sources,
-    saying_where,
-)
-from chromviz.data.signal.windows import window_bounds
+from chromviz.data.signal.sources import Measured, Source, read_sources
+from chromviz.data.signal.tracks import chrom_sizes
+from chromviz.data.signal.windows import overlapping, read_regions, window_bounds
 from chromviz.progress import Progress, silent
 from chromviz.vocabulary import Window
 
@@ -57,7 +51,9 @@ def read_tracks(
     chrom, window = table["chrom"], choices.window
     # Headers first, so that a wrong assembly is refused before reads are counted for an hour.
     sizes = {
-        source.label: header_sizes(source, Translator(chrom, assembly))
+        source.label: Translator(chrom, assembly, source.shown).by_gene_name(
+            chrom_sizes(source.location)
+        )
         for source in sources
         if source.kind == BIGWIG
     }
@@ -88,8 +84,8 @@ def read_tracks(
             each.values[measured[:, None] & np.isnan(each.values)] = 0
     if choices.blacklist is not None:
         regions = read_regions(choices.blacklist)
-        with saying_where(str(choices.blacklist)):
-            hit = overlapping(regions, table, window, Translator(chrom, assembly))
+        translate = Translator(chrom, assembly, str(choices.blacklist))
+        hit = overlapping(regions, table, window, translate)
         for each in found:
             each.values[hit] = np.nan
         touched = hit.any(axis=1)
@@ -123,7 +119,7 @@ def _place_windows(
     """Return why a window cannot have data, empty if it lies within its chromosome."""
     start, end = window_bounds(table, window)
     names = table["chrom"].to_numpy(object)
-    largest = Translator(table["chrom"], assembly).by_gene_name(assembly.sizes)
+    largest = assembly.sizes_for(table["chrom"])
     for each in found:
         for name, bases in each.sizes.items():
             largest[name] = max(bases, largest.get(name, 0))

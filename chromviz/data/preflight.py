@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from chromviz.data.signal.chromosomes import Assembly, Translator, differing, matching_builds
+from chromviz.data.signal.chromosomes import Assembly, differing, matching_builds
 from chromviz.errors import ChromvizError
 from chromviz.vocabulary import REFERENCE_TRACK, SPLITS
 
@@ -145,7 +145,7 @@ def check_reach(
 
     `reach` is the end of the last read of each source, by chromosome.
     """
-    sizes = Translator(names, assembly).by_gene_name(assembly.sizes)
+    sizes = assembly.sizes_for(names)
     findings = []
     for where, ends in reach.items():
         over = {chrom: end - sizes[chrom] for chrom, end in ends.items() if chrom in sizes}

@@ -495,7 +495,10 @@ def test_units_are_those_of_the_marks_however_they_are_spelled(inputs, tmp_path)
     [
         (b"CRAM\x03\x00", "a CRAM file; convert it with samtools"),
         (b"@HD\tVN:1.6\n", "a SAM file; convert it with samtools"),
-        (b"#x\nchr1\t0\t10\t1.5\n", "is bedGraph; convert it with bedGraphToBigWig"),
+        (
+            b"#x\nchr1\t0\t10\t1.5\n",
+            "convert it with bedGraphToBigWig",
+        ),
         (gzip.compress(b"track type=bedGraph\nchr1\t0\t10\t1\n"), "is bedGraph"),
         (b"", "is empty"),
         (b"chr1 0 10 r 0 +\n", "give bigWig, or reads (BAM, or tab-separated BED)"),

@@ -15,7 +15,8 @@ from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
-from chromviz.data.genes.records import Entry, data_lines, join_symbols, parse_interval
+from chromviz.data.genes.records import Entry, join_symbols
+from chromviz.data.text import data_lines, parse_interval
 from chromviz.errors import ChromvizError
 
 _BED = "BED6: chrom, start, end, name, score, strand"

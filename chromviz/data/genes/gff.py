@@ -11,8 +11,8 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from chromviz.data.genes.loci import gather, rank
-from chromviz.data.genes.records import Locus, Transcript, data_lines, is_data, parse_interval
-from chromviz.data.text import iter_lines
+from chromviz.data.genes.records import Locus, Transcript
+from chromviz.data.text import data_lines, is_data, iter_lines, parse_interval
 from chromviz.errors import ChromvizError
 
 # Features that lie within a transcript.

@@ -1,12 +1,9 @@
-"""The reads of a BAM file, by pysam.
-
-The file needs no index and no order: it is read from end to end.
-"""
+"""The reads of a BAM file, in any order and without an index, by pysam."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -14,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from chromviz.data.signal.read_files import MAX_POSITION, Batch, open_bytes
+from chromviz.data.signal.read_files import MAX_POSITION, Batch
 from chromviz.errors import ChromvizError
-from chromviz.progress import Progress
 
 # Bits of a record's flag (SAM/BAM format specification, section 1.4).
 UNMAPPED, REVERSE, FAILED, DUPLICATE = 0x4, 0x10, 0x200, 0x400
@@ -27,7 +23,6 @@ _ON_GENOME = (0, 2, 3, 7, 8)  # M, D, N, =, X of MIDNSHP=X
 RECORDS = 50_000  # at a time
 _RECORD = np.dtype("i4, i4, i8, u2, u1")
 _RECORD.names = ("chrom", "start", "bases", "flag", "quality")
-_MEGABYTE = 1_000_000
 
 
 @contextmanager
@@ -36,7 +31,7 @@ def open_bam(path: Path) -> Iterator[Any]:
     # Imported here: only work on BAM files needs it.
     import pysam
 
-    with open_bytes(path) as handle:
+    with path.open("rb") as handle:
         handle.seek(max(0, handle.seek(0, 2) - len(_END_OF_BAM)))
         if handle.read() != _END_OF_BAM:
             raise _damaged(path, "the block that ends a BAM file is missing")
@@ -80,15 +75,14 @@ def header_sizes(path: Path, file: Any) -> dict[str, int]:
     return sizes
 
 
-def read_bam(path: Path, file: Any, progress: Progress) -> Generator[Batch, None, None]:
-    """Yield the reads of an open BAM file that are mapped to at least one base."""
+def read_bam(path: Path, file: Any, report: Callable[[int], None]) -> Iterator[Batch]:
+    """Yield the reads of an open BAM file that are mapped to at least one base.
+
+    `report` receives the bytes of the file that have been read.
+    """
     names = list(file.references)
-    what, total = f"counting {path.name}", path.stat().st_size // _MEGABYTE + 1
     records = file.fetch(until_eof=True)
-    while True:
-        rows = np.fromiter(map(_record, islice(records, RECORDS)), _RECORD)
-        if not len(rows):
-            break
+    while len(rows := np.fromiter(map(_record, islice(records, RECORDS)), _RECORD)):
         flag, chrom = rows["flag"], rows["chrom"]
         start = rows["start"].astype(np.int64)
         end = start + rows["bases"]
@@ -105,8 +99,7 @@ def read_bam(path: Path, file: Any, progress: Progress) -> Generator[Batch, None
             rows["quality"][mapped],
         )
         # The upper bits of BGZF's offsets are those of the compressed file.
-        progress(what, min((file.tell() >> 16) // _MEGABYTE, total - 1), total, "MB")
-    progress(what, total, total, "MB")
+        report(file.tell() >> 16)
 
 
 def _record(read: Any) -> tuple[int, int, int, int, int]:
@@ -115,13 +108,8 @@ def _record(read: Any) -> tuple[int, int, int, int, int]:
     bases = read.reference_length
     if bases == 1:
         bases = sum(length for operation, length in read.cigartuples if operation in _ON_GENOME)
-    return (
-        read.reference_id,
-        read.reference_start,
-        bases or 0,
-        read.flag,
-        read.mapping_quality,
-    )
+    place = read.reference_id, read.reference_start, bases or 0
+    return (*place, read.flag, read.mapping_quality)
 
 
 def _damaged(path: Path, problem: str) -> ChromvizError:

@@ -1,26 +1,20 @@
 """The reads of a BED file (tagAlign is BED6): tab-separated, 0-based, half-open, one per line.
 
-pandas reads blocks of lines that are all plain reads; any other block is read line by line, which
-also finds the line that is wrong and says why.
+pandas reads blocks of lines that are all plain reads. Any other block is read line by line, which
+finds the line that is wrong.
 """
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from chromviz.data.signal.read_files import (
-    BYTE_ORDER_MARK,
-    MAX_POSITION,
-    SKIPPED,
-    Batch,
-    is_bedgraph,
-)
+from chromviz.data.signal.read_files import BYTE_ORDER_MARK, MAX_POSITION, SKIPPED, Batch
 from chromviz.errors import ChromvizError
 
 _MAX_LINE, _MAX_NAME = 1 << 20, 255
@@ -28,24 +22,19 @@ _MAX_LINE, _MAX_NAME = 1 << 20, 255
 _START = rb"(?:(?!#|track[ \t]|browser[ \t])[^\t\r\n]{1,255}+\t[0-9]{1,10}+\t[0-9]{1,10}+"
 _PLAIN = re.compile(_START + rb"(?:\t[^\r\n]*+)?+\n)*+")
 _PLAIN_6 = re.compile(_START + rb"\t[^\t\r\n]*+\t[^\t\r\n]*+\t[+-](?:\t[^\r\n]*+)?+\n)*+")
-_BEDGRAPH = "it looks like bedGraph, which holds signal (four columns, the fourth a number)"
 
 
-def read_bed(path: Path, blocks: Iterator[bytes], strands: bool) -> Generator[Batch, None, None]:
-    """Yield the reads of a BED file (in blocks of bytes), one per line, tab-separated.
+def read_bed(path: Path, blocks: Iterator[bytes], strands: bool) -> Iterator[Batch]:
+    """Yield the reads of a BED file, given in blocks of bytes.
 
-    Empty lines, comments and ``track`` and ``browser`` lines are left out. Unless `strands` are
-    needed, only the first three columns are read. Errors name the line.
+    Unless `strands` are needed, only the first three columns are read. Errors name the line.
     """
     codes: dict[str, int] = {}
-    names: list[str] = []
     n_lines = columns = 0
     plain = _PLAIN_6 if strands else _PLAIN
     for data, complete in _whole_lines(path, blocks):
         if b"\0" in data:
             raise ChromvizError(f"{path} is not a text file; give reads (BAM or BED)")
-        if not columns:
-            _refuse_bedgraph(path, data)
         last = data[data.rfind(b"\n", 0, -1) + 1 :].count(b"\t") + 1
         # Without its last columns, the end of the last line may be too small as well.
         if not complete and last < columns:
@@ -58,12 +47,10 @@ def read_bed(path: Path, blocks: Iterator[bytes], strands: bool) -> Generator[Ba
         n_lines += data.count(b"\n")
         if table.empty:
             continue
-        for name in table[0].cat.categories:
-            if codes.setdefault(name, len(codes)) == len(names):
-                names.append(name)
-        chrom = np.array([codes[name] for name in table[0].cat.categories])[table[0].cat.codes]
+        here = [codes.setdefault(name, len(codes)) for name in table[0].cat.categories]
+        chrom = np.array(here)[table[0].cat.codes]
         minus = table[5].to_numpy() == "-" if strands else None
-        yield Batch(names, chrom, table[1].to_numpy(), table[2].to_numpy(), minus)
+        yield Batch(list(codes), chrom, table[1].to_numpy(), table[2].to_numpy(), minus)
 
 
 def _whole_lines(path: Path, blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
@@ -124,17 +111,6 @@ def _parse_lines(path: Path, data: bytes, n_before: int, strands: bool) -> pd.Da
         rows.append((name, int(fields[1]), int(fields[2]), strand))
     table = pd.DataFrame(rows, columns=[0, 1, 2, 5])
     return table.astype({0: "category", 1: "int64", 2: "int64"})
-
-
-def _refuse_bedgraph(path: Path, data: bytes) -> None:
-    """Refuse signal, which a rule that looks at three columns would count as reads."""
-    first, records = 0, []
-    for number, line in enumerate(data.split(b"\n", 200), start=1):
-        if line.strip() and not line.startswith(SKIPPED) and number <= 200:
-            first = first or number
-            records.append(line.rstrip(b"\r").split(b"\t"))
-    if records and all(is_bedgraph(fields) for fields in records[:100]):
-        raise _refuse(path, first, f"{_BEDGRAPH}; give reads (BED6 or BAM)")
 
 
 def _refuse(path: Path, line: int, problem: str) -> ChromvizError:

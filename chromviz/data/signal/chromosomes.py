@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from chromviz.data.text import MAX_DIGITS, read_lines
+from chromviz.data.text import data_lines, is_coordinate
 from chromviz.errors import ChromvizError
 
 _MITOCHONDRION = ("chrM", "M", "MT")
@@ -28,6 +28,10 @@ class Assembly:
     name: str
     sizes: Mapping[str, int] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
+
+    def sizes_for(self, names: Iterable[str]) -> dict[str, int]:
+        """Return the sizes by the genes' names of the chromosomes."""
+        return Translator(names, self, self.name).by_gene_name(self.sizes)
 
 
 def find_assembly(name: str, chrom_sizes: Path | None = None) -> Assembly:
@@ -54,25 +58,32 @@ def find_assembly(name: str, chrom_sizes: Path | None = None) -> Assembly:
 
 
 class Translator:
-    """Translates a file's names of chromosomes to those of the genes.
+    """Translates the names of chromosomes in one file to those of the genes.
 
     A name that the genes use stays. Other names match by the aliases of the assembly
     (``NC_000001.11`` is chr1 of hg38), and with or without ``chr`` (``1``, ``chr1``; ``MT``,
-    ``chrM``). Genes or files that spell one chromosome in two ways are an error.
+    ``chrM``). Genes or a file that spell one chromosome in two ways are an error, which says
+    `where` the file is.
     """
 
-    def __init__(self, names: Iterable[str], assembly: Assembly) -> None:
+    def __init__(self, names: Iterable[str], assembly: Assembly, where: str = "the file") -> None:
+        self.where = where
         self._assembly = assembly
-        self._own: dict[str, str] = {}
-        self._given: dict[str, str] = {}
-        #: The genes' names by those of the file, for translated names that differ.
-        self.mapped: dict[str, str] = {}
+        self._genes: dict[str, str] = {}
+        self._seen: dict[str, None] = {}
+        #: The file's names by the genes' names.
+        self.theirs: dict[str, str] = {}
         for name in dict.fromkeys(names):
-            other = self._own.setdefault(self.key(name), name)
+            other = self._genes.setdefault(self.key(name), name)
             if other != name:
                 raise ChromvizError(
                     f"the genes spell one chromosome in two ways, {other!r} and {name!r}; keep one"
                 )
+
+    @property
+    def mapped(self) -> dict[str, str]:
+        """The genes' names by the file's names, where they differ."""
+        return {name: own for own, name in self.theirs.items() if own != name}
 
     def key(self, name: str) -> str:
         """Return a key that is the same for all names of a chromosome."""
@@ -84,26 +95,29 @@ class Translator:
 
     def __call__(self, name: str) -> str | None:
         """Return the genes' name of a file's chromosome, None if no gene is on it."""
-        own = self._own.get(self.key(name))
-        if own is None:
-            return None
-        other = self._given.setdefault(own, name)
-        if other != name:
+        self._seen[name] = None
+        own = self._genes.get(self.key(name))
+        if own is not None and self.theirs.setdefault(own, name) != name:
             raise ChromvizError(
-                f"it spells one chromosome in two ways, {other!r} and {name!r}; keep one"
+                f"{self.where} spells one chromosome in two ways, {self.theirs[own]!r} and "
+                f"{name!r}; keep one"
             )
-        if own != name:
-            self.mapped[name] = own
         return own
+
+    def check_common(self) -> None:
+        """Raise if none of the file's names that were translated is a chromosome of the genes."""
+        if self._genes and not self.theirs:
+            genes = ", ".join(map(repr, list(self._genes.values())[:3]))
+            file = ", ".join(map(repr, list(self._seen)[:3]))
+            raise ChromvizError(
+                f"{self.where} has no chromosome in common with the genes: they use {genes}, the "
+                f"file {file}; give files of one assembly, or rename the chromosomes of the genes"
+            )
 
     def by_gene_name(self, sizes: Mapping[str, int]) -> dict[str, int]:
         """Return sizes by the genes' names; chromosomes without genes are left out."""
-        found: dict[str, int] = {}
-        for name, size in sizes.items():
-            own = self(name)
-            if own is not None:
-                found[own] = size
-        return found
+        named = ((self(name), size) for name, size in sizes.items())
+        return {own: size for own, size in named if own is not None}
 
 
 def name_officially(table: pd.DataFrame, assembly: Assembly) -> tuple[pd.DataFrame, list[str]]:
@@ -184,12 +198,9 @@ def _aliases(qualified: str) -> dict[str, str]:
 
 def _read_sizes(path: Path) -> dict[str, int]:
     sizes: dict[str, int] = {}
-    for number, line in enumerate(read_lines(path), start=1):
-        if not line.strip() or line.startswith("#"):
-            continue
+    for number, line in data_lines(path):
         fields = line.split()
-        number_like = len(fields) > 1 and fields[1].isascii() and fields[1].isdecimal()
-        if not number_like or len(fields[1]) > MAX_DIGITS:
+        if len(fields) < 2 or not is_coordinate(fields[1]):
             raise ChromvizError(
                 f"{path}, line {number}: give a chromosome and its size in bases, not {line!r:.60}"
             )

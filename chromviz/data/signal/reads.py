@@ -8,7 +8,7 @@ duplicates and strands count; it is recorded with the counts.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,15 +17,16 @@ import pandas as pd
 
 from chromviz.data.signal.bam import DUPLICATE, FAILED, header_sizes, open_bam, read_bam
 from chromviz.data.signal.bed import read_bed
+from chromviz.data.signal.chromosomes import Assembly, Translator
 from chromviz.data.signal.overlaps import BinsOfChromosome, lay_out
-from chromviz.data.signal.read_files import Batch, kind_of_reads, read_blocks, refuse_other_kinds
-from chromviz.data.signal.windows import check_orientation, orient
+from chromviz.data.signal.read_files import BAM, BIGWIG, Batch, kind_of_file
+from chromviz.data.text import read_blocks
 from chromviz.errors import ChromvizError
 from chromviz.progress import Progress, silent
 from chromviz.vocabulary import Window
 
-__all__ = ["PAPER_RULE", "ReadCounts", "ReadRule", "count_reads", "kind_of_reads"]
-
+BLOCK = 1 << 21  # bytes of BED parsed at a time
+_MEGABYTE = 1_000_000
 #: Maximum length to extend reads to: longer than the fragments of any library.
 MAX_EXTENT = 1_000_000
 _MAX_QUALITY = 255
@@ -129,20 +130,18 @@ class ReadCounts:
     Parameters
     ----------
     values
-        Number of reads in each bin, float32 (gene, bin), exact up to 2**24. All bins of a gene
-        are NaN if its window leaves the chromosome (if its size is known, at the end too), if the
-        file lacks the chromosome, or if the gene has no strand to orient by.
+        Number of reads in each bin, float32 (gene, bin), exact up to 2**24, bins along the
+        chromosome. All bins of a gene are NaN if its window leaves the chromosome or the file lacks
+        the chromosome.
     sizes
-        Chromosome sizes by the caller's names, from the header of a BAM file or as given; empty
-        if there are none.
+        Chromosome sizes by the genes' names, from the header of a BAM file or as given.
     reach
-        Largest end of any read, counted or not, by the caller's name of its chromosome.
+        Largest end of any read, counted or not, by the genes' name of its chromosome.
     n_reads
-        Reads in the file, on all chromosomes and before the rule is applied: lines of BED, or
-        alignments of BAM that are mapped to at least one base.
+        Reads in the file, before the rule is applied: lines of BED, or alignments of BAM that are
+        mapped to at least one base.
     n_counted
-        Reads that the rule keeps and that overlap at least one window. Each counts once here,
-        even if it overlaps several bins or windows.
+        Reads that the rule keeps and that overlap at least one window; each counts once.
     """
 
     values: np.ndarray
@@ -159,8 +158,7 @@ def count_reads(
     *,
     rule: ReadRule = PAPER_RULE,
     sizes: Mapping[str, int] | None = None,
-    translate: Callable[[str], str | None] | None = None,
-    orientation: str = "genome",
+    translate: Translator | None = None,
     progress: Progress = silent,
 ) -> ReadCounts:
     """Count the reads in each bin around each TSS.
@@ -175,7 +173,7 @@ def count_reads(
         BAM, or BED of reads (tab-separated, at least three columns, the strand in the sixth),
         gzipped or not. The content decides, not the name.
     genes
-        Columns ``chrom``, ``tss`` (0-based) and ``strand``.
+        Columns ``chrom`` and ``tss`` (0-based).
     window
         Flank and bin width.
     rule
@@ -183,10 +181,7 @@ def count_reads(
     sizes
         Chromosome sizes by the names that `genes` uses, for BED; a BAM file has its own.
     translate
-        Function that returns the name in `genes` for a chromosome of the file, or None if the
-        genes do not use it. Called once for each name.
-    orientation
-        ``genome`` or ``strand``, see :func:`chromviz.data.signal.tracks.read_bins`.
+        Translates the file's names of chromosomes to those of the genes.
     progress
         Called with the number of megabytes read.
 
@@ -203,74 +198,39 @@ def count_reads(
         the rule needs, or has no chromosome in common with the genes.
     """
     path = Path(path)
-    check_orientation(orientation)
-    bam = _is_bam(path, rule)
-    naming = _Naming(path, translate)
-    known = dict(sizes or {})
-    with contextlib.ExitStack() as stack:
-        if bam:
-            file = stack.enter_context(open_bam(path))
-            known = {naming(name): size for name, size in header_sizes(path, file).items()}
-            known.pop("", None)
-            naming.check_common(genes)
-            batches = read_bam(path, file, progress)
-        else:
-            blocks = stack.enter_context(contextlib.closing(read_blocks(path, progress)))
-            batches = read_bed(path, blocks, rule.needs_strand)
-        tally = _Tally(naming, genes, window, rule, known)
-        for batch in batches:
-            tally.add(batch)
-    tally.add_remembered()
-    if not tally.n_reads:
-        raise ChromvizError(f"{path} holds no {'mapped ' * bam}read; give a file of aligned reads")
-    naming.check_common(genes)
-    values = orient(tally.counts(), genes["strand"].to_numpy(object), orientation)
-    return ReadCounts(values, known, tally.reach, tally.n_reads, tally.n_counted)
-
-
-def _is_bam(path: Path, rule: ReadRule) -> bool:
-    """Return whether reads are BAM rather than BED; refuse all else, and rules that BED lacks."""
-    kind = kind_of_reads(path)
-    if kind is None:
-        refuse_other_kinds(path)
-    if kind != "bam" and rule.min_quality:
+    kind = kind_of_file(path)
+    if kind == BIGWIG:
+        raise ChromvizError(f"{path} is a bigWig file, which holds signal; give reads (BAM or BED)")
+    if kind != BAM and rule.min_quality:
         raise ChromvizError(
             f"{path} is BED, which has no mapping quality (its score means something else); give "
             "a BAM file, or no minimum quality"
         )
-    return kind == "bam"
+    names = translate or Translator(genes["chrom"], Assembly(""), str(path))
+    known = dict(sizes or {})
+    what, total = f"counting {path.name}", path.stat().st_size // _MEGABYTE + 1
 
+    def report(offset: int) -> None:
+        progress(what, min(offset // _MEGABYTE, total - 1), total, "MB")
 
-class _Naming:
-    """The caller's names of a file's chromosomes; empty if the caller has none."""
-
-    def __init__(self, path: Path, translate: Callable[[str], str | None] | None) -> None:
-        self.path = path
-        self.translate = translate
-        self.given: dict[str, str] = {}
-        self.theirs: dict[str, str] = {}
-
-    def __call__(self, name: str) -> str:
-        if name not in self.given:
-            ours = name if self.translate is None else self.translate(name) or ""
-            if ours and self.theirs.setdefault(ours, name) != name:
-                raise ChromvizError(
-                    f"{self.path} names {ours} in two ways, {self.theirs[ours]!r} and {name!r}; "
-                    "give reads with one name for each chromosome"
-                )
-            self.given[name] = ours
-        return self.given[name]
-
-    def check_common(self, genes: pd.DataFrame) -> None:
-        """Raise if the reads share no chromosome with the genes."""
-        names = list(dict.fromkeys(genes["chrom"]))
-        if names and not self.theirs.keys() & set(names):
-            raise ChromvizError(
-                f"{self.path} has no chromosome in common with the genes: they use "
-                f"{', '.join(map(repr, names[:3]))}, the reads "
-                f"{', '.join(map(repr, list(self.given)[:3]))}; "
-                "rename the chromosomes in the gene file"
-            )
+    with open_bam(path) if kind == BAM else contextlib.nullcontext() as file:
+        batches: Iterator[Batch]
+        if kind == BAM:
+            known = names.by_gene_name(header_sizes(path, file))
+            names.check_common()
+            batches = read_bam(path, file, report)
+        else:
+            batches = read_bed(path, read_blocks(path, BLOCK, report), rule.needs_strand)
+        tally = _Tally(names, genes, window, rule, known)
+        for batch in batches:
+            tally.add(batch)
+    progress(what, total, total, "MB")
+    tally.add_remembered()
+    if not tally.n_reads:
+        mapped = "mapped " if kind == BAM else ""
+        raise ChromvizError(f"{path} holds no {mapped}read; give a file of aligned reads")
+    names.check_common()
+    return ReadCounts(tally.counts(), known, tally.reach, tally.n_reads, tally.n_counted)
 
 
 class _Tally:
@@ -278,13 +238,13 @@ class _Tally:
 
     def __init__(
         self,
-        naming: _Naming,
+        names: Translator,
         genes: pd.DataFrame,
         window: Window,
         rule: ReadRule,
         sizes: Mapping[str, int],
     ) -> None:
-        self.naming, self.rule = naming, rule
+        self.names, self.rule = names, rule
         self.shape = len(genes), window.n_bins
         self.chroms = lay_out(genes, window, sizes)
         self.reach: dict[str, int] = {}
@@ -295,8 +255,8 @@ class _Tally:
         self.n_reads += len(batch.start)
         present = np.flatnonzero(np.bincount(batch.chrom)) if len(batch.chrom) else ()
         for code in present:
-            ours = self.naming(batch.names[code])
-            if not ours:
+            ours = self.names(batch.names[code])
+            if ours is None:
                 continue
             here = slice(None) if len(present) == 1 else np.flatnonzero(batch.chrom == code)
             end = batch.end[here]
@@ -339,7 +299,7 @@ class _Tally:
         """Return the reads in each bin, float32 (gene, bin)."""
         values = np.full(self.shape, np.nan, dtype=np.float32)
         for name, chrom in self.chroms.items():
-            if name in self.naming.theirs:
+            if name in self.names.theirs:
                 values[chrom.rows] = chrom.counts()
         return values
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -17,15 +16,13 @@ import pandas as pd
 from chromviz import provenance
 from chromviz.data.archives.http import is_address, without_credentials
 from chromviz.data.signal.chromosomes import Assembly, Translator
-from chromviz.data.signal.read_files import kind_of_reads, refuse_neither
+from chromviz.data.signal.read_files import BAM, BIGWIG, READS, kind_of_file
 from chromviz.data.signal.reads import ReadRule, count_reads
 from chromviz.data.signal.tracks import chrom_sizes, read_bins
 from chromviz.data.text import is_file
 from chromviz.errors import ChromvizError
 from chromviz.progress import Progress, silent
 from chromviz.vocabulary import Window
-
-BIGWIG, BAM, READS = "bigWig", "BAM", "reads"
 
 
 class _StoppedError(Exception):
@@ -34,10 +31,10 @@ class _StoppedError(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """The file of a mark or a reference track.
+    """The file of a mark (role ``signal``) or a reference track (``coverage``).
 
-    `role` is ``signal`` or ``coverage``, `location` a path or the http(s) address of a bigWig, and
-    `kind` is ``bigWig``, ``BAM`` or ``reads`` (BED and tagAlign).
+    `location` is a path or the http(s) address of a bigWig, and `kind` is one of
+    :func:`chromviz.data.signal.read_files.kind_of_file`.
     """
 
     role: str
@@ -63,27 +60,19 @@ class Source:
 
 @dataclass(frozen=True)
 class Measured:
-    """The values of a source around each TSS.
+    """What was read from a source: its values around each TSS, float32 (gene, bin).
 
-    Parameters
-    ----------
-    values
-        float32 (gene, bin), bins along the chromosome, NaN where there is no data.
-    sizes
-        Chromosome sizes of the file's header, by the genes' names; empty if it has none.
-    reach
-        For reads: the end of the last read on each chromosome, by the genes' names.
-    mapped
-        The genes' names of chromosomes by those of the file, where they differ.
-    record
-        What the dataset records of the source.
+    Bins are along the chromosome, NaN where there is no data. All names of chromosomes are the
+    genes' ones: `sizes` are those of the file's header (empty if it has none), `reach` is the end
+    of the last read, and `mapped` has them by the file's names, where these differ. `record` is
+    what a dataset records of the source.
     """
 
     values: np.ndarray
     sizes: dict[str, int]
     reach: dict[str, int]
     mapped: dict[str, str]
-    record: dict[str, Any] = field(default_factory=dict)
+    record: dict[str, Any]
 
     @property
     def chromosomes(self) -> list[str]:
@@ -99,10 +88,8 @@ def find_source(role: str, name: str, location: str | Path) -> Source:
     path = Path(location)
     if not is_file(path):
         raise ChromvizError(f"no file {location} ({role} {name})")
-    reads = kind_of_reads(path)
-    if reads is None:
-        refuse_neither(path)
-    return Source(role, name, location, {"bam": BAM, "bed": READS, None: BIGWIG}[reads])
+    # The reader of bigWig says what is wrong with a file of an unknown kind.
+    return Source(role, name, location, kind_of_file(path) or BIGWIG)
 
 
 def read_sources(
@@ -144,13 +131,6 @@ def read_sources(
             pool.shutdown(cancel_futures=True)
 
 
-def header_sizes(source: Source, translate: Translator) -> dict[str, int]:
-    """Return the chromosome sizes of a bigWig's header by the genes' names."""
-    sizes = chrom_sizes(source.location)
-    with saying_where(source.shown):
-        return translate.by_gene_name(sizes)
-
-
 def _read(
     source: Source,
     genes: pd.DataFrame,
@@ -160,42 +140,27 @@ def _read(
     progress: Progress,
 ) -> Measured:
     """Read one source."""
-    translate = Translator(genes["chrom"], assembly)
-    record: dict[str, Any] = {"role": source.role, "name": source.name}
-    record["path"] = source.shown
-    record |= {"kind": source.kind, "sha256": ""}
-    if not source.remote:
-        record["sha256"] = provenance.hash_file(Path(source.location))
+    translate = Translator(genes["chrom"], assembly, source.shown)
+    record: dict[str, Any] = {
+        "role": source.role,
+        "name": source.name,
+        "path": source.shown,
+        "kind": source.kind,
+        "sha256": "" if source.remote else provenance.hash_file(Path(source.location)),
+    }
     if source.kind == BIGWIG:
-        sizes = header_sizes(source, translate)
+        sizes = translate.by_gene_name(chrom_sizes(source.location))
         values = read_bins(source.location, genes, window, translate=translate, progress=progress)
         return Measured(values, sizes, {}, translate.mapped, record)
-    with saying_where(source.shown):
-        counted = count_reads(
-            Path(source.location),
-            genes,
-            window,
-            rule=rule,
-            sizes=_own_sizes(genes["chrom"], assembly) if source.kind == READS else None,
-            translate=translate,
-            progress=progress,
-        )
+    counted = count_reads(
+        Path(source.location),
+        genes,
+        window,
+        rule=rule,
+        sizes=assembly.sizes_for(genes["chrom"]) if source.kind == READS else None,
+        translate=translate,
+        progress=progress,
+    )
     record |= {"reads": asdict(rule), "n_reads": counted.n_reads, "n_counted": counted.n_counted}
     sizes = counted.sizes if source.kind == BAM else {}
     return Measured(counted.values, sizes, counted.reach, translate.mapped, record)
-
-
-def _own_sizes(names: pd.Series[str], assembly: Assembly) -> dict[str, int]:
-    """Return the assembly's sizes by the genes' names."""
-    return Translator(names, assembly).by_gene_name(assembly.sizes)
-
-
-@contextmanager
-def saying_where(where: str) -> Iterator[None]:
-    """Add the file to errors about names of chromosomes."""
-    try:
-        yield
-    except ChromvizError as error:
-        if where in str(error):
-            raise
-        raise ChromvizError(f"{where}: {error}") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,9 @@ import pandas as pd
 
 from chromviz.data.archives.http import is_address
 from chromviz.data.signal.bigwig import BigWig, one_line, open_bigwig
+from chromviz.data.signal.chromosomes import Assembly, Translator
 from chromviz.data.signal.remote import short_name
-from chromviz.data.signal.windows import check_orientation, orient, window_bounds
+from chromviz.data.signal.windows import window_bounds
 from chromviz.errors import ChromvizError
 from chromviz.progress import Progress, silent
 from chromviz.vocabulary import Window
@@ -39,8 +40,7 @@ def read_bins(
     genes: pd.DataFrame,
     window: Window,
     *,
-    orientation: str = "genome",
-    translate: Callable[[str], str | None] | None = None,
+    translate: Translator | None = None,
     progress: Progress = silent,
 ) -> np.ndarray:
     """Read the mean signal of each bin around each TSS.
@@ -55,21 +55,18 @@ def read_bins(
     location
         A bigWig file with any suffix, or its http(s) address.
     genes
-        Columns ``chrom``, ``tss`` (0-based) and ``strand``.
+        Columns ``chrom`` and ``tss`` (0-based).
     window
         Flank and bin width.
-    orientation
-        ``genome`` or ``strand``, see :func:`chromviz.data.signal.windows.orient`.
     translate
-        Function that returns the genes' name for a chromosome of the file, or None if the genes
-        do not use it. By default the names are the same.
+        Translates the file's names of chromosomes to those of the genes.
     progress
         Called with the number of windows read.
 
     Returns
     -------
     numpy.ndarray
-        float32 (gene, bin), in the unit of the track.
+        float32 (gene, bin), bins along the chromosome, in the unit of the track.
 
     Raises
     ------
@@ -78,12 +75,13 @@ def read_bins(
         has no chromosome in common with the genes; at an address also if the server cannot be
         reached or does not send parts of files.
     """
-    check_orientation(orientation)
     bins = np.full((len(genes), window.n_bins), np.nan, dtype=np.float32)
-    chrom = genes["chrom"].to_numpy(object)
     with open_bigwig(location) as track:
-        theirs = _translated(track, chrom, translate or str)
-        rows, position, asked = _place(track, theirs, genes, window)
+        names = translate or Translator(genes["chrom"], Assembly(""), track.source.name)
+        for name in track.chroms:
+            names(name)
+        names.check_common()
+        rows, position, asked = _place(track, names.theirs, genes, window)
         what = f"reading {short_name(location)}"
         progress(what, 0, len(rows))
         blocks = track.find_blocks(position, position + 2 * window.flank)
@@ -96,8 +94,14 @@ def read_bins(
                 every = 1 if first == 0 else _CHECKED
                 bins[rows[group]] = _read_windows(track, asked[group], window, gap, every)
             progress(what, group.stop, len(rows))
-    _refuse_infinite(track.source.name, genes, bins)
-    return orient(bins, genes["strand"].to_numpy(object), orientation)
+    infinite = np.flatnonzero(np.isinf(bins).any(axis=1))
+    if len(infinite):
+        gene = genes.iloc[int(infinite[0])]
+        raise ChromvizError(
+            f"{track.source.name} holds infinite values around {gene['chrom']}:{gene['tss']}; make "
+            "the track again with finite values"
+        )
+    return bins
 
 
 def _place(
@@ -118,30 +122,6 @@ def _place(
     rows = rows[order]
     asked = [(theirs[chrom[row]], int(start[row]), int(end[row])) for row in rows]
     return rows, position[order], asked
-
-
-def _translated(
-    track: BigWig, chrom: np.ndarray, translate: Callable[[str], str | None]
-) -> dict[str, str]:
-    """Return the track's names of chromosomes by the genes' names; refuse if none is shared."""
-    name = track.source.name
-    theirs: dict[str, str] = {}
-    for own in track.chroms:
-        ours = translate(own)
-        if ours is not None and theirs.setdefault(ours, own) != own:
-            raise ChromvizError(
-                f"{name} has two chromosomes for the genes' {ours!r}: {theirs[ours]!r} and "
-                f"{own!r}; give a track with one of them"
-            )
-    used = list(dict.fromkeys(chrom))
-    if used and not theirs.keys() & set(used):
-        raise ChromvizError(
-            f"{name} has no chromosome in common with the genes: they use "
-            f"{', '.join(map(repr, used[:3]))}, the track "
-            f"{', '.join(map(repr, list(track.chroms)[:3]))}; rename the chromosomes in the gene "
-            "file"
-        )
-    return theirs
 
 
 def _prefetch(
@@ -200,13 +180,3 @@ def _means(base: np.ndarray) -> np.ndarray:
     total[np.isnan(total)] = np.inf
     mean: np.ndarray = np.divide(total, covered, out=np.full_like(total, np.nan), where=covered > 0)
     return mean
-
-
-def _refuse_infinite(name: str, genes: pd.DataFrame, bins: np.ndarray) -> None:
-    infinite = np.flatnonzero(np.isinf(bins).any(axis=1))
-    if len(infinite):
-        gene = genes.iloc[int(infinite[0])]
-        raise ChromvizError(
-            f"{name} holds infinite values around "
-            f"{gene['chrom']}:{gene['tss']}; make the track again with finite values"
-        )

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chromviz.data.signal.chromosomes import Assembly, Translator
-from chromviz.data.signal.regions import overlapping, read_regions
+from chromviz.data.signal.windows import overlapping, read_regions
 from chromviz.errors import ChromvizError
 from chromviz.vocabulary import Window
 
@@ -23,8 +23,13 @@ def read(path, text):
     return {chrom: pairs.tolist() for chrom, pairs in read_regions(path).items()}
 
 
-def hits(regions, table, translate=str):
+def names(table):
+    return Translator(table["chrom"], Assembly("toy"), "regions.bed")
+
+
+def hits(regions, table, translate=None):
     regions = {chrom: np.array(pairs, np.int64) for chrom, pairs in regions.items()}
+    translate = translate or names(table)
     return overlapping(regions, table, WINDOW, translate).astype(int).tolist()
 
 
@@ -75,7 +80,8 @@ def test_only_the_genes_own_chromosome_counts():
 
 
 def test_no_genes():
-    assert overlapping({"c": np.array([[0, 1]])}, genes(), WINDOW, str).shape == (0, 4)
+    table = genes()
+    assert overlapping({"c": np.array([[0, 1]])}, table, WINDOW, names(table)).shape == (0, 4)
 
 
 def test_names_are_translated():
@@ -88,7 +94,7 @@ def test_names_are_translated():
 def test_regions_of_another_genome():
     translate = Translator(["1"], Assembly("toy"))
     message = refusal(hits, {"scaffold_7": [[0, 9]]}, genes(("1", 100)), translate)
-    assert "no chromosome in common with the genes: 'scaffold_7' and '1'" in message
+    assert "no chromosome in common with the genes: they use '1', the file 'scaffold_7'" in message
 
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -113,7 +119,7 @@ def test_every_base_counted_one_by_one(tmp_path, spans, places):
         ]
         for chrom, tss in zip(table["chrom"], table["tss"], strict=True)
     ]
-    assert overlapping(regions, table, WINDOW, str).tolist() == expected
+    assert overlapping(regions, table, WINDOW, names(table)).tolist() == expected
 
 
 def attempt(call, *args):
@@ -130,14 +136,14 @@ def attempt(call, *args):
         ("chr1\t5\t6\nchr1 5 6\n", "line 2: give BED"),
         ("chr1\t5\n", "line 1: give BED"),
         ("\t5\t6\n", "line 1: give BED"),
-        ("chr1\tx\t6\n", "line 1: give BED"),
-        ("chr1\t-5\t6\n", "line 1: give BED"),
-        ("chr1\t5\t6.5\n", "line 1: give BED"),
-        ("chr1\t\u0665\t6\n", "line 1: give BED"),  # a digit, but not one of BED
-        ("chrom\tstart\tend\nchr1\t5\t6\n", "line 1: give BED"),
-        (f"chr1\t5\t{10**30}\n", "line 1: give BED"),
-        ("chr1\t6\t6\n", "line 1: end 6 is not after start 6; BED is 0-based"),
-        ("chr1\t7\t6\n", "line 1: end 6 is not after start 7"),
+        ("chr1\tx\t6\n", "line 1: 'x' is not a coordinate"),
+        ("chr1\t-5\t6\n", "line 1: '-5' is not a coordinate"),
+        ("chr1\t5\t6.5\n", "line 1: '6.5' is not a coordinate"),
+        ("chr1\t\u0665\t6\n", "is not a coordinate"),  # a digit, but not one of BED
+        ("chrom\tstart\tend\nchr1\t5\t6\n", "line 1: 'start' is not a coordinate"),
+        (f"chr1\t5\t{10**30}\n", "is not a coordinate"),
+        ("chr1\t6\t6\n", "line 1: end 6 does not lie after start 6; BED is 0-based"),
+        ("chr1\t7\t6\n", "line 1: end 6 does not lie after start 7"),
         ("", "has no regions"),
         ("# nothing\ntrack name=x\n\n", "has no regions"),
         (b"chr1\t5\t6\n\xff\xfe", "is not a text file"),

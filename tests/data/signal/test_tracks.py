@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chromviz.data.signal.chromosomes import Assembly, Translator
 from chromviz.data.signal.tracks import chrom_sizes, read_bins
 from chromviz.data.signal.windows import orient
 from chromviz.errors import ChromvizError
@@ -82,10 +83,10 @@ def test_last_base_of_a_chromosome_is_read(tmp_path):
 
 def test_strand_orientation_is_reversal_by_hand(track):
     genes = table(("chr1", 50, "+"), ("chr1", 50, "-"), ("chr1", 50, "."))
-    bins = read_bins(track, genes, WINDOW, orientation="strand")
-    np.testing.assert_array_equal(bins, [HAND, HAND[::-1], NOTHING])
+    bins, strand = read_bins(track, genes, WINDOW), genes["strand"].to_numpy(object)
+    np.testing.assert_array_equal(orient(bins, strand, "strand"), [HAND, HAND[::-1], NOTHING])
     with pytest.raises(ChromvizError, match="unknown orientation 'gene'"):
-        read_bins(track, genes, WINDOW, orientation="gene")
+        orient(bins, strand, "gene")
 
 
 def test_agrees_with_the_mean_of_single_bases(tmp_path):
@@ -124,8 +125,8 @@ def test_no_genes(track):
 
 
 def test_chromosomes_named_otherwise(track):
-    message = refusal(track, table(("1", 50, "+"), ("X", 50, "+")))
-    assert "they use '1', 'X', the track 'chr1', 'chr2'" in message
+    message = refusal(track, table(("3", 50, "+"), ("X", 50, "+")))
+    assert "they use '3', 'X', the file 'chr1', 'chr2'" in message
 
 
 def test_infinite_values(tmp_path):
@@ -305,17 +306,15 @@ def test_huge_and_tiny_values_side_by_side(tmp_path):
 
 
 def test_chromosomes_by_another_name(track):
-    genes = table(("1", 50, "+"), ("2", 30, "+"), ("chr1", 50, "+"))
-    bins = read_bins(track, genes, WINDOW, translate=lambda name: name.removeprefix("chr"))
+    genes = table(("1", 50, "+"), ("2", 30, "+"), ("3", 50, "+"))
+    bins = read_bins(track, genes, WINDOW)
     np.testing.assert_array_equal(bins, [HAND, NOTHING, NOTHING])
-    only = {"chr1": "1"}.get
-    np.testing.assert_array_equal(read_bins(track, genes, WINDOW, translate=only), bins)
     with pytest.raises(ChromvizError, match="no chromosome in common"):
-        read_bins(track, genes, WINDOW, translate=lambda name: None)
-    with pytest.raises(
-        ChromvizError, match="two chromosomes for the genes' '1': 'chr1' and 'chr2'"
-    ):
-        read_bins(track, genes, WINDOW, translate=lambda name: "1")
+        read_bins(track, table(("X", 50, "+")), WINDOW)
+    aliases = Assembly("toy", aliases={"chr1": "1", "chr2": "1"})
+    translate = Translator(["1"], aliases, str(track))
+    with pytest.raises(ChromvizError, match="one chromosome in two ways, 'chr1' and 'chr2'"):
+        read_bins(track, genes, WINDOW, translate=translate)
 
 
 def test_orient_leaves_its_input_alone():
