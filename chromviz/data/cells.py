@@ -10,9 +10,7 @@ from chromviz import schema
 from chromviz.data.archives.addresses import MATRICES_FOLDER
 from chromviz.data.deepchrome_csv import find_deepchrome, read_deepchrome
 from chromviz.errors import ChromvizError
-from chromviz.vocabulary import find_eid, resolve_cell
-
-_EMBEDDED = "the embedded dataset"
+from chromviz.vocabulary import PAPER_CELLS, find_eid, resolve_cell
 
 
 def available_cells(data: str | Path | None = None) -> tuple[str, ...]:
@@ -22,9 +20,7 @@ def available_cells(data: str | Path | None = None) -> tuple[str, ...]:
     ('E003', 'E116', 'E123')
     """
     if data is None:
-        from chromviz.data.simulate import EMBEDDED_CELLS
-
-        return EMBEDDED_CELLS
+        return PAPER_CELLS
     return tuple(_find(Path(data)))
 
 
@@ -61,9 +57,10 @@ def open_cell(cell: str | xr.Dataset, data: str | Path | None = None) -> xr.Data
     if isinstance(cell, xr.Dataset):
         return cell
     if data is None:
-        from chromviz.data.simulate import EMBEDDED_CELLS, simulate
+        # Imported here: SciPy takes a second, and only the simulation needs it.
+        from chromviz.data.simulate import simulate
 
-        return simulate(resolve_cell(cell, EMBEDDED_CELLS, _EMBEDDED))
+        return simulate(cell)
     found = _find(Path(data))
     name = resolve_cell(cell, tuple(found), str(data))
     if "dataset" not in found[name]:

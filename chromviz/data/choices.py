@@ -97,21 +97,9 @@ def _text(value: Any) -> str:
     return value
 
 
-def _path(value: Any) -> Path | None:
-    return None if value is None else Path(value)
-
-
 def _chromosomes(value: Any) -> tuple[str, ...]:
     parts = value.split(",") if isinstance(value, str) else [*value]
     return tuple(part.strip() for part in parts if part.strip())
-
-
-def _units(value: Any) -> dict[str, str]:
-    return {"": value} if isinstance(value, str) else dict(value)
-
-
-def _extent(value: Any) -> Any:
-    return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
 # Options that are checked where they are used.
@@ -120,10 +108,16 @@ _AS_GIVEN: tuple[Callable[[Any], Any], str] = (lambda value: value, "")
 _OPTIONS: dict[str, tuple[Callable[[Any], Any], str]] = {
     **dict.fromkeys(("assembly", "tss", "label"), (_text, "a string")),
     **dict.fromkeys(("flank", "bin_width", "seed"), (index, "a whole number")),
-    **dict.fromkeys(("chrom_sizes", "blacklist", "split_file"), (_path, "a path")),
+    **dict.fromkeys(
+        ("chrom_sizes", "blacklist", "split_file"),
+        (lambda value: None if value is None else Path(value), "a path"),
+    ),
     **dict.fromkeys(("valid", "test"), (_chromosomes, "chromosomes, for instance 'chr8,chr9'")),
-    "unit": (_units, "a unit, or units by mark"),
-    "extent": (_extent, "read, start or a number of bases"),
+    "unit": (
+        lambda value: {"": value} if isinstance(value, str) else dict(value),
+        "a unit, or units by mark",
+    ),
+    "extent": (lambda value: int(value) if str(value).isdecimal() else value, ""),
     "allow_reference_input": (bool, "True or False"),
     **dict.fromkeys(("biotype", "expression_column", "coverage_unit"), _AS_GIVEN),
     **dict.fromkeys(("orientation", "missing"), _AS_GIVEN),

@@ -122,7 +122,7 @@ def _check_alike(datasets: Sequence[xr.Dataset]) -> None:
                 raise ChromvizError(
                     f"one model cannot read {cell_label(cells[0])} and {cell_label(cell)}: they "
                     f"differ in {what} ({one or 'unknown'}; {other or 'unknown'}); prepare them "
-                    "alike"
+                    "with the same options"
                 )
 
 

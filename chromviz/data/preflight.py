@@ -232,10 +232,8 @@ def describe_use(
     }
     told = ", ".join(f"{part} {sum(n):,} ({n[0]:,} ON, {n[1]:,} OFF)" for part, n in parts.items())
     few = [part for part, numbers in parts.items() if min(numbers) < _FEWEST]
-    chance = (
-        f"; fewer than {_FEWEST} genes of one state in {' and '.join(few)}: scores on so few genes "
-        "are mostly chance"
-    )
+    where = f"; fewer than {_FEWEST} genes of one state in {' and '.join(few)}"
+    chance = f"{where}: their scores are mostly chance"
     findings.append(judged("split", f"split: {told}", not few, chance))
     for track, values in depth.items():
         covered = ~np.isnan(values).any(axis=1)

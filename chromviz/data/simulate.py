@@ -19,10 +19,7 @@ from chromviz.data import calibration as fit
 from chromviz.data.calibration import Background, Cell, Mark
 from chromviz.data.splits import three_folds
 from chromviz.errors import ChromvizError
-from chromviz.vocabulary import MARKS, REFERENCE_TRACK, Window, resolve_cell
-
-#: The cell types that can be simulated, as in the paper's Table 3.
-EMBEDDED_CELLS: tuple[str, ...] = ("E003", "E116", "E123")
+from chromviz.vocabulary import MARKS, PAPER_CELLS, REFERENCE_TRACK, Window, resolve_cell
 
 #: A bin carries a component where its mean shape is above this share of the shape's peak.
 TRUTH_SHARE = 0.2
@@ -72,7 +69,7 @@ def simulate(cell: str, *, n_genes: int = 2400, seed: int = 0) -> xr.Dataset:
     Parameters
     ----------
     cell
-        One of :data:`EMBEDDED_CELLS` or its common name.
+        E003, E116 or E123, or its common name.
     n_genes
         Number of genes, the named ones included; about 1 % have gaps and are left out of the
         three equal folds.
@@ -107,11 +104,11 @@ def simulate(cell: str, *, n_genes: int = 2400, seed: int = 0) -> xr.Dataset:
     >>> int(data["truth"].max()), data.attrs["simulated"]
     (1, 1)
     """
-    cell = resolve_cell(cell, EMBEDDED_CELLS, "the embedded dataset")
+    cell = resolve_cell(cell, PAPER_CELLS, "the embedded dataset")
     if not 100 <= n_genes <= 20_000:
         raise ChromvizError(f"{n_genes} genes cannot be simulated; choose 100 to 20,000")
     layout = _layout(n_genes, seed)
-    column = EMBEDDED_CELLS.index(cell)
+    column = PAPER_CELLS.index(cell)
     signal, coverage, truth, decoy, expression = _cell(cell, layout, column, seed)
     threshold = float(np.median(expression))
     dataset = schema.build_dataset(

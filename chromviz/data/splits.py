@@ -108,7 +108,8 @@ def _from_file(path: Path, genes: Sequence[str] | pd.Series[str]) -> np.ndarray:
         where = f"{path}, line {number}"
         if len(fields) != 2:
             raise ChromvizError(
-                f"{where}: {len(fields)} columns; give a gene and its split, tab or comma between"
+                f"{where}: {len(fields)} columns instead of two; give a gene and its split, "
+                "separated by a tab or comma"
             )
         gene, name = fields
         is_header = header_may_come and name not in SPLITS and gene not in place
@@ -120,7 +121,9 @@ def _from_file(path: Path, genes: Sequence[str] | pd.Series[str]) -> np.ndarray:
                 f"{where}, gene {gene!r:.60}: {name!r:.60} is not {', '.join(SPLITS)}"
             )
         if gene not in place:
-            raise ChromvizError(f"{where}: the genes have no {gene!r:.60}; give ids as they do")
+            raise ChromvizError(
+                f"{where}: no gene has the id {gene!r:.60}; use those of the annotation"
+            )
         if gene in first_line:
             raise ChromvizError(f"{where}: gene {gene} is already on line {first_line[gene]}")
         first_line[gene] = number

@@ -5,7 +5,7 @@ import pytest
 from chromviz import schema
 from chromviz.data.cells import available_cells, open_cell
 from chromviz.errors import ChromvizError
-from chromviz.vocabulary import Window
+from chromviz.vocabulary import PAPER_CELLS, Window
 from tests.conftest import make_dataset
 
 
@@ -72,11 +72,10 @@ def test_what_is_not_there(tmp_path):
 
 
 def test_without_a_folder_the_embedded_dataset_is_meant():
-    simulate = pytest.importorskip("chromviz.data.simulate")
-    assert available_cells(None) == simulate.EMBEDDED_CELLS
-    dataset = open_cell(simulate.EMBEDDED_CELLS[0].lower())
+    assert available_cells(None) == PAPER_CELLS
+    dataset = open_cell(PAPER_CELLS[0].lower())
     assert dataset.attrs["simulated"] == 1
-    assert dataset.attrs["cell"] == simulate.EMBEDDED_CELLS[0]
+    assert dataset.attrs["cell"] == PAPER_CELLS[0]
 
 
 def test_a_file_whose_name_and_content_disagree_is_refused(tmp_path):

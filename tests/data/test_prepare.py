@@ -118,8 +118,7 @@ def test_small_dataset_by_hand(inputs):
         "warning: models use 3 of 9 genes (33.3 %): they may not represent the others, and "
         "intervals will be wide",
         "warning: split: train 1 (1 ON, 0 OFF), valid 1 (1 ON, 0 OFF), test 1 (0 ON, 1 OFF); fewer "
-        "than 10 genes of one state in train and valid and test: scores on so few genes are mostly "
-        "chance",
+        "than 10 genes of one state in train and valid and test: their scores are mostly chance",
     ]
     kept = [item["message"] for item in json.loads(dataset.attrs["preflight"])]
     assert kept == [line.removeprefix("warning: ") for line in notes]

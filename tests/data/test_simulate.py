@@ -14,9 +14,9 @@ from sklearn.preprocessing import StandardScaler
 from chromviz import schema
 from chromviz.data import simulate as module
 from chromviz.data.calibration import CELLS, NAMED_GENES, SIGNS
-from chromviz.data.simulate import EMBEDDED_CELLS, simulate
+from chromviz.data.simulate import simulate
 from chromviz.errors import ChromvizError
-from chromviz.vocabulary import MARKS
+from chromviz.vocabulary import MARKS, PAPER_CELLS
 
 
 @cache
@@ -46,7 +46,7 @@ def test_same_seed_gives_same_data_and_another_seed_other_data() -> None:
 
 @pytest.mark.parametrize("name", ["gene", "symbol", "chrom", "tss", "strand", "split", "reason"])
 def test_cells_share_genes_and_folds(name: str) -> None:
-    first, *others = (embedded(cell, 300)[name].values for cell in EMBEDDED_CELLS)
+    first, *others = (embedded(cell, 300)[name].values for cell in PAPER_CELLS)
     for other in others:
         assert np.array_equal(first, other)
 
@@ -74,7 +74,7 @@ def test_genes_are_distinct_and_windows_apart() -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize("cell", EMBEDDED_CELLS)
+@pytest.mark.parametrize("cell", PAPER_CELLS)
 def test_named_genes_have_their_real_state(cell: str, seed: int) -> None:
     dataset = simulate(cell, n_genes=600, seed=seed)
     for symbol, gene, _, tss, strand, states in NAMED_GENES:
@@ -82,12 +82,12 @@ def test_named_genes_have_their_real_state(cell: str, seed: int) -> None:
         assert dataset["gene"].values[row] == gene
         assert dataset["tss"].values[row] == tss
         assert dataset["strand"].values[row] == strand
-        assert dataset["label"].values[row] == states[EMBEDDED_CELLS.index(cell)], symbol
+        assert dataset["label"].values[row] == states[PAPER_CELLS.index(cell)], symbol
 
 
 def test_pax5_is_off_on_off() -> None:
     labels = []
-    for cell in EMBEDDED_CELLS:
+    for cell in PAPER_CELLS:
         dataset = embedded(cell)
         labels.append(int(dataset["label"].values[schema.find_gene(dataset, "PAX5")]))
     assert labels == [0, 1, 0]
@@ -106,7 +106,7 @@ def test_genes_with_gaps_are_flagged_and_kept() -> None:
     assert 0.01 < missing.all(axis=1).mean() < 0.03
 
 
-@pytest.mark.parametrize("cell", EMBEDDED_CELLS)
+@pytest.mark.parametrize("cell", PAPER_CELLS)
 def test_half_the_genes_are_on_at_the_real_median(cell: str) -> None:
     dataset = embedded(cell)
     assert dataset["label"].values.mean() == 0.5
@@ -119,7 +119,7 @@ def test_truth_has_the_sign_of_the_mark(mark: str) -> None:
     assert set(values) == {0, SIGNS[mark]}
 
 
-@pytest.mark.parametrize("cell", EMBEDDED_CELLS)
+@pytest.mark.parametrize("cell", PAPER_CELLS)
 @pytest.mark.parametrize("mark", MARKS)
 def test_decoys_do_not_know_the_label(cell: str, mark: str) -> None:
     dataset = embedded(cell)
@@ -154,7 +154,7 @@ def test_expression_changes_without_an_own_component(monkeypatch: pytest.MonkeyP
     assert change[had].max() < change[~had].min()
 
 
-@pytest.mark.parametrize("cell", EMBEDDED_CELLS)
+@pytest.mark.parametrize("cell", PAPER_CELLS)
 def test_truth_explains_expression_and_decoys_do_not(cell: str) -> None:
     dataset = embedded(cell)
     log = np.log(dataset["expression"].values)
@@ -206,7 +206,7 @@ def test_noise_is_not_white() -> None:
 
 def test_difficulty_is_that_of_the_real_cells() -> None:
     scores = {}
-    for cell in EMBEDDED_CELLS:
+    for cell in PAPER_CELLS:
         dataset = embedded(cell)
         used = schema.usable(dataset)
         values = np.arcsinh(dataset["signal"].values[used]).reshape(used.sum(), 5, 20, 5)
@@ -221,7 +221,7 @@ def test_difficulty_is_that_of_the_real_cells() -> None:
     assert scores["E003"] < scores["E116"] < scores["E123"]
 
 
-@pytest.mark.parametrize("cell", EMBEDDED_CELLS)
+@pytest.mark.parametrize("cell", PAPER_CELLS)
 def test_raw_signal_agrees_with_coverage_but_is_not_it(cell: str) -> None:
     dataset = embedded(cell)
     on = dataset["label"].values == 1

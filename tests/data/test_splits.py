@@ -188,13 +188,16 @@ def test_file_does_not_bring_back_a_gene_that_is_not_used(tmp_path):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (EACH + "G\ttrain\n", "line 4: the genes have no 'G'"),
+        (EACH + "G\ttrain\n", "line 4: no gene has the id 'G'"),
         (EACH + "A\ttrain\n", "line 4: gene A is already on line 1"),
         (EACH + "A\ttest\n", "line 4: gene A is already on line 1"),
         (EACH + "D\tvalidation\n", "line 4, gene 'D': 'validation' is not train, valid, test"),
         (EACH + "D\tTrain\n", "line 4, gene 'D': 'Train' is not train"),
         (EACH + "gene\tsplit\n", "line 4, gene 'gene': 'split' is not train"),
-        (EACH + "D train\n", "line 4: 1 columns; give a gene and its split, tab or comma between"),
+        (
+            EACH + "D train\n",
+            "line 4: 1 columns instead of two; give a gene and its split",
+        ),
         (EACH + "D\ttrain\t1\n", "line 4: 3 columns"),
         ("", "is empty"),
         ("# nothing\n\n", "is empty"),
