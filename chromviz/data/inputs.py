@@ -20,9 +20,9 @@ from chromviz.data.choices import Choices, InputFiles
 from chromviz.data.genes.annotation import read_genes
 from chromviz.data.genes.expression import Expression, read_expression
 from chromviz.data.genes.ids import match_expression
-from chromviz.data.measure import unit_of
 from chromviz.data.preflight import Finding, note
 from chromviz.data.signal.chromosomes import Assembly, find_assembly, name_officially
+from chromviz.data.signal.read_files import BIGWIG
 from chromviz.data.signal.sources import Source, find_source
 from chromviz.data.text import is_file
 from chromviz.errors import ChromvizError, UnknownNameError
@@ -63,6 +63,22 @@ class CheckedInputs:
         self.findings.extend(note("expression", line) for line in notes)
         return level
 
+    def unit(self, role: str) -> str:
+        """Return the unit of the sources in a role, or the unit of each if they differ.
+
+        Reads have "reads". The unit of ``""`` stands for all bigWigs of signal that are not named.
+        """
+        found = {}
+        for source in self.sources:
+            if source.role == role:
+                reads = source.kind != BIGWIG
+                general = self.units.get("", "") if role == "signal" and not reads else ""
+                unit = self.units.get(source.name, general)
+                found[source.name] = unit or ("reads" if reads else "")
+        if len(set(found.values())) <= 1:
+            return next(iter(found.values()), "")
+        return ", ".join(f"{name}: {unit or 'unknown'}" for name, unit in found.items())
+
     def build_dataset(self, *, sources: list[dict[str, str]], **given: Any) -> xr.Dataset:
         """Return the dataset of what is `given`, with the attributes that follow from the inputs.
 
@@ -79,7 +95,7 @@ class CheckedInputs:
             sources=sources + others,
             expression_unit=self.expression.unit,
             expression_column=self.expression.column,
-            coverage_unit=unit_of("coverage", self.sources, self.units),
+            coverage_unit=self.unit("coverage"),
             assembly=self.choices.assembly,
             missing=self.choices.missing,
             choices=json.dumps(asdict(self.choices), default=str),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from chromviz.data import preflight
-from chromviz.data.choices import Choices
+from chromviz.data.inputs import CheckedInputs
 from chromviz.data.preflight import Finding, note, warning
 from chromviz.data.signal.chromosomes import Assembly, Translator
 from chromviz.data.signal.read_files import BIGWIG
@@ -18,16 +18,15 @@ from chromviz.data.signal.reads import ReadRule
 from chromviz.data.signal.sources import Measured, Source, read_sources
 from chromviz.data.signal.tracks import chrom_sizes
 from chromviz.data.signal.windows import overlapping, read_regions, window_bounds
-from chromviz.progress import Progress, silent
+from chromviz.progress import Progress
 from chromviz.vocabulary import Window
 
-_READS_UNIT = "reads"
 _LEAVES, _ABSENT = "window leaves the chromosome", "chromosome not in the tracks"
 
 
 @dataclass(frozen=True)
 class Tracks:
-    """Values (gene, bin) of each mark and reference track, and what was found on reading them.
+    """Values (gene, bin) of each mark and reference track.
 
     `why` (gene,) says why a window has no data on any mark, empty if it lies within its chromosome;
     `gaps`, bool (gene,), which windows had a bin without data, before it was set to zero.
@@ -36,18 +35,15 @@ class Tracks:
     values: dict[str, np.ndarray]
     records: list[dict[str, Any]]
     why: np.ndarray
-    findings: list[Finding]
     gaps: dict[str, np.ndarray]
 
 
-def read_tracks(
-    sources: Sequence[Source],
-    table: pd.DataFrame,
-    choices: Choices,
-    assembly: Assembly,
-    progress: Progress = silent,
-) -> Tracks:
-    """Read all sources, check them together, and apply the policies for missing data."""
+def read_tracks(given: CheckedInputs, table: pd.DataFrame, progress: Progress) -> Tracks:
+    """Read all sources, check them together, and apply the policies for missing data.
+
+    `table` are the genes that have a position. Findings are added to those of the inputs.
+    """
+    sources, choices, assembly = given.sources, given.choices, given.assembly
     chrom, window = table["chrom"], choices.window
     # Headers first, so that a wrong assembly is refused before reads are counted for an hour.
     sizes = {
@@ -93,24 +89,8 @@ def read_tracks(
         count = f"{int(hit.sum()):,} bins in {int(touched.sum()):,} windows"
         told = f"{choices.blacklist.name}: {count} are set to missing"
         findings.append(note("blacklist", told))
-    return Tracks(values, [each.record for each in found], why, findings, gaps)
-
-
-def unit_of(role: str, sources: Sequence[Source], units: Mapping[str, str]) -> str:
-    """Return the unit of the sources in a role, or the unit of each if they differ.
-
-    In `units`, ``""`` stands for all bigWigs of signal that are not named. Reads have "reads".
-    """
-    general = units.get("", "") if role == "signal" else ""
-    found = {
-        source.name: units.get(source.name, general if source.kind == BIGWIG else "")
-        or ("" if source.kind == BIGWIG else _READS_UNIT)
-        for source in sources
-        if source.role == role
-    }
-    if len(set(found.values())) <= 1:
-        return next(iter(found.values()), "")
-    return ", ".join(f"{name}: {unit or 'unknown'}" for name, unit in found.items())
+    given.findings.extend(findings)
+    return Tracks(values, [each.record for each in found], why, gaps)
 
 
 def _place_windows(

@@ -19,7 +19,7 @@ from chromviz.data.choices import Choices, InputFiles, read_choices
 from chromviz.data.deepchrome_csv import find_deepchrome, read_deepchrome
 from chromviz.data.genes.ids import expand_short_ids, without_version
 from chromviz.data.inputs import CheckedInputs, cell_name, check_inputs, expand_signal
-from chromviz.data.measure import read_tracks, unit_of
+from chromviz.data.measure import read_tracks
 from chromviz.data.preflight import Finding, judged, note, warning
 from chromviz.data.shapes import check_shapes
 from chromviz.data.signal.windows import orient
@@ -175,8 +175,7 @@ def from_tracks(
     table, findings = given.genes, given.findings
     level, every = given.levels(table), given.expression.every
     label = choices.label.label(level, every)
-    tracks = read_tracks(given.sources, table, choices, given.assembly, progress)
-    findings += tracks.findings
+    tracks = read_tracks(given, table, progress)
     strand = table["strand"].to_numpy(object)
     as_measured = {
         mark: np.where(tracks.gaps[mark][:, None], np.float32(np.nan), tracks.values[mark])
@@ -209,7 +208,7 @@ def from_tracks(
         coverage=coverage,
         sources=tracks.records,
         orientation=choices.orientation,
-        signal_unit=unit_of("signal", given.sources, given.units),
+        signal_unit=given.unit("signal"),
         label_rule=choices.label.describe(),
         label_threshold=high,
         label_off_threshold=low,
@@ -249,8 +248,7 @@ def from_matrices(
     coverage: dict[str, np.ndarray] = {}
     records = json.loads(matrices.attrs["sources"])
     if given.sources:
-        tracks = read_tracks(given.sources, table[placed], choices, given.assembly, progress)
-        findings += tracks.findings
+        tracks = read_tracks(given, table[placed], progress)
         records += tracks.records
         for track, values in tracks.values.items():
             coverage[track] = np.full((len(table), values.shape[1]), np.nan, dtype=np.float32)
