@@ -10,14 +10,10 @@ import csv
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from chromviz.vocabulary import MARKS, ROLES
+
 #: Sign of the effect of each mark's own component on the expression.
-SIGNS: dict[str, int] = {
-    "H3K27me3": -1,
-    "H3K36me3": +1,
-    "H3K4me1": +1,
-    "H3K4me3": +1,
-    "H3K9me3": -1,
-}
+SIGNS = {mark: -1 if ROLES[mark] == "repressor" else 1 for mark in MARKS}
 
 #: Share of the 19,802 genes with another gene's TSS within 5 kb (measured on genes.bed: 0.2175).
 NEIGHBOUR_SHARE = 0.22
@@ -145,10 +141,5 @@ NAMED_GENES: tuple[tuple[str, str, str, int, str, tuple[int, int, int]], ...] = 
     ("MYOD1", "ENSG00000129152", "chr11", 17741115, "+", (0, 0, 0)),
 )
 
-#: Lengths of the hg19 autosomes (UCSC chromInfo), in Mb, rounded down.
-AUTOSOMES_MB = (
-    *(249, 243, 198, 191, 180, 171, 159, 146, 141, 135, 135),
-    *(133, 115, 107, 102, 90, 81, 78, 59, 63, 48, 51),
-)
 #: Simulated TSSs lie on a grid of this step (bp), so that no two windows overlap.
 GRID = 20_000

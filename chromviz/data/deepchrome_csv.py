@@ -22,9 +22,9 @@ import xarray as xr
 
 from chromviz import provenance, schema
 from chromviz.errors import ChromvizError
-from chromviz.vocabulary import MARKS, Window, find_eid
+from chromviz.vocabulary import MARKS, SPLITS, Window, find_eid
 
-_SPLITS = ("train", "valid", "test")
+_SPLITS = SPLITS[:3]
 _WINDOW = Window()
 _BINS = _WINDOW.n_bins
 _COLUMNS = 2 + len(MARKS) + 1

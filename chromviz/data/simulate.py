@@ -17,6 +17,7 @@ from scipy.special import expit, ndtri
 from chromviz import schema
 from chromviz.data import calibration as fit
 from chromviz.data.calibration import Background, Cell, Mark
+from chromviz.data.signal.chromosomes import find_assembly
 from chromviz.data.splits import three_folds
 from chromviz.errors import ChromvizError
 from chromviz.vocabulary import MARKS, PAPER_CELLS, REFERENCE_TRACK, Window, resolve_cell
@@ -140,9 +141,10 @@ def _layout(n_genes: int, seed: int) -> Layout:
     named = pd.DataFrame(
         fit.NAMED_GENES, columns=["symbol", "gene", "chrom", "tss", "strand", "state"]
     )
+    sizes = find_assembly("hg19").sizes
+    names = [f"chr{number}" for number in range(1, 23)]
     # No genes in the first and last megabase, the ends of chromosomes.
-    starts = [np.arange(10**6, (length - 1) * 10**6, fit.GRID) for length in fit.AUTOSOMES_MB]
-    names = [f"chr{number}" for number in range(1, len(starts) + 1)]
+    starts = [np.arange(10**6, (sizes[name] // 10**6 - 1) * 10**6, fit.GRID) for name in names]
     chroms = np.repeat(names, [len(start) for start in starts])
     slots = pd.DataFrame({"chrom": chroms, "tss": np.concatenate(starts)})
     for _, _, chrom, tss, *_ in fit.NAMED_GENES:

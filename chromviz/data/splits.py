@@ -90,7 +90,7 @@ def three_folds(used: np.ndarray, seed: int) -> np.ndarray:
     used = np.asarray(used, dtype=bool)
     split = np.full(len(used), "none", dtype=object)
     order = np.random.default_rng(seed).permutation(np.flatnonzero(used))
-    for name, members in zip(("train", "valid", "test"), np.array_split(order, 3), strict=True):
+    for name, members in zip(SPLITS[:3], np.array_split(order, 3), strict=True):
         split[members] = name
     return split
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from chromviz.data.archives.http import is_address
 from chromviz.errors import ChromvizError, UnknownNameError
-from chromviz.vocabulary import MARKS, REFERENCE_TRACK, cell_label, epigenomes, find_eid
+from chromviz.vocabulary import MARKS, REFERENCE_TRACK, SPLITS, cell_label, epigenomes, find_eid
 
 #: Environment variable with the address of a mirror.
 MIRROR_VARIABLE = "CHROMVIZ_MIRROR"
@@ -119,7 +119,7 @@ def available(cell: str) -> dict[str, bool | None]:
 
 def matrix_files(cell: str) -> dict[str, str]:
     """Return the paths of a cell type's three CSV files by their name in the archive."""
-    names = [f"{cell}/classification/{split}.csv" for split in ("train", "valid", "test")]
+    names = [f"{cell}/classification/{split}.csv" for split in SPLITS[:3]]
     return {name: f"{MATRICES_FOLDER}/{name}" for name in names}
 
 
