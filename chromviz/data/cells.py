@@ -77,14 +77,12 @@ def open_cell(cell: str | xr.Dataset, data: str | Path | None = None) -> xr.Data
 
 def dataset_of(data: xr.Dataset | str) -> xr.Dataset:
     """Return a dataset, or the embedded one of a cell type that is named."""
-    if isinstance(data, str):
-        return open_cell(data)
-    if not isinstance(data, xr.Dataset):
+    if not isinstance(data, str | xr.Dataset):
         raise ChromvizError(
             "data must be a dataset (chromviz.open_cell, chromviz.prepare) or the name of an "
             f"embedded cell type, not a {type(data).__name__}"
         )
-    return data
+    return open_cell(data)
 
 
 def find_cells(folder: Path) -> dict[str, dict[str, Path]]:

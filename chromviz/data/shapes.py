@@ -32,9 +32,8 @@ H3K9me3
 """
 #: How much better the fit must be for two files to be called swapped, and for one file to be called
 #: another mark. In E003, in E116 and in E003's read depth the right order fits better by 0.12 or
-#: more for each pair. In 200 samples each of 60 ON and 60 OFF genes from E003 and E116, the right
-#: order was never called swapped, and every swap was found except that of the two repressors; in
-#: read depth of so few genes a swap of H3K4me1 and H3K9me3 is not found either.
+#: more. In samples of 60 ON and 60 OFF genes from E003 and E116 it was never called swapped, and
+#: every swap was found except of the two repressors (in read depth, also H3K4me1 and H3K9me3).
 _SWAPPED, _MISTAKEN = 0.25, 0.30
 _FEWEST = 20
 #: A shape with a smaller root mean square than this is flat; that of H3K9me3 is 0.13.
