@@ -9,23 +9,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import pandas as pd
 
-from chromviz.data.genes.gene_lines import is_gene_info, merge_lines, read_gene_bed, read_gene_info
+from chromviz.data.genes.gene_lines import is_gene_info, read_gene_bed, read_gene_info
 from chromviz.data.genes.gff import read_gff3, read_gtf
-from chromviz.data.genes.loci import RULES, part_ids, place_entries
-from chromviz.data.genes.records import Entry, Locus
+from chromviz.data.genes.loci import RULES, Locus, merge_lines, part_ids, place_entries
 from chromviz.data.text import iter_lines
 from chromviz.errors import ChromvizError, UnknownNameError
 
 _GFF3_PAIR = re.compile(r"[^\s=;\"]+=")
 _HEAD = 5000  # lines that may be comments before the first that shows the format
-_T = TypeVar("_T", Locus, Entry)
 
 
 @dataclass(frozen=True)
@@ -70,9 +66,8 @@ def read_genes(path: Path, *, tss: str = "gene", biotype: str | None = None) -> 
     Returns
     -------
     Genes
-        In the order of the file, with unique ids: see
-        :func:`chromviz.data.genes.loci.part_ids` (GTF, GFF3) and
-        :func:`chromviz.data.genes.gene_lines.merge_lines` (BED, gene_info).
+        In the order of the file, with unique ids: see ``part_ids`` (GTF, GFF3) and
+        ``merge_lines`` (BED, gene_info) in :mod:`chromviz.data.genes.loci`.
 
     Raises
     ------
@@ -85,37 +80,31 @@ def read_genes(path: Path, *, tss: str = "gene", biotype: str | None = None) -> 
     if tss not in RULES:
         raise UnknownNameError("TSS rule", tss, RULES)
     kind = _format(path)
+    by_line = kind in ("BED", "gene_info")
+    if by_line and tss != "gene":
+        raise ChromvizError(
+            f"{path} is {kind}, which has no transcripts, so the TSS cannot be chosen by {tss}; "
+            "give GTF or GFF3, or the rule gene"
+        )
     notes: list[str] = []
-    entries: list[Entry] = []
-    if kind in ("GTF", "GFF3"):
-        if kind == "GTF":
-            loci = read_gtf(path, transcripts=tss != "gene")
-        else:
-            loci, notes = read_gff3(path)
-        loci.sort(key=lambda locus: locus.line)
-        loci = _of_biotype(loci, biotype, path, notes)
-        if loci:
-            entries, placed = place_entries(loci, tss, path)
-            entries, parted = part_ids(entries, path)
-            notes += placed + parted
+    if kind == "GTF":
+        loci = read_gtf(path, transcripts=tss != "gene")
+    elif kind == "GFF3":
+        loci, notes = read_gff3(path)
     else:
-        if tss != "gene":
-            raise ChromvizError(
-                f"{path} is {kind}, which has no transcripts, so the TSS cannot be chosen by "
-                f"{tss}; give GTF or GFF3, or the rule gene"
-            )
-        entries = (read_gene_bed if kind == "BED" else read_gene_info)(path)
-        entries, merged = merge_lines(_of_biotype(entries, biotype, path, notes), path)
-        notes += merged
-    if not entries:
+        loci = read_gene_bed(path) if kind == "BED" else read_gene_info(path)
+    loci = _of_biotype(sorted(loci, key=lambda locus: locus.line), biotype, path, notes)
+    if not loci:
         raise ChromvizError(
             f"{path}: it contains no gene; give BED with one line per gene, GTF, GFF3 or gene_info"
         )
+    table, placed = place_entries(loci, tss, path)
+    table, merged = (merge_lines if by_line else part_ids)(table, path)
+    notes += merged if by_line else placed + merged
     columns = ["gene", "symbol", "chrom", "tss", "strand"]
     # BED has neither biotypes nor genes of several entries.
     columns += [] if kind == "BED" else ["biotype", "parent"]
-    table = {name: [getattr(entry, name) for entry in entries] for name in columns}
-    return Genes(pd.DataFrame(table).astype({"tss": "int64"}), notes, kind)
+    return Genes(table[columns].reset_index(drop=True), notes, kind)
 
 
 def _format(path: Path) -> str:
@@ -138,10 +127,12 @@ def _format(path: Path) -> str:
     return "BED"
 
 
-def _of_biotype(genes: Sequence[_T], biotype: str | None, path: Path, notes: list[str]) -> list[_T]:
+def _of_biotype(
+    genes: list[Locus], biotype: str | None, path: Path, notes: list[str]
+) -> list[Locus]:
     """Return the genes of one biotype, if one is given, and note how many they are."""
     if biotype is None or not genes:
-        return list(genes)
+        return genes
     counts = Counter(gene.biotype for gene in genes)
     if set(counts) == {""}:
         raise ChromvizError(

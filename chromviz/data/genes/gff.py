@@ -10,8 +10,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
-from chromviz.data.genes.loci import gather, rank
-from chromviz.data.genes.records import Locus, Transcript
+from chromviz.data.genes.loci import Locus, Transcript, gather, rank
 from chromviz.data.text import data_lines, is_data, iter_lines, parse_interval
 from chromviz.errors import ChromvizError
 
@@ -92,7 +91,7 @@ def _gtf_attributes(text: str) -> dict[str, str]:
 def _gtf_place(
     named: dict[str, str], fields: list[str], number: int, path: Path
 ) -> tuple[int, str, str, str, str, int, int, str]:
-    """Return the values of :class:`chromviz.data.genes.records.Feature` on one line."""
+    """Return the values of :class:`chromviz.data.genes.loci.Feature` on one line."""
     gene = named.get("gene_id", "")
     if not gene:
         raise ChromvizError(

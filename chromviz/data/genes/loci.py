@@ -1,14 +1,17 @@
-"""From genes and transcripts to entries: one TSS for each, by the rule that the user chose."""
+"""Genes and transcripts of a file, and the table of entries with one TSS each made from them."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
-from chromviz.data.genes.records import Entry, Feature, Locus, Transcript, join_symbols
+import pandas as pd
+
 from chromviz.errors import ChromvizError
 
 #: How the TSS of a gene is chosen.
@@ -35,6 +38,38 @@ _APPRIS = re.compile(r"appris_principal(?:_(\d))?")
 _MAIN = re.compile(r"(?:chr)?(?:\d{1,2}[LR]?|[XYWZM]|MT|[IVX]+)|NC_\d+(?:\.\d+)?")
 # RefSeq's names for human and mouse X and Y.
 _SEX = {"NC_000023": "X", "NC_000024": "Y", "NC_000086": "X", "NC_000087": "Y"}
+
+_COLUMNS = ["line", "gene", "symbol", "chrom", "tss", "strand", "biotype", "parent"]
+
+
+@dataclass(slots=True)
+class Feature:
+    """A stretch of a chromosome, 0-based and half-open, and the gene on it."""
+
+    line: int
+    gene: str
+    symbol: str
+    biotype: str
+    chrom: str
+    start: int
+    end: int
+    strand: str
+
+
+@dataclass(slots=True)
+class Transcript(Feature):
+    """A transcript of a gene, and its :func:`rank`."""
+
+    id: str
+    rank: int
+
+
+@dataclass(slots=True)
+class Locus(Feature):
+    """A gene at one place; `recorded` if it has a line, not only transcripts."""
+
+    recorded: bool = True
+    transcripts: list[Transcript] = field(default_factory=list)
 
 
 def rank(tags: str) -> int:
@@ -74,53 +109,53 @@ def gather(orphans: Iterable[Transcript]) -> list[Locus]:
     return loci
 
 
-def place_entries(loci: list[Locus], rule: str, path: Path) -> tuple[list[Entry], list[str]]:
-    """Return the entries that a rule of :data:`RULES` gives, and notes on how they were chosen."""
+def place_entries(loci: list[Locus], rule: str, path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Return one row per entry that a rule of :data:`RULES` gives, and notes on the choice.
+
+    The columns are those of :class:`chromviz.data.genes.annotation.Genes` and ``line``.
+    """
     bare = sum(not locus.transcripts for locus in loci)
     if rule != "gene" and bare == len(loci):
         raise ChromvizError(
             f"{path} contains no transcript, so the TSS cannot be chosen by {rule}; give a file "
             "with transcripts, or the rule gene"
         )
-    entries = []
+    rows = []
     deciders: Counter[int] = Counter()
     for locus in loci:
         if rule == "gene" or not locus.transcripts:
-            entries.append(_entry(locus, locus, locus.gene, path))
+            rows.append(_row(locus, locus, locus.gene, path))
         elif rule == "canonical":
-            best = min(locus.transcripts, key=_precedence)
+            best = min(locus.transcripts, key=lambda one: (one.rank, one.start - one.end, one.id))
             deciders[best.rank // _STEP] += 1
-            entries.append(_entry(best, locus, locus.gene, path))
+            rows.append(_row(best, locus, locus.gene, path))
         else:
-            entries += [_entry(item, locus, item.id, path) for item in locus.transcripts]
+            rows += [_row(item, locus, item.id, path) for item in locus.transcripts]
+    table = pd.DataFrame(rows, columns=_COLUMNS)
     if rule == "gene":
-        return entries, _about_records(loci, path)
+        return table, _about_records(loci, path)
     if rule == "canonical":
         ways = [f"{_DECIDERS[way]} {count:,}" for way, count in sorted(deciders.items())]
         if bare:
             ways.append(f"gene record (genes without transcripts) {bare:,}")
-        return entries, [f"{path.name}: the TSS of each gene is chosen by: {', '.join(ways)}"]
+        return table, [f"{path.name}: the TSS of each gene is chosen by: {', '.join(ways)}"]
     kept = f"; {bare:,} genes without one are kept under their own id" if bare else ""
-    return entries, [f"{path.name}: {len(entries):,} transcripts, each with its own TSS{kept}"]
+    return table, [f"{path.name}: {len(table):,} transcripts, each with its own TSS{kept}"]
 
 
-def _precedence(item: Transcript) -> tuple[int, int, str]:
-    """Return the sort key of transcripts: the canonical one of a gene is the first."""
-    return item.rank, item.start - item.end, item.id
-
-
-def _entry(chosen: Feature, locus: Locus, name: str, path: Path) -> Entry:
+def _row(chosen: Feature, locus: Locus, name: str, path: Path) -> tuple[Any, ...]:
     """Return the entry of a gene that begins where a transcript or the gene itself does."""
-    if chosen.strand not in ("+", "-") and chosen.end - chosen.start > 1:
+    length = chosen.end - chosen.start
+    if chosen.strand not in ("+", "-") and length > 1:
         raise ChromvizError(
             f"{path}, line {chosen.line}, gene {locus.gene}: strand {chosen.strand!r} leaves its "
-            "TSS unknown; give the strand, or remove the gene"
+            f"TSS unknown, since the record has {length:,} bases; give the strand, or remove the "
+            "gene"
         )
     tss = chosen.end - 1 if chosen.strand == "-" else chosen.start
     strand = "." if chosen.strand == "?" else chosen.strand
-    return Entry(
-        chosen.line, name, locus.symbol, chosen.chrom, tss, strand, locus.biotype, locus.gene
-    )
+    place = chosen.chrom, tss, strand
+    return chosen.line, name, locus.symbol, *place, locus.biotype, locus.gene
 
 
 def _about_records(loci: list[Locus], path: Path) -> list[str]:
@@ -136,35 +171,77 @@ def _about_records(loci: list[Locus], path: Path) -> list[str]:
     return notes
 
 
-def part_ids(entries: list[Entry], path: Path) -> tuple[list[Entry], list[str]]:
-    """Return entries with distinct ids in the order of the file, and notes for the user.
+def merge_lines(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Return one row per gene of a file with one line per gene, and notes for the user.
 
-    Entries of one id at one TSS are merged. If an id occurs at several positions, the first on a
+    A gene on two lines at the same TSS with different symbols is one gene with two names: the
+    symbols are joined by ``/``, and a known strand is kept.
+    """
+    shared = []
+    for gene, same in table[table.duplicated("gene", keep=False)].groupby("gene", sort=False):
+        for earlier, later in combinations(same.to_dict("records"), 2):
+            _check_same(earlier, later, path)
+        symbol = _join_symbols(same["symbol"])
+        strand = next((strand for strand in same["strand"] if strand != "."), ".")
+        table.loc[same.index[0], ["symbol", "strand"]] = symbol, strand
+        shared.append(f"{gene} = {symbol}")
+    merged = table.drop_duplicates("gene")
+    notes = []
+    if shared:
+        notes.append(
+            f"{path.name}: {len(shared)} gene ids occur on several lines with different symbols; "
+            f"each is kept once ({shared[0]})"
+        )
+    unknown = int((merged["strand"] == ".").sum())
+    if unknown:
+        notes.append(f"{path.name}: {unknown:,} of {len(merged):,} genes have no strand")
+    return merged, notes
+
+
+def _check_same(earlier: dict[Any, Any], later: dict[Any, Any], path: Path) -> None:
+    """Raise if two lines of one id do not describe one gene with two symbols."""
+    problem = ""
+    if (earlier["chrom"], earlier["tss"]) != (later["chrom"], later["tss"]):
+        problem = "has different positions"
+    elif {earlier["strand"], later["strand"]} == {"+", "-"}:
+        problem = "is on both strands"
+    elif earlier["symbol"] == later["symbol"]:
+        problem = "is repeated"
+    if problem:
+        raise ChromvizError(
+            f"{path}: gene {earlier['gene']} {problem}, on lines {earlier['line']} and "
+            f"{later['line']}; keep one of them"
+        )
+
+
+def part_ids(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Return rows with distinct ids in the order of the file, and notes for the user.
+
+    Rows of one id at one TSS are merged. If an id occurs at several positions, the first on a
     main chromosome (else the first) keeps it, and with it the expression. The others are kept as
     ``ID_PAR_Y`` if they are on Y and the id is on X, else as ``ID@chrom:tss:strand``.
     """
-    places: dict[tuple[str, str, int, str], list[Entry]] = {}
-    for entry in entries:
-        places.setdefault((entry.gene, entry.chrom, entry.tss, entry.strand), []).append(entry)
-    joined = list(dict.fromkeys(gene for (gene, *_), same in places.items() if len(same) > 1))
-    by_gene: dict[str, list[Entry]] = {}
-    for same in places.values():
-        merged = replace(same[0], symbol=join_symbols(same))
-        by_gene.setdefault(merged.gene, []).append(merged)
-    taken = set(by_gene)
+    place = ["gene", "chrom", "tss", "strand"]
+    repeated = table[table.duplicated(place, keep=False)]
+    joined = repeated["gene"].unique().tolist()
+    if joined:
+        symbols = repeated.groupby(place)["symbol"].transform(_join_symbols)
+        table.loc[repeated.index, "symbol"] = symbols
+    table = table.drop_duplicates(place, ignore_index=True)
+    names, chroms = table["gene"].tolist(), table["chrom"].tolist()
+    taken = set(names)
     pairs: list[str] = []
     moved: list[str] = []
-    for gene, same in by_gene.items():
-        holder = next((entry for entry in same if _MAIN.fullmatch(entry.chrom)), same[0])
-        on_y = [entry for entry in same if _sex(entry) == "Y"]
-        for entry in same:
-            if entry is holder:
-                continue
+    several = table[table.duplicated("gene", keep=False)].groupby("gene", sort=False)
+    for gene, rows in several.groups.items():
+        holder = next((row for row in rows if _MAIN.fullmatch(chroms[row])), rows[0])
+        on_y = [row for row in rows if _sex(chroms[row]) == "Y"]
+        for row in rows.drop(holder):
             name = f"{gene}_PAR_Y"
-            if on_y == [entry] and _sex(holder) == "X" and name not in taken:
+            if on_y == [row] and _sex(chroms[holder]) == "X" and name not in taken:
                 pairs.append(name)
             else:
-                name = f"{gene}@{entry.chrom}:{entry.tss}:{entry.strand}"
+                name = "{}@{}:{}:{}".format(*table.loc[row, place])
                 moved.append(name)
             if name in taken:
                 raise ChromvizError(
@@ -172,7 +249,7 @@ def part_ids(entries: list[Entry], path: Path) -> tuple[list[Entry], list[str]]:
                     f"{name}, which is the id of another gene; rename one of them"
                 )
             taken.add(name)
-            entry.gene = name
+            names[row] = name
     texts = {
         "{} ids are repeated at the same TSS; each is kept once ({})": joined,
         "{} ids occur on both X and Y; the copy on Y is named with _PAR_Y ({})": pairs,
@@ -180,15 +257,19 @@ def part_ids(entries: list[Entry], path: Path) -> tuple[list[Entry], list[str]]:
         "first on a main chromosome keeps the id, and with it the expression": moved,
     }
     notes = [
-        f"{path.name}: {text.format(f'{len(names):,}', names[0])}"
-        for text, names in texts.items()
-        if names
+        f"{path.name}: {text.format(f'{len(found):,}', found[0])}"
+        for text, found in texts.items()
+        if found
     ]
-    single = [entry for same in by_gene.values() for entry in same]
-    return sorted(single, key=lambda entry: entry.line), notes
+    return table.assign(gene=names).sort_values("line", kind="stable"), notes
 
 
-def _sex(entry: Entry) -> str:
-    """Return X or Y for an entry on that chromosome, else an empty string."""
-    name = entry.chrom.removeprefix("chr")
-    return name if name in ("X", "Y") else _SEX.get(entry.chrom.partition(".")[0], "")
+def _sex(chrom: str) -> str:
+    """Return X or Y for these chromosomes, else an empty string."""
+    name = chrom.removeprefix("chr")
+    return name if name in ("X", "Y") else _SEX.get(chrom.partition(".")[0], "")
+
+
+def _join_symbols(symbols: pd.Series[str]) -> str:
+    """Return the different symbols of one gene, joined by ``/``."""
+    return "/".join(dict.fromkeys(filter(None, symbols)))
