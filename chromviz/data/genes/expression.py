@@ -21,7 +21,11 @@ from chromviz.vocabulary import cell_label, find_eid
 # Salmon on GENCODE's transcripts names them ENST...|ENSG...|OTT...|...
 _FIRST_NAME = re.compile(r"(ENS[A-Z]*\d+(?:\.\d+)?(?:_PAR_Y)?)\|", re.ASCII)
 _SUMMARY = "__"  # begins the rows that HTSeq adds for reads outside genes
+_NAME_ONE = ", or name one with --expression-column"
 _MISSING = ("", "NA", "NaN", "nan", "na")
+
+# The fields of the rows by the numbers of their lines.
+_Rows = dict[int, list[str]]
 
 # Names of quantifiers' columns that do not depend on a gene's length, best first.
 _PREFERRED = ("TPM", "FPKM", "RPKM")
@@ -76,17 +80,6 @@ class Expression:
         return float(np.median(self.every[~np.isnan(self.every)]))
 
 
-@dataclass(frozen=True)
-class _Table:
-    """A table of text: column names, the lines below them, and the number of the first of these."""
-
-    path: Path
-    header: list[str]
-    rows: list[str]
-    first: int
-    separator: str
-
-
 def read_expression(path: Path, cell: str, *, column: str | None = None) -> Expression:
     """Read one column of a table of expression, gzipped or not.
 
@@ -121,28 +114,31 @@ def read_expression(path: Path, cell: str, *, column: str | None = None) -> Expr
     separator = "\t" if "\t" in lines[begin] or "," not in lines[begin] else ","
     header = _split(lines[begin].rstrip("\t "), separator)
     notes: list[str] = []
-    if len(header) != 2 or _is_descriptive(header[0]) or not _is_value(header[1]):
-        table = _Table(path, header, lines[begin + 1 :], begin + 2, separator)
-        at, notes = _choose_column(table, cell, column)
-        name = header[at]
-    elif column is not None:
+    named = len(header) != 2 or _is_descriptive(header[0]) or not _is_value(header[1])
+    if not named and column is not None:
         raise ChromvizError(
             f"{path} has no line of column names, so none is {column!r}; leave the column's name "
             "out: there is only one"
         )
+    first = begin + named
+    numbered = enumerate(lines[first:], start=first + 1)
+    rows = {number: _split(line, separator) for number, line in numbered if line.strip()}
+    if named:
+        at, notes = _choose_column(header, rows, cell, column, path)
     else:
-        table = _Table(path, ["", ""], lines[begin:], begin + 1, separator)
-        at, name = 1, ""
+        header, at = ["", ""], 1
         notes.append(f"{path.name}: no column names; its second column is read as the expression")
-    values, every, ignored = _read_rows(table, at)
-    if np.isnan(every).all():
+    values, every, ignored = _read_rows(rows, len(header), at, path)
+    known = every[~np.isnan(every)]
+    if not len(known):
         raise ChromvizError(
-            f"{path}: the column {name or 2} holds no value; give a table of genes by cell types "
-            "with numbers in it"
+            f"{path}: the column {header[at] or 2} holds no value; give a table of genes by cell "
+            "types with numbers in it"
         )
-    unit = _unit_of(table.header, name, path, every)
-    notes += [f"{path.name}: {line}" for line in [*ignored, *_remarks(every, unit)]]
-    return Expression(pd.Series(values, dtype="float64", name=name), every, unit, name, notes)
+    unit = _unit_of(header, header[at], path.name, known)
+    notes += [f"{path.name}: {line}" for line in [*ignored, *_remarks(known, unit)]]
+    series = pd.Series(values, dtype="float64", name=header[at])
+    return Expression(series, every, unit, header[at], notes)
 
 
 def _split(line: str, separator: str) -> list[str]:
@@ -173,44 +169,42 @@ def _parse_number(text: str) -> float | None:
     if text in _MISSING:
         return math.nan
     try:
-        # float() reads 1_000 as 1000, which in a table is an error.
-        value = math.nan if "_" in text else float(text)
+        value = float(text)
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
+    # float() reads 1_000 as 1000, which in a table is an error.
+    return value if math.isfinite(value) and "_" not in text else None
 
 
-def _choose_column(table: _Table, cell: str, column: str | None) -> tuple[int, list[str]]:
+def _choose_column(
+    header: list[str], rows: _Rows, cell: str, column: str | None, path: Path
+) -> tuple[int, list[str]]:
     """Return the position of the column to read, and notes on the choice."""
-    header, path = table.header, table.path
-    if column is not None:
-        wanted = column.strip()
-        hits = _matching(header, lambda name: name == wanted)
-        hits = hits or _matching(header, lambda name: name.lower() == wanted.lower())
-        if not hits:
-            raise ChromvizError(f"{path} has no column {wanted!r}; {_offer(header, wanted)}")
-        if len(hits) > 1:
-            raise ChromvizError(
-                f"{path} has several columns {wanted} ({_numbers(hits)}); keep one of them"
-            )
-        return hits[0], []
     eid = find_eid(cell)
-    # Its own name first: a header may well have both "K562" and "E123".
-    hits = _matching(header, lambda name: name.lower() == cell.strip().lower())
-    if eid and not hits:
-        hits = _matching(header, lambda name: find_eid(name) == eid)
+    wanted = (column or cell).strip()
+    tests: list[Callable[[str], bool]] = [lambda name: name.lower() == wanted.lower()]
+    what, remedy = f"for the cell {cell_label(eid) if eid else cell}", _NAME_ONE
+    if column is not None:
+        tests.insert(0, lambda name: name == wanted)
+        what, remedy = wanted, ""
+    elif eid:
+        # Its own name comes first: a header may have both "K562" and "E123".
+        tests.append(lambda name: find_eid(name) == eid)
+    hits = next(filter(None, (_matching(header, test) for test in tests)), [])
     if len(hits) > 1:
+        numbers = " and ".join(str(at + 1) for at in hits)
         raise ChromvizError(
-            f"{path} has several columns for the cell {cell_label(eid) if eid else cell} "
-            f"({_numbers(hits)}); keep one of them, or name one with --expression-column"
+            f"{path} has several columns {what} ({numbers}); keep one of them{remedy}"
         )
     if hits:
         return hits[0], []
+    if column is not None:
+        raise ChromvizError(f"{path} has no column {wanted!r}; {_offer(header, wanted)}")
     why = f"none is named after {cell}"
     titles = [name.upper() for name in header[1:]]
     hits = [titles.index(unit) + 1 for unit in _PREFERRED if titles.count(unit) == 1][:1]
     if not hits:
-        hits = _numeric(table)
+        hits = _numeric(header, rows)
         why += ", and no other holds expression"
         # A column that is named after another cell type is that cell type's.
         if len(hits) != 1 or find_eid(header[hits[0]]) is not None:
@@ -224,25 +218,17 @@ def _matching(header: Sequence[str], test: Callable[[str], bool]) -> list[int]:
     return [at for at, name in enumerate(header) if at and test(name)]
 
 
-def _numbers(columns: Sequence[int]) -> str:
-    return " and ".join(str(at + 1) for at in columns)
-
-
-def _numeric(table: _Table) -> list[int]:
-    """Return the columns that may be expression: not descriptive, and of numbers."""
-    numeric = _matching(table.header, lambda name: not _is_descriptive(name))
-    # A column is text if its first value is.
-    unseen = set(numeric) if len(numeric) > 1 else set()
-    for row in table.rows:
-        if not unseen:
+def _numeric(header: Sequence[str], rows: _Rows) -> list[int]:
+    """Return the columns that are not descriptive and whose first value is a number."""
+    found = _matching(header, lambda name: not _is_descriptive(name))
+    first: dict[int, str] = {}
+    for fields in rows.values():
+        if len(found) < 2 or len(first) == len(found):
             break
-        fields = _split(row, table.separator)
-        for at in list(unseen):
+        for at in found:
             if at < len(fields) and fields[at] not in _MISSING:
-                unseen.remove(at)
-                if _parse_number(fields[at]) is None:
-                    numeric.remove(at)
-    return numeric
+                first.setdefault(at, fields[at])
+    return [at for at in found if _parse_number(first.get(at, "")) is not None]
 
 
 def _no_column(header: Sequence[str], cell: str, path: Path) -> str:
@@ -275,7 +261,7 @@ def _offer(header: Sequence[str], wanted: str) -> str:
     )
 
 
-def _unit_of(header: Sequence[str], name: str, path: Path, every: np.ndarray) -> str:
+def _unit_of(header: Sequence[str], name: str, file: str, known: np.ndarray) -> str:
     """Return the unit of a column, empty if it is unknown.
 
     It is found in the column's name, else the format, else the file's name. Roadmap's tables name
@@ -283,43 +269,41 @@ def _unit_of(header: Sequence[str], name: str, path: Path, every: np.ndarray) ->
     """
     lowered = name.lower()
     titles = [title.lower() for title in header]
-    if "log" in lowered or (every < 0).any():
+    if "log" in lowered or (known < 0).any():
         return ""
     if lowered in _COUNTS or (titles[0] == "geneid" and set(titles) >= _FEATURE_COUNTS):
         return "counts"
-    for text in (lowered, path.name.lower()):
+    for text in (lowered, file.lower()):
         units = {_UNITS[unit] for unit in _UNIT.findall(text)}
         if len(units) == 1 and "log" not in text:
             return units.pop()
-    known = every[~np.isnan(every)]
-    if re.fullmatch(r"e\d{3}", lowered) and (known != np.floor(known)).any():
-        return "RPKM"
-    return ""
+    roadmap = re.fullmatch(r"e\d{3}", lowered) and (known != np.floor(known)).any()
+    return "RPKM" if roadmap else ""
 
 
-def _read_rows(table: _Table, column: int) -> tuple[dict[str, float], np.ndarray, list[str]]:
+def _read_rows(
+    rows: _Rows, width: int, column: int, path: Path
+) -> tuple[dict[str, float], np.ndarray, list[str]]:
     """Return the values by gene and of every row, and notes on rows that are ignored."""
     first_line: dict[str, int] = {}
     values: dict[str, float] = {}
     every = []
     summaries = nameless = 0
-    for number, line in enumerate(table.rows, start=table.first):
-        if not line.strip():
-            continue
-        if line.startswith(_SUMMARY):
+    for number, fields in rows.items():
+        name = fields[0] if fields else ""
+        if name.startswith(_SUMMARY):
             summaries += 1
             continue
-        fields = _split(line, table.separator)
-        if fields and fields[0] in NO_NAME:
+        if name in NO_NAME:
             nameless += 1
             continue
-        gene, value = _parse_row(fields, f"{table.path}, line {number}", len(table.header), column)
+        gene, value = _parse_row(fields, f"{path}, line {number}", width, column)
         every.append(value)
         first_line.setdefault(gene, number)
         known = values.setdefault(gene, value)
         if value != known and not (math.isnan(value) and math.isnan(known)):
             raise ChromvizError(
-                f"{table.path}: gene {gene} has {known:g} on line {first_line[gene]} and "
+                f"{path}: gene {gene} has {known:g} on line {first_line[gene]} and "
                 f"{value:g} on line {number}; keep one of them"
             )
     notes = []
@@ -354,9 +338,8 @@ def _parse_row(fields: list[str], where: str, width: int, column: int) -> tuple[
     return long[1] if long else gene, value
 
 
-def _remarks(every: np.ndarray, unit: str) -> list[str]:
+def _remarks(known: np.ndarray, unit: str) -> list[str]:
     """Return notes on what the values look like: logarithms, or counts of reads."""
-    known = every[~np.isnan(every)]
     notes = []
     negative = int((known < 0).sum())
     if negative:
