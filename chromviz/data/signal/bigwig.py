@@ -1,12 +1,9 @@
 """bigWig files, on disk or at an address, decoded by pybigtools.
 
-pybigtools decodes the data. What leads to the data is checked here first: the header and the two
-trees, of chromosomes and of blocks (layout: Kent et al., Bioinformatics 26, 2204 (2010),
-supplement). pybigtools follows a tree that runs in circles for ever, and its errors do not say
-what is wrong with a file. The same walk finds the parts of a remote file to transfer.
-
-Positions are int64 on one line through all chromosomes: the chromosome's number in the file times
-2^32, plus the base.
+The header and the two trees, of chromosomes and of blocks, are checked here first (layout: Kent et
+al., Bioinformatics 26, 2204 (2010), supplement), because pybigtools follows a circular tree for
+ever and does not say what is wrong with a file. The same walk finds the parts of a remote file to
+transfer. Positions are int64: the chromosome's number in the file times 2^32, plus the base.
 """
 
 from __future__ import annotations
@@ -19,15 +16,15 @@ import struct
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any
 
 import numpy as np
 
 from chromviz.data.archives.http import is_address
-from chromviz.data.signal.remote import open_remote
+from chromviz.data.signal.remote import RemoteFile, open_remote
 from chromviz.errors import ChromvizError
 
 _BASE_BITS = 32
@@ -49,28 +46,14 @@ _SUFFIXES = (".bw", ".bigWig", ".bigwig")
 _STDERR = threading.Lock()
 
 
-class ByteSource(Protocol):
-    """A file whose bytes can be read from any offset."""
-
-    name: str
-    size: int
-
-    @property
-    def handle(self) -> io.RawIOBase | str:
-        """The file for pybigtools: a path (faster) or, if its suffix is unknown there, a file."""
-
-    def read_at(self, offset: int, size: int) -> bytes:
-        """Return `size` bytes from `offset`, fewer only at the end of the file."""
-
-    def prefetch(self, start: np.ndarray, stop: np.ndarray, keep: bool = False) -> None:
-        """Transfer these parts, int64 (part,) each, before they are read."""
-
-
 class LocalFile:
-    """A file on disk, see :class:`ByteSource`."""
+    """A file on disk, with the methods of :class:`chromviz.data.signal.remote.RemoteFile`."""
+
+    failure = None
 
     def __init__(self, handle: io.FileIO, name: str) -> None:
         self.name = name
+        # pybigtools reads a path faster, if it knows its suffix.
         self.handle: io.RawIOBase | str = name if name.endswith(_SUFFIXES) else handle
         self.size = os.fstat(handle.fileno()).st_size
         self._descriptor = handle.fileno()
@@ -84,6 +67,9 @@ class LocalFile:
 
     def prefetch(self, start: np.ndarray, stop: np.ndarray, keep: bool = False) -> None:
         """Do nothing: the operating system reads files on disk ahead."""
+
+
+ByteSource = LocalFile | RemoteFile
 
 
 @dataclass(frozen=True)
@@ -101,11 +87,6 @@ class BigWig:
     packed: bool
     chroms: dict[str, tuple[int, int]]
     reader: Any
-
-    def position(self, number: np.ndarray, base: np.ndarray) -> np.ndarray:
-        """Return the positions of bases of chromosomes, given by their numbers in the file."""
-        place: np.ndarray = (number << _BASE_BITS) + base
-        return place
 
     def find_blocks(self, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, ...]:
         """Find the blocks of data that overlap windows sorted by start.
@@ -186,11 +167,10 @@ def open_bigwig(location: Path | str) -> Iterator[BigWig]:
     import pybigtools
 
     with contextlib.ExitStack() as stack:
-        source: ByteSource = stack.enter_context(
-            cast(
-                "AbstractContextManager[ByteSource]",
-                open_remote(str(location)) if is_address(location) else _open_local(Path(location)),
-            )
+        source: ByteSource = (
+            stack.enter_context(open_remote(str(location)))
+            if is_address(location)
+            else _open_local(Path(location), stack)
         )
         order, names, index, packed = _read_header(source)
         chroms = _read_chroms(source, order, names)
@@ -201,28 +181,26 @@ def open_bigwig(location: Path | str) -> Iterator[BigWig]:
         yield BigWig(source, order, index, packed, chroms, reader)
 
 
-@contextmanager
-def _open_local(path: Path) -> Iterator[LocalFile]:
+def _open_local(path: Path, stack: contextlib.ExitStack) -> LocalFile:
     try:
         # Opening a pipe would wait for its other end.
         if path.exists() and not stat.S_ISREG(path.stat().st_mode):
             raise ChromvizError(f"cannot read {path} (it is not a file); check the path")
-        handle = path.open("rb", buffering=0)
+        return LocalFile(stack.enter_context(path.open("rb", buffering=0)), str(path))
     except FileNotFoundError:
         raise ChromvizError(f"no file {path}; check the path") from None
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or error
         raise ChromvizError(f"cannot read {path} ({problem})") from None
-    with handle:
-        yield LocalFile(handle, str(path))
 
 
 def _read_header(source: ByteSource) -> tuple[str, int, int, bool]:
     """Return byte order, offsets of chromosomes and index, and whether blocks are packed."""
     header = source.read_at(0, _HEADER_SIZE)
     magic = header[:4]
-    order = "<" if magic == _BIGWIG.to_bytes(4, "little") else ">"
-    if magic not in (_BIGWIG.to_bytes(4, "little"), _BIGWIG.to_bytes(4, "big")):
+    orders = {_BIGWIG.to_bytes(4, "little"): "<", _BIGWIG.to_bytes(4, "big"): ">"}
+    order = orders.get(magic, "")
+    if not order:
         bigbed = magic in (_BIGBED.to_bytes(4, "little"), _BIGBED.to_bytes(4, "big"))
         found = "it is a bigBed" if bigbed else "its first bytes are not those of one"
         remedy = (
@@ -315,10 +293,16 @@ class _Tree:
         return np.concatenate(found)
 
 
+def genome_position(number: np.ndarray, base: np.ndarray) -> np.ndarray:
+    """Return the positions of bases on chromosomes, given by their numbers in the file."""
+    place: np.ndarray = (number.astype(np.int64) << _BASE_BITS) + base
+    return place
+
+
 def _span(items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the positions of an index's items: first base, and the base after the last."""
-    chrom, last = items["chrom"].astype(np.int64), items["last"].astype(np.int64)
-    return (chrom << _BASE_BITS) + items["start"], (last << _BASE_BITS) + items["end"]
+    first = genome_position(items["chrom"], items["start"])
+    return first, genome_position(items["last"], items["end"])
 
 
 def _join(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -335,10 +319,9 @@ def one_line(source: ByteSource) -> Iterator[None]:
         try:
             yield
         except BaseException as error:
-            failure = getattr(source, "failure", None)
-            if failure is not None:  # what stopped reading from the server
+            if source.failure is not None:  # what stopped reading from the server
                 forget()
-                raise failure from None
+                raise source.failure from None
             # A panic derives from BaseException, so that nobody catches it by accident.
             panic = type(error).__name__ == "PanicException"
             if isinstance(error, ChromvizError | MemoryError) or not (

@@ -1,7 +1,7 @@
-"""A file at an http(s) address, of which only the parts that are read are transferred.
+"""A file at an http(s) address, of which only the parts that are read are transferred, by fsspec.
 
-fsspec speaks HTTP. This module decides what to ask for: parts that are announced are fetched over
-several connections at once, neighbours together, and every answer is checked.
+Parts that are announced are fetched over several connections at once, neighbours together, and
+every answer is checked.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import bisect
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
@@ -31,6 +31,7 @@ _GAP, _SPAN = 512, 4_000_000
 # Seconds before each further attempt at a range whose answer broke off.
 PAUSES = (0.2, 1.0, 3.0)
 _GET = "download the file and give its path"
+_T = TypeVar("_T")
 
 
 def short_name(location: Path | str) -> str:
@@ -159,18 +160,6 @@ class RemoteFile(io.RawIOBase):
         """The file itself."""
         return self
 
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
-    def tell(self) -> int:
-        """Return the offset of the next read."""
-        return self._at
-
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Set the offset of the next read."""
         origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence]
@@ -178,20 +167,15 @@ class RemoteFile(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        """Read into a buffer and return the number of bytes read."""
-        content = self.read(len(buffer))
-        buffer[: len(content)] = content
-        return len(content)
-
-    def read(self, size: int = -1) -> bytes:
-        """Return the next bytes; a failure is also kept, see the class."""
+        """Read into a buffer and return the number of bytes; a failure is kept, see the class."""
         try:
-            content = self.read_at(self._at, self.size if size is None or size < 0 else size)
+            content = self.read_at(self._at, len(buffer))
         except BaseException as error:
             self.failure = error
             raise
+        buffer[: len(content)] = content
         self._at += len(content)
-        return content
+        return len(content)
 
     def _keep(self, pieces: dict[int, bytes], keep: bool) -> None:
         """Hold pieces by their offset, for good or until the next ones come."""
@@ -203,41 +187,38 @@ class RemoteFile(io.RawIOBase):
 
     def _info(self) -> dict[str, Any]:
         """Ask the server about the file."""
-        pauses = iter(PAUSES)
-        while True:
-            try:
-                return dict(self._files.info(self._url))
-            except Exception as error:  # noqa: BLE001 - of many kinds, told apart below
-                # fsspec says "not found" whatever happened, and keeps the reason as the cause.
-                cause = error.__cause__ or error
-                pause = next(pauses, None) if _may_pass(cause) else None
-            if pause is None:
-                raise self._refuse(cause)
-            time.sleep(pause)
+        return self._ask(lambda: dict(self._files.info(self._url)))
 
     def _fetch(self, span: tuple[int, int]) -> bytes:
-        """Return a range of bytes, trying again where an answer breaks off."""
+        """Return a range of bytes."""
         start, stop = span
-        pauses = iter(PAUSES)
-        while True:
-            refusal: ChromvizError
+
+        def fetch() -> bytes:
             try:
                 content = bytes(self._file._fetch_range(start, stop))
             except ValueError:  # fsspec's answer to a server that sends the whole file
                 raise self._refuse_whole() from None
+            if len(content) != stop - start:
+                raise EOFError(f"{len(content):,} bytes instead of {stop - start:,}")
+            return content
+
+        return self._ask(fetch)
+
+    def _ask(self, request: Callable[[], _T]) -> _T:
+        """Return the server's answer to a request, which is repeated where that may help."""
+        pauses = iter(PAUSES)
+        while True:
+            try:
+                return request()
+            except ChromvizError:
+                raise
             except Exception as error:  # noqa: BLE001 - of many kinds, told apart below
-                refusal = self._refuse(error)
-                pause = next(pauses, None) if _may_pass(error) else None
-            else:
-                if len(content) == stop - start:
-                    return content
-                refusal = ChromvizError(
-                    f"{self.name}: the server sent {len(content):,} bytes instead of "
-                    f"{stop - start:,}; try again, or {_GET}"
-                )
+                # fsspec says "not found" whatever happened, and keeps the reason as the cause.
+                missing = isinstance(error, FileNotFoundError)
+                cause = (error.__cause__ if missing else None) or error
                 pause = next(pauses, None)
-            if pause is None:
-                raise refusal
+                if pause is None or not _may_pass(cause):
+                    raise self._refuse(cause) from None
             time.sleep(pause)
 
     def _refuse_whole(self) -> ChromvizError:
@@ -251,6 +232,8 @@ class RemoteFile(io.RawIOBase):
             return http.refuse_status(self.name, error.status, error.message)
         if isinstance(error, FileNotFoundError):
             return http.refuse_status(self.name, 404)
+        if isinstance(error, EOFError):
+            return ChromvizError(f"{self.name}: the server sent {error}; try again, or {_GET}")
         meanings: tuple[tuple[type[BaseException], str], ...] = (
             (TimeoutError, "timed out"),
             (aiohttp.TooManyRedirects, "too many redirects"),
@@ -273,6 +256,5 @@ def _may_pass(error: BaseException) -> bool:
 
     if isinstance(error, aiohttp.ClientResponseError):
         return error.status in http.RETRIED
-    return isinstance(
-        error, TimeoutError | aiohttp.ClientPayloadError | aiohttp.ClientConnectionError
-    )
+    lost = aiohttp.ClientPayloadError | aiohttp.ClientConnectionError
+    return isinstance(error, EOFError | TimeoutError | lost)

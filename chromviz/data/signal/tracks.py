@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from chromviz.data.archives.http import is_address
-from chromviz.data.signal.bigwig import BigWig, one_line, open_bigwig
+from chromviz.data.signal.bigwig import BigWig, genome_position, one_line, open_bigwig
 from chromviz.data.signal.chromosomes import Assembly, Translator
 from chromviz.data.signal.remote import short_name
 from chromviz.data.signal.windows import window_bounds
@@ -117,7 +117,7 @@ def _place(
     places = {ours: track.chroms[own] for ours, own in theirs.items()}
     known = np.array([places.get(name, (0, -1)) for name in chrom], dtype=np.int64).reshape(-1, 2)
     rows = np.flatnonzero((start >= 0) & (end <= known[:, 1]))
-    position = track.position(known[rows, 0], start[rows])
+    position = genome_position(known[rows, 0], start[rows])
     order = np.argsort(position, kind="stable")
     rows = rows[order]
     asked = [(theirs[chrom[row]], int(start[row]), int(end[row])) for row in rows]
