@@ -6,12 +6,14 @@ the data.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from chromviz.data.signal.chromosomes import Assembly, differing, matching_builds
 from chromviz.errors import ChromvizError
@@ -57,6 +59,11 @@ def warning(check: str, message: str) -> Finding:
 def judged(check: str, message: str, fine: bool, otherwise: str) -> Finding:
     """Return a note if all is fine, otherwise a warning that adds the consequence."""
     return note(check, message) if fine else warning(check, f"{message}{otherwise}")
+
+
+def findings_of(dataset: xr.Dataset) -> list[Finding]:
+    """Return the findings that a dataset records."""
+    return [Finding(**record) for record in json.loads(dataset.attrs["preflight"])]
 
 
 def check_marks(

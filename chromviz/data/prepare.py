@@ -20,7 +20,7 @@ from chromviz.data.deepchrome_csv import find_deepchrome, read_deepchrome
 from chromviz.data.genes.ids import expand_short_ids, without_version
 from chromviz.data.inputs import CheckedInputs, cell_name, check_inputs, expand_signal
 from chromviz.data.measure import read_tracks
-from chromviz.data.preflight import Finding, judged, note, warning
+from chromviz.data.preflight import Finding, findings_of, judged, note, warning
 from chromviz.data.shapes import check_shapes
 from chromviz.data.signal.windows import orient
 from chromviz.errors import ChromvizError
@@ -158,18 +158,16 @@ def prepare_dataset(
     choices = choices or Choices()
     make = from_matrices if files.matrices is not None else from_tracks
     with provenance.output_folder(out) if out is not None else nullcontext():
-        dataset, findings = make(files, choices, progress)
+        dataset = make(files, choices, progress)
         if out is None:
-            return Prepared(dataset, findings)
+            return Prepared(dataset, findings_of(dataset))
         path = out / f"{dataset.attrs['cell']}.nc"
         replaced = path.exists()
         schema.save_dataset(dataset, path)
-    return Prepared(dataset, findings, path, replaced)
+    return Prepared(dataset, findings_of(dataset), path, replaced)
 
 
-def from_tracks(
-    files: InputFiles, choices: Choices, progress: Progress = silent
-) -> tuple[xr.Dataset, list[Finding]]:
+def from_tracks(files: InputFiles, choices: Choices, progress: Progress) -> xr.Dataset:
     """Build a dataset from tracks or reads."""
     given = check_inputs(files, choices, cell_name(files.cell))
     table, findings = given.genes, given.findings
@@ -202,7 +200,7 @@ def from_tracks(
     rule = f"{choices.label.describe()}: {high:.4g} {given.expression.unit}".rstrip()
     findings += preflight.check_genes(table[used], choices.split.kind)
     findings += preflight.describe_use(label, split, used, coverage, rule)
-    dataset = given.build_dataset(
+    return given.build_dataset(
         genes=table.assign(expression=level, label=label, split=split, reason=left_out),
         signal=signal,
         coverage=coverage,
@@ -215,7 +213,6 @@ def from_tracks(
         split_rule=choices.split.describe(),
         seed=choices.seed,
     )
-    return dataset, findings
 
 
 def _none_usable(left_out: np.ndarray, given: CheckedInputs) -> ChromvizError:
@@ -228,9 +225,7 @@ def _none_usable(left_out: np.ndarray, given: CheckedInputs) -> ChromvizError:
     )
 
 
-def from_matrices(
-    files: InputFiles, choices: Choices, progress: Progress = silent
-) -> tuple[xr.Dataset, list[Finding]]:
+def from_matrices(files: InputFiles, choices: Choices, progress: Progress) -> xr.Dataset:
     """Build a dataset from matrices, whose signal, labels and splits are not changed."""
     if files.matrices is None:
         raise ChromvizError("no folder of matrices is given")
@@ -260,7 +255,7 @@ def from_matrices(
     findings += check_shapes(by_mark, label, strand, choices.window)
     findings += preflight.describe_use(label, split, used, coverage)
     kept = ("orientation", "signal_unit", "label_rule", "label_threshold")
-    dataset = given.build_dataset(
+    return given.build_dataset(
         genes=table.assign(
             expression=level, label=label, split=split, reason=matrices["reason"].values
         ),
@@ -270,7 +265,6 @@ def from_matrices(
         split_rule="given by the source",
         **{name: matrices.attrs[name] for name in kept},
     )
-    return dataset, findings
 
 
 def _refuse_fixed(choices: Choices) -> None:

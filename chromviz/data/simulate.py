@@ -367,20 +367,21 @@ def _coverage(
     """Return H3K27ac (gene, bin): own promoters and enhancers, neighbours' promoters, noise."""
     depth = _background(n_genes, fit.AC_BACKGROUND, noise)
     for part in parts:
-        at_promoter = part.mark == "H3K4me3" and part.kind != "spurious"
-        if not at_promoter and part.kind != "distal":
-            continue
         mark = model.marks[part.mark]
-        log = fit.AC_SPREAD * amplitudes.standard_normal(len(part.rows))
-        peak = (fit.AC_PROMOTER if at_promoter else fit.AC_DISTAL) * np.exp(log)
-        height = peak * (part.height / mark.amplitude) ** fit.AC_POWER
-        widths = np.exp(fit.AC_WIDTH_SD * amplitudes.standard_normal((2, len(part.rows))))
-        upstream, downstream = fit.DISTAL_WIDTH, fit.DISTAL_WIDTH
-        if at_promoter:
+        if part.kind == "distal":
+            median, centre, dip = fit.AC_DISTAL, 0.0, 0.0
+            upstream, downstream = fit.DISTAL_WIDTH, fit.DISTAL_WIDTH
+        elif part.mark == "H3K4me3" and part.kind != "spurious":
+            median, centre, dip = fit.AC_PROMOTER, fit.AC_CENTRE, fit.AC_DIP
             upstream, downstream = mark.upstream, mark.downstream
+        else:
+            continue
+        log = fit.AC_SPREAD * amplitudes.standard_normal(len(part.rows))
+        height = median * np.exp(log) * (part.height / mark.amplitude) ** fit.AC_POWER
+        widths = np.exp(fit.AC_WIDTH_SD * amplitudes.standard_normal((2, len(part.rows))))
         before, after = fit.AC_BEFORE * upstream * widths[0], fit.AC_AFTER * downstream * widths[1]
-        shape = _bump(part.x - (fit.AC_CENTRE if at_promoter else 0.0), before, after, 1.0)
-        gap = fit.AC_DIP * np.exp(-((part.x / fit.DIP_WIDTH) ** 2)) if at_promoter else 0.0
+        shape = _bump(part.x - centre, before, after, 1.0)
+        gap = dip * np.exp(-((part.x / fit.DIP_WIDTH) ** 2))
         depth[part.rows] += height[:, None] * shape * (1 - gap)
     return np.asarray(depth * np.exp(fit.AC_BACKGROUND.fast_sd * _fast_noise(n_genes, noise)))
 

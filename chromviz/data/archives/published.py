@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from chromviz.data.archives.addresses import (
 from chromviz.data.archives.fetch import FetchedFiles, PlannedFile, fetch_files, plan_files
 from chromviz.data.cells import available_cells, find_cells
 from chromviz.data.choices import Choices, InputFiles
-from chromviz.data.preflight import Finding
+from chromviz.data.preflight import Finding, findings_of
 from chromviz.data.prepare import from_matrices
 from chromviz.errors import ChromvizError, SchemaError
 from chromviz.progress import SILENT, Reporter
@@ -128,10 +127,8 @@ def fetch(
         cells, kinds, out, base_url=base_url, keep_archives=keep_archives, reporter=reporter
     )
     for eid, path in result.paths.items():
-        dataset = _build(path, files, eid, reporter)
-        result.datasets[eid] = dataset
-        found = json.loads(dataset.attrs["preflight"])
-        result.findings[eid] = [Finding(**record) for record in found]
+        result.datasets[eid] = _build(path, files, eid, reporter)
+        result.findings[eid] = findings_of(result.datasets[eid])
     return replace(result, files=files)
 
 
@@ -177,8 +174,7 @@ def _build(path: Path, files: FetchedFiles, eid: str, reporter: Reporter) -> xr.
     except ChromvizError:
         pass  # missing, or damaged: replaced once the new one is complete
     reporter.say(f"building the dataset of {cell_label(eid)}")
-    dataset, _ = from_matrices(inputs, choices, reporter.progress)
-    dataset = dataset.assign_attrs({_VALIDITY: key})
+    dataset = from_matrices(inputs, choices, reporter.progress).assign_attrs({_VALIDITY: key})
     schema.save_dataset(dataset, path)
     return dataset
 
