@@ -52,8 +52,8 @@ def compare(
 ) -> None:
     """Train models, extract explanations and compare them with H3K27ac."""
     from chromviz.recipes import compare as recipe
+    from chromviz.reporting.tables import verdict_sentences
     from chromviz.reporting.terminal import counts_line, table3_page
-    from chromviz.reporting.verdicts import verdict_sentences
 
     with live(shown.quiet) as reporter:
         found = recipe.compare(
@@ -75,7 +75,7 @@ def compare(
         "agreement": records(found.agreement),
     }
     lines = [*verdict_sentences(found.verdicts), genes, *(model.line() for model in found.models)]
-    page = table3_page(found.table, dict(found.dataset.attrs))
+    page = table3_page(found.table)
     show(shown.as_json, record, page, *lines, found.steps_line, _where(found))
 
 

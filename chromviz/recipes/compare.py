@@ -21,10 +21,11 @@ from chromviz.provenance import hash_arrays
 from chromviz.recipes import resolve
 from chromviz.recipes.attributions import CellRun, plan, untrained_controls
 from chromviz.recipes.figure2c import BETA_MODEL, Figure2c, plan_figure2c, write_figure2c
-from chromviz.recipes.run import Outcome, Run, RunOptions, finished, in_three_forms, run_options
+from chromviz.recipes.run import Outcome, Run, RunOptions, finished, run_options
 from chromviz.reporting.figures import write_curves, write_figure, write_gain, write_genes
+from chromviz.reporting.grid import in_three_forms
 from chromviz.reporting.results_page import write_report
-from chromviz.reporting.table3 import table3_latex, table3_markdown
+from chromviz.reporting.tables import table3_grid
 from chromviz.results.folder import ResultFolder, default_folder
 from chromviz.results.tables import to_csv
 from chromviz.schema import Summary
@@ -200,7 +201,7 @@ def _train(
 def _write_table3(work: CellRun, attributions: Sequence[xr.Dataset]) -> pd.DataFrame:
     run = work.run
     table = table3(attributions, work.dataset, n_bootstrap=run.n_bootstrap, seed=run.seed)
-    texts = in_three_forms("table3", to_csv(table), table3_markdown(table), table3_latex(table))
+    texts = in_three_forms("table3", to_csv(table), table3_grid(table))
     work.folder.write_texts("table3", texts)
     return table
 

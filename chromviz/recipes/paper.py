@@ -15,12 +15,9 @@ from chromviz.extractors import methods
 from chromviz.models import find_model
 from chromviz.plot.profile_lines import draw_figure2
 from chromviz.plot.style import save_figure
-from chromviz.recipes.run import in_three_forms
 from chromviz.reporting.figures import file_metadata
-from chromviz.reporting.grid import to_latex, to_markdown
-from chromviz.reporting.suite_tables import latex, markdown
-from chromviz.reporting.table1 import table1_grid
-from chromviz.reporting.table3 import table3_latex, table3_markdown
+from chromviz.reporting.grid import in_three_forms
+from chromviz.reporting.tables import suite_grid, table1_grid, table3_grid
 from chromviz.results.reading import Results, open_all
 from chromviz.results.tables import parse_csv, to_csv
 from chromviz.validation.paper_values import TABLE_1
@@ -106,8 +103,7 @@ def _figure2(found: Sequence[Results], out: Path) -> list[Path]:
 
 def _table1(_: Sequence[Results], out: Path) -> list[Path]:
     table = table1()
-    grid = table1_grid(table)
-    return _written(out, in_three_forms("table1", to_csv(table), to_markdown(grid), to_latex(grid)))
+    return _written(out, in_three_forms("table1", to_csv(table), table1_grid(table)))
 
 
 def _table3(found: Sequence[Results], out: Path) -> list[Path]:
@@ -119,17 +115,14 @@ def _table3(found: Sequence[Results], out: Path) -> list[Path]:
             "make them with one version of chromviz"
         )
     csv = "".join([parts[0][0], "\n", *(rows for _, _, rows in parts)])
-    table = parse_csv(csv)
-    forms = in_three_forms("table3", csv, table3_markdown(table), table3_latex(table))
-    return _written(out, forms)
+    return _written(out, in_three_forms("table3", csv, table3_grid(parse_csv(csv))))
 
 
 def _suite_table(name: str, found: Sequence[Results], out: Path) -> list[Path]:
     (results,) = found
     file = f"table{name}.csv"
-    table = results.table(file)
-    forms = results.text(file), markdown(name, table), latex(name, table)
-    return _written(out, in_three_forms(f"table{name.upper()}", *forms))
+    grid = suite_grid(name, results.table(file))
+    return _written(out, in_three_forms(f"table{name.upper()}", results.text(file), grid))
 
 
 def _written(out: Path, texts: dict[str, str]) -> list[Path]:

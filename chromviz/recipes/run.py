@@ -82,11 +82,6 @@ def run_options(given: Mapping[str, Any], **defaults: Any) -> Run:
     return run
 
 
-def in_three_forms(stem: str, csv: str, markdown: str, latex: str) -> dict[str, str]:
-    """Return the texts of a table by file name."""
-    return {f"{stem}.csv": csv, f"{stem}.md": markdown, f"{stem}.tex": latex}
-
-
 @dataclass(frozen=True, repr=False)
 class Outcome(Summarised):
     """What every recipe returns: the result folder, and the PDF of each figure by name.

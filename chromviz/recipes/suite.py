@@ -19,9 +19,10 @@ from chromviz.models.inference import logits, probabilities
 from chromviz.models.store import Training, train_missing, trained, training_key
 from chromviz.plot.dots import draw_calibration, draw_suite
 from chromviz.recipes import resolve
-from chromviz.recipes.run import Outcome, Run, RunOptions, finished, in_three_forms, run_options
+from chromviz.recipes.run import Outcome, Run, RunOptions, finished, run_options
 from chromviz.reporting.figures import write_figure
-from chromviz.reporting.suite_tables import TABLES, latex, markdown
+from chromviz.reporting.grid import in_three_forms
+from chromviz.reporting.tables import TABLES, suite_grid
 from chromviz.results.folder import ResultFolder
 from chromviz.results.tables import read_csv, to_csv, write_csv
 from chromviz.schema import Summary, dataset_hash, select_marks, usable
@@ -269,6 +270,5 @@ def _write(
     """Write the tables in all forms."""
     texts = {"suite.csv": to_csv(units), "paired.csv": to_csv(paired)}
     for name, table in summaries.items():
-        forms = to_csv(table), markdown(name, table), latex(name, table)
-        texts |= in_three_forms(f"table{name}", *forms)
+        texts |= in_three_forms(f"table{name}", to_csv(table), suite_grid(name, table))
     folder.write_texts("tables", texts)

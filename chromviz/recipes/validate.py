@@ -28,8 +28,9 @@ from chromviz.recipes import model_tests, resolve
 from chromviz.recipes.attributions import CellRun, model_key, plan, untrained_controls
 from chromviz.recipes.run import Outcome, Run, RunOptions, finished, run_options
 from chromviz.reporting.figures import write_figure, write_gain, write_panels
+from chromviz.reporting.grid import to_latex
 from chromviz.reporting.results_page import write_report
-from chromviz.reporting.verdicts import verdict_latex, verdict_markdown
+from chromviz.reporting.tables import verdict_grid, verdict_markdown
 from chromviz.results.folder import ResultFolder, default_folder
 from chromviz.results.tables import to_csv
 from chromviz.schema import Summary
@@ -366,7 +367,7 @@ def _write(
     texts = {
         "validation.csv": to_csv(table),
         "verdicts.md": verdict_markdown(shown, table),
-        "verdicts.tex": verdict_latex(shown, table),
+        "verdicts.tex": to_latex(verdict_grid(shown, table)),
     }
     folder.write_texts("tables", texts)
     if not figures or judged.empty:

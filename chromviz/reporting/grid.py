@@ -1,13 +1,51 @@
-"""A table of text for people, as Markdown and as LaTeX."""
+"""Tables of text, as Markdown and as LaTeX."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from chromviz.plot.style import SIMULATED_NOTE
-from chromviz.reporting.latex import escape_latex
+
+# Letters and signs that LaTeX has as commands of mathematics. The Greek letters that are missing
+# here look like Latin ones, and LaTeX has no command for them.
+_GREEK_SMALL = dict(zip("αβγδεζηθικλμνξπρςστυφχψω", (
+    "alpha", "beta", "gamma", "delta", "varepsilon", "zeta", "eta", "theta", "iota", "kappa",
+    "lambda", "mu", "nu", "xi", "pi", "rho", "varsigma", "sigma", "tau", "upsilon", "varphi",
+    "chi", "psi", "omega",
+), strict=True))  # fmt: skip
+_GREEK_CAPITAL = dict(zip("ΓΔΘΛΞΠΣΥΦΨΩ", (
+    "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega",
+), strict=True))  # fmt: skip
+_SIGNS = dict(zip("µ×·±≤≥≈→", (
+    "mu", "times", "cdot", "pm", "leq", "geq", "approx", "rightarrow",
+), strict=True))  # fmt: skip
+_MINUS = "\N{MINUS SIGN}"
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    **{
+        character: f"$\\{name}$"
+        for character, name in (_GREEK_SMALL | _GREEK_CAPITAL | _SIGNS).items()
+    },
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    _MINUS: "$-$",
+    "²": "$^2$",
+    "–": "--",
+    "—": "---",
+    "…": r"\dots{}",
+    "‘": "`",
+    "’": "'",
+    "“": "``",
+    "”": "''",
+    "\N{NO-BREAK SPACE}": "~",
+}
 
 
 @dataclass(frozen=True)
@@ -41,6 +79,11 @@ class Grid:
     numbers: Collection[int]
     simulated: bool
     letters: dict[str, str] = field(default_factory=dict)
+
+
+def in_three_forms(stem: str, csv: str, grid: Grid) -> dict[str, str]:
+    """Return the texts of a table by file name: its numbers as `csv`, Markdown and LaTeX."""
+    return {f"{stem}.csv": csv, f"{stem}.md": to_markdown(grid), f"{stem}.tex": to_latex(grid)}
 
 
 def mark_note(letters: dict[str, str], note: str) -> str:
@@ -120,3 +163,19 @@ def _markdown(text: str) -> str:
     text = re.sub(r"([\\|*`])", r"\\\1", text).replace("<", "&lt;")
     # An underscore inside a word (H_prom) is no emphasis and reads better without a backslash.
     return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)
+
+
+def escape_latex(text: str) -> str:
+    r"""Return plain text as LaTeX that prints the same, in pdflatex without further packages.
+
+    ``α`` becomes ``$\alpha$`` and ``_`` becomes ``\_``. A character that pdflatex does not know is
+    printed as its plain letter, else by its code.
+    """
+    return "".join(_LATEX.get(character) or _letter(character) for character in text)
+
+
+def _letter(character: str) -> str:
+    if ord(character) < 0x180:  # the letters of pdflatex's default input encoding
+        return character
+    plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    return plain or rf"\texttt{{U+{ord(character):04X}}}"

@@ -18,11 +18,15 @@ from chromviz.data.cells import open_cell
 from chromviz.errors import ChromvizError
 from chromviz.extractors import methods
 from chromviz.reporting.explorer import CellPart, Explorer, explore
-from chromviz.reporting.gene_table import audit_grid, audit_notes
 from chromviz.reporting.grid import Grid
 from chromviz.reporting.page import Page, Picture, room, write_page
-from chromviz.reporting.table3 import table3_grid
-from chromviz.reporting.verdicts import verdict_grid, verdict_sentences
+from chromviz.reporting.tables import (
+    audit_grid,
+    audit_notes,
+    table3_grid,
+    verdict_grid,
+    verdict_sentences,
+)
 from chromviz.results.folder import ResultFolder
 from chromviz.results.reading import Results, open_results
 from chromviz.schema import (

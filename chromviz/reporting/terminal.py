@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -12,14 +12,21 @@ from rich.text import Text
 
 from chromviz.catalog import is_control, method_label, model_label
 from chromviz.plot.style import is_zero_filled
-from chromviz.reporting.gene_table import audit_grid, audit_notes
-from chromviz.reporting.suite_tables import suite_grid
-from chromviz.reporting.verdicts import verdict_grid, verdict_sentences
+from chromviz.reporting.tables import (
+    audit_grid,
+    audit_notes,
+    suite_grid,
+    verdict_grid,
+    verdict_sentences,
+)
 from chromviz.schema import gene_counts
 from chromviz.vocabulary import ZERO_FILLED, cell_label, mark_label
 
 #: Shown with all simulated data.
 SIMULATED = "SIMULATED DATA: made by chromviz's simulator, with planted causes; not a measurement."
+
+# The columns of a table: how a row is written under each name.
+_Columns = dict[str, Callable[[pd.Series], str]]
 
 
 def plain_table(title: str, columns: list[str], rows: list[list[str]]) -> Table:
@@ -33,7 +40,7 @@ def plain_table(title: str, columns: list[str], rows: list[list[str]]) -> Table:
     return table
 
 
-def table3_page(table: pd.DataFrame, dataset_attrs: dict[str, Any]) -> RenderableType:
+def table3_page(table: pd.DataFrame) -> RenderableType:
     """Return Table 3 with its subject, and what the raw signal's row means for the others."""
     first = table.iloc[0]
     title = (
@@ -41,52 +48,38 @@ def table3_page(table: pd.DataFrame, dataset_attrs: dict[str, Any]) -> Renderabl
         f"{mark_label(first['mark'])} with {mark_label(first['track'])} coverage over "
         f"{first['n_reference_genes']} ON genes"
     )
-    rows = []
-    for _, row in table.iterrows():
-        interval = "" if pd.isna(row["ci_low"]) else f"{row['ci_low']:.3f} to {row['ci_high']:.3f}"
-        control = is_control(row["method"])
-        rows.append(
-            [
-                ("control: " if control else "") + method_label(row["method"]),
-                model_label(row["model"]),
-                "undefined" if pd.isna(row["estimate"]) else f"{row['estimate']:.3f}",
-                interval,
-                "" if pd.isna(row["n_genes"]) else f"{row['n_genes']} {row['gene_set']}",
-                "" if pd.isna(row["paper"]) else f"{row['paper']:.4f}",
-            ]
-        )
-    columns = ["method", "model", "r", "95 % interval", "test genes", "paper"]
-    parts: list[RenderableType] = [plain_table(title, columns, rows)]
-    notes = dict.fromkeys(table.loc[table["note"] != "", "note"])
-    parts += [Text(f"  {note}") for note in notes]
+    columns: _Columns = {
+        "method": lambda row: (
+            f"{'control: ' if is_control(row['method']) else ''}{method_label(row['method'])}"
+        ),
+        "model": lambda row: model_label(row["model"]),
+        "r": lambda row: _number(row["estimate"], ".3f", "undefined"),
+        "95 % interval": _interval,
+        "test genes": lambda row: (
+            "" if pd.isna(row["n_genes"]) else f"{row['n_genes']} {row['gene_set']}"
+        ),
+        "paper": lambda row: _number(row["paper"], ".4f"),
+    }
+    notes = list(dict.fromkeys(table.loc[table["note"] != "", "note"]))
     raw = table.loc[table["method"] == "raw_signal", "estimate"]
     if len(raw) and pd.notna(raw.iloc[0]):
-        parts.append(
-            Text(
-                f"  The signal itself, with no model, reaches r = {raw.iloc[0]:.3f}. A method that "
-                "does not exceed it may only be following its input."
-            )
+        notes.append(
+            f"The signal itself, with no model, reaches r = {raw.iloc[0]:.3f}. A method that "
+            "does not exceed it may only be following its input."
         )
     if is_zero_filled(table):
-        parts.append(Text(f"  {ZERO_FILLED}"))
+        notes.append(ZERO_FILLED)
     if first["simulated"]:
-        parts.insert(0, Text(SIMULATED, style="bold"))
-        parts.append(Text("  The paper's values are of real data; they are no target here."))
-    return Group(*parts)
+        notes.append("The paper's values are of real data; they are no target here.")
+    return _page(first["simulated"], _table(title, columns, table), *notes)
 
 
 def verdict_page(verdicts: pd.DataFrame, table: pd.DataFrame) -> RenderableType:
     """Return the verdicts of a validation: one table per model, one sentence per method."""
     simulated = int(table["simulated"].max())
     grid = verdict_grid(verdicts.assign(simulated=simulated), table)
-    parts: list[RenderableType] = [
-        plain_table(title, grid.header, rows) for title, rows in grid.groups
-    ]
-    parts.append(Text(f"  {grid.caption}"))
-    parts += [Text(f"  {sentence}") for sentence in verdict_sentences(verdicts)]
-    if simulated:
-        parts.insert(0, Text(SIMULATED, style="bold"))
-    return Group(*parts)
+    tables = [plain_table(title, grid.header, rows) for title, rows in grid.groups]
+    return _page(simulated, *tables, grid.caption, *verdict_sentences(verdicts))
 
 
 def counts_line(dataset: Any) -> str:
@@ -102,13 +95,9 @@ def counts_line(dataset: Any) -> str:
 def audit_page(record: Mapping[str, Any]) -> RenderableType:
     """Return what the data and models of each cell type say about one gene."""
     grid = audit_grid(record)
-    page: list[RenderableType] = [
-        plain_table(grid.title, grid.header, [row for _, rows in grid.groups for row in rows])
-    ]
-    page += [Text(f"  {note}") for note in audit_notes(record)]
-    if record["simulated"]:
-        page.insert(0, Text(SIMULATED, style="bold"))
-    return Group(*page)
+    rows = [row for _, group in grid.groups for row in group]
+    table = plain_table(grid.title, grid.header, rows)
+    return _page(record["simulated"], table, *audit_notes(record))
 
 
 def differential_page(
@@ -118,77 +107,55 @@ def differential_page(
 
     PAX5 is always shown.
     """
+    columns: _Columns = {
+        "rank": lambda row: f"{row['rank']}",
+        "gene": lambda row: row["symbol"] or row["gene"],
+        "ON in": lambda row: cell_label(str(row["on_cell"])),
+        "OFF in": lambda row: cell_label(str(row["off_cell"])),
+        "p where ON": lambda row: f"{row['probability_on']:.2f}",
+        "p where OFF": lambda row: f"{row['probability_off']:.2f}",
+        "Δβ": lambda row: f"{row['shift']:+.3f}",
+        "95 %": lambda row: _interval(row, "+.3f"),
+    }
     shown = table[(table["rank"] <= most) | (table["symbol"] == "PAX5")]
-    rows = [
-        [
-            f"{row['rank']}",
-            row["symbol"] or row["gene"],
-            cell_label(str(row["on_cell"])),
-            cell_label(str(row["off_cell"])),
-            f"{row['probability_on']:.2f}",
-            f"{row['probability_off']:.2f}",
-            f"{row['shift']:+.3f}",
-            "" if pd.isna(row["ci_low"]) else f"{row['ci_low']:+.3f} to {row['ci_high']:+.3f}",
-        ]
-        for _, row in shown.iterrows()
-    ]
-    columns = ["rank", "gene", "ON in", "OFF in", "p where ON", "p where OFF", "Δβ", "95 %"]
-    page: list[RenderableType] = [
-        plain_table("Genes that change state, by Δβ", columns, rows),
-        Text(
-            "  Δβ: share of β on non-repressive marks where the gene is ON, minus that where "
-            "it is OFF; the paper expects it above 0. Interval: Student's, over "
-            f"{int(recovery['seeds'].iloc[0])} trainings."
-        ),
+    notes = [
+        "Δβ: share of β on non-repressive marks where the gene is ON, minus that where it is OFF; "
+        "the paper expects it above 0. Interval: Student's, over "
+        f"{int(recovery['seeds'].iloc[0])} trainings."
     ]
     if len(table):
-        page.append(
-            Text(
-                f"  of {len(table)} changes {int(table['as_expected'].sum())} move as expected, "
-                f"{int(table['sure'].sum())} with an interval above 0; the models call both sides "
-                f"of {int(table['called'].sum())}"
-            )
+        notes.append(
+            f"of {len(table)} changes {int(table['as_expected'].sum())} move as expected, "
+            f"{int(table['sure'].sum())} with an interval above 0; the models call both sides of "
+            f"{int(table['called'].sum())}"
         )
     for _, row in recovery.iterrows():
-        page.append(
-            Text(
-                f"  changes found by the difference in {row['score']}: AUPRC {row['auprc']:.3f} "
-                f"({row['ci_low']:.3f} to {row['ci_high']:.3f}), at random "
-                f"{row['prevalence']:.3f}, of {int(row['n'])} genes"
-            )
+        notes.append(
+            f"changes found by the difference in {row['score']}: AUPRC {row['auprc']:.3f} "
+            f"({_interval(row) or 'no interval'}), at random {row['prevalence']:.3f}, of "
+            f"{int(row['n'])} genes"
         )
-    if recovery["simulated"].any():
-        page.insert(0, Text(SIMULATED, style="bold"))
-    return Group(*page)
+    changes = _table("Genes that change state, by Δβ", columns, shown)
+    return _page(recovery["simulated"].any(), changes, *notes)
 
 
 def left_out_page(table: pd.DataFrame) -> RenderableType:
     """Return how well each cell type is predicted by models of the others."""
-
-    def number(value: float) -> str:
-        return "undefined" if pd.isna(value) else f"{value:.3f}"
-
-    rows = [
-        [
-            cell_label(str(row["cell"])),
-            number(row["auc_left_out"]),
-            number(row["auc_own"]),
-            f"{row['n_test']}",
-            f"{row['n_train']}",
-            f"{row['removed_genes']}",
-        ]
-        for _, row in table.iterrows()
-    ]
-    columns = ["cell type", "AUC, left out", "AUC, own", "test genes", "trained on", "taken out"]
+    columns: _Columns = {
+        "cell type": lambda row: cell_label(str(row["cell"])),
+        "AUC, left out": lambda row: _number(row["auc_left_out"], ".3f", "undefined"),
+        "AUC, own": lambda row: _number(row["auc_own"], ".3f", "undefined"),
+        "test genes": lambda row: f"{row['n_test']}",
+        "trained on": lambda row: f"{row['n_train']}",
+        "taken out": lambda row: f"{row['removed_genes']}",
+    }
     title = f"Each cell type predicted by {model_label(str(table['model'].iloc[0]))} of the others"
-    page = Group(
-        plain_table(title, columns, rows),
-        Text(
-            "  left out: the model has seen neither the cell type nor, in the others, the tested "
-            "genes (taken out)"
-        ),
+    return _page(
+        table["simulated"].any(),
+        _table(title, columns, table),
+        "left out: the model has seen neither the cell type nor, in the others, the tested genes "
+        "(taken out)",
     )
-    return Group(Text(SIMULATED, style="bold"), page) if table["simulated"].any() else page
 
 
 def suite_page(tables: Mapping[str, pd.DataFrame]) -> RenderableType:
@@ -197,10 +164,8 @@ def suite_page(tables: Mapping[str, pd.DataFrame]) -> RenderableType:
     for name, table in tables.items():
         grid = suite_grid(name, table)
         rows = [row for _, group in grid.groups for row in group]
-        parts += [plain_table(grid.title, grid.header, rows), Text(f"  {grid.caption}"), Text()]
-    if any(table["simulated"].any() for table in tables.values()):
-        parts.insert(0, Text(SIMULATED, style="bold"))
-    return Group(*parts)
+        parts += [plain_table(grid.title, grid.header, rows), grid.caption, Text()]
+    return _page(any(table["simulated"].any() for table in tables.values()), *parts)
 
 
 def paired_page(table: pd.DataFrame) -> RenderableType:
@@ -208,19 +173,38 @@ def paired_page(table: pd.DataFrame) -> RenderableType:
     over = table[table["level"] == "cell types"]
     if over.empty:
         return Text()
-    rows = [
-        [
-            model_label(str(row["model"])),
-            f"{row['difference']:+.4f}",
-            "" if pd.isna(row["ci_low"]) else f"{row['ci_low']:+.4f} to {row['ci_high']:+.4f}",
-            f"{int(row['n'])}",
-        ]
-        for _, row in over.iterrows()
-    ]
+    columns: _Columns = {
+        "model": lambda row: model_label(str(row["model"])),
+        "mean": lambda row: f"{row['difference']:+.4f}",
+        "95 % interval (Student)": lambda row: _interval(row, "+.4f"),
+        "cell types": lambda row: f"{int(row['n'])}",
+    }
     title = f"ΔAUC against {model_label(str(over['reference'].iloc[0]))}, over cell types"
-    page = plain_table(title, ["model", "mean", "95 % interval (Student)", "cell types"], rows)
-    notes = [Text(f"  {note}") for note in dict.fromkeys(over["note"]) if note]
-    return Group(page, *notes, Text("  paired.csv has each cell type and seed, over genes"))
+    notes = [note for note in dict.fromkeys(over["note"]) if note]
+    more = "paired.csv has each cell type and seed, over genes"
+    return _page(False, _table(title, columns, over), *notes, more)
+
+
+def _table(title: str, columns: _Columns, table: pd.DataFrame) -> Table:
+    """Return the rows of a table as text."""
+    rows = [[write(row) for write in columns.values()] for _, row in table.iterrows()]
+    return plain_table(title, list(columns), rows)
+
+
+def _page(simulated: Any, *parts: RenderableType) -> Group:
+    """Return tables and notes below each other, with a line above them for simulated data."""
+    shown = [Text(f"  {part}") if isinstance(part, str) else part for part in parts]
+    return Group(*([Text(SIMULATED, style="bold")] if simulated else []), *shown)
+
+
+def _number(value: float, form: str, missing: str = "") -> str:
+    return missing if pd.isna(value) else f"{value:{form}}"
+
+
+def _interval(row: pd.Series, form: str = ".3f") -> str:
+    """Return ``0.812 to 0.886``, or nothing for an undefined interval."""
+    low, high = row["ci_low"], row["ci_high"]
+    return "" if pd.isna(low) else f"{low:{form}} to {high:{form}}"
 
 
 def _is_number(entry: str) -> bool:

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from chromviz.reporting.explorer import CellPart, explore
 from chromviz.reporting.page import Page, Picture, write_page
-from chromviz.reporting.table3 import table3_grid
+from chromviz.reporting.tables import table3_grid
 from chromviz.schema import Origin, build_attribution, load_attribution, save_attribution
 from chromviz.vocabulary import Window
 from tests.browser.conftest import watched

@@ -12,7 +12,8 @@ from chromviz.models.layers import Attention
 from chromviz.models.training import Settings, train
 from chromviz.progress import Reporter
 from chromviz.recipes.compare import compare
-from chromviz.reporting.table3 import table3_latex, table3_markdown
+from chromviz.reporting.grid import to_latex, to_markdown
+from chromviz.reporting.tables import table3_grid
 from chromviz.validation import table3, weight_profiles
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
@@ -80,8 +81,8 @@ def test_weights_of_all_marks_stand_for_each_and_the_note_says_so(data):
         assert first[column] == pytest.approx(second[column])
     note = "alpha of Attends: weights over the bins of all marks together, not of H3K4me3 alone"
     assert (first["note"], second["note"]) == (note, "")
-    assert note in table3_markdown(found)
-    assert note in table3_latex(found)
+    assert note in to_markdown(table3_grid(found))
+    assert note in to_latex(table3_grid(found))
     other = table3([joint, spread], data, mark="H3K27me3", n_bootstrap=0)
     assert other["estimate"].tolist() == pytest.approx([first["estimate"]] * 2)
 

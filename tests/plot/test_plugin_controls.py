@@ -7,7 +7,8 @@ from matplotlib.colors import to_hex
 from chromviz import catalog
 from chromviz.plot.curves import plot_deletion
 from chromviz.plot.dots import plot_gain, plot_table3
-from chromviz.reporting.table3 import table3_markdown
+from chromviz.reporting.grid import to_markdown
+from chromviz.reporting.tables import table3_grid
 from tests.plot import drawings
 
 
@@ -31,7 +32,7 @@ def colours_of(axes):
 
 def test_table_3_groups_it_with_the_controls(plugin, agreement_table):
     extra = alone(agreement_table, "gc_content")
-    text = table3_markdown(pd.concat([agreement_table, extra], ignore_index=True))
+    text = to_markdown(table3_grid(pd.concat([agreement_table, extra], ignore_index=True)))
     assert text.index("**Methods**") < text.index("**Controls**") < text.index("GC content")
 
 

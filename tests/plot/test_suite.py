@@ -10,7 +10,8 @@ from chromviz.plot.dots import (
     plot_suite,
 )
 from chromviz.plot.style import says_simulated
-from chromviz.reporting.suite_tables import latex, markdown, suite_grid
+from chromviz.reporting.grid import to_latex, to_markdown
+from chromviz.reporting.tables import suite_grid
 from chromviz.validation.performance import summarise
 
 
@@ -64,24 +65,24 @@ def test_table_s1_has_all_marks_first_and_the_papers_cell():
 
 
 def test_tables_say_what_they_rest_on():
-    text = markdown("s3", summarise("s3", units(missing="zero")))
+    text = to_markdown(suite_grid("s3", summarise("s3", units(missing="zero"))))
     assert "Simulated data" in text
     assert "Bins without data were set to zero" in text
     assert "GM12878 (E116), K562 (E123); 2 seeds averaged within each" in text
     assert "56 cell types" in text
-    real = latex("s2", summarise("s2", units(simulated=0)))
+    real = to_latex(suite_grid("s2", summarise("s2", units(simulated=0))))
     assert "Simulated" not in real
     assert real.count("{") == real.count("}")
     assert "DeepChrome (CNN) & 0.500 & 0.5500" in real
     undefined = units()
     undefined.loc[(undefined["cell"] == "E123") & (undefined["model"] == "svm"), "auc"] = np.nan
-    assert "left out, in 1 of them" in markdown("s3", summarise("s3", undefined))
+    assert "left out, in 1 of them" in to_markdown(suite_grid("s3", summarise("s3", undefined)))
 
 
 def test_a_table_of_no_model_is_refused():
     only = units()[lambda t: t["model"] == "svm"]
     with pytest.raises(ChromvizError, match="Table S2 is empty: none of its models was trained"):
-        markdown("s2", summarise("s2", only))
+        to_markdown(suite_grid("s2", summarise("s2", only)))
 
 
 def test_figures_show_the_numbers_of_their_tables():

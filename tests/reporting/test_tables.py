@@ -10,8 +10,17 @@ import pytest
 from chromviz.catalog import method_label, model_label
 from chromviz.errors import ChromvizError
 from chromviz.plot.dots import TABLE3_COLUMNS
-from chromviz.reporting.latex import escape_latex
-from chromviz.reporting.table3 import table3_latex, table3_markdown
+from chromviz.reporting.grid import escape_latex, to_latex, to_markdown
+from chromviz.reporting.tables import table3_grid
+
+
+def table3_markdown(table):
+    return to_markdown(table3_grid(table))
+
+
+def table3_latex(table):
+    return to_latex(table3_grid(table))
+
 
 HARD = r"100% of a_b & c#1 | <x> {y} ~ ^ \ $ α ≤ – ﬁ 漢"
 

@@ -10,7 +10,8 @@ from chromviz.plot.dots import (
     plot_gain,
     plot_verdicts,
 )
-from chromviz.reporting.verdicts import verdict_latex, verdict_markdown
+from chromviz.reporting.grid import to_latex
+from chromviz.reporting.tables import verdict_grid, verdict_markdown
 from chromviz.validation.tidy import tidy
 from chromviz.validation.verdict import QUESTIONS, verdicts
 
@@ -155,7 +156,7 @@ def test_it_is_written_for_people():
     assert "Simulated data" in text
     assert "| α map | 0.900 [0.850, 0.950] | 0.100 [0.050, 0.150] | yes |" in text
     assert "- α map of m: " in text
-    assert r"\begin{tabular}" in verdict_latex(found, rows)
+    assert r"\begin{tabular}" in to_latex(verdict_grid(found, rows))
     axes = plot_gain(rows)
     assert axes.get_xlabel() == "Gain in r over the raw signal"
     assert [label.get_text() for label in axes.get_yticklabels()] == ["α map, m"]
