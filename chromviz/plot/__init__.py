@@ -1,8 +1,7 @@
 """Figures of what the verbs of chromviz return: ``cv.plot.profiles(alpha)``.
 
-Each function draws a table and computes no statistic of its own. It returns matplotlib's Axes
-where the plot is one panel, and a Figure where it has several. Nothing is imported until a
-function is called.
+Each function returns matplotlib's Axes if the plot has one panel, else a Figure. The paper is
+Singh et al., *Attend and Predict*, NeurIPS 2017. Nothing is imported until a function is called.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ def __dir__() -> list[str]:
 def profiles(
     attribution: xr.Dataset, ax: Axes | None = None, *, state: str = "ON", legend: bool = True
 ) -> Axes:
-    """Draw the mean weight of each mark over the bins, for genes of one predicted state.
+    """Draw the mean weight of each mark over the bins: Figure 2a of Singh et al. (2017).
 
     Parameters
     ----------
@@ -54,10 +53,6 @@ def profiles(
     ChromvizError
         If it is no attribution of this shape, or no gene is predicted to be in this state.
 
-    Notes
-    -----
-    Figure 2a of Singh et al., *Attend and Predict*, NeurIPS 2017.
-
     Examples
     --------
     >>> import chromviz as cv
@@ -78,7 +73,7 @@ def profiles(
 
 
 def coverage(data: xr.Dataset | str, ax: Axes | None = None, *, track: str | None = None) -> Axes:
-    """Draw the mean coverage of a reference track over the bins, by the genes' label.
+    """Draw the mean coverage of a reference track: Figure 2b of Singh et al. (2017).
 
     Parameters
     ----------
@@ -99,10 +94,6 @@ def coverage(data: xr.Dataset | str, ax: Axes | None = None, *, track: str | Non
     ChromvizError
         If it is no dataset, or lacks the track.
 
-    Notes
-    -----
-    Figure 2b of Singh et al., *Attend and Predict*, NeurIPS 2017.
-
     Examples
     --------
     >>> import chromviz as cv
@@ -122,7 +113,7 @@ def coverage(data: xr.Dataset | str, ax: Axes | None = None, *, track: str | Non
 
 
 def table3(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw Pearson's r of each method with its interval, and the controls below.
+    """Draw Pearson's r of each method and control: Table 3 of Singh et al. (2017).
 
     Parameters
     ----------
@@ -140,10 +131,6 @@ def table3(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ------
     ChromvizError
         If it is no such table.
-
-    Notes
-    -----
-    Table 3 of Singh et al., *Attend and Predict*, NeurIPS 2017.
 
     Examples
     --------
@@ -332,13 +319,10 @@ def gene(audit: Any, model: str | None = None) -> Figure:
 
     from chromviz.plot.gene_map import AUDIT_COLUMNS, draw_audit
 
-    folder = getattr(audit, "folder", None)
-    if folder is None or not hasattr(audit, "record"):
-        raise _wrong(audit, "what chromviz.audit returns")
-    table = pd.read_csv(folder / "audit.csv")
-    texts = [name for name in AUDIT_COLUMNS if name not in ("bin_start", "value", "signed")]
-    texts.remove("simulated")
-    table = table.fillna(dict.fromkeys(texts, ""))
+    _require_audit(audit)
+    numbers = ("bin_start", "value", "signed", "simulated")
+    texts = {name: "" for name in AUDIT_COLUMNS if name not in numbers}
+    table = pd.read_csv(audit.folder / "audit.csv").fillna(texts)
     names = [str(name) for name in dict.fromkeys(table["model"]) if name]
     if model is not None and model not in names:
         raise ChromvizError(f"the audit has no model {model!r}; it has {', '.join(names)}")
@@ -347,7 +331,7 @@ def gene(audit: Any, model: str | None = None) -> Figure:
 
 
 def beta(audit: Any, ax: Axes | None = None) -> Axes:
-    """Draw β of one gene as a heatmap: marks by cell types.
+    """Draw β of one gene, marks by cell types: Figure 2c of Singh et al. (2017).
 
     Parameters
     ----------
@@ -366,10 +350,6 @@ def beta(audit: Any, ax: Axes | None = None) -> Axes:
     ChromvizError
         If no model of the audit gives β.
 
-    Notes
-    -----
-    Figure 2c of Singh et al., *Attend and Predict*, NeurIPS 2017.
-
     Examples
     --------
     >>> import chromviz as cv
@@ -385,8 +365,8 @@ def beta(audit: Any, ax: Axes | None = None) -> Axes:
 
     from chromviz.plot.heatmap import plot_beta
 
-    if not isinstance(audit, pd.DataFrame) and not hasattr(audit, "record"):
-        raise _wrong(audit, "what chromviz.audit returns")
+    if not isinstance(audit, pd.DataFrame):
+        _require_audit(audit)
     table = _table(audit, "table", "β")
     if table.empty:
         raise ChromvizError("none of the audited models trained here gives β")
@@ -465,7 +445,7 @@ def learning_curve(model: Any) -> Figure:
 
 
 def suite(suite: Any, ax: Axes | None = None) -> Axes:
-    """Draw the test AUC of each model, cell type and seed.
+    """Draw the test AUC of each model, cell type and seed: Table 2 of Singh et al. (2017).
 
     Parameters
     ----------
@@ -483,10 +463,6 @@ def suite(suite: Any, ax: Axes | None = None) -> Axes:
     ------
     ChromvizError
         If it is no such result.
-
-    Notes
-    -----
-    Table 2 of Singh et al., *Attend and Predict*, NeurIPS 2017.
 
     Examples
     --------
@@ -529,6 +505,11 @@ def _require_variable(given: Any, name: str, what: str) -> None:
 
     if not isinstance(given, xr.Dataset) or name not in given or "schema" not in given.attrs:
         raise _wrong(given, what)
+
+
+def _require_audit(given: Any) -> None:
+    if not (hasattr(given, "folder") and hasattr(given, "record")):
+        raise _wrong(given, "what chromviz.audit returns")
 
 
 def _wrong(given: Any, what: str) -> ChromvizError:

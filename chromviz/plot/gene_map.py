@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterator
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -18,25 +21,8 @@ AUDIT_COLUMNS = (
     *("gene", "symbol", "cell", "kind", "name", "model", "method", "signed"),
     *("bin_start", "value", "simulated"),
 )
-_STATES = {1.0: "labelled ON", 0.0: "labelled OFF"}
-_SPLITS = {
-    "train": "training gene",
-    "valid": "validation gene",
-    "test": "test gene",
-    "none": "in no split",
-}
 # Inches: the track's row, one mark, and everything above and below the rows.
 _TRACK, _MARK, _AROUND = 0.5, 0.078, 1.35
-_SHORT = {
-    "integrated_gradients": "integrated\ngradients",
-    "guided_backprop": "guided\nbackprop.",
-    "attention_entropy": "attention\nentropy",
-    "input_x_gradient": "input ×\ngradient",
-    "saliency": "saliency\n(signed)",
-    "saliency_absolute": "saliency\n(absolute)",
-    "feature_ablation": "feature\nablation",
-    "shapley_sampling": "Shapley\nvalues",
-}
 
 
 def plot_gene_map(
@@ -98,23 +84,14 @@ def map_colours(*, signed: bool) -> Colormap:
 
 
 def draw_audit(table: pd.DataFrame, model: str) -> Figure:
-    """Draw one gene across cell types: coverage, signal, and the weights of every method.
+    """Draw one gene across cell types: coverage, signal, and the weights of every method (180 mm).
 
-    Parameters
-    ----------
-    table
-        Tidy, one row per number (``value``), of ``kind`` ``label`` (1 ON, 0 OFF, NaN unknown),
-        ``expression``, ``threshold``, ``split`` (in ``name``), ``neighbour`` (a TSS at
-        ``bin_start`` bp), ``signal`` and ``coverage`` (``name`` is the mark or track),
-        ``probability``, ``completeness_error`` and ``weight`` (of a ``model`` and ``method``;
-        without ``bin_start`` for weights over marks alone).
-    model
-        The model whose weights are drawn.
-
-    Returns
-    -------
-    Figure
-        180 mm wide: one column per cell type, one row per method, each row with one colour scale.
+    `table` has one row per number (``value``), of ``kind`` ``label`` (1 ON, 0 OFF, NaN unknown),
+    ``expression``, ``threshold``, ``split`` (in ``name``), ``neighbour`` (a TSS at ``bin_start``
+    bp), ``signal`` and ``coverage`` (``name`` is the mark or track), ``probability``,
+    ``completeness_error`` and ``weight`` (of a ``model`` and ``method``; without ``bin_start`` for
+    weights over marks alone). There is one column per cell type, and one row per method, each with
+    one colour scale, of the weights of `model`.
     """
     style.require_columns(table, AUDIT_COLUMNS, "the audit of a gene")
     genes = table["gene"].unique()
@@ -127,8 +104,12 @@ def draw_audit(table: pd.DataFrame, model: str) -> Figure:
     marks = max(1, table.loc[table["kind"] == "signal", "name"].nunique())
     row = max(_MARK * marks, 0.3)
     heights = [_TRACK, *[row] * (1 + len(over_bins)), *[row * 1.15] * len(over_marks)]
-    with style.figure_style():
-        fig = style.ShownFigure(figsize=(style.TWO_COLUMNS, sum(heights) * 1.16 + _AROUND))
+    first = table.iloc[0]
+    symbol, gene = str(first["symbol"] or ""), str(first["gene"])
+    named = f"{symbol} ({gene})" if symbol and symbol != gene else gene
+    heading = [f"{named}, explained by {model_label(model)}"]
+    height = sum(heights) * 1.16 + _AROUND
+    with style.new_figure(style.TWO_COLUMNS, height, heading, table) as fig:
         grid = fig.subplots(
             len(heights),
             len(cells) + 1,
@@ -142,25 +123,16 @@ def draw_audit(table: pd.DataFrame, model: str) -> Figure:
                 grid[0, column].set_ylabel("")
                 grid[0, column].tick_params(labelleft=False)
         grid[0, -1].axis("off")
-        sources = [("signal", "")] + [("weight", method) for method in over_bins]
-        for place, (kind, method) in enumerate(sources, 1):
-            _draw_row(grid[place], table, cells, kind, method, model)
-        for place, method in enumerate(over_marks, 1 + len(sources)):
-            _draw_bars(grid[place], table, cells, method, model)
-        last = len(sources)
-        for column in range(len(cells)):
-            for place in range(last):
-                grid[place, column].tick_params(labelbottom=False)
-                grid[place, column].set_xlabel("")
-        _head(fig, table, model)
-        return fig
-
-
-def _head(fig: Figure, table: pd.DataFrame, model: str) -> None:
-    first = table.iloc[0]
-    symbol, gene = str(first["symbol"] or ""), str(first["gene"])
-    named = f"{symbol} ({gene})" if symbol and symbol != gene else gene
-    style.head_figure(fig, [f"{named}, explained by {model_label(model)}"], table)
+        maps = [table[table["kind"] == "signal"]]
+        maps += [weights[weights["method"] == method] for method in over_bins]
+        for axes, rows in zip(grid[1:], maps, strict=False):
+            _draw_maps(axes, rows, table, cells)
+        for axes, method in zip(grid[1 + len(maps) :], over_marks, strict=True):
+            _draw_bars(axes, weights[weights["method"] == method], cells)
+        for axes in grid[: len(maps), :-1].flat:
+            axes.tick_params(labelbottom=False)
+            axes.set_xlabel("")
+    return fig
 
 
 def _top(table: pd.DataFrame, kind: str) -> float:
@@ -211,8 +183,8 @@ def _facts(part: pd.DataFrame, model: str) -> list[str]:
     near = part.loc[part["kind"] == "neighbour", "name"]
     lines = [
         cell_label(str(part["cell"].iloc[0])),
-        f"{_STATES.get(label, 'label unknown')}{amount}",
-        f"{read}{' (wrong)' if wrong else ''}, {_SPLITS.get(split, split)}",
+        f"{style.STATES.get(label, 'label unknown')}{amount}",
+        f"{read}{' (wrong)' if wrong else ''}, {style.SPLITS.get(split, split)}",
     ]
     if len(near):
         others = f" and {len(near) - 2} more" if len(near) > 2 else ""
@@ -220,84 +192,73 @@ def _facts(part: pd.DataFrame, model: str) -> list[str]:
     return lines
 
 
-def _draw_row(
-    row: np.ndarray, table: pd.DataFrame, cells: list[str], kind: str, method: str, model: str
-) -> None:
-    """Draw the signal, or one method's weights, in every cell type, with one scale."""
-    chosen = table[(table["kind"] == kind) & (table["method"] == method)]
-    if kind == "weight":
-        chosen = chosen[chosen["model"] == model]
-    chosen = chosen[chosen["bin_start"].notna()]
-    signed = bool((chosen["signed"] == 1).any())
-    norm, colours = (
-        map_norm(chosen["value"].to_numpy(float), signed=signed),
-        map_colours(signed=signed),
-    )
+def _cells_of(
+    row: np.ndarray, rows: pd.DataFrame, cells: list[str]
+) -> Iterator[tuple[Axes, pd.DataFrame]]:
+    """Yield Axes and numbers of each cell type that has some; the others say "not read"."""
     for axes, cell in zip(row, cells, strict=False):
-        part = chosen[chosen["cell"] == cell]
+        part = rows[rows["cell"] == cell]
         if part.empty:
             style.say_empty(axes, "not read")
             axes.set(xticks=[], yticks=[])
             continue
-        plot_gene_map(part, axes, norm=norm, cmap=colours)
+        yield axes, part
         axes.tick_params(axis="y", labelsize=4.5, pad=1)
         if axes is not row[0]:
             axes.tick_params(labelleft=False)
-        _say_error(axes, table[table["cell"] == cell], method, model)
-    text = "signal" if kind == "signal" else _SHORT.get(method, method_label(method))
-    row[0].set_ylabel(text, rotation=0, ha="right", va="center", parse_math=False)
+
+
+def _name_row(axes: Axes, method: str) -> None:
+    words = method_label(method).replace("backpropagation", "backprop.") if method else "signal"
+    text = textwrap.fill(words, 12)
+    axes.set_ylabel(text, rotation=0, ha="right", va="center", parse_math=False)
+
+
+def _draw_maps(row: np.ndarray, rows: pd.DataFrame, table: pd.DataFrame, cells: list[str]) -> None:
+    """Draw the signal, or one method's weights, in every cell type, with one scale."""
+    rows = rows[rows["bin_start"].notna()]
+    first = rows.iloc[0] if len(rows) else {"method": "", "model": ""}
+    signed = bool((rows["signed"] == 1).any())
+    norm, colours = (
+        map_norm(rows["value"].to_numpy(float), signed=signed),
+        map_colours(signed=signed),
+    )
+    errors = table[(table["method"] == first["method"]) & (table["model"] == first["model"])]
+    for axes, part in _cells_of(row, rows, cells):
+        plot_gene_map(part, axes, norm=norm, cmap=colours)
+        error = _number(errors[errors["cell"] == part["cell"].iloc[0]], "completeness_error")
+        if not np.isnan(error):
+            text = f"completeness error {_short(error)}"
+            axes.set_title(text, loc="right", fontsize=4.5, pad=1.5)
+    _name_row(row[0], str(first["method"]))
     bar = row[0].figure.colorbar(mpl.cm.ScalarMappable(norm, colours), cax=row[-1])
     low, high = float(norm.vmin or 0), float(norm.vmax or 1)
-    bar.set_ticks([low, high] if low < 0 else [0, high])
-    bar.ax.set_yticklabels([_short(value) for value in ([low, high] if low < 0 else [0, high])])
+    ticks = [low, high] if low < 0 else [0, high]
+    bar.set_ticks(ticks, labels=[_short(value) for value in ticks])
     bar.ax.tick_params(labelsize=4.5, length=1.5, pad=1)
     bar.outline.set_linewidth(0.4)
-
-
-def _say_error(axes: Axes, part: pd.DataFrame, method: str, model: str) -> None:
-    """State the completeness error above a map."""
-    error = _number(
-        part[(part["method"] == method) & (part["model"] == model)], "completeness_error"
-    )
-    if not np.isnan(error):
-        text = f"completeness error {_short(error)}"
-        axes.set_title(text, loc="right", fontsize=4.5, pad=1.5)
 
 
 def _short(value: float) -> str:
     return "0" if value == 0 else f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
 
 
-def _draw_bars(
-    row: np.ndarray, table: pd.DataFrame, cells: list[str], method: str, model: str
-) -> None:
-    """Draw weights over marks alone as bars with their values."""
-    chosen = table[
-        (table["kind"] == "weight") & (table["method"] == method) & (table["model"] == model)
-    ]
-    top, low = max(float(chosen["value"].max()), 0.0), min(float(chosen["value"].min()), 0.0)
+def _draw_bars(row: np.ndarray, rows: pd.DataFrame, cells: list[str]) -> None:
+    """Draw one method's weights over marks alone as bars with their values."""
+    top, low = max(float(rows["value"].max()), 0.0), min(float(rows["value"].min()), 0.0)
     span = (top - low) or 1.0
-    for axes, cell in zip(row, cells, strict=False):
-        part = chosen[chosen["cell"] == cell]
-        if part.empty:
-            style.say_empty(axes, "not read")
-            axes.set(xticks=[], yticks=[])
-            continue
+    for axes, part in _cells_of(row, rows, cells):
         names = [str(name) for name in part["name"]]
         values = part["value"].to_numpy(float)
-        places = np.arange(len(names))
+        places = range(len(names))
         axes.barh(places, values, color=[style.mark_colour(name) for name in names], height=0.7)
         for place, value in zip(places, values, strict=True):
-            text = style.format_number(value, 2)
             beside = max(value, 0) + span * 0.015
-            axes.text(beside, place, text, va="center", fontsize=4.5)
+            axes.text(beside, place, style.format_number(value, 2), va="center", fontsize=4.5)
         axes.axvline(0, color="black", linewidth=0.5)
         axes.spines["left"].set_visible(False)
         axes.set(xlim=(low, top + span * 0.12), ylim=(len(names) - 0.5, -0.5), xticks=[])
         axes.set_yticks(places, names)
-        axes.tick_params(axis="y", length=0, labelsize=4.5, pad=1)
-        if axes is not row[0]:
-            axes.tick_params(labelleft=False)
-    text = _SHORT.get(method, method_label(method))
-    row[0].set_ylabel(text, rotation=0, ha="right", va="center", parse_math=False)
+        axes.tick_params(axis="y", length=0)
+    _name_row(row[0], str(rows["method"].iloc[0]))
     row[-1].axis("off")

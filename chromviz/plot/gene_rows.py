@@ -57,15 +57,12 @@ def plot_genes(table: pd.DataFrame, layer: str, ax: Axes | None = None) -> Axes:
         axes.spines[:].set_visible(False)
         _draw_threshold(axes, part)
         unit = str(part["unit"].iloc[0])
-        label = {
-            "signal": f"Signal, {unit}" if unit else "Signal",
-            "weight": f"Weight, {method_label(str(part['method'].iloc[0]))}",
-            "coverage": f"Coverage, {unit}" if unit else "Coverage",
-        }
+        detail = method_label(str(part["method"].iloc[0])) if layer == "weight" else unit
         bar = axes.figure.colorbar(
             image, ax=axes, location="bottom", aspect=25, pad=0.03, extend=extend
         )
-        words = label.get(layer, layer).replace(", -", ", \N{MINUS SIGN}")
+        words = ", ".join(filter(None, (layer.capitalize(), detail)))
+        words = words.replace(", -", ", \N{MINUS SIGN}")
         bar.set_label(words, parse_math=False)
         bar.locator = MaxNLocator(4)
         bar.outline.set_visible(False)
@@ -109,8 +106,10 @@ def draw_genes(table: pd.DataFrame) -> Figure:
     """Draw genes sorted by expression: their expression, signal, weights and coverage (180 mm)."""
     what = "the figure of genes"
     style.require_columns(table, GENES_COLUMNS, what)
-    cell, method = (style.only_text(table, name, what) for name in ("cell", "method"))
-    model = model_label(style.only_text(table, "model", what))
+    cell, method, model = (
+        style.only_text(table, name, what) for name in ("cell", "method", "model")
+    )
+    explained = ", ".join(filter(None, (model_label(model), method_label(method))))
     rows = table.drop_duplicates("row")
     genes = int(rows["n_genes"].sum())
     per_row = sorted({int(rows["n_genes"].min()), int(rows["n_genes"].max())})
@@ -119,12 +118,11 @@ def draw_genes(table: pd.DataFrame) -> Figure:
     unknown = f"; {left_out:,} of unknown expression left out" if left_out else ""
     heading = [
         cell_label(cell),
-        f"{', '.join(filter(None, (model, method_label(method))))}; {genes:,} test genes{means}"
+        f"{explained}; {genes:,} test genes{means}"
         f"{unknown}{'; genes above the line are ON' if rows['threshold'].notna().all() else ''}",
     ]
     bare = table.assign(simulated=0)
-    with style.figure_style():
-        fig = style.ShownFigure(figsize=(style.TWO_COLUMNS, 3.9))
+    with style.new_figure(style.TWO_COLUMNS, 3.9, heading, table) as fig:
         panels = fig.subplots(1, 4, width_ratios=(0.4, 1, 1, 1))
         plot_expression(bare, panels[0])
         for axes, layer in zip(panels[1:], _LAYERS, strict=True):
@@ -133,8 +131,7 @@ def draw_genes(table: pd.DataFrame) -> Figure:
             known = int(part["n_known"].sum())
             if known < genes:
                 axes.set_title(f"{axes.get_title(loc='left')}, n = {known:,}")
-        style.head_figure(fig, heading, table)
-        return fig
+    return fig
 
 
 def _bins(table: pd.DataFrame) -> list[int]:

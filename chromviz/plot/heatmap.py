@@ -25,8 +25,6 @@ CONSENSUS_COLUMNS = ("model", "one", "other", "statistic", "estimate")
 #: Maximum number of changes that :func:`draw_changes` shows.
 MOST_SHOWN = 20
 
-_STATES = {1: "labelled ON", 0: "labelled OFF"}
-_SPLITS = {"train": "training gene", "valid": "validation gene", "test": "test gene"}
 _BETA_HEIGHT = 2.5
 # Inches that each cell type beyond the third adds, so that its header fits.
 _BETA_COLUMN = 0.76
@@ -103,9 +101,9 @@ def _beta_width(table: pd.DataFrame) -> float:
 
 
 def _column_header(cell: str, row: pd.Series) -> str:
-    state = _STATES.get(row["label"], "label unknown")
+    state = style.STATES.get(row["label"], "label unknown")
     probability = "–" if pd.isna(row["probability"]) else f"{row['probability']:.2f}"
-    split = _SPLITS.get(row["split"], "in no split")
+    split = style.SPLITS.get(row["split"], style.SPLITS["none"])
     return f"{COMMON_NAMES.get(cell, cell)}\n{state}\np(ON) {probability}\n{split}"
 
 

@@ -61,6 +61,14 @@ _MINUS = "\N{MINUS SIGN}"
 GREY = "#777777"
 #: The note on every figure of simulated data.
 SIMULATED_NOTE = "Simulated data"
+#: Words for a gene's label and for its part in the training.
+STATES: dict[float, str] = {1: "labelled ON", 0: "labelled OFF"}
+SPLITS = {
+    "train": "training gene",
+    "valid": "validation gene",
+    "test": "test gene",
+    "none": "in no split",
+}
 # The keys that the PDF standard knows; anything else is written among its keywords.
 _PDF_KEYS = ("Title", "Author", "Subject", "Keywords", "Creator")
 # Resolution of pictures in notebooks.

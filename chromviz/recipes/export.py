@@ -18,8 +18,7 @@ from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.plot.style import mark_colour
 from chromviz.recipes.attributions import FOLDER
 from chromviz.recipes.run import Outcome, RunOptions, finished, run_options
-from chromviz.reporting import genome_tracks
-from chromviz.reporting.track_files import Located, TrackFiles
+from chromviz.reporting.genome_tracks import BinLayout, Located, TrackFiles, lay_out
 from chromviz.results.folder import ResultFolder, default_folder
 from chromviz.results.reading import open_results
 from chromviz.schema import Summary, dataset_hash, load_attribution, require_made_from
@@ -116,7 +115,7 @@ def export(
     sizes = Path(chrom_sizes) if chrom_sizes else None
     assembly = find_assembly(str(dataset.attrs["assembly"]), sizes)
     rows = np.unique(np.concatenate([at for _, at in found.values()]))
-    whole = genome_tracks.lay_out(dataset, rows, assembly.sizes)
+    whole = lay_out(dataset, rows, assembly.sizes)
     folder = ResultFolder(Path(out) if out else place / "tracks", f"export {label}")
     folder["simulated"] = int(dataset.attrs["simulated"])
     folder["dataset"] = {"cell": label, "sha256": dataset_hash(dataset)}
@@ -127,7 +126,7 @@ def export(
             title, colour = f"{name} {what}", mark_colour(name)
             writer.track(f"{what}.{slug(name)}", title, colour, whole, of_name)
     for done, (name, (attribution, at)) in enumerate(found.items(), 1):
-        layout = genome_tracks.lay_out(dataset, at, assembly.sizes)
+        layout = lay_out(dataset, at, assembly.sizes)
         writer.attribution(Located(name, attribution, at, layout), top)
         run.reporter.progress("export", done, len(found))
     writer.session(str(dataset.attrs["assembly"]) or "unknown", _locus(dataset, rows))
@@ -189,7 +188,7 @@ def _attributions(
     return found
 
 
-def _hidden(layout: genome_tracks.BinLayout) -> list[str]:
+def _hidden(layout: BinLayout) -> list[str]:
     """Return a note about genes whose TSS coincides with that of another gene."""
     hidden = layout.hidden
     shown = ", ".join(hidden[:5]) + (" …" if len(hidden) > 5 else "")

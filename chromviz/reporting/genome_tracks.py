@@ -1,14 +1,14 @@
-"""Weights in genome coordinates: bigWig, bedGraph and BED, and a session that opens them in IGV.
+"""Weights in genome coordinates: bigWig, bedGraph, BED, tables, and a session for IGV.
 
-Windows of neighbouring genes overlap, and a track has one value a base. The rule: **a base takes
-its value from the gene with the nearest TSS** (of two as near, the one before it on the
-chromosome); a bin that is cut so keeps its value on what is left of it. Of genes with one TSS the
-first by id is shown, and the others are counted.
+Windows of neighbouring genes overlap, but a track has one value per base. Each base takes its value
+from the gene with the nearest TSS (of two equally near, the one before it on the chromosome); a
+truncated bin keeps its value on the remaining bases. Of genes with the same TSS the first by id is
+shown, and the others are counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
@@ -19,7 +19,12 @@ import pyBigWig
 import xarray as xr
 
 from chromviz import provenance
+from chromviz.catalog import method_label, model_label, slug
 from chromviz.errors import ChromvizError
+from chromviz.plot.style import GREY, mark_colour
+from chromviz.reporting.terminal import SIMULATED
+from chromviz.results.folder import ResultFolder
+from chromviz.results.tables import to_csv, write_csv
 
 
 @dataclass(frozen=True)
@@ -81,15 +86,8 @@ def lay_out(dataset: xr.Dataset, rows: np.ndarray, sizes: Mapping[str, int]) -> 
         row = np.broadcast_to(mine[:, None], start.shape)
         column = np.broadcast_to(np.arange(start.shape[1]), start.shape)
         kept = start < end
-        part = pd.DataFrame(
-            {
-                "chrom": name,
-                "start": start[kept],
-                "end": end[kept],
-                "row": row[kept],
-                "bin": column[kept],
-            }
-        )
+        found = {"start": start, "end": end, "row": row, "bin": column}
+        part = pd.DataFrame({"chrom": name, **{key: one[kept] for key, one in found.items()}})
         parts.append(part.sort_values("start", kind="stable"))
     return BinLayout(
         pd.concat(parts, ignore_index=True),
@@ -147,75 +145,218 @@ def write_bigwig(path: Path, track: pd.DataFrame, sizes: Mapping[str, int]) -> N
             file.close()
 
 
-def write_bedgraph(path: Path, track: pd.DataFrame, name: str, note: str = "") -> None:
-    """Write one track as bedGraph, whole or not at all; `note` becomes a comment."""
+def write_lines(path: Path, header: str, table: pd.DataFrame, note: str) -> None:
+    """Write a table as bedGraph or BED with its header, whole or not at all.
+
+    `note`, if any, becomes a comment above the header.
+    """
     head = f"#{note}\n" if note else ""
-    head += f'track type=bedGraph name="{_plain(name)}"\n'
-    lines = track.to_csv(sep="\t", header=False, index=False, lineterminator="\n")
-    provenance.write_text(path, head + lines)
+    lines = table.to_csv(sep="\t", header=False, index=False, lineterminator="\n")
+    provenance.write_text(path, f"{head}{header}\n{lines}")
 
 
-def write_top_bins(path: Path, table: pd.DataFrame, name: str, note: str = "") -> None:
-    """Write ``chrom, start, end, name, score, strand, colour`` as BED, whole or not at all."""
-    table = table.sort_values(["chrom", "start", "end"], kind="stable")
-    wide = table[["chrom", "start", "end", "name", "score", "strand"]].assign(
-        thick_start=table["start"], thick_end=table["end"], colour=table["colour"]
-    )
-    head = f"#{note}\n" if note else ""
-    head += f'track name="{_plain(name)}" itemRgb="On"\n'
-    lines = wide.to_csv(sep="\t", header=False, index=False, lineterminator="\n")
-    provenance.write_text(path, head + lines)
-
-
-@dataclass(frozen=True)
-class SessionTrack:
-    """A track of an IGV session: its file in the same folder, its name, and ``#RRGGBB``."""
-
-    file: str
-    name: str
-    colour: str
-
-
-def session_xml(tracks: Sequence[SessionTrack], genome: str, locus: str) -> str:
-    """Return an IGV session of tracks in the same folder.
+def session_xml(tracks: Sequence[tuple[str, str, str]], genome: str, locus: str) -> str:
+    """Return an IGV session of tracks: the file, name and colour (``#RRGGBB``) of each.
 
     IGV and igv.js open it. Paths are relative: IGV resolves them from the session's folder, igv.js
     from that of the page that shows it.
     """
-    lines = ['<?xml version="1.0" encoding="UTF-8" standalone="no"?>']
-    lines.append(f'<Session genome={quoteattr(genome)} locus={quoteattr(locus)} version="8">')
-    lines.append("  <Resources>")
-    lines += [f"    <Resource path={quoteattr(one.file)}/>" for one in tracks]
-    lines += ["  </Resources>", '  <Panel name="DataPanel">']
-    for one in tracks:
-        colour = ",".join(map(str, rgb(one.colour)))
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8" standalone="no"?>',
+        f'<Session genome={quoteattr(genome)} locus={quoteattr(locus)} version="8">',
+        "  <Resources>",
+        *(f"    <Resource path={quoteattr(file)}/>" for file, _, _ in tracks),
+        "  </Resources>",
+        '  <Panel name="DataPanel">',
+    ]
+    for file, name, colour in tracks:
         # altColor is the colour of values below zero; without one igv.js asks for "rgb(null)".
         lines.append(
-            f"    <Track id={quoteattr(one.file)} name={quoteattr(one.name)} "
-            f'color="{colour}" altColor="{colour}" height="40" autoScale="true"/>'
+            f"    <Track id={quoteattr(file)} name={quoteattr(name)} "
+            f'color="{_rgb(colour)}" altColor="{_rgb(colour)}" height="40" autoScale="true"/>'
         )
     return "\n".join([*lines, "  </Panel>", "</Session>", ""])
 
 
-def rgb(colour: str) -> tuple[int, int, int]:
-    """Return the three parts of ``#RRGGBB``, 0 to 255."""
-    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
-    return red, green, blue
+def _rgb(colour: str) -> str:
+    """Return ``#RRGGBB`` as three numbers from 0 to 255."""
+    return ",".join(str(part) for part in bytes.fromhex(colour.removeprefix("#")))
 
 
-def _plain(name: str) -> str:
-    """Return a name without quotes, for a quoted text."""
-    return name.replace('"', "'")
+@dataclass(frozen=True)
+class Located:
+    """An attribution with bins, the positions of its genes, and the layout of its bins."""
+
+    name: str
+    attribution: xr.Dataset
+    rows: np.ndarray
+    layout: BinLayout
+
+    @property
+    def title(self) -> str:
+        """Method and model as a label."""
+        model = str(self.attribution.attrs["model"])
+        method = method_label(str(self.attribution.attrs["method"]))
+        return method + (f", {model_label(model)}" if model else "")
+
+    def by_mark(self) -> tuple[list[str], np.ndarray]:
+        """Return the marks, and weights (gene, mark, bin); one unnamed mark for joint weights."""
+        weight = self.attribution["weight"].values
+        if weight.ndim == 2:
+            return [""], weight[:, None]
+        return [str(mark) for mark in self.attribution["mark"].values], weight
 
 
-def top_bins(weight: np.ndarray, n: int) -> Iterable[tuple[int, int, int]]:
-    """Yield gene, mark and bin of each gene's `n` largest absolute weights (gene, mark, bin).
+class TrackFiles:
+    """Writes the files of one result folder, each once.
 
-    The largest comes first; ties are in the order of marks and bins.
+    `formats` are any of ``bigwig``, ``bedgraph``, ``bed``, ``csv`` and ``parquet``.
     """
-    flat = np.abs(weight).reshape(len(weight), -1)
-    order = np.argsort(-flat, axis=1, kind="stable")[:, :n]
-    for gene, chosen in enumerate(order):
-        for at in chosen:
-            mark, place = divmod(int(at), weight.shape[2])
-            yield gene, mark, place
+
+    def __init__(self, folder: ResultFolder, dataset: xr.Dataset, formats: Sequence[str]) -> None:
+        self.folder, self.dataset, self.formats = folder, dataset, formats
+        self.note = SIMULATED if dataset.attrs["simulated"] else ""
+        self.files: list[str] = []
+        self.notes: list[str] = []
+        self._shown: list[tuple[str, str, str]] = []
+
+    def track(
+        self,
+        name: str,
+        title: str,
+        colour: str,
+        layout: BinLayout,
+        values: np.ndarray,
+    ) -> None:
+        """Write one track in the requested formats; note a track without any value."""
+        rows = entries(layout, values)
+        if rows.empty:
+            self.notes.append(f"no track of {title}: no bin of these genes has a value")
+            return
+        title = f"{title} (simulated)" if self.note else title
+        numbers = {column: rows[column].to_numpy() for column in ("start", "end", "value")}
+        chroms = rows["chrom"].value_counts(sort=False).to_dict()
+        made_from = [provenance.hash_arrays(numbers), chroms, title, self.note]
+        path = self.folder.path
+        if "bigwig" in self.formats:
+            bigwig = path / f"{name}.bw"
+            self._once(bigwig, made_from, lambda: write_bigwig(bigwig, rows, layout.sizes))
+        if "bedgraph" in self.formats:
+            graph, header = path / f"{name}.bedgraph", f"track type=bedGraph {_named(title)}"
+            self._once(graph, made_from, lambda: write_lines(graph, header, rows, self.note))
+        if {"bigwig", "bedgraph"} & set(self.formats):
+            shown = f"{name}.bw" if "bigwig" in self.formats else f"{name}.bedgraph"
+            self._shown.append((shown, title, colour))
+
+    def attribution(self, one: Located, top: int) -> None:
+        """Write an attribution: a track per mark, the `top` bins of each gene, and a tidy table."""
+        marks, weight = one.by_mark()
+        for at, mark in enumerate(marks):
+            name = f"{one.name}.{slug(mark)}" if mark else one.name
+            title = f"{mark}: {one.title}" if mark else one.title
+            colour = mark_colour(mark) if mark else GREY
+            self.track(name, title, colour, one.layout, weight[:, at])
+        if "bed" in self.formats:
+            self._top_bins(one, top)
+        for form in ("csv", "parquet"):
+            if form in self.formats:
+                self._table(one, form)
+
+    def session(self, genome: str, locus: str) -> None:
+        """Write the IGV session."""
+        if self._shown:
+            path = self.folder.path / "session.xml"
+            text = session_xml(self._shown, genome, locus)
+            self._once(path, text, lambda: provenance.write_text(path, text))
+
+    def _top_bins(self, one: Located, top: int) -> None:
+        """Write the top bins of each gene that lie on the chromosome; they may overlap."""
+        marks, weight = one.by_mark()
+        size = np.abs(weight).reshape(len(weight), -1)
+        order = np.argsort(-size, axis=1, kind="stable")[:, :top]
+        gene = np.repeat(np.arange(len(order)), order.shape[1])
+        mark, place = np.divmod(order.ravel(), weight.shape[2])
+        names = ("chrom", "symbol", "gene", "strand")
+        chrom, symbol, ids, strand = (self._of(name, one.rows[gene]) for name in names)
+        first, last = (bins[gene, place] for bins in genome_bins(self.dataset, one.rows))
+        largest = float(size.max()) or 1.0
+        score = 1000 * size[gene, order.ravel()].astype(float) / largest
+        table = pd.DataFrame(
+            {
+                "chrom": chrom,
+                "start": np.maximum(first, 0),
+                "end": np.minimum(last, [one.layout.sizes[name] for name in chrom]),
+                "name": [
+                    ":".join(filter(None, (symbol[at] or ids[at], marks[mark[at]])))
+                    for at in range(len(gene))
+                ],
+                "score": np.round(score).astype(int),
+                "strand": strand,
+                "colour": [_rgb(mark_colour(marks[at])) for at in mark],
+            }
+        )
+        table = table[table["start"] < table["end"]]
+        title = f"top bins: {one.title}"
+        made_from = [provenance.hash_json(to_csv(table)), title, self.note]
+        table = table.sort_values(["chrom", "start", "end"], kind="stable")
+        # BED repeats start and end, as those of the thick part, before the colour.
+        for column, at in (("start", 6), ("end", 7)):
+            table.insert(at, f"thick_{column}", table[column])
+        path = self.folder.path / f"{one.name}.top.bed"
+        header = f'track {_named(title)} itemRgb="On"'
+        self._once(path, made_from, lambda: write_lines(path, header, table, self.note))
+
+    def _table(self, one: Located, form: str) -> None:
+        path = self.folder.path / f"{one.name}.{'csv.gz' if form == 'csv' else form}"
+        weight = one.attribution["weight"].values
+        data_hash = one.attribution.attrs["dataset_hash"]
+        made_from = [data_hash, provenance.hash_arrays({"weight": weight}), one.name]
+        self._once(path, made_from, lambda: _write_table(path, self._tidy(one), form))
+
+    def _tidy(self, one: Located) -> pd.DataFrame:
+        """Return one row per gene, mark and bin."""
+        marks, weight = one.by_mark()
+        first, last = genome_bins(self.dataset, one.rows)
+        n_genes, n_marks, n_bins = weight.shape
+        per_gene = {
+            column: np.repeat(self._of(column, one.rows), n_marks * n_bins)
+            for column in ("gene", "symbol", "chrom", "tss", "strand", "label")
+        }
+        if "probability" in one.attribution:
+            probability = one.attribution["probability"].values
+            per_gene["probability"] = np.repeat(probability, n_marks * n_bins)
+        return pd.DataFrame(
+            {
+                "cell": str(self.dataset.attrs["cell"]),
+                "model": str(one.attribution.attrs["model"]),
+                "method": str(one.attribution.attrs["method"]),
+                **per_gene,
+                "mark": np.tile(np.repeat(np.array(marks, object), n_bins), n_genes),
+                "bin_start": np.tile(self.dataset["bin_start"].values, n_genes * n_marks),
+                "start": np.repeat(first[:, None], n_marks, axis=1).ravel(),
+                "end": np.repeat(last[:, None], n_marks, axis=1).ravel(),
+                "weight": weight.ravel(),
+                "simulated": int(self.dataset.attrs["simulated"]),
+            }
+        )
+
+    def _of(self, name: str, rows: np.ndarray) -> np.ndarray:
+        return np.asarray(self.dataset[name].values[rows])
+
+    def _once(self, path: Path, made_from: object, make: Callable[[], None]) -> None:
+        self.folder.once(path.name, made_from, [path.name], make)
+        self.files.append(path.name)
+
+
+def _write_table(path: Path, table: pd.DataFrame, form: str) -> None:
+    if form == "csv":
+        write_csv(table, path)
+        return
+    with provenance.atomic_path(path) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+def _named(title: str) -> str:
+    """Return the name of a track for its header, without quotes inside."""
+    plain = title.replace('"', "'")
+    return f'name="{plain}"'
