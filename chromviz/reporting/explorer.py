@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,14 @@ import xarray as xr
 
 from chromviz.catalog import method_label, model_label
 from chromviz.plot.style import GREY, mark_colours
-from chromviz.reporting.packing import Layer, describe_precision, layer_record, pack, share_absolute
+from chromviz.reporting.packing import (
+    Layer,
+    describe_precision,
+    json_numbers,
+    layer_record,
+    pack,
+    share_absolute,
+)
 from chromviz.validation.caution import WARNINGS, gene_warnings, neighbours
 from chromviz.vocabulary import cell_label, mark_label
 
@@ -29,18 +37,11 @@ _SPLITS = ("train", "valid", "test", "none")
 
 @dataclass(frozen=True)
 class CellPart:
-    """One cell type of the explorer.
+    """One cell type of the explorer: its dataset and attributions.
 
-    Parameters
-    ----------
-    dataset
-        The cell type.
-    attributions
-        Weights over genes; several of one model and method have different genes.
-    genes
-        Positions shown in addition to those that the attributions explain.
-    trained_here
-        By model, whether it was trained on this dataset; True by default.
+    Several attributions of one model and method have different genes. `genes` are positions shown
+    in addition to those that the attributions explain. `trained_here` says by model whether it was
+    trained on this dataset; True by default.
     """
 
     dataset: xr.Dataset
@@ -48,17 +49,26 @@ class CellPart:
     genes: Sequence[int] = ()
     trained_here: Mapping[str, bool] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def rows(self) -> np.ndarray:
         """Positions of all genes that are shown, sorted."""
-        shown = [np.asarray(self.genes, dtype=np.int64)]
-        shown += [self.places(one) for one in self.attributions]
-        return np.unique(np.concatenate(shown))
+        index = pd.Index(self.dataset["gene"].values.astype(str))
+        shown = [index.get_indexer(one["gene"].values.astype(str)) for one in self.attributions]
+        return np.unique(np.concatenate([np.asarray(self.genes, dtype=np.int64), *shown]))
+
+    @cached_property
+    def near(self) -> list[Any]:
+        """TSSs of other genes in the window of each shown gene."""
+        return neighbours(self.dataset, self.rows)
+
+    def column(self, name: str) -> np.ndarray:
+        """Return a variable of the shown genes."""
+        return np.asarray(self.dataset[name].values[self.rows])
 
     def places(self, attribution: xr.Dataset) -> np.ndarray:
-        """Return an attribution's genes as positions in the dataset."""
-        index = pd.Index(self.dataset["gene"].values.astype(str))
-        return np.asarray(index.get_indexer(attribution["gene"].values.astype(str)), dtype=np.int64)
+        """Return the positions of an attribution's genes among those shown."""
+        index = pd.Index(self.column("gene").astype(str))
+        return np.asarray(index.get_indexer(attribution["gene"].values.astype(str)))
 
 
 @dataclass(frozen=True)
@@ -85,151 +95,139 @@ def explore(parts: Sequence[CellPart], room: int) -> Explorer:
 
     The cell types have the same marks and windows.
     """
-    rows = [part.rows for part in parts]
-    layers = share_absolute(_layers(parts, rows))
+    layers = share_absolute(_layers(parts))
     packed = pack(layers, room)
-    levels = next((one.levels for one in packed if one), 0)
     first = parts[0].dataset
-    names = list(dict.fromkeys(layer.model for layer in layers if layer.model))
-    beside = [neighbours(part.dataset, mine) for part, mine in zip(parts, rows, strict=True)]
     coverage = next(layer for layer in layers if layer.kind == "coverage")
-    known = _BROWSERS.get(str(first.attrs["assembly"]).lower(), ("", ""))
+    ucsc, ensembl = _BROWSERS.get(str(first.attrs["assembly"]).lower(), ("", ""))
     record = {
         "simulated": bool(max(int(part.dataset.attrs["simulated"]) for part in parts)),
         "cells": [cell_label(str(part.dataset.attrs["cell"])) for part in parts],
         "assembly": str(first.attrs["assembly"]),
-        "ucsc": known[0],
-        "ensembl": known[1],
+        "ucsc": ucsc,
+        "ensembl": ensembl,
         "alongGene": str(first.attrs["orientation"]) == "strand",
         "binStart": int(first["bin_start"].values[0]),
         "binWidth": int(first.attrs["bin_width"]),
         "signalUnit": str(first.attrs["signal_unit"]),
         "coverageUnit": str(first.attrs.get("coverage_unit", "")),
-        "thresholds": [_number(float(part.dataset.attrs["label_threshold"])) for part in parts],
+        "thresholds": json_numbers([part.dataset.attrs["label_threshold"] for part in parts]),
         "marks": _named(first["mark"].values),
         "tracks": _named(coverage.names),
         "warnings": [{"code": code, "text": text} for code, text in WARNINGS.items()],
-        "genes": _genes(parts, rows, beside),
-        "models": [_model(name, parts, rows, beside) for name in names],
+        "genes": _genes(parts),
+        "models": [
+            _model(name, parts) for name in dict.fromkeys(one.model for one in layers if one.model)
+        ],
         "layers": [layer_record(layer, one) for layer, one in zip(layers, packed, strict=True)],
     }
+    levels = next((one.levels for one in packed if one), 0)
     texts = [one.text if one else "" for one in packed]
     return Explorer(record, texts, describe_precision(levels))
 
 
-def _layers(parts: Sequence[CellPart], rows: Sequence[np.ndarray]) -> list[Layer]:
+def _layers(parts: Sequence[CellPart]) -> list[Layer]:
     """Return signal, coverage and every model's weights of all parts' genes."""
     marks = [str(mark) for mark in parts[0].dataset["mark"].values]
-    signal = [part.dataset["signal"].values[at] for part, at in zip(parts, rows, strict=True)]
-    layers = [Layer("signal", "signal", np.concatenate(signal), marks)]
+    signal = np.concatenate([part.column("signal") for part in parts])
     tracks = list(dict.fromkeys(str(t) for part in parts for t in part.dataset["track"].values))
-    bins = parts[0].dataset.sizes["bin"]
-    coverage = []
-    for part, mine in zip(parts, rows, strict=True):
-        block = np.full((len(mine), len(tracks), bins), np.nan, dtype=np.float32)
+    shape = (len(signal), len(tracks), signal.shape[-1])
+    coverage = np.full(shape, np.nan, dtype=np.float32)
+    for part, start in _starts(parts):
+        rows = slice(start, start + len(part.rows))
         for at, track in enumerate(part.dataset["track"].values):
-            block[:, tracks.index(str(track))] = part.dataset["coverage"].values[at, mine]
-        coverage.append(block)
-    layers.append(Layer("coverage", "coverage", np.concatenate(coverage), tracks))
+            values = part.dataset["coverage"].values[at, part.rows]
+            coverage[rows, tracks.index(str(track))] = values
     pairs = dict.fromkeys(
         (str(one.attrs["model"]), str(one.attrs["method"]))
         for part in parts
         for one in part.attributions
     )
-    return layers + [_weights(model, method, parts, rows) for model, method in pairs]
+    return [
+        Layer("signal", "signal", signal, marks),
+        Layer("coverage", "coverage", coverage, tracks),
+        *(_weights(model, method, parts) for model, method in pairs),
+    ]
 
 
-def _weights(
-    model: str, method: str, parts: Sequence[CellPart], rows: Sequence[np.ndarray]
-) -> Layer:
-    """Return one method's weights of one model, NaN for genes that it does not explain."""
-    like = next(one for part in parts for one in part.attributions if _is(one, model, method))
-    names = [str(mark) for mark in like["mark"].values] if "mark" in like.coords else [""]
-    bins = like.sizes.get("bin", 1)
-    total = sum(map(len, rows))
-    values = np.full((total, len(names), bins), np.nan, dtype=np.float32)
-    complete = "delta" in like
-    delta = np.full(total, np.nan) if complete else None
-    flagged = np.zeros(total, dtype=bool) if complete else None
+def _starts(parts: Sequence[CellPart]) -> Iterator[tuple[CellPart, int]]:
+    """Yield each part and the position of its first gene among those of all parts."""
     start = 0
-    for part, mine in zip(parts, rows, strict=True):
-        for one in part.attributions:
-            if not _is(one, model, method):
-                continue
-            at = start + np.searchsorted(mine, part.places(one))
-            values[at] = one["weight"].values.reshape(-1, len(names), bins)
-            if delta is not None and flagged is not None:
-                delta[at], flagged[at] = one["delta"].values, one["flagged"].values == 1
-        start += len(mine)
-    return Layer(
-        "weight" if "bin" in like["weight"].dims else "marks",
-        method_label(method),
-        values,
-        names,
-        model,
-        method,
-        bool(like.attrs["signed"]),
-        delta,
-        flagged,
-    )
+    for part in parts:
+        yield part, start
+        start += len(part.rows)
 
 
-def _is(attribution: xr.Dataset, model: str, method: str) -> bool:
-    return bool(attribution.attrs["model"] == model and attribution.attrs["method"] == method)
+def _weights(model: str, method: str, parts: Sequence[CellPart]) -> Layer:
+    """Return one method's weights of one model, NaN for genes that it does not explain."""
+    found = [
+        (start + part.places(one), one)
+        for part, start in _starts(parts)
+        for one in part.attributions
+        if one.attrs["model"] == model and one.attrs["method"] == method
+    ]
+    like = found[0][1]
+    names = [str(mark) for mark in like["mark"].values] if "mark" in like.coords else [""]
+    total, bins = sum(len(part.rows) for part in parts), like.sizes.get("bin", 1)
+    values = np.full((total, len(names), bins), np.nan, dtype=np.float32)
+    for at, one in found:
+        values[at] = one["weight"].values.reshape(-1, len(names), bins)
+    delta, flagged = None, None
+    if "delta" in like:
+        delta, flagged = np.full(total, np.nan), np.zeros(total, dtype=bool)
+        for at, one in found:
+            delta[at], flagged[at] = one["delta"].values, one["flagged"].values == 1
+    kind = "weight" if "bin" in like["weight"].dims else "marks"
+    signed = bool(like.attrs["signed"])
+    return Layer(kind, method_label(method), values, names, model, method, signed, delta, flagged)
 
 
-def _genes(
-    parts: Sequence[CellPart], rows: Sequence[np.ndarray], beside: Sequence[Any]
-) -> dict[str, list[Any]]:
+def _genes(parts: Sequence[CellPart]) -> dict[str, list[Any]]:
     """Return the columns of the table of genes, one row per gene and cell type."""
-    columns: dict[str, list[Any]] = {
-        name: [] for name in ("id", "symbol", "chrom", "strand", "tss", "label", "split", "reason")
+
+    def column(name: str) -> list[Any]:
+        return [value for part in parts for value in part.column(name).tolist()]
+
+    return {
+        "id": column("gene"),
+        **{name: column(name) for name in ("symbol", "chrom", "strand", "tss", "label")},
+        "split": [_SPLITS.index(name) for name in column("split")],
+        "reason": column("reason"),
+        "cell": [cell for cell, part in enumerate(parts) for _ in part.rows],
+        "expression": json_numbers(column("expression")),
+        "near": [
+            [[one.symbol or one.gene, one.offset, one.strand] for one in item]
+            for part in parts
+            for item in part.near
+        ],
     }
-    columns |= {"cell": [], "expression": [], "near": []}
-    for cell, (part, mine, near) in enumerate(zip(parts, rows, beside, strict=True)):
-        dataset = part.dataset
-        for column, name in (("id", "gene"), ("symbol", "symbol"), ("chrom", "chrom")):
-            columns[column] += [str(value) for value in dataset[name].values[mine]]
-        columns["strand"] += [str(value) for value in dataset["strand"].values[mine]]
-        columns["split"] += [_SPLITS.index(str(one)) for one in dataset["split"].values[mine]]
-        columns["reason"] += [str(value) for value in dataset["reason"].values[mine]]
-        columns["tss"] += [int(value) for value in dataset["tss"].values[mine]]
-        columns["label"] += [int(value) for value in dataset["label"].values[mine]]
-        columns["expression"] += [_number(float(one)) for one in dataset["expression"].values[mine]]
-        columns["cell"] += [cell] * len(mine)
-        columns["near"] += [
-            [[one.symbol or one.gene, one.offset, one.strand] for one in item] for item in near
-        ]
-    return columns
 
 
-def _model(
-    name: str, parts: Sequence[CellPart], rows: Sequence[np.ndarray], beside: Sequence[Any]
-) -> dict[str, Any]:
+def _model(name: str, parts: Sequence[CellPart]) -> dict[str, Any]:
     """Return a model's predictions, and the warnings about each gene as bits."""
     probability: list[float | None] = []
     bits: list[int] = []
-    for part, mine, near in zip(parts, rows, beside, strict=True):
-        p, flagged = np.full(len(mine), np.nan), np.zeros(len(mine), dtype=bool)
+    for part in parts:
+        p, flagged = np.full(len(part.rows), np.nan), np.zeros(len(part.rows), dtype=bool)
         for one in part.attributions:
             if one.attrs["model"] != name:
                 continue
-            at = np.searchsorted(mine, part.places(one))
+            at = part.places(one)
             if "probability" in one:
                 p[at] = one["probability"].values
             if "flagged" in one:
                 flagged[at] |= one["flagged"].values == 1
         found = gene_warnings(
             part.dataset,
-            mine,
+            part.rows,
             probability=p,
             flagged=flagged,
             trained_here=part.trained_here.get(name, True),
-            beside=near,
+            beside=part.near,
         )
         weights = 1 << np.arange(len(WARNINGS))
         bits += (np.stack([found[code] for code in WARNINGS], axis=1) @ weights).tolist()
-        probability += [_number(float(value)) for value in p]
+        probability += json_numbers(p)
     return {"name": name, "label": model_label(name), "probability": probability, "bits": bits}
 
 
@@ -241,8 +239,3 @@ def _named(names: Any) -> list[dict[str, str]]:
         {"name": name, "label": mark_label(name), "colour": colours.get(name, GREY)}
         for name in known
     ]
-
-
-def _number(value: float) -> float | None:
-    """Return a number for JSON, rounded; NaN becomes null."""
-    return None if np.isnan(value) else float(f"{value:.6g}")

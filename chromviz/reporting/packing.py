@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import zlib
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,27 +33,13 @@ _SAMPLE, _SLACK = 100, 1.01
 
 @dataclass(frozen=True)
 class Layer:
-    """One array of the page.
+    """One array of the page: its kind, the name that people read, and its values.
 
-    Parameters
-    ----------
-    kind
-        ``signal``, ``coverage``, ``weight`` or ``beta``.
-    name
-        The name that people read.
-    values
-        float (row, name, bin), NaN where missing; of ``beta`` (row, name, 1).
-    names
-        Of the middle axis: marks or tracks; one empty name for weights over bins alone.
-    model, method
-        Whose weights; empty for signal and coverage.
-    signed
-        Whether the sign has a meaning.
-    delta, flagged
-        (row,) completeness error in logits, and whether it is above the threshold; None if the
-        method has none.
-    absolute_of
-        Index of the layer whose absolute values these are, which are not stored twice; else -1.
+    `kind` is ``signal``, ``coverage``, ``weight`` or ``marks`` (weights without bins). `values` are
+    float (row, name, bin), NaN where missing; `names` are marks or tracks, one empty name for
+    weights over bins alone. `delta` is the completeness error in logits of each row and `flagged`
+    whether it is above the threshold, None if the method has none. `absolute_of` is the index of
+    the layer whose absolute values these are, which are not stored twice; else -1.
     """
 
     kind: str
@@ -72,15 +58,10 @@ class Layer:
 class Packed:
     """A layer as the page stores it.
 
-    Parameters
-    ----------
-    levels
-        Steps between a gene's minimum and maximum; 0 for exact numbers.
-    rising
-        Whether each bin holds the difference from the previous one.
-    text
-        Base64 of the deflated bytes: for steps, the minimum and the step of each row as float32,
-        then the steps; bytes of equal significance are stored together.
+    `levels` are the steps between a gene's minimum and maximum, 0 for exact numbers; `rising` says
+    that each bin holds the difference from the previous one. `text` is base64 of the deflated
+    bytes: for steps, the minimum and the step of each row as float32, then the steps; bytes of
+    equal significance are stored together.
     """
 
     levels: int
@@ -209,14 +190,13 @@ def describe_precision(levels: int) -> str:
     )
 
 
+def json_numbers(values: Iterable[float]) -> list[float | None]:
+    """Return numbers for JSON, rounded; NaN becomes null."""
+    return [None if np.isnan(value) else float(f"{value:.6g}") for value in values]
+
+
 def layer_record(layer: Layer, packed: Packed | None) -> dict[str, Any]:
     """Return the description of a layer without its numbers, as JSON takes it."""
-
-    def numbers(values: np.ndarray | None) -> list[float | None] | None:
-        if values is None:
-            return None
-        return [None if np.isnan(value) else float(f"{value:.6g}") for value in values]
-
     return {
         "kind": layer.kind,
         "name": layer.name,
@@ -228,6 +208,6 @@ def layer_record(layer: Layer, packed: Packed | None) -> dict[str, Any]:
         "levels": packed.levels if packed else 0,
         "rising": bool(packed and packed.rising),
         "absoluteOf": layer.absolute_of,
-        "delta": numbers(layer.delta),
+        "delta": None if layer.delta is None else json_numbers(layer.delta),
         "flagged": None if layer.flagged is None else [int(one) for one in layer.flagged],
     }

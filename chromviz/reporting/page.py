@@ -12,7 +12,7 @@ import re
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -46,38 +46,19 @@ class Picture:
         return base64.b64encode(self.content).decode("ascii")
 
     @property
-    def width(self) -> int:
-        """Width in pixels."""
-        return int(struct.unpack(">I", self.content[16:20])[0])
-
-    @property
-    def height(self) -> int:
-        """Height in pixels."""
-        return int(struct.unpack(">I", self.content[20:24])[0])
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        width, height = struct.unpack(">II", self.content[16:24])
+        return width, height
 
 
 @dataclass(frozen=True)
 class Page:
-    """The content of a page.
+    """The content of a page: a title with lines below it (`lead`), and its sections.
 
-    Parameters
-    ----------
-    title, lead
-        The heading, and lines below it.
-    simulated
-        Whether to say that the data are.
-    sentences, grids
-        Conclusions from the results, and their tables.
-    figures
-        Pictures with captions.
-    settings
-        Tables of models and methods.
-    provenance
-        Names and values; those in `codes` are set as code.
-    files
-        Names and hashes.
-    explorer
-        The genes; None for a page without.
+    `sentences` are conclusions from the results, `grids` their tables; `settings` are tables of
+    models and methods, `provenance` names and values, `files` names and hashes; `explorer` shows
+    the genes, None for a page without.
     """
 
     title: str
@@ -90,17 +71,6 @@ class Page:
     provenance: Sequence[tuple[str, str]]
     files: Sequence[tuple[str, str]]
     explorer: Explorer | None = None
-    codes: frozenset[str] = field(default=frozenset({"command", "dataset SHA-256"}))
-
-    @property
-    def version(self) -> str:
-        """The version of chromviz."""
-        return versions()["chromviz"]
-
-    @property
-    def several(self) -> bool:
-        """Whether there are several cell types."""
-        return self.explorer is not None and len(self.explorer.record["cells"]) > 1
 
 
 def room(figures: Sequence[Picture]) -> int:
@@ -117,6 +87,8 @@ def render(page: Page) -> str:
     # Our own style and scripts are not escaped; everything else is.
     return environment.get_template("page.html").render(
         page=page,
+        version=versions()["chromviz"],
+        several=page.explorer is not None and len(page.explorer.record["cells"]) > 1,
         style=Markup(_read("page.css")),  # noqa: S704
         script=Markup("\n".join(map(_read, _SCRIPTS))),  # noqa: S704
         plotly=library,
