@@ -1,8 +1,12 @@
 """Gene annotation: one transcription start site (TSS) per gene, from any common format.
 
-The content, gzipped or not, tells the format: BED6 or Roadmap's ``gene_info``
-(:mod:`chromviz.data.genes.gene_lines`), GTF or GFF3 (:mod:`chromviz.data.genes.gff`). Chromosomes
-keep the names that they have in the file.
+The content, gzipped or not, tells the format: GTF or GFF3 (:mod:`chromviz.data.genes.gff`), or BED6
+or Roadmap's ``gene_info``, which have one line per gene. Chromosomes keep their names.
+
+BED is 0-based and half-open: chrom, start, end, name (``ID`` or ``ID|SYMBOL``), score, strand. A
+record of one base is the TSS itself and may have no strand (``.``). ``gene_info`` has, with or
+without column names: id, chromosome, first and last base (1-based, inclusive), strand (``1`` or
+``-1``), biotype, symbol, description.
 """
 
 from __future__ import annotations
@@ -14,13 +18,22 @@ from pathlib import Path
 
 import pandas as pd
 
-from chromviz.data.genes.gene_lines import is_gene_info, read_gene_bed, read_gene_info
 from chromviz.data.genes.gff import read_gff3, read_gtf
-from chromviz.data.genes.loci import RULES, Locus, merge_lines, part_ids, place_entries
-from chromviz.data.text import iter_lines
+from chromviz.data.genes.loci import (
+    RULES,
+    STRANDS,
+    Locus,
+    merge_lines,
+    parse_place,
+    part_ids,
+    place_entries,
+)
+from chromviz.data.text import data_lines, iter_lines
 from chromviz.errors import ChromvizError, UnknownNameError
 
 _GFF3_PAIR = re.compile(r"[^\s=;\"]+=")
+_INFO_STRANDS = {"1": "+", "-1": "-"}
+_BED = "BED6: chrom, start, end, name, score, strand"
 _HEAD = 5000  # lines that may be comments before the first that shows the format
 
 
@@ -92,7 +105,7 @@ def read_genes(path: Path, *, tss: str = "gene", biotype: str | None = None) -> 
     elif kind == "GFF3":
         loci, notes = read_gff3(path)
     else:
-        loci = read_gene_bed(path) if kind == "BED" else read_gene_info(path)
+        loci = _read_bed(path) if kind == "BED" else _read_gene_info(path)
     loci = _of_biotype(sorted(loci, key=lambda locus: locus.line), biotype, path, notes)
     if not loci:
         raise ChromvizError(
@@ -118,7 +131,7 @@ def _format(path: Path) -> str:
             continue
         if len(fields) >= 8 and fields[6] in ("+", "-", ".", "?") and not fields[2].isdecimal():
             return "GFF3" if _GFF3_PAIR.match(fields[-1].strip()) else "GTF"
-        if is_gene_info(fields):
+        if _is_gene_info(fields):
             return "gene_info"
         data += bool(line.strip())
         # The first line may be column names.
@@ -146,3 +159,68 @@ def _of_biotype(
         f"{path.name}: kept {counts[biotype]:,} of {len(genes):,} genes, those of {biotype}"
     )
     return [gene for gene in genes if gene.biotype == biotype]
+
+
+def _is_gene_info(fields: list[str]) -> bool:
+    """Return whether a line's fields are those of ``gene_info``."""
+    # A gene's number as BED's name and 1 as its score would look alike, except for BED's strand.
+    return (
+        len(fields) >= 6
+        and fields[2].isdecimal()
+        and fields[3].isdecimal()
+        and fields[4].strip() in _INFO_STRANDS
+        and fields[5].strip() not in STRANDS
+    )
+
+
+def _read_bed(path: Path) -> list[Locus]:
+    """Return the genes of a BED6 file; further columns are ignored."""
+    genes = []
+    for number, line in data_lines(path):
+        fields = [text.strip() for text in line.split("\t")]
+        where = f"{path}, line {number}"
+        if len(fields) < 6 or not fields[5]:
+            spaced = " with spaces between them, not tabs" if len(line.split()) >= 6 else ""
+            count = len(line.rstrip("\t").split("\t"))
+            raise ChromvizError(
+                f"{where}: it has no strand column ({count} tab-separated columns{spaced}); give "
+                f"{_BED}"
+            )
+        chrom, start, end, name, _, strand = fields[:6]
+        if start.isalpha() and end.isalpha():
+            raise ChromvizError(
+                f"{where}: it has column names ({start!r}, {end!r}), which BED does not have; "
+                f"remove this line, and give {_BED}"
+            )
+        gene, _, symbol = name.partition("|")
+        _check_id(gene, where)
+        place = parse_place((chrom, start, end, strand), f"gene {gene}", where, 0, STRANDS)
+        genes.append(Locus(number, gene, symbol, "", *place))
+    return genes
+
+
+def _read_gene_info(path: Path) -> list[Locus]:
+    """Return the genes of a ``gene_info`` file."""
+    genes = []
+    for row, (number, line) in enumerate(data_lines(path)):
+        fields = [text.strip() for text in line.split("\t")]
+        where = f"{path}, line {number}"
+        if len(fields) < 6 or not fields[5]:
+            count = len(line.rstrip().split("\t"))
+            raise ChromvizError(
+                f"{where}: {count} tab-separated columns where gene_info has id, chromosome, "
+                "start, end, strand, biotype and symbol; the file may be cut off"
+            )
+        # The first line may be column names: no digit where coordinates and strand are.
+        if row == 0 and not any(map(str.isdigit, "".join(fields[2:5]))):
+            continue
+        gene, biotype, symbol = fields[0], fields[5], "".join(fields[6:7])
+        _check_id(gene, where)
+        place = parse_place(fields[1:5], f"gene {gene}", where, 1, _INFO_STRANDS)
+        genes.append(Locus(number, gene, symbol, biotype, *place))
+    return genes
+
+
+def _check_id(gene: str, where: str) -> None:
+    if not gene:
+        raise ChromvizError(f"{where}: the gene id is empty")

@@ -10,8 +10,8 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
-from chromviz.data.genes.loci import Locus, Transcript, gather, rank
-from chromviz.data.text import data_lines, is_data, iter_lines, parse_interval
+from chromviz.data.genes.loci import STRANDS, Locus, Transcript, gather, parse_place, rank
+from chromviz.data.text import data_lines, is_data, iter_lines
 from chromviz.errors import ChromvizError
 
 # Features that lie within a transcript.
@@ -25,6 +25,7 @@ _BELOW_GENES = _PARTS | {"transcript", "mRNA"}
 _GTF_PAIR = re.compile(r'([^\s;"]+)\s+(?:"([^"]*)"|([^\s;"]+))')
 _NO_MARK = "\0"  # in no text file
 _NO_FIELDS = [""] * 9
+_STRANDS = STRANDS | {"?": "?"}
 
 # Endings of the names of transcripts in GFF3; those that end in "gene" have a parent.
 _TRANSCRIPTS = ("gene", "RNA", "rna", "transcript", "transcript_variant", "gene_segment")
@@ -189,14 +190,8 @@ def _split(line: str, number: int, path: Path) -> list[str]:
 
 def _place(fields: list[str], what: str, number: int, path: Path) -> tuple[str, int, int, str]:
     """Return chromosome, start, end and strand of a feature."""
-    chrom, start, end, strand = [fields[at].strip() for at in (0, 3, 4, 6)]
-    if not chrom:
-        raise ChromvizError(f"{path}, line {number}: the chromosome is empty")
-    where = f"{path}, line {number}, {what}"
-    interval = parse_interval(start, end, where, first=1)
-    if strand not in ("+", "-", ".", "?"):
-        raise ChromvizError(f"{where}: strand {strand!r} is not +, - or .")
-    return (chrom, *interval, strand)
+    place = [fields[at] for at in (0, 3, 4, 6)]
+    return parse_place(place, what, f"{path}, line {number}", first=1, strands=_STRANDS)
 
 
 def _gff3_gene(fields: list[str], number: int, path: Path) -> tuple[str, Locus]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from chromviz.data.text import parse_interval
 from chromviz.errors import ChromvizError
 
 #: How the TSS of a gene is chosen.
@@ -39,6 +40,8 @@ _MAIN = re.compile(r"(?:chr)?(?:\d{1,2}[LR]?|[XYWZM]|MT|[IVX]+)|NC_\d+(?:\.\d+)?
 # RefSeq's names for human and mouse X and Y.
 _SEX = {"NC_000023": "X", "NC_000024": "Y", "NC_000086": "X", "NC_000087": "Y"}
 
+#: Strands as BED, GTF and GFF3 write them; GFF3 also has ``?``.
+STRANDS = {"+": "+", "-": "-", ".": "."}
 _COLUMNS = ["line", "gene", "symbol", "chrom", "tss", "strand", "biotype", "parent"]
 
 
@@ -70,6 +73,23 @@ class Locus(Feature):
 
     recorded: bool = True
     transcripts: list[Transcript] = field(default_factory=list)
+
+
+def parse_place(
+    fields: Sequence[str], what: str, where: str, first: int, strands: Mapping[str, str]
+) -> tuple[str, int, int, str]:
+    """Return chromosome, interval and strand from the texts of chromosome, start, end and strand.
+
+    `first` is as in :func:`chromviz.data.text.parse_interval`, and `what` the gene or transcript.
+    """
+    chrom, start, end, strand = (text.strip() for text in fields)
+    if not chrom:
+        raise ChromvizError(f"{where}: the chromosome is empty")
+    where = f"{where}, {what}"
+    interval = parse_interval(start, end, where, first)
+    if strand not in strands:
+        raise ChromvizError(f"{where}: strand {strand!r} is not one of {', '.join(strands)}")
+    return (chrom, *interval, strands[strand])
 
 
 def rank(tags: str) -> int:

@@ -390,7 +390,7 @@ def test_gene_info(tmp_path):
     ("row", "problem"),
     [
         ("ENSG4\t1\t101\t200\t1\n", "5 tab-separated columns"),
-        ("ENSG4\t1\t101\t200\t+\tx\n", "strand '+' is not 1 or -1"),
+        ("ENSG4\t1\t101\t200\t+\tx\n", "strand '+' is not one of 1, -1"),
         ("ENSG4\t1\t0\t200\t1\tx\n", "'0' is not a coordinate (a whole number from 1)"),
         ("ENSG4\t1\t200\t101\t1\tx\n", "end 101 lies before start 200"),
         ("ENSG4\t\t101\t200\t1\tx\n", "the chromosome is empty"),
@@ -426,7 +426,7 @@ GENE = 'gene_id "A";'
         (line("chr1", "gene", "x", 9, "+", GENE), "'x' is not a coordinate"),
         (line("chr1", "gene", 0, 9, "+", GENE), "'0' is not a coordinate"),
         (line("chr1", "gene", 9, 5, "+", GENE), "end 5 lies before start 9"),
-        (line("chr1", "gene", 5, 9, "*", GENE), "strand '*' is not +, - or ."),
+        (line("chr1", "gene", 5, 9, "*", GENE), "strand '*' is not one of +, -, ., ?"),
         (line("chr1", "gene", 5, 9, ".", GENE), "strand '.' leaves its TSS unknown"),
         (line("", "gene", 5, 9, "+", GENE), "the chromosome is empty"),
         (line("chr1", "gene", 5, 9, "+", 'gene_name "A";'), "it has no gene_id"),
