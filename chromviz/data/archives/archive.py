@@ -38,12 +38,9 @@ MAX_RATIO, _RATIO_FROM = 200, 16 * MB
 
 
 def extract_members(
-    archive: Path,
-    wanted: Mapping[str, Path],
-    *,
-    progress: Progress = silent,
-) -> dict[Path, str]:
-    """Write chosen files of a tar archive, gzipped or not, and return the SHA-256 of each by path.
+    archive: Path, wanted: Mapping[str, Path], *, progress: Progress = silent
+) -> dict[str, str]:
+    """Write chosen files of a tar archive, gzipped or not, and return the SHA-256 of each by name.
 
     `wanted` is where to write each member, by its name without leading folders:
     ``E003/classification/train.csv`` also matches ``data/E003/classification/train.csv``. Either
@@ -80,10 +77,9 @@ def extract_members(
 
 def _extract(
     stream: _ForwardStream, wanted: Mapping[str, Path], files: ExitStack
-) -> dict[Path, str]:
+) -> dict[str, str]:
     """Write the wanted members to temporary names, which `files` renames, and hash them."""
-    written: dict[Path, str] = {}
-    found: dict[str, str] = {}
+    hashes: dict[str, str] = {}
     # `tarfile` only reads headers and skips; members are checked and copied here.
     with tarfile.TarFile(fileobj=stream, encoding="utf-8", errors="surrogateescape") as tar:
         while member := tar.next():
@@ -91,20 +87,19 @@ def _extract(
             name = _match(member, wanted)
             if not name:
                 continue
-            if name in found:
-                stream.refuse(f"it has {name} twice, as {found[name]!r} and {member.name!r}")
-            found[name] = member.name
+            if name in hashes:
+                stream.refuse(f"it has {name} twice, the second time as {member.name!r}")
             target = files.enter_context(provenance.atomic_path(wanted[name]))
             check_space(wanted[name], member.size)
             with target.open("wb") as handle:
                 shutil.copyfileobj(cast("IO[bytes]", tar.extractfile(member)), handle, _PIECE)
-            written[wanted[name]] = provenance.hash_file(target)
+            hashes[name] = provenance.hash_file(target)
     stream.finish()
-    missing = [name for name in wanted if name not in found]
+    missing = [name for name in wanted if name not in hashes]
     if missing:
         more = f" and {len(missing) - 3:,} more" if len(missing) > 3 else ""
         stream.refuse(f"it has no {', '.join(missing[:3])}{more}")
-    return written
+    return hashes
 
 
 class _ForwardStream(io.RawIOBase):

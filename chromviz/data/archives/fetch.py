@@ -280,8 +280,8 @@ class _Fetcher:
         hashes = extract_members(path, places, progress=self.reporter.progress)
         self.record.add(
             {
-                place: {"sha256": hashes[places[name]], "url": f"{shown}#{name}"}
-                for name, place in wanted.items()
+                wanted[name]: {"sha256": sha256, "url": f"{shown}#{name}"}
+                for name, sha256 in hashes.items()
             }
         )
         if not known["keep"]:
