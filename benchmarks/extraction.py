@@ -31,7 +31,7 @@ from chromviz.data.simulate import simulate
 from chromviz.extractors import extract
 from chromviz.models import find_model
 from chromviz.models.layers import InputTransform
-from chromviz.models.training import train
+from chromviz.models.training import train_once
 from chromviz.validation.association import association
 
 #: What the plain loop does, on so many genes; integrated gradients with captum's default steps.
@@ -81,7 +81,7 @@ def main() -> None:
     arguments = parser.parse_args()
     dataset = simulate("E123", n_genes=arguments.genes)
     settings = replace(find_model("lstm-alpha-beta").settings(), max_epochs=2)
-    model = train("lstm-alpha-beta", dataset, settings=settings)
+    model = train_once("lstm-alpha-beta", dataset, settings=settings)
     test = np.flatnonzero(dataset["split"].values == "test")
     few = test[:1000]
     signal = dataset["signal"].values

@@ -23,9 +23,10 @@ from playwright.sync_api import sync_playwright
 
 from chromviz.data.simulate import simulate
 from chromviz.extractors import extract
-from chromviz.models.training import Settings, train
+from chromviz.models.training import train_once
 from chromviz.reporting.explorer import CellPart, explore
 from chromviz.reporting.page import Page, room, write_page
+from chromviz.settings import Settings
 
 METHODS = {
     "lstm-alpha": ("alpha", "saliency", "saliency_absolute"),
@@ -59,7 +60,7 @@ def main() -> None:
     dataset = simulate("E123", n_genes=arguments.genes)
     attributions = []
     for name, methods in METHODS.items():
-        model = train(name, dataset, settings=Settings(max_epochs=2), seed=0)
+        model = train_once(name, dataset, settings=Settings(max_epochs=2), seed=0)
         attributions += [extract(method, dataset, model) for method in methods]
     started = time.perf_counter()
     explorer = explore([CellPart(dataset, attributions)], room([]))

@@ -31,7 +31,7 @@ from chromviz.data.simulate import simulate
 from chromviz.models import find_model, kernels, threads
 from chromviz.models.inference import BATCH_SIZE, logits, over_batches
 from chromviz.models.threads import one_thread
-from chromviz.models.training import train
+from chromviz.models.training import train_once
 from chromviz.schema import usable
 
 
@@ -121,7 +121,7 @@ def train_ours(dataset: xr.Dataset, seed: int) -> tuple[Curve, float, float]:
     The last is the time of an epoch without validation, as for the stand-in.
     """
     times = [time.perf_counter()]
-    model = train(
+    model = train_once(
         "lstm-alpha-beta",
         dataset,
         seed=seed,

@@ -16,7 +16,7 @@ from chromviz import schema
 from chromviz.cli import main
 from chromviz.data.archives.addresses import request_files
 from chromviz.models.checkpoint import load_model
-from chromviz.models.training import Settings
+from chromviz.settings import Settings
 from chromviz.vocabulary import MARKS, Window
 from tests.conftest import make_dataset
 from tests.data.roadmap import roadmap_files

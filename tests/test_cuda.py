@@ -9,7 +9,8 @@ from chromviz.extractors import extract, methods
 from chromviz.extractors.explain import serves
 from chromviz.models import models
 from chromviz.models.inference import logits, session
-from chromviz.models.training import Settings, takes_steps, train
+from chromviz.models.training import takes_steps, train_once
+from chromviz.settings import Settings
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 
@@ -27,7 +28,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def fitted(data):
-    return {name: train(name, data, settings=Settings(max_epochs=3)) for name in NETWORKS}
+    return {name: train_once(name, data, settings=Settings(max_epochs=3)) for name in NETWORKS}
 
 
 def assert_alike(there, here):
@@ -41,7 +42,7 @@ def assert_alike(there, here):
 
 def test_the_comparison_sees_every_number(data):
     """On any machine: each variable that it should compare is there, and a change is noticed."""
-    model = train("lstm-alpha", data, settings=Settings(max_epochs=1))
+    model = train_once("lstm-alpha", data, settings=Settings(max_epochs=1))
     here = extract("integrated_gradients", data, model)
     assert_alike(here.copy(deep=True), here)
     for name in ("weight", "probability", "delta", "difference"):
@@ -121,7 +122,7 @@ def test_too_little_memory_is_one_error(fitted):
 @on_gpu
 @pytest.mark.parametrize("name", NETWORKS)
 def test_training_takes_place_there_and_ends_here(data, name):
-    model = train(name, data, settings=Settings(max_epochs=3), device="cuda")
+    model = train_once(name, data, settings=Settings(max_epochs=3), device="cuda")
     assert model.card.device.startswith("cuda")
     assert {tensor.device.type for tensor in model.module.state_dict().values()} == {"cpu"}
     assert 0.5 < model.card.metrics["test_auc"] <= 1

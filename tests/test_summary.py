@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from chromviz.errors import SchemaError
-from chromviz.models.training import train
+from chromviz.models.training import train_once
 from chromviz.recipes.compare import Comparison
 from chromviz.recipes.extract import Explanation
 from chromviz.recipes.state_changes import Differential
@@ -87,7 +87,7 @@ def test_anything_else_is_refused(dataset):
 
 def test_models_and_results_show_a_few_lines_and_not_all_they_hold():
     dataset = make_dataset(120)
-    model = train("logistic-regression", dataset, seed=0)
+    model = train_once("logistic-regression", dataset, seed=0)
     table = pd.DataFrame({"cell": ["E123"] * 500, "simulated": 1})
     folder = Path("results/K562")
     done = (folder, {"gain": folder / "gain.pdf"}, ["a"], ["b", "c"])

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import numpy as np
 import torch
 from scipy.special import xlogy
 
 from chromviz.errors import CannotServeError, ChromvizError
 from chromviz.extractors.job import Found, Job
-from chromviz.models.inference import one_a_gene, over_batches
+from chromviz.models.inference import joined, one_a_gene, over_batches
 
 
 def alpha(job: Job) -> Found:
-    """Return α (gene, mark, bin), or (gene, bin) if the model does not separate marks.
-
-    An α of another shape, or that does not sum to 1 over bins, is an error.
-    """
+    """Return α (gene, mark, bin), or (gene, bin) if the model does not separate marks."""
     return _collect(job, "alpha", (("gene", "mark", "bin"), ("gene", "bin")))
 
 
 def beta(job: Job) -> Found:
-    """Return β (gene, mark); a model without β, or β that does not sum to 1, is an error."""
+    """Return β (gene, mark)."""
     return _collect(job, "beta", (("gene", "mark"),))
 
 
@@ -38,17 +33,14 @@ def alpha_beta(job: Job) -> Found:
 
 
 def attention_entropy(job: Job) -> Found:
-    """Return how evenly α is spread over a mark's bins (gene, mark): 1 if evenly, 0 if in one bin.
-
-    It is -Σ_t α_t ln α_t / ln T for T bins. A model that does not separate marks, or has one bin
-    only, raises `CannotServeError`.
-    """
+    """Return -Σ_t α_t ln α_t / ln T for T bins (gene, mark): 1 if α is even, 0 if in one bin."""
     found = alpha(job)
     n_bins = found.weight.shape[-1]
     if found.dims == ("gene", "bin"):
         raise CannotServeError(
-            f"the method 'attention_entropy' is a mark's, and {type(job.module).__name__} attends "
-            "to the bins of all marks at once; use a model that separates them (lstm-alpha)"
+            "the method 'attention_entropy' needs attention over the bins of each mark, and "
+            f"{type(job.module).__name__} attends to the bins of all marks at once; use a model "
+            "that separates them (lstm-alpha)"
         )
     if n_bins < 2:
         raise CannotServeError("attention over one bin has no entropy; use more bins")
@@ -57,15 +49,11 @@ def attention_entropy(job: Job) -> Found:
 
 
 def _collect(job: Job, name: str, allowed: tuple[tuple[str, ...], ...]) -> Found:
-    """Run the model over the genes and keep one of its attentions, with the logits.
-
-    The first batch determines which of the `allowed` dimensions it has.
-    """
-    module = cast("Any", job.module)
+    """Return one of a model's attentions, whose dimensions are one of `allowed`, and the logits."""
+    module = job.module
+    kind = f"{type(module).__name__}'s {name}"
     sizes = dict(zip(("gene", "mark", "bin"), job.signal.shape, strict=True))
     shapes = {tuple(sizes[dim] for dim in dims[1:]): dims for dims in allowed}
-    weight, shape = np.empty(0, dtype=np.float32), ()
-    logit = np.empty(len(job.signal), dtype=np.float32)
 
     def run(batch: torch.Tensor, rows: slice) -> tuple[np.ndarray, np.ndarray]:
         with torch.inference_mode():
@@ -73,37 +61,25 @@ def _collect(job: Job, name: str, allowed: tuple[tuple[str, ...], ...]) -> Found
             found = getattr(attention, name)
             if found is None:
                 raise ChromvizError(f"{type(module).__name__} gives no {name}")
-            if found.shape not in [(len(batch), *shape) for shape in shapes]:
-                expected = " or ".join(str((len(batch), *shape)) for shape in shapes)
+            expected = [(len(batch), *shape) for shape in shapes]
+            if found.shape not in expected:
                 raise ChromvizError(
-                    f"{type(module).__name__}'s {name} has the shape {tuple(found.shape)}; "
-                    f"expected {expected}"
+                    f"{kind} has the shape {tuple(found.shape)}; "
+                    f"expected {' or '.join(map(str, expected))}"
                 )
             output = module(batch) if attention.logit is None else attention.logit
             return found.cpu().numpy(), one_a_gene(output, len(batch)).cpu().numpy()
 
-    for rows, (found, output) in over_batches(
-        run,
-        job.signal,
-        module,
-        job.device,
-        job.batch_size,
-        what=name,
-        progress=job.progress,
-    ):
-        if rows.start == 0:
-            shape = found.shape[1:]
-            weight = np.empty((len(logit), *shape), dtype=np.float32)
-        if found.shape[1:] != shape:
-            raise ChromvizError(
-                f"{type(module).__name__}'s {name} has another shape for other genes: "
-                f"{found.shape[1:]} after {shape}"
-            )
-        weight[rows], logit[rows] = found, output
+    batches = over_batches(
+        run, job.signal, module, job.device, job.batch_size, what=name, progress=job.progress
+    )
+    shape, *others = dict.fromkeys(found.shape[1:] for found, _ in batches)
+    if others:
+        raise ChromvizError(f"{kind} has another shape for other genes: {others[0]} after {shape}")
+    weight, logit = joined(batches)
     sums = weight.sum(axis=-1)
     if not np.allclose(sums, 1, atol=1e-4):
         raise ChromvizError(
-            f"{type(module).__name__}'s {name} is not attention: it sums to "
-            f"{sums.min():.3g} to {sums.max():.3g}, not to 1"
+            f"{kind} is not attention: it sums to {sums.min():.3g} to {sums.max():.3g}, not to 1"
         )
     return Found(weight, logit, dims=shapes[shape])

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import cast
 from zlib import crc32
 
 import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import DTypeLike
-from torch import nn
 
 from chromviz.errors import ChromvizError
 from chromviz.extractors.job import Found, Job
 from chromviz.extractors.reference import reference_hash, references
-from chromviz.models.inference import logits_of, over_batches
+from chromviz.models.inference import joined, logits_of, over_batches
 from chromviz.schema import usable
 
 #: Standard deviation of the noise in tests, as a share of each mark's own over the training genes.
@@ -35,50 +33,40 @@ def collect(
     side_by_side: bool = True,
     notes: Mapping[str, str | float] | None = None,
 ) -> Found:
-    """Explain a job's genes batch by batch; keep weights, logits and completeness errors.
+    """Explain a job's genes batch by batch; return weights, logits and completeness errors.
 
     The completeness error is the sum of the weights minus the difference between the gene's logit
     and the mean logit of the references, for methods that have references. A gene takes
     `rows_a_gene` rows in one pass, and batches have fewer genes accordingly. Batches do not run
     `side_by_side` if the method changes the model.
     """
-    module = module_of(job)
-    base: dict[str, np.ndarray] = {}
+    base: list[np.ndarray] = []
 
     def run(batch: torch.Tensor, rows: slice) -> tuple[np.ndarray, np.ndarray]:
-        output = logits_of(module, batch)
+        output = logits_of(job.module, batch)
         found, references = explain(batch.requires_grad_(), rows)
         if references is not None and not base:
-            base["logit"] = logits_of(module, references)
+            base.append(logits_of(job.module, references))
         return found.detach().cpu().numpy(), output
 
-    weight = np.empty(0, np.float32)
-    logit = np.empty(len(job.signal), np.float32)
     # cuDNN has no backward pass for a recurrent layer in evaluation mode.
     with torch.backends.cudnn.flags(enabled=False):
-        for rows, (found, output) in over_batches(
+        batches = over_batches(
             run,
             job.signal,
-            module,
+            job.module,
             job.device,
             job.batch_size if job.batch_size < 1 else max(job.batch_size // rows_a_gene, 1),
             side_by_side=side_by_side,
             what=job.method,
             progress=job.progress,
-        ):
-            if not rows.start:
-                weight = np.empty((len(logit), *found.shape[1:]), np.float32)
-            weight[rows], logit[rows] = found, output
+        )
+    weight, logit = joined(batches)
     if not base:
         return Found(weight, logit, notes=notes)
-    difference = logit.astype(np.float64) - base["logit"].mean(dtype=np.float64)
+    difference = logit.astype(np.float64) - base[0].mean(dtype=np.float64)
     total = weight.reshape(len(weight), -1).sum(axis=1, dtype=np.float64)
     return Found(weight, logit, total - difference, notes, difference=difference)
-
-
-def module_of(job: Job) -> nn.Module:
-    """Return the model of a job that has one."""
-    return cast("nn.Module", job.module)
 
 
 def one_reference(job: Job) -> tuple[torch.Tensor, dict[str, str | float]]:
@@ -93,7 +81,7 @@ def notes_on(reference: np.ndarray) -> dict[str, str | float]:
 
 
 def count(job: Job, name: str, most: int | None = None, *, least: int = 1) -> int:
-    """Return a parameter that is a whole number from `least` to `most`; otherwise an error."""
+    """Return a parameter that must be a whole number from `least` to `most`."""
     value = job.parameters[name]
     whole = isinstance(value, int) and not isinstance(value, bool)
     if not whole or value < least or (most is not None and value > most):
@@ -105,7 +93,7 @@ def count(job: Job, name: str, most: int | None = None, *, least: int = 1) -> in
 
 
 def amount(job: Job, name: str, *, or_zero: bool = False) -> float:
-    """Return a parameter that is a number above 0 (or 0 if `or_zero`); otherwise an error."""
+    """Return a parameter that must be a number above 0, or 0 if `or_zero`."""
     value = job.parameters[name]
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not (number and 0 <= value < math.inf and (value or or_zero)):
@@ -115,7 +103,7 @@ def amount(job: Job, name: str, *, or_zero: bool = False) -> float:
 
 
 def spread_of(dataset: xr.Dataset, dtype: DTypeLike = np.float32) -> np.ndarray:
-    """Return each mark's standard deviation over the training genes (mark, 1); an error if none."""
+    """Return each mark's standard deviation over the training genes (mark, 1)."""
     rows = np.flatnonzero((dataset["split"].values == "train") & usable(dataset))
     if not len(rows):
         raise ChromvizError(
@@ -126,7 +114,7 @@ def spread_of(dataset: xr.Dataset, dtype: DTypeLike = np.float32) -> np.ndarray:
 
 
 def gene_generator(seed: int, gene: str) -> np.random.Generator:
-    """Return the random generator of a gene, determined by the seed and the gene's id.
+    """Return the random generator of a gene, from the seed and the gene's id.
 
     The weights of a gene then do not depend on which other genes are explained, or their order.
     """

@@ -23,11 +23,7 @@ Pairs = list[tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True)
 class Conditions:
-    """What all tests that run a model have in common.
-
-    `genes` are positions of the test genes that models are run on; `seed`, `device` and `progress`
-    are as for :func:`chromviz.extractors.extract`.
-    """
+    """What tests that run a model share: `genes` are positions of genes; others as in `extract`."""
 
     dataset: xr.Dataset
     genes: np.ndarray
@@ -57,18 +53,14 @@ class Conditions:
 def draw_some(ids: np.ndarray, rows: np.ndarray, n: int, seed: int) -> np.ndarray:
     """Draw `n` of the genes `rows` at random without replacement; return positions in order.
 
-    Each gene draws one number from the seed and its id, and the lowest `n` are taken. The genes
-    therefore come from the whole genome, and do not depend on the order in which a file lists them.
+    Each gene draws a number from the seed and its id, so the order of genes does not matter.
     """
     drawn = np.array([gene_generator(seed, f"few {ids[row]}").random() for row in rows])
     return np.sort(rows[np.argsort(drawn, kind="stable")[:n]])
 
 
 def noisy_copy(conditions: Conditions) -> xr.Dataset:
-    """Return the dataset with Gaussian noise added to the genes of the tests.
-
-    Its standard deviation is a tenth of that of each mark over the training genes.
-    """
+    """Return the dataset with Gaussian noise, :data:`NOISE` times each mark's SD, in the genes."""
     dataset = conditions.dataset
     signal = dataset["signal"].values.copy()
     rng = np.random.default_rng([conditions.seed, 4])
@@ -85,10 +77,9 @@ def compared_weights(
     conditions: Conditions,
     noisy: xr.Dataset,
 ) -> dict[str, Pairs]:
-    """Return pairs of weights: with those of noisy genes, and between all trainings.
+    """Return pairs of weights: ``noise``, of genes and noisy genes; ``seeds``, of two trainings.
 
     `others` are the same architecture trained from other seeds, and `noisy` is :func:`noisy_copy`.
-    Keys: ``noise`` and, if there are other trainings, ``seeds``.
     """
     first = conditions.weights(method, model)
     pairs = {"noise": [(first, conditions.weights(method, model, dataset=noisy))]}

@@ -1,31 +1,8 @@
-"""captum, imported without its messages.
-
-In a notebook it would complain that its progress bars lack a library; chromviz shows none of them.
-"""
+"""captum, imported without its complaint in notebooks about a library for progress bars."""
 
 import warnings
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "IProgress not found")
-    from captum.attr import (
-        Deconvolution,
-        DeepLift,
-        FeatureAblation,
-        GuidedBackprop,
-        InputXGradient,
-        Occlusion,
-        Saliency,
-    )
-    from captum.metrics import infidelity, sensitivity_max
-
-__all__ = [
-    "Deconvolution",
-    "DeepLift",
-    "FeatureAblation",
-    "GuidedBackprop",
-    "InputXGradient",
-    "Occlusion",
-    "Saliency",
-    "infidelity",
-    "sensitivity_max",
-]
+    from captum import attr as attr
+    from captum import metrics as metrics

@@ -1,8 +1,4 @@
-"""How a prediction changes when the top bins of an explanation are deleted or inserted.
-
-Agreement with a track says whether weights lie where the biology is; faithfulness says whether they
-lie where the *model* looks. It needs neither a track nor the truth, only the model.
-"""
+"""How a prediction changes when the top bins of an explanation are deleted or inserted."""
 
 from __future__ import annotations
 
@@ -20,8 +16,8 @@ from chromviz.errors import ChromvizError
 from chromviz.extractors.collect import gene_generator
 from chromviz.extractors.reference import references
 from chromviz.models.checkpoint import TrainedModel
-from chromviz.models.inference import logits_of, over_batches, probabilities, session
-from chromviz.models.layers import SoftAttention
+from chromviz.models.inference import logits_of, logits_on, probabilities, session
+from chromviz.models.layers import SoftAttention, attended_sum
 from chromviz.progress import Progress, silent
 from chromviz.schema import dataset_hash, explained_genes
 
@@ -63,30 +59,22 @@ def perturbation_curves(
     signal = dataset["signal"].values[rows]
     module = model.module
     with session(module, device) as target:
-        whole = _logits(module, signal, target)
+        whole = logits_on(module, signal, target)
         empty = float(logits_of(module, torch.from_numpy(base).to(target))[0])
         place = order_of(attribution, dataset, rows, whole > 0, by)
         size = place.max() + 1
-        parts = []
+        curves = []
         steps = [(way, share) for way in ("deletion", "insertion") for share in shares]
         for done, (way, share) in enumerate(steps, 1):
             first = place < round(share * size)
             kept = ~first if way == "deletion" else first
-            logit = _logits(module, np.where(kept, signal, base), target)
-            parts.append(
-                pd.DataFrame(
-                    {
-                        "gene": dataset["gene"].values[rows],
-                        "way": way,
-                        "share": share,
-                        "logit": logit,
-                        "whole": whole,
-                        "empty": empty,
-                    }
-                )
-            )
+            logit = logits_on(module, np.where(kept, signal, base), target)
+            curves.append({"way": way, "share": share, "logit": logit})
             progress(f"{by} of {attribution.attrs['method']}", done, len(steps))
-    return pd.concat(parts, ignore_index=True)
+    same = {"gene": dataset["gene"].values[rows], "whole": whole, "empty": empty}
+    columns = ["gene", "way", "share", "logit", "whole", "empty"]
+    tables = [pd.DataFrame({**same, **curve}, columns=columns) for curve in curves]
+    return pd.concat(tables, ignore_index=True)
 
 
 def order_of(
@@ -102,26 +90,21 @@ def order_of(
     by their distance to the TSS.
     """
     shape = (len(rows), dataset.sizes["mark"], dataset.sizes["bin"])
+    genes = dataset["gene"].values[rows]
     weight = attribution["weight"]
     values = weight.values.astype(np.float64)
     if "gene" in weight.dims:
-        index = pd.Index(attribution["gene"].values)
-        values = values[index.get_indexer(dataset["gene"].values[rows])]
-    else:
-        values = values[None]
-    if "mark" not in weight.dims:
-        values = values[:, None]
-    if "bin" not in weight.dims:
-        values = values[..., None]
-    signed = bool(attribution.attrs["signed"])
+        values = values[pd.Index(attribution["gene"].values).get_indexer(genes)]
+    for axis, dim in enumerate(("gene", "mark", "bin")):
+        if dim not in weight.dims:
+            values = np.expand_dims(values, axis)
     if by == "marks":
         values = values.mean(axis=2, keepdims=True)
     values = np.broadcast_to(values, (*shape[:2], 1 if by == "marks" else shape[2]))
-    support = np.where(predicted_on, 1, -1)[:, None, None] * values if signed else np.abs(values)
+    sign = np.where(predicted_on, 1, -1)[:, None, None]
+    support = sign * values if attribution.attrs["signed"] else np.abs(values)
     flat = support.reshape(len(rows), -1)
-    tie = np.stack(
-        [gene_generator(0, gene).random(flat.shape[1]) for gene in dataset["gene"].values[rows]]
-    )
+    tie = np.stack([gene_generator(0, gene).random(flat.shape[1]) for gene in genes])
     order = np.lexsort((tie, -flat), axis=1)
     place = np.empty_like(order)
     np.put_along_axis(place, order, np.broadcast_to(np.arange(flat.shape[1]), flat.shape), 1)
@@ -132,9 +115,8 @@ def order_of(
 def altered_attention(module: nn.Module, how: str, seed: int = 0) -> Iterator[None]:
     """Replace a network's attention over bins while the context lasts.
 
-    `how` is ``uniform``, the same weight for every bin, or ``permuted``, its own weights at other
-    bins by one permutation for all genes, from the seed. A module whose attention cannot be altered
-    is an error.
+    `how` is ``uniform``, the same weight for every bin, or ``permuted``: the weights move to other
+    bins by one permutation for all genes, from the seed.
     """
     if how not in ("uniform", "permuted"):
         raise ChromvizError(f"attention can be made uniform or permuted, not {how!r}")
@@ -147,9 +129,7 @@ def altered_attention(module: nn.Module, how: str, seed: int = 0) -> Iterator[No
         else:
             order = np.random.default_rng(seed).permutation(len(weights))
             weights = weights[torch.from_numpy(order).to(weights.device)]
-        by_direction = torch.stack([weights, weights.flip(0)][: states.shape[1]], 1)
-        summed = (by_direction.unsqueeze(3) * states).sum(0)
-        return summed.transpose(0, 1).flatten(1, 2), weights
+        return attended_sum(states, weights).flatten(1, 2), weights
 
     with layer.register_forward_hook(hook):
         yield
@@ -166,7 +146,7 @@ def attention_moves(
 ) -> pd.DataFrame:
     """Return how far predictions move when a model attends to other bins.
 
-    If they hardly move, α says little about the prediction (Jain and Wallace 2019; Serrano and
+    Small moves mean that α says little about the prediction (Jain and Wallace 2019; Serrano and
     Smith 2019). One row per gene and way: ``gene, way`` (``uniform``, ``permuted``),
     ``probability``, ``moved`` (mean absolute change in probability) and ``flipped`` (share of draws
     in which the call changes).
@@ -174,12 +154,12 @@ def attention_moves(
     signal = dataset["signal"].values[genes]
     parts = []
     with session(model.module, device) as target:
-        before = probabilities(_logits(model.module, signal, target))
+        before = probabilities(logits_on(model.module, signal, target))
         for way, draws in (("uniform", 1), ("permuted", n_permutations)):
             moved, flipped = np.zeros(len(genes)), np.zeros(len(genes))
             for draw in range(draws):
                 with altered_attention(model.module, way, seed + draw):
-                    after = probabilities(_logits(model.module, signal, target))
+                    after = probabilities(logits_on(model.module, signal, target))
                 moved += np.abs(after - before) / draws
                 flipped += ((after > 0.5) != (before > 0.5)) / draws
             parts.append(
@@ -217,12 +197,3 @@ def _genes(
         return np.asarray(genes)
     test = np.flatnonzero(dataset["split"].values == "test")
     return test if explained is None else explained
-
-
-def _logits(module: nn.Module, signal: np.ndarray, device: torch.device) -> np.ndarray:
-    """Return logits of a module that is on its device already."""
-    found = np.empty(len(signal), np.float32)
-    run = lambda batch, rows: logits_of(module, batch)  # noqa: E731
-    for rows, values in over_batches(run, signal, module, device):
-        found[rows] = values
-    return found

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 import xarray as xr
 from torch import nn
@@ -42,8 +44,13 @@ def serves(method: Method, model: TrainedModel | nn.Module | None) -> str:
         return ""
     if model is None:
         return f"the method {method.name!r} explains a model, and none was given"
-    module, name = _identify(model)[:2]
-    return method.refusal(name, _gives(module, name))
+    module, name, *_ = _identify(model)
+    architecture = name.partition("@")[0]  # the cell type may follow
+    if architecture in models():
+        return method.refusal(name, models()[architecture].gives)
+    # An unregistered model may still turn out to lack α or β when it runs.
+    attends = ("alpha", "beta") if callable(getattr(module, "attention", None)) else ()
+    return method.refusal(name, (*attends, "gradient", "output"))
 
 
 def extract(
@@ -60,14 +67,13 @@ def extract(
 ) -> xr.Dataset:
     """Explain the predictions of a model, or compute the weights of a control.
 
-    It does what :func:`chromviz.extract` does, but takes no model by name. `genes` may also be
-    positions in the dataset, or a mask over its genes. The mode, device and gradients of the model
-    are restored afterwards, also after an error. `progress` is called as batches are finished.
+    As :func:`chromviz.extract`, but no model is given by name. `genes` may also be positions in
+    the dataset, or a mask over its genes. The mode, device and gradients of the model are restored
+    afterwards, also after an error. `progress` is called as batches are finished.
     """
     dataset = dataset_of(dataset)
     chosen = find_method(method)
-    refusal = serves(chosen, model)
-    if refusal:
+    if refusal := serves(chosen, model):
         raise ChromvizError(refusal)
     check_settings_of(chosen, parameters)
     settings = {**chosen.parameters, **parameters}
@@ -75,17 +81,13 @@ def extract(
     job = replace(
         job_for(chosen, dataset, model, rows, device),
         parameters=settings,
+        batch_size=batch_for(device) if batch_size is None else batch_size,
         seed=seed,
         progress=progress,
     )
-    if batch_size is not None:
-        job = replace(job, batch_size=batch_size)
     module, name, model_hash, variant = _identify(None if chosen.is_control else model)
-    if module is None:
+    with nullcontext() if module is None else session(module, device):
         found = chosen.function()(job)
-    else:
-        with session(module, device):
-            found = chosen.function()(job)
     attribution = build_attribution(
         found.weight,
         found.dims or chosen.dims,
@@ -115,10 +117,7 @@ def job_for(
     rows: np.ndarray,
     device: str = "cpu",
 ) -> Job:
-    """Return the input of a method's function for the genes at positions `rows`, with its defaults.
-
-    A model that cannot read the dataset is an error.
-    """
+    """Return the input of a method's function for the genes at positions `rows`, with defaults."""
     explained = None if method.is_control else model
     if isinstance(explained, TrainedModel):
         check_input(explained.card, dataset)
@@ -139,10 +138,7 @@ def job_for(
 
 
 def choose_genes(dataset: xr.Dataset, genes: Genes) -> np.ndarray:
-    """Return the positions of genes, given as for :func:`extract`.
-
-    A name that is unknown or ambiguous, no gene at all, or one without complete signal is an error.
-    """
+    """Return the positions of genes, given as for :func:`extract`, which have complete signal."""
     if isinstance(genes, str):
         if genes == "all":
             rows = np.flatnonzero(usable(dataset))
@@ -157,11 +153,16 @@ def choose_genes(dataset: xr.Dataset, genes: Genes) -> np.ndarray:
         given = np.asarray(genes)
         if given.ndim == 1 and len(given) and all(isinstance(one, str) for one in given):
             rows = np.array([find_gene(dataset, str(one)) for one in given])
-            _refuse_repeated(dataset, rows)
+            again = pd.Index(rows).duplicated()
+            if again.any():
+                gene = dataset["gene"].values[rows[again][0]]
+                raise ChromvizError(
+                    f"the gene {gene} is named more than once in genes; name it once"
+                )
         else:
             rows = _positions(given, dataset.sizes["gene"])
     if not len(rows):
-        raise ChromvizError(f"{dataset.attrs['cell']} has no genes of the kind {genes!r}")
+        raise ChromvizError(f"{dataset.attrs['cell']} has no genes in {genes!r}")
     lacking = rows[np.isnan(dataset["signal"].values[rows]).any(axis=(1, 2))]
     if len(lacking):
         raise ChromvizError(
@@ -169,13 +170,6 @@ def choose_genes(dataset: xr.Dataset, genes: Genes) -> np.ndarray:
             f"{dataset['gene'].values[lacking[0]]}), and models cannot read them"
         )
     return rows
-
-
-def _refuse_repeated(dataset: xr.Dataset, rows: np.ndarray) -> None:
-    unique, counts = np.unique(rows, return_counts=True)
-    if (counts > 1).any():
-        gene = dataset["gene"].values[unique[counts > 1][0]]
-        raise ChromvizError(f"the gene {gene} is named more than once in genes; name it once")
 
 
 def _positions(given: np.ndarray, n_genes: int) -> np.ndarray:
@@ -204,13 +198,3 @@ def _identify(model: TrainedModel | nn.Module | None) -> tuple[nn.Module | None,
             "with chromviz.train, or read one with chromviz.load_model"
         )
     return model, type(model).__name__, weights_hash(model), ""
-
-
-def _gives(module: nn.Module | None, name: str) -> tuple[str, ...]:
-    """Return what a model offers to methods; an unregistered one may fail when it runs."""
-    # Models of one architecture have their cell type after "@".
-    name = name.partition("@")[0]
-    if name in models():
-        return models()[name].gives
-    attends = ("alpha", "beta") if callable(getattr(module, "attention", None)) else ()
-    return (*attends, "gradient", "output")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,18 +17,11 @@ from chromviz.extractors.collect import (
     collect,
     count,
     gene_generator,
-    module_of,
     notes_on,
     one_reference,
     spread_of,
 )
-from chromviz.extractors.engine import (
-    Deconvolution,
-    DeepLift,
-    GuidedBackprop,
-    InputXGradient,
-    Saliency,
-)
+from chromviz.extractors.engine import attr
 from chromviz.extractors.job import Found, Job
 from chromviz.extractors.reference import references
 from chromviz.models.layers import InputTransform
@@ -36,35 +30,40 @@ from chromviz.models.layers import InputTransform
 def saliency(job: Job) -> Found:
     """Return the gradient of the logit of ON with respect to each bin (gene, mark, bin).
 
-    The parameter ``absolute`` drops the sign. captum does so unless told otherwise, as in the first
-    definition of saliency maps (Simonyan et al. 2013); the paper does not say which it used.
+    The parameter ``absolute`` drops the sign, as in the first definition of saliency maps (Simonyan
+    et al. 2013) and by default in captum; the paper does not say which it used.
     """
-    method, absolute = Saliency(module_of(job)), job.parameters["absolute"]
-    return collect(job, lambda batch, rows: (method.attribute(batch, abs=absolute), None))
+    return _by_captum(job, attr.Saliency, abs=job.parameters["absolute"])
 
 
 def input_x_gradient(job: Job) -> Found:
     """Return the signal times the gradient (Shrikumar et al. 2016)."""
-    method = InputXGradient(module_of(job))
-    return collect(job, lambda batch, rows: (method.attribute(batch), None))
+    return _by_captum(job, attr.InputXGradient)
+
+
+def _by_captum(job: Job, rule: type, *, side_by_side: bool = True, **options: Any) -> Found:
+    """Explain by a method of captum that needs no reference."""
+    method = rule(job.module)
+    return collect(
+        job,
+        lambda batch, rows: (method.attribute(batch, **options), None),
+        side_by_side=side_by_side,
+    )
 
 
 def smoothgrad(job: Job) -> Found:
     """Return the mean gradient over noisy copies of each gene (Smilkov et al. 2017).
 
     Noise is Gaussian, with ``noise`` times the mark's standard deviation over the training genes. A
-    gene draws its ``samples`` copies from the seed and its id; captum's NoiseTunnel draws from
-    torch's global generator and uses one size for all marks.
+    gene draws its ``samples`` copies from the seed and its id.
     """
-    module, samples = module_of(job), count(job, "samples")
-    method = Saliency(module)
-    size = torch.from_numpy(amount(job, "noise", or_zero=True) * spread_of(job.dataset)).to(
-        job.device
-    )
+    method, samples = attr.Saliency(job.module), count(job, "samples")
+    noise = amount(job, "noise", or_zero=True)
+    size = torch.from_numpy(noise * spread_of(job.dataset)).to(job.device)
 
     def explain(batch: torch.Tensor, rows: slice) -> tuple[torch.Tensor, None]:
-        noise = _draw(job, rows, (samples, *batch.shape[1:]), normal=True)
-        copies = (batch.unsqueeze(1) + noise * size).flatten(0, 1).detach().requires_grad_()
+        drawn = _draw(job, rows, (samples, *batch.shape[1:]), normal=True)
+        copies = (batch.unsqueeze(1) + drawn * size).flatten(0, 1).detach().requires_grad_()
         gradient = method.attribute(copies, abs=False)
         return gradient.view(-1, samples, *batch.shape[1:]).mean(1), None
 
@@ -75,12 +74,10 @@ def gradient_shap(job: Job) -> Found:
     """Return expected gradients: the mean over several references and random points on the path.
 
     The mean over ``samples`` of (x - r) · gradient at r + u (x - r), with r one of the references
-    and u from U(0, 1) (Lundberg and Lee 2017; Erion et al. 2021); captum's GradientShap without its
-    additional noise. A gene draws from the seed and its id. The completeness error refers to the
-    mean logit of the references; it decreases with more samples.
+    and u from U(0, 1) (Lundberg and Lee 2017; Erion et al. 2021). The completeness error refers to
+    the mean logit of the references; it decreases with more samples.
     """
-    module, samples = module_of(job), count(job, "samples")
-    method = Saliency(module)
+    method, samples = attr.Saliency(job.module), count(job, "samples")
     several = references(job.dataset, job.parameters["reference"], several=True)
     pool = torch.from_numpy(several).to(job.device)
 
@@ -103,15 +100,13 @@ _RULES = (nn.ReLU, nn.ELU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.So
 def deep_lift(job: Job) -> Found:
     """Return DeepLIFT contributions against the reference, by the rescale rule.
 
-    (Shrikumar et al. 2017.) captum applies the rule at layers of ReLU, sigmoid, tanh and
-    max-pooling. An :class:`~chromviz.models.layers.InputTransform` transforms each bin separately,
-    so a bin's contribution is that of its transformed signal. In recurrence and attention captum
-    falls back to the gradient; the completeness error says how much is missing, and genes above
-    the threshold are flagged. Models for which the rule would be wrong raise `CannotServeError`.
+    (Shrikumar et al. 2017.) An :class:`~chromviz.models.layers.InputTransform` transforms each bin
+    separately, so a bin's contribution is that of its transformed signal. In recurrence and
+    attention captum falls back to the gradient; the completeness error says how much is missing.
     """
-    module, (base, notes) = module_of(job), one_reference(job)
+    module, (base, notes) = job.module, one_reference(job)
     _check_layers(module, base)
-    method, transform = DeepLift(module), getattr(module, "transform", None)
+    method, transform = attr.DeepLift(module), getattr(module, "transform", None)
 
     def explain(batch: torch.Tensor, rows: slice) -> tuple[torch.Tensor, torch.Tensor]:
         inputs, others = batch, base.expand_as(batch)
@@ -131,8 +126,7 @@ def _own_inputs(module: nn.Module) -> Iterator[None]:
     """Give each layer with a DeepLIFT rule a copy of its input.
 
     captum replaces the gradient at the tensor that enters a layer. If another such layer returned
-    that tensor (a ReLU before a max-pooling), that layer still sees the old gradient, and its
-    contributions are wrong although they may add up.
+    that tensor (a ReLU before a max-pooling), its contributions would be wrong.
     """
 
     def copied(part: nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
@@ -151,12 +145,7 @@ def _ruled(module: nn.Module) -> list[nn.Module]:
 
 
 def _check_layers(module: nn.Module, signal: torch.Tensor) -> None:
-    """Refuse a model for which captum's DeepLIFT fails or gives wrong contributions.
-
-    These have a layer with a rule that is used twice in one pass, overlapping windows of
-    max-pooling (captum counts only one of them), or an ``nn.Softmax`` (captum normalises its
-    contributions over all genes of a batch).
-    """
+    """Refuse a model for which captum's DeepLIFT fails or gives wrong contributions."""
     calls: list[nn.Module] = []
     with ExitStack() as hooks, torch.no_grad():
         for part in _ruled(module):
@@ -169,6 +158,7 @@ def _check_layers(module: nn.Module, signal: torch.Tensor) -> None:
         elif type(part) is nn.Softmax:
             what = "captum's rule for nn.Softmax mixes genes; use another method"
         elif isinstance(part, _POOLS) and _overlaps(part):
+            # captum counts only one of them.
             what = f"the windows of {part} overlap; use a stride of at least the kernel size"
         if what:
             raise CannotServeError(
@@ -185,25 +175,23 @@ def _overlaps(pool: nn.MaxPool1d | nn.MaxPool2d | nn.MaxPool3d) -> bool:
 
 def guided_backprop(job: Job) -> Found:
     """Return gradients whose negative parts are dropped at each ReLU (Springenberg et al. 2014)."""
-    return _at_relu(job, GuidedBackprop)
+    return _at_relu(job, attr.GuidedBackprop)
 
 
 def deconvolution(job: Job) -> Found:
     """Return gradients that pass each ReLU by their own sign (Zeiler and Fergus 2014)."""
-    return _at_relu(job, Deconvolution)
+    return _at_relu(job, attr.Deconvolution)
 
 
-def _at_relu(job: Job, rule: type[GuidedBackprop | Deconvolution]) -> Found:
+def _at_relu(job: Job, rule: type) -> Found:
     """Explain by a rule for ReLU; refuse a model in which it would be the plain gradient."""
-    module = module_of(job)
-    if not any(isinstance(part, nn.ReLU) for part in module.modules()):
+    if not any(isinstance(part, nn.ReLU) for part in job.module.modules()):
         raise CannotServeError(
             f"the method {job.method!r} changes the gradient at ReLU layers, and "
-            f"{type(module).__name__} has none: it would be its saliency; use saliency"
+            f"{type(job.module).__name__} has none: it would be its saliency; use saliency"
         )
-    method = rule(module)
     with _hooks():
-        return collect(job, lambda batch, rows: (method.attribute(batch), None), side_by_side=False)
+        return _by_captum(job, rule, side_by_side=False)
 
 
 def _draw(job: Job, rows: slice, shape: tuple[int, ...], *, normal: bool) -> torch.Tensor:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 import xarray as xr
-from torch import nn
 
 from chromviz.progress import Progress
 
@@ -23,7 +22,8 @@ class Job:
     method
         The method's name.
     module
-        The model in evaluation mode on `device`, parameters frozen; None for a control.
+        The model, a ``torch.nn.Module`` in evaluation mode on `device`, parameters frozen; None
+        for a control.
     dataset
         The dataset that is explained; references come from its training genes.
     signal
@@ -37,7 +37,7 @@ class Job:
     """
 
     method: str
-    module: nn.Module | None
+    module: Any
     dataset: xr.Dataset
     signal: np.ndarray
     genes: np.ndarray
@@ -61,18 +61,12 @@ class Found:
     Parameters
     ----------
     weight
-        With the axes of `dims`.
-    logit
-        (gene,), if the method computed it.
-    delta
-        (gene,), completeness error in logits, if the method has one.
+        Weights with the dimensions `dims`, or those of the method if `dims` is None.
+    logit, delta, difference
+        (gene,), if the method has them: the logit, the completeness error in logits, and the sum
+        that complete weights have, the gene's logit minus the reference's.
     notes
         More attributes for the attribution.
-    dims
-        Axes of this weight if the model determines them; None for those of the method.
-    difference
-        (gene,), the sum of complete weights if the method has one: the gene's logit minus the
-        reference's.
     """
 
     weight: np.ndarray

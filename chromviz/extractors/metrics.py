@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
 
 import numpy as np
 import torch
 import xarray as xr
-from torch import nn
 
 from chromviz.catalog import find_method
 from chromviz.errors import ChromvizError
 from chromviz.extractors.collect import NOISE, spread_of
-from chromviz.extractors.engine import infidelity, sensitivity_max
+from chromviz.extractors.engine import metrics
 from chromviz.extractors.explain import job_for
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.inference import session
@@ -34,9 +32,8 @@ def infidelity_and_sensitivity(
     The noise is Gaussian, with a tenth of each mark's standard deviation over the training genes.
     ``infidelity``: the mean square of (noise · weights minus the change of the logit), divided by
     the mean square of that change; 0 is perfect, and weights of 0 have 1. It is NaN for methods
-    other than saliency and SmoothGrad, whose weights are changes of the logit per unit of signal.
-    ``sensitivity``: the largest change of the weights between a gene and its noisy copies, relative
-    to the norm of the weights. A method that does not give (gene, mark, bin) is an error.
+    other than :data:`_SLOPES`. ``sensitivity``: the largest change of the weights between a gene
+    and its noisy copies, relative to the norm of the weights.
     """
     chosen = find_method(method)
     if chosen.dims != ("gene", "mark", "bin"):
@@ -45,7 +42,6 @@ def infidelity_and_sensitivity(
             f"({', '.join(chosen.dims)})"
         )
     job = replace(job_for(chosen, dataset, model, genes, device), seed=seed)
-    module = cast("nn.Module", job.module)
     size = torch.from_numpy(NOISE * spread_of(dataset)).to(job.device)
     run = chosen.function()
 
@@ -61,10 +57,10 @@ def infidelity_and_sensitivity(
         drawn = torch.randn(inputs.shape, generator=generator).to(job.device)
         return drawn * size
 
-    with session(module, device):
+    with session(job.module, device):
         signal = torch.from_numpy(job.signal).to(job.device)
         weights = explain(signal)
-        sensitivity = sensitivity_max(
+        sensitivity = metrics.sensitivity_max(
             lambda given: (explain(given),),  # captum would iterate over the rows of a bare tensor
             signal,
             perturb_func=lambda inputs, *rest: _first(inputs) + noise(_first(inputs)),
@@ -80,7 +76,7 @@ def infidelity_and_sensitivity(
             arguments = {"n_perturb_samples": samples, "perturb_func": perturb}
             with torch.no_grad():
                 error, nothing = (
-                    infidelity(module, inputs=signal, attributions=weight, **arguments)
+                    metrics.infidelity(job.module, inputs=signal, attributions=weight, **arguments)
                     for weight in (weights, torch.zeros_like(weights))
                 )
             unfaithful = torch.where(nothing > 0, error / nothing, float("nan"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import numpy as np
 import torch
 from torch.nn import functional
@@ -18,15 +16,13 @@ def class_optimization(job: Job) -> Found:
     """Optimise an input for a class, as DeepChrome does, and return it (mark, bin).
 
     From X drawn from U(0, 1), minimise NLL(class | X) + penalty · ‖X‖² by RMSprop for a number of
-    ``steps`` of size ``step``; then clamp X to [0, 1] and divide by its maximum. One input stands
-    for the class (``state``, ``"ON"`` or ``"OFF"``); no genes are involved. Of several
-    ``restarts``, each from its own draw, the one with the lowest loss is kept. Stored with the
-    weights: ``probability_reached`` (if low, the input does not represent the class) and
-    ``restart_r``, the mean correlation of the others with it (if low, there is no unique input).
-    An optimisation that does not stay finite is an error.
+    ``steps`` of size ``step``; then clamp X to [0, 1] and divide by its maximum. The class is the
+    ``state``, ``ON`` or ``OFF``. Of several ``restarts``, the one with the lowest loss is kept.
+    Stored with the weights: ``probability_reached`` (if low, the input does not represent the
+    class) and ``restart_r``, the mean correlation of the others with it (if low, there is no unique
+    input).
     """
-    module = cast("torch.nn.Module", job.module)
-    state = job.parameters["state"]
+    module, state = job.module, job.parameters["state"]
     if state not in ("ON", "OFF"):
         raise ChromvizError(f"class_optimization's state is {state!r}; it must be ON or OFF")
     towards = 1.0 if state == "ON" else -1.0
@@ -73,16 +69,15 @@ def class_optimization(job: Job) -> Found:
 def own_weights(job: Job) -> Found:
     """Return a model's own weights (mark, bin), the same for every gene.
 
-    Coefficients are slopes of the logit by the arcsinh of each bin; importances sum to 1. If a
-    model reads the average of a mark, the mark's weight is divided among its bins: the map is flat
-    because the model cannot separate them. The rules of a rule learner are in ``rules``.
+    Coefficients are slopes of the logit by the arcsinh of each bin; importances sum to 1. A model
+    that reads the average of a mark has the same weight for all its bins. The rules of a rule
+    learner are in the note ``rules``.
     """
-    module = cast("Any", job.module)
-    weight = np.asarray(module.own_weights(), dtype=np.float32)
+    weight = np.asarray(job.module.own_weights(), dtype=np.float32)
     if weight.shape != job.signal.shape[1:]:
         raise ChromvizError(
-            f"{type(module).__name__}'s own weights have the shape {weight.shape}; expected "
-            f"{job.signal.shape[1:]}, a weight a mark and bin"
+            f"{type(job.module).__name__}'s own weights have the shape {weight.shape}; expected "
+            f"{job.signal.shape[1:]}, one weight for each mark and bin"
         )
-    describe = getattr(module, "describe", None)
+    describe = getattr(job.module, "describe", None)
     return Found(weight, notes={"rules": "\n".join(describe(job.marks))} if describe else None)

@@ -1,9 +1,8 @@
 """Integrated gradients by adaptive quadrature.
 
-Along the line from the reference to a gene, the gradient's integral over any piece of the line is
-known beforehand: it is the difference of the logits at the piece's ends. So each piece shows its
-own error, and only those that are wrong are halved. Trained LSTMs need it: their logit can jump by
-half a unit within 1/40,000 of the line, which no affordable number of even steps resolves.
+The integral of the gradient over a piece of the line is the difference of the logits at its ends,
+so the error of each piece is known, and only wrong ones are halved. Trained LSTMs need this: their
+logit can jump by half a unit within 1/40,000 of the line, too little for even steps to resolve.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from chromviz.extractors.collect import amount, count, module_of, one_reference
-from chromviz.extractors.engine import Saliency
+from chromviz.extractors.collect import amount, count, one_reference
+from chromviz.extractors.engine import attr
 from chromviz.extractors.job import Found, Job
-from chromviz.models.inference import one_a_gene, over_batches
+from chromviz.models.inference import joined, one_a_gene, over_batches
 
 #: Number of genes whose pieces are in memory at the same time.
 _GENES = 256
@@ -53,14 +52,13 @@ def integrated_gradients(job: Job) -> Found:
     The line is cut into ``pieces``, each integrated by Simpson's rule. The error of a piece is the
     difference between the sum of its weights and its change in logit. While the errors of a gene
     add up to more than ``tolerance`` times its total difference (or times 1, if that is smaller),
-    the pieces with the largest errors are halved, at most ``halvings`` times. What a piece of
-    1/1,024 of the line (by default) still misses is distributed in the direction of its gradient,
-    unless that points against the change in logit: such a piece is halved again, as many times
-    more. The largest ratio of what was distributed to the gene's difference is recorded as
-    ``most_shared_out``. Without halvings this is the plain rule. The gradients are captum's; its
-    IntegratedGradients uses the same points for all genes, and gives the same weights where the
-    logit is smooth. Where a reference without signal ties every max-pool, rounding decides the
-    gradient there: weights are equal for any batch size within the tolerance.
+    the pieces with the largest errors are halved, at most ``halvings`` times. What the smallest
+    pieces still miss is distributed in the direction of their gradients; a piece whose gradient
+    points against the change in logit is halved as many times more. The largest ratio of what was
+    distributed to the gene's difference is recorded as ``most_shared_out``. captum's
+    IntegratedGradients gives the same weights where the logit is smooth. Where a reference without
+    signal ties every max-pool, rounding decides the gradient, and the batch size changes weights
+    within the tolerance.
     """
     n_pieces, halvings = count(job, "pieces"), count(job, "halvings", least=0)
     tolerance = amount(job, "tolerance")
@@ -113,10 +111,10 @@ def integrated_gradients(job: Job) -> Found:
 
 
 def _wrong(error: np.ndarray, row: np.ndarray, left: np.ndarray) -> np.ndarray:
-    """Return which pieces must be halved, given the remaining error that each gene may make.
+    """Return which pieces must be halved, given the error `left` to each gene.
 
-    If all pieces of a gene together make no more, none is; otherwise all but the best pieces that
-    together make half of it, so that the next halves have some error left.
+    None if all pieces of a gene together make no more; otherwise all but the best pieces that
+    together make half of it, so that some error is left for the next halves.
     """
     order = np.lexsort((error, row))
     made = np.cumsum(error[order])
@@ -133,10 +131,10 @@ def _wrong(error: np.ndarray, row: np.ndarray, left: np.ndarray) -> np.ndarray:
 
 
 def _shared_out(pieces: _Pieces, totals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return weights (piece, mark, bin) that add up, along the gradient, and which are usable.
+    """Return weights (piece, mark, bin) that add up to the change in logit, and which are usable.
 
-    The direction is that of the piece's weights; if these point against the change in logit, that
-    of the steepest point that points with it. If there is none, the piece is not usable.
+    They point as the piece's weights do or, if these point against the change, as the steepest
+    point that does not; without one, the piece is not usable.
     """
     length = (pieces.end - pieces.start).astype(np.float32)
     found = np.concatenate([totals[:, None], pieces.weight * length[:, None, None, None]], 1)
@@ -158,7 +156,7 @@ class _Line:
     """Lines from one reference to some genes."""
 
     def __init__(self, job: Job, base: torch.Tensor) -> None:
-        self.job, self.module = job, module_of(job)
+        self.job = job
         self.base = base.cpu().numpy()
         self.far = job.signal - self.base
 
@@ -200,25 +198,24 @@ class _Line:
     def _at(self, row: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the weights' density along the line, and the logits, at places on it."""
         points = np.asarray(self.base + place[:, None, None] * self.far[row], np.float32)
-        weight, logit = np.empty_like(points), np.empty(len(points))
 
         def run(batch: torch.Tensor, rows: slice) -> tuple[np.ndarray, np.ndarray]:
             output = []
 
             def forward(signal: torch.Tensor) -> torch.Tensor:
-                output.append(one_a_gene(self.module(signal), len(signal)))
+                output.append(one_a_gene(self.job.module(signal), len(signal)))
                 return output[-1]
 
-            gradient = Saliency(forward).attribute(batch.requires_grad_(), abs=False)
+            gradient = attr.Saliency(forward).attribute(batch.requires_grad_(), abs=False)
             return gradient.detach().cpu().numpy(), output[0].detach().cpu().numpy()
 
         # cuDNN has no backward pass for a recurrent layer in evaluation mode.
         with torch.backends.cudnn.flags(enabled=False):
-            for rows, (gradient, found) in over_batches(
-                run, points, self.module, self.job.device, self.job.batch_size
-            ):
-                weight[rows], logit[rows] = gradient * self.far[row[rows]], found
-        return weight, logit
+            batches = over_batches(
+                run, points, self.job.module, self.job.device, self.job.batch_size
+            )
+        gradient, logit = joined(batches)
+        return gradient * self.far[row], logit.astype(np.float64)
 
 
 def _pieces_of(values: np.ndarray) -> np.ndarray:

@@ -8,8 +8,8 @@ from math import factorial
 import numpy as np
 import torch
 
-from chromviz.extractors.collect import collect, count, module_of, one_reference
-from chromviz.extractors.engine import FeatureAblation, Occlusion
+from chromviz.extractors.collect import collect, count, one_reference
+from chromviz.extractors.engine import attr
 from chromviz.extractors.job import Found, Job
 
 #: Up to this number of marks, all 2**n coalitions are evaluated.
@@ -24,7 +24,7 @@ def occlusion(job: Job) -> Found:
     """
     window = count(job, "window", job.signal.shape[2])
     stride = count(job, "stride", window)
-    method, (base, notes) = Occlusion(module_of(job)), one_reference(job)
+    method, (base, notes) = attr.Occlusion(job.module), one_reference(job)
 
     def explain(batch: torch.Tensor, rows: slice) -> tuple[torch.Tensor, None]:
         with torch.no_grad():
@@ -36,7 +36,7 @@ def occlusion(job: Job) -> Found:
 
 def feature_ablation(job: Job) -> Found:
     """Return the loss of logit without each mark (gene, mark)."""
-    method, (base, notes) = FeatureAblation(module_of(job)), one_reference(job)
+    method, (base, notes) = attr.FeatureAblation(job.module), one_reference(job)
     n_marks = job.signal.shape[1]
     mask = torch.arange(n_marks, device=job.device)[None, :, None]
 
@@ -51,12 +51,12 @@ def feature_ablation(job: Job) -> Found:
 def shapley_sampling(job: Job) -> Found:
     """Return the Shapley value of each mark in the logit (gene, mark).
 
-    A mark in the coalition has its signal, others have the reference. With up to 8 marks all
-    coalitions are evaluated and the values are exact; with more, they are the mean over ``samples``
-    orders of the marks, the same for all genes (Castro et al. 2009). In both cases they add up to
-    the difference in logit.
+    A mark in the coalition has its signal, others have the reference. The values are exact up to
+    :data:`ALL_COALITIONS` marks; with more, they are the mean over ``samples`` orders of the marks,
+    the same for all genes (Castro et al. 2009). In both cases they add up to the difference in
+    logit.
     """
-    module, (base, notes) = module_of(job), one_reference(job)
+    base, notes = one_reference(job)
     n_marks = job.signal.shape[1]
     exact = n_marks <= ALL_COALITIONS
     rng = np.random.default_rng(job.seed)
@@ -70,7 +70,7 @@ def shapley_sampling(job: Job) -> Found:
             for present, share in worth.items():
                 inside = torch.zeros(n_marks, 1, dtype=torch.bool, device=job.device)
                 inside[list(present)] = True
-                value = module(torch.where(inside, batch, base)).double()
+                value = job.module(torch.where(inside, batch, base)).double()
                 found += value[:, None] * torch.from_numpy(share).to(job.device)
         return found, base
 

@@ -1,8 +1,6 @@
 """References: the inputs that attributions are relative to.
 
-"What did the model look at" means "instead of what": integrated gradients, DeepLIFT, Shapley
-values and occlusion compare a gene with a reference input. Models can only be compared from the
-same one, so it is chosen by name, is the same for all models, and is recorded with its hash.
+Models can only be compared from the same reference, so it is recorded with its hash.
 """
 
 from __future__ import annotations
@@ -30,23 +28,11 @@ _SEVERAL = 20
 def references(dataset: xr.Dataset, wanted: Any, *, several: bool = False) -> np.ndarray:
     """Return the references of attributions, float32 (reference, mark, bin).
 
-    Parameters
-    ----------
-    dataset
-        The dataset that is explained.
-    wanted
-        ``"zero"``, no signal; ``"mean"``, the mean of the training genes; ``"low_expression"``, the
-        tenth of the training genes with the lowest expression (at least one); the path of a
-        ``.npy`` file, or an array: (mark, bin), or (reference, mark, bin).
-    several
-        Whether the method takes several, up to 20 genes with low expression or all of the user's;
-        if not, they are averaged.
-
-    Raises
-    ------
-    ChromvizError
-        If the name is unknown, a file cannot be read, the shape is not the dataset's, a value is
-        not finite, or the dataset lacks training genes or their expression.
+    `wanted` is ``zero``, no signal; ``mean``, the mean of the training genes; ``low_expression``,
+    the tenth of the training genes with the lowest expression (at least one); the path of a
+    ``.npy`` file, or an array: (mark, bin), or (reference, mark, bin). If the method takes
+    `several`, these are up to 20 genes with low expression or all of the user's; if not, their
+    mean.
     """
     found = _named(dataset, wanted) if isinstance(wanted, str | os.PathLike) else wanted
     found = np.asarray(found)
@@ -59,7 +45,7 @@ def references(dataset: xr.Dataset, wanted: Any, *, several: bool = False) -> np
             "several of them, as the dataset has"
         )
     if found.dtype.kind not in "fiu" or not np.isfinite(found).all():
-        raise ChromvizError("the reference holds what is no finite number; fill it in")
+        raise ChromvizError("the reference holds values that are not finite numbers; replace them")
     found = found.astype(np.float32)
     return found if several else found.mean(axis=0, keepdims=True, dtype=np.float64).astype("f4")
 

@@ -1,15 +1,14 @@
 """Models with re-randomised weights, whose explanations must differ from the original's.
 
-An explanation that stays the same when the weights of the model are re-randomised does not explain
-the model (Adebayo et al. 2018). Layers are initialised as the architecture does it, each from its
-own seed, and bare parameters (context vectors) count as layers.
+An explanation that does not change does not explain the model (Adebayo et al. 2018).
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,10 +25,9 @@ WAYS = ("cascading", "independent")
 
 
 def layers(module: nn.Module) -> list[tuple[str, list[str]]]:
-    """Return a network's layers in order, each with the names of its parameters.
+    """Return the submodules with parameters, in order, each with the names of its parameters.
 
-    A layer is a submodule that holds parameters directly; a parameter that the network itself holds
-    is a layer of its own.
+    Each parameter that the network itself holds (a context vector) counts as a layer.
     """
     found = []
     for name, part in module.named_modules():
@@ -42,12 +40,8 @@ def layers(module: nn.Module) -> list[tuple[str, list[str]]]:
 
 
 def untrained(model: TrainedModel, seed: int = 0) -> TrainedModel:
-    """Return the model's architecture before training, with its transform.
-
-    A model that is not a network gives no output before it is fitted; that is an error.
-    """
-    fresh = _fresh(model, seed)
-    return _altered(model, fresh, "untrained", seed)
+    """Return the network before training, with the transform of the trained one."""
+    return _altered(model, _fresh(model, seed), "untrained", seed)
 
 
 def randomised(
@@ -56,7 +50,7 @@ def randomised(
     """Re-randomise the layers of a network, from the output to the input; yield (layer, model).
 
     `way` is ``cascading``, each layer together with those after it, or ``independent``, one layer
-    at a time. Each layer draws from the seed and its position.
+    at a time. Each is initialised by the architecture, from the seed and its position.
     """
     if way not in WAYS:
         raise ChromvizError(f"the way to re-randomise layers is {' or '.join(WAYS)}, not {way!r}")
@@ -71,25 +65,14 @@ def randomised(
         yield name, _altered(model, module, f"{way}: {name}", seed)
 
 
-@dataclass(frozen=True)
-class Randomised:
-    """A method's weights (gene, mark and bin) before and after layers are re-randomised.
-
-    `layer` is the last that was; `last` says whether all layers are.
-    """
-
-    way: str
-    layer: str
-    last: bool
-    method: str
-    before: np.ndarray
-    after: np.ndarray
-
-
 def weights_when_randomised(
     methods: Sequence[str], model: TrainedModel, conditions: Conditions
-) -> Iterator[Randomised]:
-    """Explain :attr:`Conditions.few` again after each re-randomised layer of a network."""
+) -> Iterator[tuple[str, np.ndarray, np.ndarray, dict[str, Any]]]:
+    """Explain :attr:`Conditions.few` again after each re-randomised layer of a network.
+
+    Yields the method, its weights (gene, mark and bin) before and after, and the step: ``way``,
+    ``layer``, and ``last``, whether all layers are re-randomised now.
+    """
     few = conditions.few
     before = {name: conditions.weights(name, model, few) for name in methods}
     for way in WAYS:
@@ -98,7 +81,7 @@ def weights_when_randomised(
             last = way == "cascading" and done == len(steps)
             for name in methods:
                 after = conditions.weights(name, changed, few)
-                yield Randomised(way, layer, last, name, before[name], after)
+                yield name, before[name], after, {"way": way, "layer": layer, "last": last}
             conditions.progress(f"{way} layers of {model.card.name}", done, len(steps))
 
 

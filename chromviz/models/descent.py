@@ -23,15 +23,15 @@ _OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 
 
 class Descent(NamedTuple):
-    """The result of training by gradient steps.
+    """A trained module, on the CPU in evaluation mode, and the records of its epochs.
 
-    `module` has the kept weights, on the CPU in evaluation mode. `curve` has one record per epoch,
-    ``epoch, train_loss, valid_loss, valid_auc``, and `best` is the index of the kept one.
+    `curve` has one record per epoch, ``epoch, train_loss, valid_loss, valid_auc``. `kept` is that
+    of the epoch whose weights were kept, with ``best_epoch`` and ``epochs``, their number.
     """
 
     module: nn.Module
     curve: list[dict[str, float]]
-    best: int
+    kept: dict[str, float]
 
 
 def descend(
@@ -46,13 +46,12 @@ def descend(
 ) -> Descent:
     """Train a network in place by gradient steps; dropout draws from torch's global generator.
 
-    The loss is the binary cross-entropy of the logit, in training and validation weighted by class
-    if the settings ask for it. Training stops when neither loss nor AUC of the validation genes has
-    improved for `patience` epochs. Of the epochs whose validation loss is within `loss_slack` of
-    the lowest, the weights of the one with the best AUC are kept: the AUC does not say on which
-    side of 0.5 the probabilities lie, and after a few steps a network may rank genes well and yet
-    call none of them ON. `seed` determines the order of the genes. A training that diverges, or a
-    module that does not give one logit per gene, is an error.
+    The loss is the binary cross-entropy of the logit, weighted by class if the settings ask for it.
+    Training stops when neither loss nor AUC of the validation genes has improved for `patience`
+    epochs. Of the epochs whose validation loss is within `loss_slack` of the lowest, the one with
+    the best AUC is kept: the AUC does not say on which side of 0.5 the probabilities lie, and after
+    a few steps a network may rank genes well and yet call none of them ON. `seed` determines the
+    order of the genes.
     """
     fit_transform = getattr(getattr(module, "transform", None), "fit", None)
     if fit_transform is not None:
@@ -77,8 +76,10 @@ def descend(
         if on_epoch:
             on_epoch(dict(record))
         keeper.see(record, module)
-    module.load_state_dict(keeper.weights())
-    return Descent(module.cpu().eval(), curve, keeper.best)
+    best = keeper.best
+    module.load_state_dict(keeper.kept[best])
+    ran = {"best_epoch": best + 1.0, "epochs": float(len(curve))}
+    return Descent(module.cpu().eval(), curve, {**curve[best], **ran})
 
 
 def _take_steps(
@@ -130,10 +131,8 @@ def _validate(
 def _batches(
     genes: LabelledGenes, size: int, device: torch.device, order: torch.Generator | None = None
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield batches of signal and label, shuffled if there is a generator.
-
-    They are cut from whole arrays: torch's loader would collate them gene by gene.
-    """
+    """Yield batches of signal and label, shuffled if there is a generator."""
+    # torch's loader would collate them gene by gene.
     signal, label = torch.from_numpy(genes.signal), torch.from_numpy(genes.label)
     count = len(label)
     rows = torch.arange(count) if order is None else torch.randperm(count, generator=order)
@@ -162,10 +161,6 @@ class BestEpoch:
     def best(self) -> int:
         """The kept epoch with the best AUC; the first of equal ones."""
         return max(self.kept, key=lambda epoch: self.auc[epoch])
-
-    def weights(self) -> dict[str, torch.Tensor]:
-        """Return the weights of the best epoch."""
-        return self.kept[self.best]
 
     def see(self, record: dict[str, float], module: nn.Module) -> None:
         """Take note of an epoch that has ended."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
@@ -107,14 +107,13 @@ def over_batches(
     side_by_side: bool = True,
     what: str = "",
     progress: Progress = silent,
-) -> Iterator[tuple[slice, T]]:
-    """Call `work` on each batch of signal (gene, mark, bin); yield rows and result in order.
+) -> list[T]:
+    """Call `work` on each batch of signal (gene, mark, bin); return the results in order.
 
-    On a CPU, several batches run in parallel, but only if the module consists of torch's layers
-    and ours, because the forward pass of a user's module may store values in the module; and not
-    if `side_by_side` is False, for `work` that changes the module. `work` is called with a float32
-    batch on the device and its rows. It may run in another thread, so it has to enable or disable
-    gradients itself. `batch_size` defaults to :func:`batch_for`; `what` names the work to
+    `work` takes a float32 batch on the device and its rows. On a CPU several batches run in
+    threads, so it has to enable or disable gradients itself; but only if the module consists of
+    torch's layers and ours, because a user's forward pass may store values in the module, and not
+    if `side_by_side` is False, for `work` that changes the module. `what` names the work to
     `progress`.
     """
     if batch_size is None:
@@ -123,24 +122,31 @@ def over_batches(
         raise ChromvizError(f"the batch size must be at least 1, not {batch_size}")
     total = len(signal)
     parts = [slice(start, min(start + batch_size, total)) for start in range(0, total, batch_size)]
+    threads = min(THREADS, len(parts)) if device.type == "cpu" and side_by_side else 1
 
     def run(rows: slice) -> T:
         return work(torch.as_tensor(signal[rows], dtype=torch.float32).to(device), rows)
 
-    threads = min(THREADS, len(parts))
-    alone = not side_by_side or device.type != "cpu" or not _shares_threads(module)
-    if alone or threads < 2:
-        for rows in parts:
-            yield rows, run(rows)
+    def collected(results: Iterable[T]) -> list[T]:
+        found = []
+        for rows, result in zip(parts, results, strict=True):
+            found.append(result)
             progress(what, rows.stop, total)
-        return
+        return found
+
+    if threads < 2 or not _shares_threads(module):
+        return collected(map(run, parts))
     with one_thread(), ThreadPoolExecutor(threads) as pool:
         try:
-            for rows, found in zip(parts, pool.map(run, parts), strict=True):
-                yield rows, found
-                progress(what, rows.stop, total)
+            return collected(pool.map(run, parts))
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def joined(batches: Iterable[tuple[np.ndarray, ...]]) -> list[np.ndarray]:
+    """Join the arrays of batches along genes, as float32 in C order."""
+    each = zip(*batches, strict=True)
+    return [np.ascontiguousarray(np.concatenate(parts, dtype=np.float32)) for parts in each]
 
 
 def _shares_threads(module: nn.Module) -> bool:
@@ -150,23 +156,24 @@ def _shares_threads(module: nn.Module) -> bool:
 
 
 def logits(
-    module: nn.Module,
-    signal: np.ndarray,
-    *,
-    batch_size: int | None = None,
-    device: str = "cpu",
+    module: nn.Module, signal: np.ndarray, *, batch_size: int | None = None, device: str = "cpu"
 ) -> np.ndarray:
     """Return the logit of ON (gene,) for signal (gene, mark, bin)."""
+    with session(module, device) as target:
+        return logits_on(module, signal, target, batch_size)
+
+
+def logits_on(
+    module: nn.Module, signal: np.ndarray, device: torch.device, batch_size: int | None = None
+) -> np.ndarray:
+    """Return the logits (gene,) of a module in a :func:`session`."""
 
     def run(batch: torch.Tensor, rows: slice) -> np.ndarray:
         with torch.inference_mode():
             return logits_of(module, batch)
 
-    found = np.empty(len(signal), dtype=np.float32)
-    with session(module, device) as target:
-        for rows, values in over_batches(run, signal, module, target, batch_size):
-            found[rows] = values
-    return found
+    found = over_batches(run, signal, module, device, batch_size)
+    return np.concatenate([np.empty(0, np.float32), *found], dtype=np.float32)
 
 
 def logits_of(module: nn.Module, batch: torch.Tensor) -> np.ndarray:

@@ -119,8 +119,13 @@ def _attend(states: torch.Tensor, context: torch.Tensor) -> tuple[torch.Tensor, 
     scores = (context.transpose(0, 1).unsqueeze(2) @ states).squeeze(3)
     forwards, *backwards = scores.unbind(1)
     weights = torch.softmax(forwards + backwards[0].flip(0) if backwards else forwards, 0)
+    return weights, attended_sum(states, weights)
+
+
+def attended_sum(states: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Return the sum (group, direction, hidden, batch) of states under weights."""
     by_direction = torch.stack([weights, weights.flip(0)][: states.shape[1]], 1)
-    return weights, (by_direction.unsqueeze(3) * states).sum(0).transpose(0, 1)
+    return (by_direction.unsqueeze(3) * states).sum(0).transpose(0, 1)
 
 
 class _Attend(torch.autograd.Function):

@@ -21,8 +21,7 @@ from chromviz.data.cells import dataset_of
 from chromviz.errors import ChromvizError
 from chromviz.models import ModelSpec, find_model
 from chromviz.models.checkpoint import TrainedModel, load_model, save_model
-from chromviz.models.training import combine, fit, takes_steps
-from chromviz.models.training import train as train_once
+from chromviz.models.training import combine, fit, takes_steps, train_once
 from chromviz.progress import SILENT, Reporter
 from chromviz.results.validity import key
 from chromviz.schema import dataset_hash

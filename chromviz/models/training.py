@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,17 +19,15 @@ from chromviz.errors import ChromvizError
 from chromviz.models import find_model
 from chromviz.models.checkpoint import Card, TrainedModel, weights_hash
 from chromviz.models.classical.base import Fitted, LabelledGenes
-from chromviz.models.descent import OnEpoch, descend
+from chromviz.models.descent import Descent, OnEpoch, descend
 from chromviz.models.ensemble import join
 from chromviz.models.inference import find_device, logits
 from chromviz.models.threads import one_thread
 from chromviz.schema import dataset_hash, usable
 from chromviz.settings import Settings
 
-__all__ = ["OnEpoch", "Settings", "combine", "fit", "takes_steps", "train"]
 
-
-def train(
+def train_once(
     model: str | ModelSpec,
     dataset: xr.Dataset,
     *,
@@ -42,8 +40,7 @@ def train(
 
     `model` is what :func:`chromviz.models.find_model` takes; `settings` default to those of the
     architecture. `seed` determines initial weights, order of the genes and dropout; the global
-    random state does not change. The module is returned on the CPU in evaluation mode. A split
-    that lacks ON or OFF genes, signal that is not finite and a training that diverges are errors.
+    random state does not change. The module is returned on the CPU in evaluation mode.
     """
     spec = find_model(model)
     settings = settings or spec.settings()
@@ -54,18 +51,20 @@ def train(
     started = time.perf_counter()
     found = fit(spec.build, parts, settings=settings, seed=seed, device=target, on_epoch=on_epoch)
     test = _part(dataset, "test")
-    metrics = {
-        "valid_auc": found.kept["valid_auc"],
-        "valid_loss": found.kept.get("valid_loss"),
-        "best_epoch": found.kept.get("best_epoch"),
-        "test_auc": _auc_of(found.module, test, device),
-        "epochs": found.kept.get("epochs"),
-        "seconds": round(time.perf_counter() - started, 2),
-    }
+    found_there = ("valid_auc", "valid_loss", "best_epoch", "epochs")
+    metrics = {name: found.kept.get(name) for name in found_there}
+    metrics["test_auc"] = _auc_of(found.module, test, device)
+    metrics["seconds"] = round(time.perf_counter() - started, 2)
     version = {"model_version": spec.version} if spec.version else {}
     card = Card(
         name=spec.name,
-        **_traits(dataset),
+        n_bins=dataset.sizes["bin"],
+        bin_width=int(dataset.attrs["bin_width"]),
+        marks=tuple(str(mark) for mark in dataset["mark"].values),
+        cell=str(dataset.attrs["cell"]),
+        signal_unit=str(dataset.attrs["signal_unit"]),
+        simulated=int(dataset.attrs["simulated"]),
+        dataset_hash=dataset_hash(dataset),
         settings={} if isinstance(found.module, Fitted) else asdict(settings),
         seed=seed,
         device=str(target),
@@ -78,27 +77,6 @@ def train(
     return TrainedModel(found.module, card)
 
 
-def _traits(dataset: xr.Dataset) -> dict[str, Any]:
-    """Return the fields of a card that describe the dataset."""
-    return {
-        "n_bins": dataset.sizes["bin"],
-        "bin_width": int(dataset.attrs["bin_width"]),
-        "marks": tuple(str(mark) for mark in dataset["mark"].values),
-        "cell": str(dataset.attrs["cell"]),
-        "signal_unit": str(dataset.attrs["signal_unit"]),
-        "simulated": int(dataset.attrs["simulated"]),
-        "dataset_hash": dataset_hash(dataset),
-    }
-
-
-class _Fit(NamedTuple):
-    """A trained module, its learning curve and the record of the epoch that was kept."""
-
-    module: nn.Module
-    curve: list[dict[str, float]]
-    kept: dict[str, float]
-
-
 def fit(
     build: Callable[[int, int], nn.Module],
     parts: Mapping[str, LabelledGenes],
@@ -107,42 +85,28 @@ def fit(
     seed: int,
     device: torch.device,
     on_epoch: OnEpoch | None = None,
-) -> _Fit:
+) -> Descent:
     """Build a module and train it; together with the network, all code that decides its weights."""
-    # Not called `train`: its code would count as used, and with it all that writes the card.
     learnt, checked = parts["train"], parts["valid"]
     devices = [device] if device.type == "cuda" else []
+    how: dict[str, Any] = {"settings": settings, "seed": seed, "device": device}
     with one_thread(), torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         module = build(*learnt.signal.shape[1:])
         if not isinstance(module, Fitted):
-            module, curve, best = descend(
-                module,
-                learnt,
-                checked,
-                settings=settings,
-                seed=seed,
-                device=device,
-                on_epoch=on_epoch,
-            )
-            ran = {"best_epoch": best + 1.0, "epochs": float(len(curve))}
-            return _Fit(module, curve, {**curve[best], **ran})
+            return descend(module, learnt, checked, **how, on_epoch=on_epoch)
         module.fit(learnt, checked, seed)
     module.eval()
     auc = float(roc_auc_score(checked.label, logits(module, checked.signal)))
-    return _Fit(module, [], {"valid_auc": auc})
+    return Descent(module, [], {"valid_auc": auc})
 
 
 def combine(
     models: Sequence[TrainedModel], dataset: xr.Dataset, device: str = "cpu"
 ) -> TrainedModel:
-    """Join networks that differ only in their seed into an ensemble, and compute its AUC.
-
-    The AUCs on the card are those of the ensemble; those of the members are in ``card.members``.
-    """
+    """Join networks that differ only in their seed into an ensemble, and compute its AUC."""
     first = models[0].card
-    alike = ("name", "marks", "n_bins", "dataset_hash", "settings")
-    for name in alike:
+    for name in ("name", "marks", "n_bins", "dataset_hash", "settings"):
         if any(getattr(model.card, name) != getattr(first, name) for model in models):
             raise ChromvizError(
                 f"the members of an ensemble must be trained alike; these differ in {name}"

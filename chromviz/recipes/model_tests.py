@@ -145,16 +145,11 @@ def sanity(tested: Tested) -> pd.DataFrame:
     model, ``spearman_last`` that after all layers are re-randomised.
     """
     rows: list[tidy_rows.Row] = []
-    for one in weights_when_randomised(tested.by_gene, tested.model, tested.conditions):
-        found = tidy_rows.sanity_rows(
-            one.before,
-            one.after,
-            way=one.way,
-            layer=one.layer,
-            last=one.last,
-            resampling=tested.resampling,
-        )
-        rows += [{"method": one.method, **row} for row in found]
+    for method, before, after, step in weights_when_randomised(
+        tested.by_gene, tested.model, tested.conditions
+    ):
+        found = tidy_rows.sanity_rows(before, after, **step, resampling=tested.resampling)
+        rows += [{"method": method, **row} for row in found]
     return tested.table(rows)
 
 

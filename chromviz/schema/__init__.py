@@ -40,8 +40,8 @@ from chromviz.schema.dataset import (
     usable,
 )
 from chromviz.schema.gene_names import find_gene
-from chromviz.schema.long_names import name_variables
 from chromviz.schema.summary import Summarised, Summary, describe
+from chromviz.schema.variables import name_variables
 
 __all__ = [
     "ATTRIBUTION",

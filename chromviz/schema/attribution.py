@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +17,17 @@ from chromviz.errors import ChromvizError, SchemaError
 from chromviz.schema import files
 from chromviz.schema.checks import SCHEMA_VERSION, check_header, refuse_rows
 from chromviz.schema.dataset import dataset_hash
-from chromviz.schema.long_names import name_variables
+from chromviz.schema.variables import labelled, name_variables
 
 ATTRIBUTION = "chromviz-attribution"
 #: Dimensions that a weight may have.
 WEIGHT_DIMS = (("gene", "mark", "bin"), ("gene", "bin"), ("gene", "mark"), ("mark", "bin"))
 
+#: The coordinate that labels each dimension.
+_LABELS = {"gene": "gene", "mark": "mark", "bin": "bin_start"}
+
 #: Completeness error, as a share of the difference in logit, over which a gene is flagged.
 DELTA_THRESHOLD = 0.01
-
-_ATTRIBUTION_ATTRS = (
-    "method",
-    "parameters",
-    "signed",
-    "cell",
-    "model",
-    "model_hash",
-    "dataset_hash",
-    "seed",
-    "device",
-    "simulated",
-)
 
 
 @dataclass(frozen=True)
@@ -79,23 +69,17 @@ def build_attribution(
     """
     weight = np.asarray(weight, dtype=np.float32)
     data: dict[str, Any] = {"weight": (dims, weight)}
-    coords: dict[str, Any] = {}
+    coords = {_LABELS[dim]: dataset[_LABELS[dim]].variable for dim in dims if dim != "gene"}
     if "gene" in dims:
         rows = np.arange(dataset.sizes["gene"]) if genes is None else np.asarray(genes)
-        for name in ("gene", "symbol"):
-            coords[name] = (("gene",), dataset[name].values[rows])
+        coords |= {name: dataset[name].variable[rows] for name in ("gene", "symbol")}
         by_gene = {"probability": probability, "delta": delta}
         if delta is not None and difference is not None:
             over = np.abs(delta) > DELTA_THRESHOLD * np.maximum(np.abs(difference), 1)
             by_gene |= {"difference": difference, "flagged": over}
-        for name, values in by_gene.items():
-            if values is not None:
-                kind = np.int8 if name == "flagged" else np.float32
-                data[name] = (("gene",), np.asarray(values, dtype=kind))
-    if "mark" in dims:
-        coords["mark"] = (("mark",), dataset["mark"].values)
-    if "bin" in dims:
-        coords["bin_start"] = (("bin",), dataset["bin_start"].values)
+        data |= {
+            name: labelled(name, values) for name, values in by_gene.items() if values is not None
+        }
     attrs = {
         "schema": ATTRIBUTION,
         "schema_version": SCHEMA_VERSION,
@@ -126,7 +110,8 @@ def build_attribution(
 
 def check_attribution(attribution: xr.Dataset) -> None:
     """Check an attribution against the format; the error names the first broken rule."""
-    check_header(attribution, ATTRIBUTION, _ATTRIBUTION_ATTRS)
+    recorded = [field.name for field in fields(Origin) if field.name != "variant"]
+    check_header(attribution, ATTRIBUTION, (*recorded, "cell", "dataset_hash", "simulated"))
     if "weight" not in attribution:
         raise SchemaError("rule 'an attribution has a weight': it is missing")
     weight = attribution["weight"]
@@ -134,7 +119,7 @@ def check_attribution(attribution: xr.Dataset) -> None:
         known = ", ".join(map(str, WEIGHT_DIMS))
         raise SchemaError(f"rule 'weight has known dimensions': {weight.dims}; known: {known}")
     for dim in weight.dims:
-        name = {"bin": "bin_start"}.get(str(dim), str(dim))
+        name = _LABELS[str(dim)]
         if name not in attribution.coords:
             raise SchemaError(f"rule '{dim} is labelled': the coordinate {name} is missing")
     if not np.isfinite(weight.values).all():

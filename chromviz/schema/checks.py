@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from chromviz.errors import SchemaError
+from chromviz.schema.variables import VARIABLES
 
 SCHEMA_VERSION = 1
 
@@ -30,13 +31,12 @@ def check_header(dataset: xr.Dataset, schema: str, attrs: Sequence[str]) -> None
         raise SchemaError(f"rule 'attributes are complete': missing {', '.join(lacking)}")
 
 
-def check_variables(
-    dataset: xr.Dataset, variables: Mapping[str, tuple[str, ...]], what: str
-) -> None:
-    """Check that variables exist and have their dimensions."""
-    for name, dims in variables.items():
+def check_variables(dataset: xr.Dataset, names: Iterable[str]) -> None:
+    """Check that a dataset has variables with their dimensions."""
+    for name in names:
+        dims = VARIABLES[name].dims
         if name not in dataset.variables:
-            raise SchemaError(f"rule 'a {what} has {name}': it is missing")
+            raise SchemaError(f"rule 'a dataset has {name}': it is missing")
         if dataset[name].dims != dims:
             raise SchemaError(f"rule '{name} has dimensions {dims}': it has {dataset[name].dims}")
 

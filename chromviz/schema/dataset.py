@@ -22,33 +22,16 @@ from chromviz.schema.checks import (
     check_variables,
     refuse_rows,
 )
-from chromviz.schema.long_names import name_variables
+from chromviz.schema.variables import (
+    COORDINATES,
+    IN_DATASETS,
+    OF_SIMULATED_DATA,
+    labelled,
+    name_variables,
+)
 from chromviz.vocabulary import SPLITS, Window, cell_label
 
 DATASET = "chromviz-dataset"
-_DATASET_VARIABLES = {
-    "signal": ("gene", "mark", "bin"),
-    "coverage": ("track", "gene", "bin"),
-    **dict.fromkeys(("expression", "label", "split", "reason"), ("gene",)),
-}
-_DATASET_COORDS = {
-    **dict.fromkeys(("gene", "symbol", "chrom", "tss", "strand"), ("gene",)),
-    "mark": ("mark",),
-    "track": ("track",),
-    "bin_start": ("bin",),
-}
-_DATASET_ATTRS = (
-    "cell",
-    "assembly",
-    "bin_width",
-    "orientation",
-    "signal_unit",
-    "label_rule",
-    "label_threshold",
-    "missing",
-    "sources",
-    "simulated",
-)
 _DEFAULT_ATTRS = {
     "assembly": "",
     "orientation": "genome",
@@ -59,9 +42,7 @@ _DEFAULT_ATTRS = {
     "sources": (),
     "simulated": False,
 }
-_KINDS = {"expression": "f", "label": "i", "tss": "i", "bin_start": "i"}
-# What the numbers of a result depend on; the rest (paths, times) may differ between two runs.
-_HASHED = ("signal", "coverage", "expression", "label", "split", "reason", "truth", "decoy")
+# What the numbers of a result depend on, beside the variables; paths and times may differ.
 _HASHED_ATTRS = ("cell", "bin_width", "orientation", "signal_unit", "missing", "simulated")
 
 
@@ -88,32 +69,18 @@ def build_dataset(
     the format, with ``sources`` as a list of records (role, name, path, sha256), and any others.
     """
     coverage = coverage or {}
-    signal = np.asarray(signal, dtype=np.float32)
-    # Copies: what pandas gives is read-only.
-    label = np.array(genes["label"], dtype=np.int8)
-    reason = genes["reason"] if "reason" in genes else reasons(signal, marks, label)
-    tracks = list(coverage)
-    stacked = np.empty((len(tracks), len(genes), window.n_bins), dtype=np.float32)
-    for row, name in enumerate(tracks):
-        stacked[row] = coverage[name]
-    data: dict[str, Any] = {
-        "signal": (("gene", "mark", "bin"), signal),
-        "coverage": (("track", "gene", "bin"), stacked),
-        "expression": (("gene",), np.array(genes["expression"], dtype=np.float32)),
-        "label": (("gene",), label),
-        "split": (("gene",), np.array(genes["split"], dtype=object)),
-        "reason": (("gene",), np.array(reason, dtype=object)),
-    }
+    stacked = np.empty((len(coverage), len(genes), window.n_bins), dtype=np.float32)
+    for row, track in enumerate(coverage.values()):
+        stacked[row] = track
+    columns = ("gene", "symbol", "chrom", "tss", "strand", "expression", "label", "split")
+    values: dict[str, Any] = {name: genes[name] for name in columns}
+    values |= {"mark": marks, "track": list(coverage), "bin_start": window.bin_start}
+    values |= {"signal": signal, "coverage": stacked}
+    values["reason"] = (
+        genes["reason"] if "reason" in genes else reasons(signal, marks, genes["label"].to_numpy())
+    )
     if truth is not None:
-        data["truth"] = (("gene", "mark", "bin"), np.asarray(truth, dtype=np.int8))
-    coords: dict[str, Any] = {
-        name: (("gene",), np.array(genes[name], dtype=object))
-        for name in ("gene", "symbol", "chrom", "strand")
-    }
-    coords["tss"] = (("gene",), np.array(genes["tss"], dtype=np.int64))
-    coords["mark"] = (("mark",), np.asarray(marks, dtype=object))
-    coords["track"] = (("track",), np.asarray(tracks, dtype=object))
-    coords["bin_start"] = (("bin",), window.bin_start)
+        values["truth"] = truth
     known = {**_DEFAULT_ATTRS, **attrs}
     known |= {
         "label_threshold": float(known["label_threshold"]),
@@ -122,7 +89,11 @@ def build_dataset(
     }
     header = {"schema": DATASET, "schema_version": SCHEMA_VERSION, "cell": cell}
     header["bin_width"] = window.bin_width
-    dataset = xr.Dataset(data, coords, {**header, **known, **provenance.stamp(seed)})
+    dataset = xr.Dataset(
+        {name: labelled(name, values[name]) for name in values if name not in COORDINATES},
+        {name: labelled(name, values[name]) for name in COORDINATES},
+        {**header, **known, **provenance.stamp(seed)},
+    )
     check_dataset(dataset)
     name_variables(dataset, str(known["orientation"]))
     return dataset
@@ -141,8 +112,8 @@ def reasons(signal: np.ndarray, marks: Sequence[str], label: np.ndarray) -> np.n
 
 def check_dataset(dataset: xr.Dataset) -> None:
     """Check a dataset against the format; the error names the first broken rule."""
-    check_header(dataset, DATASET, _DATASET_ATTRS)
-    check_variables(dataset, {**_DATASET_VARIABLES, **_DATASET_COORDS}, "dataset")
+    check_header(dataset, DATASET, ("cell", "bin_width", *_DEFAULT_ATTRS))
+    check_variables(dataset, IN_DATASETS)
     for name in ("gene", "mark", "track"):
         check_unique(dataset, name)
     _check_numbers(dataset)
@@ -173,7 +144,7 @@ def check_dataset(dataset: xr.Dataset) -> None:
     if "truth" in dataset:
         if not dataset.attrs["simulated"]:
             raise SchemaError("rule 'only simulated data has a truth': simulated is 0")
-        check_variables(dataset, {"truth": ("gene", "mark", "bin")}, "dataset")
+        check_variables(dataset, ["truth"])
 
 
 def is_dataset(dataset: xr.Dataset) -> bool:
@@ -190,9 +161,9 @@ def dataset_hash(dataset: xr.Dataset) -> str:
 
     Times, paths and versions are not included, so the same data prepared twice has the same hash.
     """
-    names = [name for name in (*_DATASET_COORDS, *_HASHED) if name in dataset.variables]
-    content = provenance.hash_arrays({str(name): dataset[name].values for name in names})
-    attrs = {name: _plain(dataset.attrs[name]) for name in _HASHED_ATTRS}
+    names = [name for name in (*IN_DATASETS, *OF_SIMULATED_DATA) if name in dataset.variables]
+    content = provenance.hash_arrays({name: dataset[name].values for name in names})
+    attrs = {name: np.asarray(dataset.attrs[name]).item() for name in _HASHED_ATTRS}
     return provenance.hash_json([content, attrs])
 
 
@@ -254,8 +225,8 @@ def _not_finite(values: np.ndarray) -> np.ndarray:
 
 
 def _check_numbers(dataset: xr.Dataset) -> None:
-    for name, kinds in _KINDS.items():
-        if dataset[name].dtype.kind not in kinds:
+    for name in ("expression", "label", "tss", "bin_start"):
+        if dataset[name].dtype.kind != np.dtype(IN_DATASETS[name].dtype).kind:
             raise SchemaError(f"rule '{name} holds numbers': it is {dataset[name].dtype}")
     for name in ("signal", "coverage"):
         if dataset[name].dtype != np.float32:
@@ -267,8 +238,3 @@ def _check_numbers(dataset: xr.Dataset) -> None:
             raise SchemaError(f"rule '{name} is finite or NaN': it holds infinite values")
     if np.isinf(dataset["expression"].values).any():
         raise SchemaError("rule 'expression is finite or NaN': it holds infinite values")
-
-
-def _plain(value: Any) -> Any:
-    """Return a NumPy scalar, as NetCDF gives attributes back, as Python's own."""
-    return value.item() if isinstance(value, np.generic) else value

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from chromviz.data.cells import open_cell
 from chromviz.data.pool import leave_one_out, pool
 from chromviz.errors import ChromvizError
-from chromviz.models.training import train
+from chromviz.models.training import train_once
 from chromviz.schema import check_dataset, dataset_hash
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
@@ -140,6 +140,6 @@ def test_many_cells_have_a_name_that_files_can_bear():
 
 
 def test_a_pool_trains():
-    model = train("logistic-regression", leave_one_out(cells(3, 120), "E116"))
+    model = train_once("logistic-regression", leave_one_out(cells(3, 120), "E116"))
     assert model.card.cell == "E003+E123-to-E116"
     assert model.card.metrics["test_auc"] > 0.9

@@ -15,8 +15,9 @@ from chromviz.extractors import extract, find_method
 from chromviz.extractors.reference import references
 from chromviz.models import find_model
 from chromviz.models.layers import InputTransform
-from chromviz.models.training import Settings, train
+from chromviz.models.training import train_once
 from chromviz.schema import check_attribution, load_attribution, save_attribution
+from chromviz.settings import Settings
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 
@@ -44,8 +45,8 @@ def data():
 
 @pytest.fixture(scope="module")
 def fitted(data):
-    found = {name: train(name, data, settings=Settings(max_epochs=3)) for name in NETWORKS}
-    return found | {"random-forest": train("random-forest", data)}
+    found = {name: train_once(name, data, settings=Settings(max_epochs=3)) for name in NETWORKS}
+    return found | {"random-forest": train_once("random-forest", data)}
 
 
 class Linear(nn.Module):
@@ -494,7 +495,7 @@ def test_models_compared_share_the_reference(data, fitted):
         ("integrated_gradients", {"reference": "zeros"}, "unknown reference 'zeros'; did you mean"),
         ("integrated_gradients", {"reference": "no/such.npy"}, "cannot be read"),
         ("occlusion", {"reference": np.zeros((5, 21))}, r"shape \(5, 21\); it must be \(5, 20\)"),
-        ("occlusion", {"reference": np.full((5, 20), np.nan)}, "no finite number"),
+        ("occlusion", {"reference": np.full((5, 20), np.nan)}, "not finite numbers"),
         ("occlusion", {"window": 21}, "window must be a whole number from 1 to 20, not 21"),
         ("occlusion", {"stride": 6}, "stride must be a whole number from 1 to 5, not 6"),
         ("integrated_gradients", {"pieces": 0}, "pieces must be a whole number from 1"),

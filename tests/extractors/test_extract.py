@@ -7,8 +7,9 @@ import torch
 from chromviz.errors import ChromvizError
 from chromviz.extractors import extract, find_method, methods
 from chromviz.models.layers import Attention
-from chromviz.models.training import Settings, train
+from chromviz.models.training import train_once
 from chromviz.schema import check_attribution, dataset_hash
+from chromviz.settings import Settings
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 
@@ -31,7 +32,7 @@ def data():
 @pytest.fixture(scope="module")
 def fitted(data):
     names = ("lstm-alpha", "lstm-alpha-beta", "deepchrome")
-    return {name: train(name, data, settings=Settings(max_epochs=3)) for name in names}
+    return {name: train_once(name, data, settings=Settings(max_epochs=3)) for name in names}
 
 
 @pytest.mark.parametrize(("method", "model"), PAIRS)

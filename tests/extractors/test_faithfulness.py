@@ -19,8 +19,9 @@ from chromviz.extractors.erasure import (
 from chromviz.extractors.metrics import infidelity_and_sensitivity
 from chromviz.extractors.sanity import layers, randomised, untrained
 from chromviz.models.checkpoint import TrainedModel, weights_hash
-from chromviz.models.training import Settings, train
+from chromviz.models.training import train_once
 from chromviz.schema import Origin, build_attribution
+from chromviz.settings import Settings
 from chromviz.validation.faithfulness import curve_scores, faithfulness_rows
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
@@ -35,7 +36,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def fitted(data):
-    return {name: train(name, data, settings=Settings(max_epochs=3)) for name in NETWORKS}
+    return {name: train_once(name, data, settings=Settings(max_epochs=3)) for name in NETWORKS}
 
 
 class Linear(nn.Module):
@@ -261,7 +262,7 @@ def test_untrained_is_another_model_with_its_own_hash(data, fitted):
     assert untrained(model, seed=3).card.weights_hash == found.card.weights_hash
     attrs = extract("alpha", data, found).attrs
     assert (attrs["model"], attrs["variant"]) == ("lstm-alpha-beta", "untrained")
-    svm = train("svm", data)
+    svm = train_once("svm", data)
     with pytest.raises(ChromvizError, match="svm has no layers to re-randomise"):
         untrained(svm)
     with pytest.raises(ChromvizError, match="cascading or independent, not 'all'"):

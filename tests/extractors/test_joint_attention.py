@@ -9,11 +9,12 @@ from chromviz import schema
 from chromviz.errors import ChromvizError
 from chromviz.extractors import extract
 from chromviz.models.layers import Attention
-from chromviz.models.training import Settings, train
+from chromviz.models.training import train_once
 from chromviz.progress import Reporter
 from chromviz.recipes.compare import compare
 from chromviz.reporting.grid import to_latex, to_markdown
 from chromviz.reporting.tables import table3_grid
+from chromviz.settings import Settings
 from chromviz.validation import table3, weight_profiles
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
@@ -28,7 +29,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def fitted(data):
-    return {name: train(name, data, settings=Settings(max_epochs=2)) for name in JOINT}
+    return {name: train_once(name, data, settings=Settings(max_epochs=2)) for name in JOINT}
 
 
 @pytest.mark.parametrize("name", JOINT)

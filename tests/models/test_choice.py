@@ -5,11 +5,12 @@ from chromviz.errors import ChromvizError
 from chromviz.extractors import extract
 from chromviz.models.checkpoint import save_model
 from chromviz.models.choice import choose_models
-from chromviz.models.training import Settings, train
+from chromviz.models.training import train_once
 from chromviz.recipes.audit import audit
 from chromviz.recipes.compare import compare
 from chromviz.recipes.extract import explain
 from chromviz.schema import load_attribution, save_dataset
+from chromviz.settings import Settings
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 
@@ -22,7 +23,7 @@ def files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for row, cell in enumerate(("E116", "E123")):
         data = make_dataset(seed=row, cell=cell)
-        save_model(train("lstm-alpha", data, settings=QUICK), tmp_path / f"{cell}.alpha")
+        save_model(train_once("lstm-alpha", data, settings=QUICK), tmp_path / f"{cell}.alpha")
         save_dataset(data, tmp_path / "data" / f"{cell}.nc")
     return tmp_path
 
@@ -146,7 +147,7 @@ class Net(torch.nn.Module):
 
 def test_models_may_be_objects():
     data = make_dataset()
-    released, own = (train(one, data, settings=QUICK) for one in ("lstm-alpha", Net))
+    released, own = (train_once(one, data, settings=QUICK) for one in ("lstm-alpha", Net))
     found = choose_models([released, own, Net, "lstm", "lstm "], data)
     name = f"{Net.__module__}:Net"
     assert [one.name for one in found] == ["lstm-alpha", f"{name}@E123", name, "lstm"]

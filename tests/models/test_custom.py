@@ -22,7 +22,8 @@ from chromviz.models.store import (
     trained,
     training_key,
 )
-from chromviz.models.training import Settings, train
+from chromviz.models.training import train_once
+from chromviz.settings import Settings
 from tests.conftest import make_dataset
 
 NET = """
@@ -91,13 +92,13 @@ def test_attention_is_found_by_trying(module):
     assert spec.attends == ("alpha",)
     assert find_model(f"{name}:Net").attends == ()
     data = make_dataset()
-    alpha = extract("alpha", data, train(f"{name}:Attending", data, settings=QUICK))
+    alpha = extract("alpha", data, train_once(f"{name}:Attending", data, settings=QUICK))
     assert alpha["weight"].dims == ("gene", "bin")
 
 
 def test_factories_without_sizes_and_specs_serve_too(module):
     name = module(NET)
-    assert train(f"{name}:small", make_dataset(), settings=QUICK).card.n_bins == 10
+    assert train_once(f"{name}:small", make_dataset(), settings=QUICK).card.n_bins == 10
     spec = find_model(f"{name}:spec")
     assert isinstance(spec, ModelSpec)
     assert (spec.name, spec.label, spec.learning_rate) == (f"{name}:spec", "Mine", 0.1)
@@ -179,7 +180,7 @@ def test_training_starts_from_a_copy_of_an_instance():
     data = make_dataset()
     module = Local(5, 10, 0.5)
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    still = train(module, data, settings=Settings(max_epochs=1, learning_rate=1e-12))
+    still = train_once(module, data, settings=Settings(max_epochs=1, learning_rate=1e-12))
     for name, value in before.items():
         assert torch.equal(module.state_dict()[name], value)
         torch.testing.assert_close(still.module.state_dict()[name], value)
@@ -198,7 +199,7 @@ def test_training_starts_from_a_copy_of_an_instance():
 )
 def test_a_wrong_model_is_one_line(given, words):
     with pytest.raises(ChromvizError, match=words) as error:
-        train(given, make_dataset())
+        train_once(given, make_dataset())
     assert "\n" not in str(error.value)
 
 
@@ -225,7 +226,7 @@ def test_workers_find_it(module, workers):
 
 def test_a_file_cannot_have_code_imported(module, tmp_path):
     name = module(NET)
-    model = train(f"{name}:Net", make_dataset(), settings=QUICK)
+    model = train_once(f"{name}:Net", make_dataset(), settings=QUICK)
     save_model(model, tmp_path / "m")
     (tmp_path / "evil.py").write_text("open('ran', 'w').close()\n" + NET)
     card = json.loads((tmp_path / "m.json").read_text())
@@ -240,7 +241,7 @@ def test_a_file_cannot_have_code_imported(module, tmp_path):
 
 def test_a_file_of_another_version_of_the_module_is_refused(module, tmp_path):
     name = f"{module(NET)}:Net"
-    save_model(train(name, make_dataset(), settings=QUICK), tmp_path / "m")
+    save_model(train_once(name, make_dataset(), settings=QUICK), tmp_path / "m")
     assert load_model(tmp_path / "m", find_model(name)).card.name == name
     module(NET.replace("torch.asinh(signal)", "signal"))
     with pytest.raises(ChromvizError, match="trained with another version"):
@@ -257,7 +258,7 @@ def test_a_package_adds_a_model_by_entry_point(module, tmp_path, monkeypatch):
     models.cache_clear()
     try:
         assert find_model("Anything").label == "Mine"
-        assert train("anything", make_dataset(), settings=QUICK).card.name == "anything"
+        assert train_once("anything", make_dataset(), settings=QUICK).card.name == "anything"
     finally:
         models.cache_clear()
 
@@ -306,7 +307,7 @@ class Net(nn.Module):
 def test_each_mistake_is_one_line(module, text, factory, words):
     name = f"{module(text)}:{factory}"
     with pytest.raises(ChromvizError, match=words) as error:
-        train(name, make_dataset())
+        train_once(name, make_dataset())
     assert "\n" not in str(error.value)
 
 

@@ -10,7 +10,8 @@ from chromviz.models.checkpoint import load_model, save_model
 from chromviz.models.ensemble import join
 from chromviz.models.inference import logits
 from chromviz.models.store import Training, cache_folder, trained
-from chromviz.models.training import Settings, combine, train
+from chromviz.models.training import combine, train_once
+from chromviz.settings import Settings
 from tests.conftest import make_dataset
 
 QUICK = Settings(max_epochs=2)
@@ -18,7 +19,9 @@ QUICK = Settings(max_epochs=2)
 
 @pytest.fixture(scope="module")
 def members():
-    return [train("lstm-alpha-beta", make_dataset(), settings=QUICK, seed=seed) for seed in (0, 1)]
+    return [
+        train_once("lstm-alpha-beta", make_dataset(), settings=QUICK, seed=seed) for seed in (0, 1)
+    ]
 
 
 def test_its_logit_and_attention_are_the_members_means(members):
@@ -59,7 +62,7 @@ def test_members_that_do_not_go_together_are_refused(members):
     data = make_dataset()
     with pytest.raises(ChromvizError, match="must differ in their seed"):
         combine([members[0], members[0]], data)
-    other = train("lstm-alpha", data, settings=QUICK, seed=1)
+    other = train_once("lstm-alpha", data, settings=QUICK, seed=1)
     with pytest.raises(ChromvizError, match="differ in name"):
         combine([members[0], other], data)
     with pytest.raises(ChromvizError, match="at least one member"):

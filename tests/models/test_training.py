@@ -15,8 +15,9 @@ from chromviz.models.checkpoint import check_input, load_model, save_model
 from chromviz.models.descent import BestEpoch, on_weight
 from chromviz.models.inference import logits, probabilities, session
 from chromviz.models.store import training_key
-from chromviz.models.training import Settings, train
+from chromviz.models.training import train_once
 from chromviz.results import definitions
+from chromviz.settings import Settings
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 
@@ -25,21 +26,21 @@ QUICK = Settings(learning_rate=5e-3, max_epochs=3)
 
 @pytest.fixture(scope="module")
 def model():
-    return train("lstm-alpha-beta", make_dataset(), settings=QUICK)
+    return train_once("lstm-alpha-beta", make_dataset(), settings=QUICK)
 
 
 def test_it_learns_what_is_there():
-    fitted = train(
+    fitted = train_once(
         "deepchrome", make_dataset(240, window=Window(1000, 100)), settings=Settings(max_epochs=10)
     )
     assert fitted.card.metrics["test_auc"] > 0.95
 
 
 def test_same_seed_same_weights_other_seed_others(model):
-    assert train("lstm-alpha-beta", make_dataset(), settings=QUICK).card.weights_hash == (
+    assert train_once("lstm-alpha-beta", make_dataset(), settings=QUICK).card.weights_hash == (
         model.card.weights_hash
     )
-    other = train("lstm-alpha-beta", make_dataset(), settings=QUICK, seed=1)
+    other = train_once("lstm-alpha-beta", make_dataset(), settings=QUICK, seed=1)
     assert other.card.weights_hash != model.card.weights_hash
 
 
@@ -48,12 +49,12 @@ def test_dropout_too_follows_the_seed_and_global_state_stays():
     before = torch.get_rng_state()
     np_before = np.random.get_state()[1].copy()  # noqa: NPY002
     data = make_dataset(window=Window(1000, 100))
-    first = train("deepchrome", data, settings=QUICK)
+    first = train_once("deepchrome", data, settings=QUICK)
     torch.rand(3)
-    second = train("deepchrome", data, settings=QUICK)
+    second = train_once("deepchrome", data, settings=QUICK)
     assert first.card.weights_hash == second.card.weights_hash
     torch.set_rng_state(before)
-    train("deepchrome", data, settings=QUICK)
+    train_once("deepchrome", data, settings=QUICK)
     assert torch.equal(torch.get_rng_state(), before)
     assert (np.random.get_state()[1] == np_before).all()  # noqa: NPY002
 
@@ -70,7 +71,7 @@ def test_the_card_says_what_was_done(model):
 
 def test_epochs_are_reported():
     rows = []
-    train("lstm-alpha", make_dataset(), settings=QUICK, on_epoch=rows.append)
+    train_once("lstm-alpha", make_dataset(), settings=QUICK, on_epoch=rows.append)
     assert [row["epoch"] for row in rows] == [1, 2, 3]
     assert {"train_loss", "valid_loss", "valid_auc"} <= set(rows[0])
 
@@ -91,7 +92,7 @@ def test_the_best_auc_wins_among_epochs_of_low_loss():
     epochs = [(0.95, 0.69), (0.90, 0.50), (0.92, 0.52), (0.91, 0.49), (0.99, 0.60)]
     keeper = after_epochs(epochs, patience=10, slack=0.1)
     assert keeper.best == 2
-    assert keeper.weights()["bias"].item() == 2
+    assert keeper.kept[keeper.best]["bias"].item() == 2
 
 
 def test_an_epoch_is_kept_for_when_the_champion_falls_out():
@@ -109,12 +110,12 @@ def test_an_interruption_is_not_taken_for_early_stopping():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train("lstm-alpha", make_dataset(), settings=QUICK, on_epoch=interrupt)
+        train_once("lstm-alpha", make_dataset(), settings=QUICK, on_epoch=interrupt)
 
 
 def test_divergence_is_said():
     with pytest.raises(ChromvizError, match="training diverged"):
-        train(
+        train_once(
             "deepchrome",
             make_dataset(window=Window(1000, 100)),
             settings=Settings(learning_rate=1e30, clip_norm=1e30, max_epochs=3),
@@ -125,7 +126,7 @@ def test_one_class_is_refused():
     data = make_dataset()
     data["label"][:] = 1
     with pytest.raises(ChromvizError, match="must include both ON and OFF"):
-        train("lstm-alpha", data)
+        train_once("lstm-alpha", data)
 
 
 def test_small_data_gets_small_batches():
@@ -286,7 +287,7 @@ def test_the_toy_genes_train(real_data):
     from chromviz.data.cells import open_cell
 
     toy = open_cell("Toy", real_data / "deepchrome-csv")
-    fitted = train("lstm-alpha-beta", toy, settings=QUICK)
+    fitted = train_once("lstm-alpha-beta", toy, settings=QUICK)
     assert fitted.card.genes == {"train": 10, "valid": 10, "test": 10}
 
 
@@ -319,7 +320,7 @@ def test_every_setting_is_deterministic_whatever_the_threads(settings):
     hashes = []
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        fitted = train("lstm-alpha", make_dataset(), settings=settings)
+        fitted = train_once("lstm-alpha", make_dataset(), settings=settings)
         hashes.append(fitted.card.weights_hash)
     torch.set_num_threads(before)
     assert hashes[0] == hashes[1]
@@ -345,7 +346,7 @@ def test_class_weight_raises_the_probability_of_the_rare_state():
 
     def mean_logit(weight):
         settings = Settings(max_epochs=3, class_weight=weight)
-        return logits(train("lstm-alpha", data, settings=settings).module, signal).mean()
+        return logits(train_once("lstm-alpha", data, settings=settings).module, signal).mean()
 
     assert mean_logit(True) > mean_logit(False) + 0.3
 
@@ -377,7 +378,7 @@ def test_signal_that_is_no_number_is_refused():
     row = np.flatnonzero(data["split"].values == "train")[0]
     data["signal"].values[row, 0, 0] = np.nan
     with pytest.raises(ChromvizError, match="signal of 1 of its train genes holds NaN"):
-        train("lstm", data)
+        train_once("lstm", data)
 
 
 def test_predict_gives_probabilities_by_gene(model):

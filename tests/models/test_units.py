@@ -6,14 +6,15 @@ import pytest
 
 from chromviz.errors import ChromvizError
 from chromviz.models.checkpoint import check_input
-from chromviz.models.training import Settings, train
+from chromviz.models.training import train_once
+from chromviz.settings import Settings
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 
 
 def test_units_must_agree_where_both_are_known():
     dataset = make_dataset(window=Window(1000, 100))
-    card = train("deepchrome", dataset, settings=Settings(max_epochs=1)).card
+    card = train_once("deepchrome", dataset, settings=Settings(max_epochs=1)).card
     check_input(card, dataset)
     check_input(card, dataset.assign_attrs(signal_unit="reads"))
     check_input(card, dataset.assign_attrs(signal_unit=""))

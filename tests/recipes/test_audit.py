@@ -8,8 +8,8 @@ import pytest
 from chromviz import schema
 from chromviz.errors import ChromvizError
 from chromviz.extractors import methods
-from chromviz.models.training import Settings
 from chromviz.recipes.audit import audit
+from chromviz.settings import Settings
 from chromviz.vocabulary import MARKS, Window
 from tests.conftest import make_dataset
 

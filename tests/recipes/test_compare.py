@@ -9,9 +9,9 @@ import pytest
 
 from chromviz import schema
 from chromviz.errors import ChromvizError
-from chromviz.models.training import Settings
 from chromviz.recipes.compare import Comparison, compare
 from chromviz.recipes.paper import rebuild
+from chromviz.settings import Settings
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from chromviz.errors import ChromvizError
-from chromviz.models.training import Settings
 from chromviz.recipes.state_changes import differential
 from chromviz.schema import save_dataset
+from chromviz.settings import Settings
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from chromviz.errors import ChromvizError
 from chromviz.models.inference import logits
 from chromviz.models.store import cache_folder
-from chromviz.models.training import train
+from chromviz.models.training import train_once
 from chromviz.progress import Reporter
 from chromviz.recipes.paper import rebuild
 from chromviz.recipes.suite import suite
@@ -43,7 +43,7 @@ def test_tables_are_what_the_units_say(data, tmp_path):
     assert len(units) == 3 * 3 * 2
     one = units[(units["cell"] == "E116") & (units["model"] == "svm") & (units["seed"] == 1)]
     dataset = make_dataset(90, seed=1, cell="E116", window=WINDOW)
-    model = train("svm", dataset, seed=1)
+    model = train_once("svm", dataset, seed=1)
     assert one["auc"].item() == pytest.approx(model.card.metrics["test_auc"], abs=1e-12)
     by_cell = units.groupby(["model", "cell"])["auc"].mean().unstack()
     table = found.tables["2"].set_index("model")
@@ -82,7 +82,7 @@ def test_one_mark_at_a_time(data, tmp_path, blank_figures):
     assert table["marks"].iloc[0] == "all"
     assert len(table) == 6
     alone = select_marks(make_dataset(90, seed=2, window=WINDOW), ["H3K4me3"])
-    model = train("lstm-alpha-beta", alone)
+    model = train_once("lstm-alpha-beta", alone)
     test = alone["split"].values == "test"
     auc = roc_auc_score(
         alone["label"].values[test], logits(model.module, alone["signal"].values[test])

@@ -7,10 +7,10 @@ import pytest
 
 from chromviz import schema
 from chromviz.errors import ChromvizError
-from chromviz.models.training import Settings
 from chromviz.recipes.compare import compare
 from chromviz.reporting.packing import Packed, unpack
 from chromviz.reporting.results_page import report
+from chromviz.settings import Settings
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 

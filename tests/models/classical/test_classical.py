@@ -19,7 +19,7 @@ from chromviz.models.checkpoint import load_model, save_model
 from chromviz.models.classical.base import LabelledGenes
 from chromviz.models.classical.rules import alone
 from chromviz.models.inference import logits
-from chromviz.models.training import train
+from chromviz.models.training import train_once
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 
@@ -143,9 +143,9 @@ def test_genes_do_not_see_each_other(name):
 def test_saved_and_loaded_gives_the_same_bits(name, tmp_path):
     dataset = make_dataset(120, window=Window(1000, 100))
     state = global_random()
-    model = train(name, dataset, seed=1)
+    model = train_once(name, dataset, seed=1)
     assert global_random() == state
-    assert train(name, dataset, seed=1).card.weights_hash == model.card.weights_hash
+    assert train_once(name, dataset, seed=1).card.weights_hash == model.card.weights_hash
     save_model(model, tmp_path / "m")
     loaded = load_model(tmp_path / "m")
     signal = dataset["signal"].values[5:]
@@ -190,14 +190,14 @@ def test_coefficients_are_gradients_by_arcsinh(name):
 
 def test_extract_gives_them_in_the_attribution_format():
     dataset = make_dataset(120, window=Window(1000, 100))
-    found = extract("coefficients", dataset, train("logistic-regression", dataset))
+    found = extract("coefficients", dataset, train_once("logistic-regression", dataset))
     assert found["weight"].dims == ("mark", "bin")
     assert found.attrs["signed"] == 1
-    rules = extract("importances", dataset, train("rules", dataset))
+    rules = extract("importances", dataset, train_once("rules", dataset))
     assert "H3K4me3 above" in rules.attrs["rules"]
-    saliency = extract("saliency", dataset, train("svm", dataset))
+    saliency = extract("saliency", dataset, train_once("svm", dataset))
     assert np.abs(saliency["weight"].values).max() > 0
-    forest = train("random-forest", dataset)
+    forest = train_once("random-forest", dataset)
     with pytest.raises(ChromvizError, match="needs a gradient, and random-forest has none"):
         extract("saliency", dataset, forest)
     with pytest.raises(ChromvizError, match="needs a model with coefficients of its own"):
@@ -206,7 +206,7 @@ def test_extract_gives_them_in_the_attribution_format():
 
 @pytest.mark.parametrize("damage", ["missing", "flat", "text"])
 def test_damaged_files_are_refused(damage, tmp_path):
-    model = train("svm", make_dataset(120, window=Window(1000, 100)))
+    model = train_once("svm", make_dataset(120, window=Window(1000, 100)))
     save_model(model, tmp_path / "m")
     file = tmp_path / "m.safetensors"
     state = load_file(file)
