@@ -40,8 +40,8 @@ class Method:
 
     Parameters
     ----------
-    name
-        Its name in commands and files.
+    name, label
+        Its name in commands and files, and in figures and tables (`name` if empty).
     run
         ``run(job)`` takes a :class:`chromviz.extractors.job.Job` and returns a
         :class:`chromviz.extractors.job.Found`; or where to find it, as ``"module:function"``.
@@ -51,14 +51,10 @@ class Method:
         ``"output"`` (any model), or ``""`` for a control, which needs no model.
     description
         One line for people.
-    dims
-        Dimensions of the weights.
-    signed
-        Whether the sign of a weight has a meaning.
+    dims, signed
+        Dimensions of the weights, and whether their sign has a meaning.
     parameters
         The method's settings and their defaults.
-    label
-        Its name in figures and tables; `name` if empty.
     """
 
     name: str
@@ -83,7 +79,7 @@ class Method:
         if self.needs == "gradient":
             why = f"a gradient, {none} that works without one (occlusion, importances)"
         elif self.needs in ("coefficients", "importances"):
-            why = f"a model with {self.needs} of its own, {none} for networks (saliency)"
+            why = f"a model that has {self.needs}, {none} for networks (saliency)"
         elif "alpha" in gives:
             why = (
                 f"attention over marks, and {model} attends over bins only; use alpha, or "
@@ -105,8 +101,8 @@ class ModelSpec:
 
     Parameters
     ----------
-    name, label
-        Its name in commands and files, and in figures and tables.
+    name, label, aliases
+        Its name in commands and files, and in figures and tables; other names that are accepted.
     factory
         ``factory(n_marks, n_bins)`` returns an untrained module; or where to find it, as
         ``"module:name"``.
@@ -114,10 +110,8 @@ class ModelSpec:
         The attention it gives: any of ``"alpha"`` and ``"beta"``.
     source
         Publication that describes it.
-    learning_rate
-        Step size of Adam in the default training settings.
-    aliases
-        Other names that are accepted.
+    learning_rate, paper
+        Step size of Adam in the default training settings, and the published settings, if any.
     own
         Weights of the model that do not depend on a gene: any of ``"coefficients"`` (signed) and
         ``"importances"``.
@@ -126,8 +120,6 @@ class ModelSpec:
     version
         The version of a plug-in, or a hash of the code of a user-defined model. Models trained
         with another version are not reused.
-    paper
-        The published training settings; None if there are none.
     """
 
     name: str
@@ -178,13 +170,14 @@ class ModelSpec:
 
 
 def _family(module: str, needs: str, signed: bool = False) -> Callable[..., Method]:
-    """Return a function that makes the built-in methods of a module of extractors."""
+    """Return a function that describes a method whose code is in a module of extractors."""
 
     def method(
-        name: str, label: str, description: str, function: str = "", **traits: Any
+        name: str, description: str, label: str = "", function: str = "", **traits: Any
     ) -> Method:
         run = f"chromviz.extractors.{module}:{function or name}"
-        return Method(name, run, needs, description, label=label, **{"signed": signed, **traits})
+        label = label or name.replace("_", " ")
+        return Method(name, run, needs, description, **{"label": label, "signed": signed, **traits})
 
     return method
 
@@ -194,96 +187,89 @@ _beta = _family("attention", "beta")
 _gradient = _family("gradient", "gradient", signed=True)
 _path = _family("path", "gradient", signed=True)
 _perturbation = _family("perturbation", "output", signed=True)
+_optimization = _family("optimization", "gradient")
 _coefficients = _family("optimization", "coefficients", signed=True)
 _importances = _family("optimization", "importances")
-_optimization = _family("optimization", "gradient")
 _control = _family("controls", "")
 
 _METHODS = (
-    _alpha("alpha", "α map", "attention over bins; sums to 1 over the bins of a mark"),
-    _beta("beta", "β map", "attention over marks; sums to 1", dims=BY_MARK),
+    _alpha("alpha", "attention over bins; sums to 1 over the bins of a mark", "α map"),
+    _beta("beta", "attention over marks; sums to 1", "β map", dims=BY_MARK),
     _beta(
         "alpha_beta",
-        "α × β map",
         "attention over bins times attention over marks; sums to 1 for each gene",
+        "α × β map",
     ),
     _alpha(
         "attention_entropy",
-        "attention entropy",
         "entropy of attention over the bins of a mark: 1 if uniform, 0 if in one bin",
         dims=BY_MARK,
     ),
     _gradient(
         "saliency",
-        "saliency (signed)",
         "gradient of the logit with respect to the signal (captum)",
+        "saliency (signed)",
         parameters={"absolute": False},
     ),
     _gradient(
         "saliency_absolute",
-        "saliency (absolute)",
         "absolute value of the gradient (captum's default)",
+        "saliency (absolute)",
         function="saliency",
         signed=False,
         parameters={"absolute": True},
     ),
-    _gradient("input_x_gradient", "input × gradient", "the signal times the gradient (captum)"),
+    _gradient("input_x_gradient", "the signal times the gradient (captum)", "input × gradient"),
     _path(
         "integrated_gradients",
-        "integrated gradients",
         "gradients integrated from the reference to the gene",
         parameters={"reference": "zero", "pieces": 4, "halvings": 8, "tolerance": 0.001},
     ),
     _gradient(
         "gradient_shap",
-        "GradientSHAP",
         "gradients at random points between several references and the gene",
+        "GradientSHAP",
         parameters={"reference": "low_expression", "samples": 32},
     ),
     _gradient(
         "deep_lift",
-        "DeepLIFT",
         "contributions relative to the reference, layer by layer; not for LSTMs (captum)",
+        "DeepLIFT",
         parameters={"reference": "zero"},
     ),
     _gradient(
         "smoothgrad",
-        "SmoothGrad",
         "mean gradient over noisy copies of the gene",
+        "SmoothGrad",
         parameters={"noise": 0.1, "samples": 16},
     ),
     _gradient(
         "guided_backprop",
-        "guided backpropagation",
         "gradient without its negative parts at each ReLU (captum)",
+        "guided backpropagation",
     ),
     _gradient(
-        "deconvolution",
-        "deconvolution",
-        "gradient that passes a ReLU where the gradient is positive (captum)",
+        "deconvolution", "gradient that passes a ReLU where the gradient is positive (captum)"
     ),
     _perturbation(
-        "occlusion",
         "occlusion",
         "decrease of the logit without a window of bins of a mark (captum)",
         parameters={"reference": "zero", "window": 5, "stride": 5},
     ),
     _perturbation(
         "feature_ablation",
-        "feature ablation",
         "decrease of the logit without a mark (captum)",
         dims=BY_MARK,
         parameters={"reference": "zero"},
     ),
     _perturbation(
         "shapley_sampling",
-        "Shapley values",
         "mean contribution of a mark over all sets of marks; exact up to 8 marks",
+        "Shapley values",
         dims=BY_MARK,
         parameters={"reference": "zero", "samples": 64},
     ),
     _coefficients(
-        "coefficients",
         "coefficients",
         "slope of the logit of a linear model with respect to the arcsinh of each bin",
         function="own_weights",
@@ -291,117 +277,100 @@ _METHODS = (
     ),
     _importances(
         "importances",
-        "importances",
         "importance of each bin in a random forest or rule set",
         function="own_weights",
         dims=NO_GENE,
     ),
     _optimization(
         "class_optimization",
-        "class optimization",
         "input that maximises the logit of ON (or OFF), as in DeepChrome",
         dims=NO_GENE,
         parameters={"state": "ON", "penalty": 0.009, "step": 0.1, "steps": 1000, "restarts": 1},
     ),
-    _control("raw_signal", "raw signal", "control: the input signal", signed=True),
+    _control("raw_signal", "control: the input signal", signed=True),
     _control(
         "tss_distance",
-        "distance to the TSS",
         "control: 1 at the TSS, decreasing linearly to 0 at the edges of the window",
+        "distance to the TSS",
     ),
-    _control("uniform", "uniform", "control: the same weight for every bin"),
-    _control(
-        "random",
-        "random",
-        "control: independent draws from U(0, 1), from the seed and the gene's id",
-    ),
+    _control("uniform", "control: the same weight for every bin"),
+    _control("random", "control: independent draws from U(0, 1), from the seed and the gene's id"),
 )
 
-
-def _model(name: str, label: str, code: str, *traits: Any, **more: Any) -> ModelSpec:
-    """Return a built-in architecture whose code is below ``chromviz.models``."""
-    return ModelSpec(name, label, f"chromviz.models.{code}", *traits, **more)
+_ALPHA, _BOTH = ("alpha",), ("alpha", "beta")
+_ATTEND_AND_PREDICT = "Singh et al., Attend and Predict, NeurIPS 2017, section 5"
 
 
-_PAPER = "Singh et al., Attend and Predict, NeurIPS 2017, section 5"
+def _network(name: str, label: str, code: str, learning_rate: float, **traits: Any) -> ModelSpec:
+    """Describe a network of the paper, whose code is below ``chromviz.models``."""
+    factory = f"chromviz.models.{code}"
+    published: dict[str, Any] = {"source": _ATTEND_AND_PREDICT, "paper": PAPER, **traits}
+    return ModelSpec(name, label, factory, learning_rate=learning_rate, **published)
+
+
 _MODELS = (
-    _model("lstm-alpha", "LSTM-α", "attentive:LSTMAlpha", ("alpha",), _PAPER, 2e-3, paper=PAPER),
-    _model(
+    _network("lstm-alpha", "LSTM-α", "attentive:LSTMAlpha", 2e-3, attends=_ALPHA),
+    _network(
         "lstm-alpha-beta",
         "LSTM-α,β",
         "attentive:LSTMAlphaBeta",
-        ("alpha", "beta"),
-        f"{_PAPER} (AttentiveChrome)",
         2e-3,
-        paper=PAPER,
+        attends=_BOTH,
+        source=f"{_ATTEND_AND_PREDICT} (AttentiveChrome)",
         aliases=("attentivechrome",),
     ),
-    _model(
+    _network(
         "attentivechrome-released",
         "AttentiveChrome (released)",
         "foreign:ReleasedAttentiveChrome",
-        ("alpha", "beta"),
-        "the authors' second release, in PyTorch: LSTM-α,β on raw counts",
         2e-4,
-        paper=PAPER,
+        attends=_BOTH,
+        source="the authors' second release, in PyTorch: LSTM-α,β on raw counts",
     ),
-    _model(
-        "lstm-attn", "LSTM-Attn", "joint:JointLSTMAttention", ("alpha",), _PAPER, 4e-3, paper=PAPER
-    ),
-    _model("lstm", "LSTM", "joint:JointLSTM", (), _PAPER, 2e-3, paper=PAPER),
-    _model(
-        "cnn-attn", "CNN-Attn", "convolutional:CNNAttention", ("alpha",), _PAPER, 1e-3, paper=PAPER
-    ),
-    _model(
-        "cnn-alpha-beta",
-        "CNN-α,β",
-        "convolutional:CNNAlphaBeta",
-        ("alpha", "beta"),
-        _PAPER,
-        2e-3,
-        paper=PAPER,
-    ),
-    _model(
+    _network("lstm-attn", "LSTM-Attn", "joint:JointLSTMAttention", 4e-3, attends=_ALPHA),
+    _network("lstm", "LSTM", "joint:JointLSTM", 2e-3),
+    _network("cnn-attn", "CNN-Attn", "convolutional:CNNAttention", 1e-3, attends=_ALPHA),
+    _network("cnn-alpha-beta", "CNN-α,β", "convolutional:CNNAlphaBeta", 2e-3, attends=_BOTH),
+    _network(
         "deepchrome",
         "DeepChrome (CNN)",
         "convolutional:DeepChrome",
-        (),
-        "Singh et al., DeepChrome, Bioinformatics 32(17), 2016",
         1e-3,
+        source="Singh et al., DeepChrome, Bioinformatics 32(17), 2016",
         paper=PAPER_DEEPCHROME,
     ),
-    _model(
+    ModelSpec(
         "linear-regression",
         "linear regression",
-        "classical.fits:LinearOnAverages",
+        "chromviz.models.classical.fits:LinearOnAverages",
         source="mark averages, after Karlić et al., PNAS 107(7), 2010",
         own=("coefficients",),
     ),
-    _model(
+    ModelSpec(
         "logistic-regression",
         "logistic regression",
-        "classical.fits:LogisticOnAverages",
+        "chromviz.models.classical.fits:LogisticOnAverages",
         source="mark averages, as linear regression",
         own=("coefficients",),
     ),
-    _model(
+    ModelSpec(
         "svm",
         "SVM",
-        "classical.fits:SVMOnBins",
+        "chromviz.models.classical.fits:SVMOnBins",
         source="all bins, radial kernel, after Cheng et al., Genome Biology 12, R15, 2011",
     ),
-    _model(
+    ModelSpec(
         "random-forest",
         "random forest",
-        "classical.fits:ForestOnBestBins",
+        "chromviz.models.classical.fits:ForestOnBestBins",
         source="best bins, after Dong et al., Genome Biology 13, R53, 2012",
         own=("importances",),
         differentiable=False,
     ),
-    _model(
+    ModelSpec(
         "rules",
         "rules (RIPPER)",
-        "classical.rules:RulesOnAverages",
+        "chromviz.models.classical.rules:RulesOnAverages",
         source="mark averages, after Ho et al., 2015 (the paper's reference 12)",
         own=("importances",),
         differentiable=False,

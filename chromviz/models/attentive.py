@@ -43,11 +43,6 @@ class LSTMAlpha(AttendingNetwork):
 
     The paper does not give the MLP's hidden size; here it is 2 d = 64, with a ReLU. 65,729
     parameters for 5 × 100.
-
-    Parameters
-    ----------
-    n_marks, n_bins
-        Size of the input; any number of bins is accepted.
     """
 
     def __init__(self, n_marks: int, n_bins: int) -> None:
@@ -77,11 +72,6 @@ class LSTMAlphaBeta(AttendingNetwork):
     Algorithm S:1: s_j = [LSTM(m_j), reversed LSTM(m_j)] of size 2 d' = 32 over the marks in their
     order, v = Σ_j β_j s_j, and a linear layer gives the logit. 55,681 parameters for 5 × 100,
     as in the released network.
-
-    Parameters
-    ----------
-    n_marks, n_bins
-        Size of the input; any number of bins is accepted.
     """
 
     def __init__(self, n_marks: int, n_bins: int) -> None:

@@ -1,8 +1,7 @@
-"""The CNNs of the paper: DeepChrome, CNN-Attn and CNN-α,β.
+"""The CNNs of Singh et al. 2017, section 5 ("Model Variations and Two Baselines"), and DeepChrome.
 
-The attentive ones pad the bins with zeros ('same' padding), so that the output of a convolution
-has as many positions as its input and the attention has one weight per bin. The paper does not
-describe its padding. With an even kernel width, the larger half lies after the bin.
+The attentive ones pad the bins with zeros, which the paper leaves open, so that the attention has
+one weight per bin.
 """
 
 from __future__ import annotations
@@ -26,19 +25,10 @@ class DeepChrome(nn.Module):
 
     Conv1d(marks → 50, width 10), ReLU, max-pool 5, dropout 0.5, then 900 → 625 → 125 → 2 with
     ReLU. The published network ends in a log-softmax of two outputs; their difference is the
-    logit of ON, and cross-entropy on it is the same loss. 644,177 parameters for 5 × 100.
+    logit of ON, and cross-entropy on it is the same loss. 644,177 parameters for 5 × 100; it needs
+    at least 14 bins.
 
     Source: Singh et al., "DeepChrome", Bioinformatics 32(17), 2016.
-
-    Parameters
-    ----------
-    n_marks, n_bins
-        Size of the input; at least 14 bins.
-
-    Raises
-    ------
-    ChromvizError
-        If there are too few bins for the convolution and the pooling.
     """
 
     def __init__(self, n_marks: int, n_bins: int) -> None:
@@ -73,17 +63,8 @@ class CNNAttention(AttendingNetwork):
 
     Convolution, dropout 0.5 and MLP are those of DeepChrome; the logit is the difference of the
     two outputs. α has one weight per bin for all marks together. The paper leaves open the rest:
-    here the dropout stays before the MLP, whose first layer now reads the 50 values of the
-    attention in place of 900, and the context vector has the 50 channels of the convolution.
-    112,977 parameters for 5 × 100.
-
-    Source: Singh et al., "Attend and Predict", NeurIPS 2017, section 5, "Model Variations and
-    Two Baselines"; convolution and MLP from DeepChrome, Bioinformatics 32(17), 2016.
-
-    Parameters
-    ----------
-    n_marks, n_bins
-        Size of the input; any number of marks and bins is accepted, from one of each.
+    here the dropout stays before the MLP, and the context vector has 50 entries. 112,977 parameters
+    for 5 × 100.
     """
 
     def __init__(self, n_marks: int, n_bins: int) -> None:
@@ -114,18 +95,9 @@ class CNNAlphaBeta(AttendingNetwork):
         logit = u · Σ_j β_j s_j + a
 
     The paper gives the context vectors of its variations 64 and 32 entries (section 5, "Model
-    Hyperparameters"), so the convolutions have as many channels: h and s have the same sizes as
-    in LSTM-α,β. The paper leaves open the rest: here one layer with a ReLU at each level; kernels
-    of width 10 over bins, as in DeepChrome, and of width 3 over the marks in their order, so that
-    s_j depends on mark j and its neighbours; no dropout. 10,081 parameters for 5 × 100.
-
-    Source: Singh et al., "Attend and Predict", NeurIPS 2017, section 5, "Model Variations and
-    Two Baselines"; attention as in section 3.
-
-    Parameters
-    ----------
-    n_marks, n_bins
-        Size of the input; any number of marks and bins is accepted, from one of each.
+    Hyperparameters"), so the convolutions have as many channels. It leaves open the rest: here one
+    layer with a ReLU at each level; kernels of width 10 over bins, as in DeepChrome, and of width 3
+    over the marks in their order; no dropout. 10,081 parameters for 5 × 100.
     """
 
     def __init__(self, n_marks: int, n_bins: int) -> None:

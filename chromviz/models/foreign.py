@@ -41,11 +41,6 @@ class ReleasedAttentiveChrome(LSTMAlphaBeta):
     """LSTM-α,β as its authors released it: the same network on raw read counts.
 
     Its transform is the identity; 55,681 parameters.
-
-    Parameters
-    ----------
-    n_marks, n_bins
-        Size of the input; any number of bins is accepted.
     """
 
     def __init__(self, n_marks: int, n_bins: int) -> None:
@@ -73,12 +68,7 @@ def import_released(
 
 
 def import_attentivechrome(
-    path: Path,
-    *,
-    cell: str,
-    marks: Sequence[str] = MARKS,
-    n_bins: int = 100,
-    bin_width: int = 100,
+    path: Path, *, cell: str, marks: Sequence[str] = MARKS, n_bins: int = 100, bin_width: int = 100
 ) -> TrainedModel:
     """Read a released AttentiveChrome checkpoint, a file written by ``torch.save``.
 

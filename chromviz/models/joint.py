@@ -1,11 +1,9 @@
-"""The LSTMs of the paper that read all marks of a bin together: LSTM and LSTM-Attn.
+"""The LSTMs of Singh et al. 2017, section 5, that read all marks together: LSTM and LSTM-Attn.
 
-Neither considers "the modular property" of the marks (section 5): the signals of all marks in
-bin t are the t-th input of one LSTM. Parameters are initialised from U(-0.1, 0.1), as in the
-released AttentiveChrome, but the biases of the forget gates are raised, as Jozefowicz et al.
-recommend (ICML 2015): by 1 in LSTM-Attn, and by 2 in LSTM, whose state has to carry the bins of
-the promoter over the fifty that follow. The test AUC of LSTM on the embedded E003 is 0.77 without
-this (one seed), 0.798 to 0.806 with 1, and 0.804 to 0.810 with 2 (four seeds each).
+Parameters are initialised from U(-0.1, 0.1), as in the released AttentiveChrome, but the biases of
+the forget gates are raised, as Jozefowicz et al. recommend (ICML 2015): by 1 in LSTM-Attn, and by 2
+in LSTM, whose state has to carry the promoter over fifty bins. The test AUC of LSTM on the embedded
+E003 is 0.77 without this, 0.798 to 0.806 with 1, and 0.804 to 0.810 with 2 (four seeds each).
 """
 
 from __future__ import annotations
@@ -32,17 +30,8 @@ class JointLSTM(nn.Module):
         f_t = LSTM(x_t, f_{t-1})                b_t = LSTM'(x_t, b_{t+1})
         logit = u · [f_T, b_1] + c
 
-    f_T and b_1, each of size d = 32, are the last states of the two directions. The paper states
-    neither whether this LSTM runs in both directions nor how its states are read; both, and d,
-    are chosen as in its attentive networks. 10,049 parameters for 5 × 100.
-
-    Source: Singh et al., "Attend and Predict", NeurIPS 2017, section 5, "Model Variations and
-    Two Baselines"; the LSTM's own equations in supplement S:1.3.
-
-    Parameters
-    ----------
-    n_marks, n_bins
-        Size of the input; any number of marks and bins is accepted, from one of each.
+    The paper states neither whether this LSTM runs in both directions nor how its states are read;
+    both, and d = 32, are chosen as in its attentive networks. 10,049 parameters for 5 × 100.
     """
 
     def __init__(self, n_marks: int, n_bins: int) -> None:
@@ -56,8 +45,7 @@ class JointLSTM(nn.Module):
     def forward(self, signal: torch.Tensor) -> torch.Tensor:
         """Return the logit of ON (batch,), for signal (batch, mark, bin)."""
         # Both directions end at the last step: the backward one is by step from the last bin.
-        last = _encode(self.transform(signal), self.lstm)[-1, :, 0]
-        forwards, backwards = last
+        forwards, backwards = _encode(self.transform(signal), self.lstm)[-1, :, 0]
         logit: torch.Tensor = self.output(torch.cat([forwards, backwards]).t()).squeeze(-1)
         return logit
 
@@ -71,17 +59,8 @@ class JointLSTMAttention(AttendingNetwork):
         α_t = exp(w · h_t) / Σ_i exp(w · h_i)
         logit = u · Σ_t α_t h_t + c
 
-    α has one weight per bin for all marks together, and does not tell the marks apart. The paper
-    does not describe the layer after the attention; here it is linear, as in LSTM-α,β.
-    10,113 parameters for 5 × 100.
-
-    Source: Singh et al., "Attend and Predict", NeurIPS 2017, section 5, "Model Variations and
-    Two Baselines"; attention as in section 3, d as in "Model Hyperparameters".
-
-    Parameters
-    ----------
-    n_marks, n_bins
-        Size of the input; any number of marks and bins is accepted, from one of each.
+    α has one weight per bin for all marks together. The paper does not describe the layer after the
+    attention; here it is linear, as in LSTM-α,β. 10,113 parameters for 5 × 100.
     """
 
     def __init__(self, n_marks: int, n_bins: int) -> None:

@@ -1,9 +1,7 @@
 """The loops of LSTM and attention, compiled by numba, for float32 on a CPU.
 
-A step of these networks is a small matrix product followed by cheap functions of the result.
-Called one by one from Python, these are bound by memory. Here a step stays in the cache of a
-core, the whole sequence is one call, and the interpreter is released meanwhile, so that groups
-run in parallel threads.
+A step stays in the cache of a core, the whole sequence is one call, and the interpreter is
+released meanwhile, so that groups run in parallel threads.
 """
 
 from __future__ import annotations
@@ -86,21 +84,12 @@ def step_through(
 ) -> None:
     """Run groups `first` to `last` (exclusive) through all steps.
 
-    Parameters
-    ----------
-    inputs
-        (step, K, feature + 1, batch): [x, 1].
-    states
-        (step + 1, K, hidden + feature + 1, batch), [h before the step, x, 1], to fill; h of the
-        first is 0.
-    weight
-        (K, 4 * hidden, hidden + feature + 1), rows in torch's order i, f, g, o.
-    gates, cells, squashed
-        The gates (step, K, 4 * hidden, batch), the cells c (step + 1, K, hidden, batch) and
-        tanh(c) (step, K, hidden, batch), to fill. Without a backward pass, one step of gates and
-        tanh and two of states and cells suffice and stay in the cache.
-    found
-        The states (step, K, hidden, batch), to fill.
+    Read: `inputs` (step, K, feature + 1, batch), [x, 1], and `weight` (K, 4 * hidden, hidden +
+    feature + 1), rows in torch's order i, f, g, o. Filled: `states` (step + 1, K, hidden + feature
+    + 1, batch), [h before the step, x, 1], where h of the first is 0; `gates` (step, K, 4 * hidden,
+    batch); `cells` c (step + 1, K, hidden, batch); `squashed`, tanh(c), and `found`, h, both (step,
+    K, hidden, batch). Without a backward pass, one step of gates and tanh and two of states and
+    cells suffice and stay in the cache.
     """
     hidden, batch = cells.shape[2], cells.shape[3]
     for t in range(len(inputs)):
@@ -140,20 +129,10 @@ def step_back(
     first: int,
     last: int,
 ) -> None:
-    """Backpropagate through all steps of groups `first` to `last` (exclusive).
+    """Backpropagate through what :func:`step_through` filled, with `grad` that of the states h.
 
-    Parameters
-    ----------
-    grad
-        Gradient of the states, (step, K, hidden, batch).
-    states, gates, cells, squashed
-        As :func:`step_through` filled them.
-    back
-        From the gates to [h, x, 1], or to h alone, (K, hidden + feature + 1, 4 * hidden).
-    grad_inputs
-        (step, K, feature + 1, batch), to fill; without steps if it is not needed.
-    grad_weight
-        Like the weight, zeros to add to; without groups if it is not needed.
+    `back` leads from the gates to [h, x, 1], or to h alone, (K, hidden + feature + 1, 4 * hidden).
+    `grad_inputs` is filled, and `grad_weight` holds zeros to add to; they are empty if not needed.
     """
     steps, hidden, batch = grad.shape[0], grad.shape[2], grad.shape[3]
     delta = np.empty((4 * hidden, batch), np.float32)

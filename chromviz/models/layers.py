@@ -16,15 +16,9 @@ from chromviz.models.threads import by_group
 class Attention(NamedTuple):
     """Attention weights of a model, with its prediction.
 
-    Attributes
-    ----------
-    alpha
-        (batch, mark, bin), or (batch, bin) if the model has one attention for all marks; sums to
-        1 over bins.
-    beta
-        (batch, mark), sums to 1 over marks; None if the model has none.
-    logit
-        (batch,), from the same pass; None if the model does not return it.
+    `alpha` is (batch, mark, bin), or (batch, bin) if the model has one attention for all marks, and
+    sums to 1 over bins; `beta`, if any, is (batch, mark) and sums to 1 over marks; `logit` is
+    (batch,), from the same pass, or None.
     """
 
     alpha: torch.Tensor
@@ -48,14 +42,8 @@ class AttendingNetwork(nn.Module):
 class InputTransform(nn.Module):
     """The arcsinh of the signal, divided by the standard deviation of each mark.
 
-    It is part of the module, so that attributions refer to the raw signal. Signals are
-    heavy-tailed: the arcsinh is linear near 0, logarithmic far from it, and defined for negative
-    values. Zero stays zero, so that the absence of signal stays the neutral input.
-
-    Parameters
-    ----------
-    n_marks
-        Number of marks.
+    It is part of the module, so that attributions refer to the raw signal. The arcsinh is linear
+    near 0, logarithmic far from it, and defined for negative values. Zero stays zero.
     """
 
     scale: torch.Tensor
@@ -79,17 +67,8 @@ class SoftAttention(nn.Module):
     """Soft attention over steps, one context vector per group (section 3, α- and β-attention).
 
     α_t = exp(w·h_t) / Σ_i exp(w·h_i) and m = Σ_t α_t h_t, where h_t is the forward state at t
-    concatenated with the backward state at t; a convolution has one state at t.
-
-    Parameters
-    ----------
-    groups
-        Number of context vectors.
-    hidden
-        Size of a state in one direction.
-    directions
-        2 for the states of a bidirectional LSTM, 1 for those of a convolution. A context vector
-        has `directions` times `hidden` entries.
+    concatenated with the backward state at t. `hidden` is the size of a state in one direction;
+    `directions` is 2 for a bidirectional LSTM, 1 for a convolution.
     """
 
     def __init__(self, groups: int, hidden: int, directions: int = 2) -> None:

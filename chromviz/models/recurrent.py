@@ -1,11 +1,8 @@
-"""Bidirectional LSTMs over many marks at once.
+"""Bidirectional LSTMs over many marks at once, each with its own weights (section 3).
 
-The networks of the paper read each mark with an LSTM of its own (section 3, "Bin-Level Encoder"),
-so that one step over the bins is ten small matrix products: five marks, two directions. For
-float32 on a CPU, compiled loops (:mod:`chromviz.models.kernels`) compute these steps together,
-with a backward pass written by hand, in about half the time of ``torch.nn.LSTM`` (see
-``benchmarks/training.py``). On other devices and in other precisions, the function behind
-``torch.nn.LSTM`` is called once per mark. Tests compare both with ``torch.nn.LSTM``.
+For float32 on a CPU, compiled loops (:mod:`chromviz.models.kernels`) take about half the time of
+``torch.nn.LSTM`` (see ``benchmarks/training.py``); otherwise the function behind ``torch.nn.LSTM``
+is called once per mark.
 """
 
 from __future__ import annotations
@@ -22,10 +19,7 @@ from chromviz.models.threads import by_group
 
 
 class _Recurrence(torch.autograd.Function):
-    """The LSTM recurrence of K independent LSTMs (supplement S:1.3), for float32 on a CPU.
-
-    One matrix product per step, over [h, x, 1], gives all gates.
-    """
+    """The LSTM recurrence of K independent LSTMs (supplement S:1.3), for float32 on a CPU."""
 
     @staticmethod
     def forward(ctx: Any, inputs: torch.Tensor, weight: torch.Tensor, hidden: int) -> torch.Tensor:
@@ -66,11 +60,7 @@ class _Recurrence(torch.autograd.Function):
             *(back, grad_inputs, grad_weight),
         )
         by_group(kernels.step_back, arrays, k, 2 * steps * k * weight[0].numel() * batch)
-        return (
-            grad_inputs if wants_inputs else None,
-            grad_weight if wants_weight else None,
-            None,
-        )
+        return (grad_inputs if wants_inputs else None, grad_weight if wants_weight else None, None)
 
 
 class BidirectionalLSTM(nn.Module):
@@ -78,15 +68,6 @@ class BidirectionalLSTM(nn.Module):
 
     Equal to `groups` separate ``nn.LSTM(features, hidden, bidirectional=True)``, with the same
     parameters in the same gate order, stacked over (direction, group).
-
-    Parameters
-    ----------
-    groups
-        Number of LSTMs.
-    features
-        Number of inputs of each LSTM at a step.
-    hidden
-        Size of the hidden state of each direction (d in the paper).
     """
 
     def __init__(self, groups: int, features: int, hidden: int) -> None:

@@ -1,7 +1,7 @@
 """How work on a CPU is divided: whole batches or whole groups, each in one thread.
 
-These networks are too small for torch's own threads, which divide single operations: waiting for
-one another costs more than they gain. And a sum in one thread is rounded alike on every machine.
+These networks are too small to divide single operations, as torch's own threads do. And a sum in
+one thread is rounded alike on every machine.
 """
 
 from __future__ import annotations
@@ -40,12 +40,11 @@ def by_group(
 ) -> None:
     """Run a loop of :mod:`chromviz.models.kernels` over all groups, in threads if that pays.
 
-    The numbers of a group come from the same calls with any number of threads. Threads are used
-    only while torch is limited to one thread and this is the main thread: otherwise the cores are
-    busy with other batches. `loop` takes the tensors as arrays, the first group, and the group
-    after the last. `products` is the number of multiplications, times ten if bound by memory.
+    `loop` takes the tensors as arrays, the first group, and the group after the last. `products` is
+    the number of multiplications, times ten if bound by memory.
     """
     arrays = [tensor.detach().numpy() for tensor in tensors]
+    # Otherwise the cores are busy with other batches.
     alone = torch.get_num_threads() == 1 and current_thread() is main_thread()
     threads = min(groups, THREADS) if alone and products > WORTH_A_THREAD else 1
     # The matrix products call BLAS, whose own threads would wait for one another.

@@ -1,8 +1,4 @@
-"""Models that are fitted by one call, and not by gradient steps.
-
-The result is stored in buffers, like that of a network in parameters, so that these models are
-kept, checked and loaded like all others: as tensors, never as pickled objects.
-"""
+"""Models that are fitted by one call, and not by gradient steps."""
 
 from __future__ import annotations
 
@@ -23,25 +19,28 @@ class LabelledGenes(NamedTuple):
 
 
 class Fitted(nn.Module, ABC):
-    """A model that is trained by one call of :meth:`fit`."""
+    """A model that is trained by one call of :meth:`fit`, which stores the result in buffers.
+
+    It is kept and loaded like a network: as tensors, never as pickled objects.
+    """
 
     @abstractmethod
     def fit(self, train: LabelledGenes, valid: LabelledGenes, seed: int) -> None:
         """Learn from the training genes; the validation genes may be used to choose settings."""
 
     def hold(self, **arrays: np.ndarray | np.generic) -> None:
-        """Store arrays in buffers, which take their type and size."""
+        """Store arrays in buffers."""
         for name, value in arrays.items():
             self.register_buffer(name, torch.from_numpy(np.array(value)))
 
     def _load_from_state_dict(
         self, state_dict: Mapping[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
-        """Resize the buffers to the tensors of the file, as for the number of support vectors."""
-        for name, buffer in list(self._buffers.items()):
-            found = state_dict.get(prefix + name)
-            if buffer is not None and isinstance(found, torch.Tensor) and found.ndim == buffer.ndim:
-                self._buffers[name] = torch.empty_like(found, device=buffer.device)
+        """Make a buffer for each tensor of the file; its type and size depend on the fit."""
+        for key, value in state_dict.items():
+            name = key.removeprefix(prefix)
+            if key.startswith(prefix) and "." not in name:
+                self.register_buffer(name, torch.empty_like(value))
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 

@@ -16,13 +16,7 @@ _TREES, _LEAF = 500, 5
 
 
 class _OnAverages(Fitted):
-    """A weighted sum of mark averages.
-
-    Parameters
-    ----------
-    n_marks, n_bins
-        Size of the input.
-    """
+    """A weighted sum of mark averages."""
 
     weight: torch.Tensor
     bias: torch.Tensor
@@ -30,7 +24,6 @@ class _OnAverages(Fitted):
     def __init__(self, n_marks: int, n_bins: int) -> None:
         super().__init__()
         self.features = MarkAverages(n_marks, n_bins)
-        self.hold(weight=np.zeros(n_marks, np.float32), bias=np.float32(0))
 
     def forward(self, signal: torch.Tensor) -> torch.Tensor:
         """Return the logit of ON (batch,), for signal (batch, mark, bin)."""
@@ -75,11 +68,6 @@ class SVMOnBins(Fitted):
     C = 1 and γ = 1 / (features × variance), scikit-learn's defaults. The logit is a·d + b for the
     decision value d (Platt 1999), fitted on the validation genes: on the training genes, d is
     overconfident.
-
-    Parameters
-    ----------
-    n_marks, n_bins
-        Size of the input.
     """
 
     support: torch.Tensor
@@ -91,13 +79,6 @@ class SVMOnBins(Fitted):
     def __init__(self, n_marks: int, n_bins: int) -> None:
         super().__init__()
         self.features = BinValues(n_marks, n_bins)
-        self.hold(
-            support=np.zeros((1, n_marks * n_bins), np.float32),
-            dual=np.zeros(1, np.float32),
-            gamma=np.float32(0),
-            offset=np.float32(0),
-            platt=np.array([1, 0], np.float32),
-        )
 
     def fit(self, train: LabelledGenes, valid: LabelledGenes, seed: int) -> None:
         """Find the support vectors, then calibrate; the seed has no effect."""
@@ -134,11 +115,6 @@ class ForestOnBestBins(Fitted):
 
     Its probability is the mean over trees of the fraction of ON genes in the leaf. Probabilities
     are clipped at half a tree from 0 and 1, so that the logit is finite.
-
-    Parameters
-    ----------
-    n_marks, n_bins
-        Size of the input.
     """
 
     feature: torch.Tensor
@@ -153,13 +129,6 @@ class ForestOnBestBins(Fitted):
     def __init__(self, n_marks: int, n_bins: int) -> None:
         super().__init__()
         self.features = BestBins(n_marks, n_bins)
-        none = np.zeros(1, np.int64)
-        self.hold(
-            **dict.fromkeys(("feature", "left", "right", "roots"), none),
-            **dict.fromkeys(("threshold", "share"), np.zeros(1)),
-            depth=np.int64(0),
-            importance=np.zeros(n_marks),
-        )
 
     def fit(self, train: LabelledGenes, valid: LabelledGenes, seed: int) -> None:
         """Grow the trees."""

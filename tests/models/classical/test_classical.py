@@ -200,7 +200,7 @@ def test_extract_gives_them_in_the_attribution_format():
     forest = train_once("random-forest", dataset)
     with pytest.raises(ChromvizError, match="needs a gradient, and random-forest has none"):
         extract("saliency", dataset, forest)
-    with pytest.raises(ChromvizError, match="needs a model with coefficients of its own"):
+    with pytest.raises(ChromvizError, match="needs a model that has coefficients"):
         extract("coefficients", dataset, forest)
 
 
