@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from training import Released  # the stand-in
 
 from chromviz.data.simulate import simulate
-from chromviz.extractors import extract
+from chromviz.extractors.explain import extract
 from chromviz.models import find_model
 from chromviz.models.layers import InputTransform
 from chromviz.models.training import train_once

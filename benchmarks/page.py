@@ -22,7 +22,7 @@ import numpy as np
 from playwright.sync_api import sync_playwright
 
 from chromviz.data.simulate import simulate
-from chromviz.extractors import extract
+from chromviz.extractors.explain import extract
 from chromviz.models.training import train_once
 from chromviz.reporting.explorer import CellPart, explore
 from chromviz.reporting.page import Page, room, write_page

@@ -220,7 +220,7 @@ RECORDS = {
 
 @pytest.mark.parametrize("name", RUNS)
 def test_commands_print_a_page_or_json(run, folder, blank_figures, monkeypatch, name):
-    monkeypatch.setattr("chromviz.models.ModelSpec.settings", lambda *_: Settings(max_epochs=1))
+    monkeypatch.setattr("chromviz.catalog.ModelSpec.settings", lambda *_: Settings(max_epochs=1))
     other = make_dataset(60, seed=1, cell="E003", window=Window(1000, 100))
     schema.save_dataset(other, folder / "data" / "E003.nc")
     command = name.removesuffix(" several")

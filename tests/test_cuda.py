@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from chromviz.catalog import methods, models
 from chromviz.errors import CannotServeError, ChromvizError
-from chromviz.extractors import extract, methods
-from chromviz.extractors.explain import serves
-from chromviz.models import models
+from chromviz.extractors.explain import extract, serves
 from chromviz.models.inference import logits, session
 from chromviz.models.training import takes_steps, train_once
 from chromviz.settings import Settings

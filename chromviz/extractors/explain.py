@@ -13,15 +13,14 @@ import torch
 import xarray as xr
 from torch import nn
 
-from chromviz.catalog import Method, find_method
+from chromviz.catalog import Method, find_method, models
 from chromviz.data.cells import dataset_of
-from chromviz.errors import ChromvizError, UnknownNameError
+from chromviz.errors import ChromvizError
 from chromviz.extractors.job import Job
-from chromviz.models import models
 from chromviz.models.checkpoint import TrainedModel, check_input, weights_hash
 from chromviz.models.inference import batch_for, probabilities, session
 from chromviz.progress import Progress, silent
-from chromviz.schema import Origin, build_attribution, find_gene, usable
+from chromviz.schema import Origin, build_attribution, find_genes, usable
 from chromviz.vocabulary import SPLITS
 
 #: Genes as users name them, see :func:`extract`.
@@ -139,28 +138,19 @@ def job_for(
 
 def choose_genes(dataset: xr.Dataset, genes: Genes) -> np.ndarray:
     """Return the positions of genes, given as for :func:`extract`, which have complete signal."""
+    given = np.asarray(genes)
     if isinstance(genes, str):
-        if genes == "all":
-            rows = np.flatnonzero(usable(dataset))
-        elif genes in SPLITS[:3]:
-            rows = np.flatnonzero((dataset["split"].values == genes) & usable(dataset))
-        else:
-            try:
-                rows = np.array([find_gene(dataset, genes)])
-            except UnknownNameError as error:
-                raise ChromvizError(f"{error} Or name train, valid, test or all.") from None
+        rows = find_genes(dataset, genes)
+        if genes in ("all", *SPLITS[:3]):
+            rows = rows[usable(dataset)[rows]]
+    elif given.ndim == 1 and len(given) and all(isinstance(one, str) for one in given):
+        rows = find_genes(dataset, given.tolist())
+        again = rows[pd.Index(rows).duplicated()]
+        if len(again):
+            gene = dataset["gene"].values[again[0]]
+            raise ChromvizError(f"the gene {gene} is named more than once in genes; name it once")
     else:
-        given = np.asarray(genes)
-        if given.ndim == 1 and len(given) and all(isinstance(one, str) for one in given):
-            rows = np.array([find_gene(dataset, str(one)) for one in given])
-            again = pd.Index(rows).duplicated()
-            if again.any():
-                gene = dataset["gene"].values[rows[again][0]]
-                raise ChromvizError(
-                    f"the gene {gene} is named more than once in genes; name it once"
-                )
-        else:
-            rows = _positions(given, dataset.sizes["gene"])
+        rows = _positions(given, dataset.sizes["gene"])
     if not len(rows):
         raise ChromvizError(f"{dataset.attrs['cell']} has no genes in {genes!r}")
     lacking = rows[np.isnan(dataset["signal"].values[rows]).any(axis=(1, 2))]

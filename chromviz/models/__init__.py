@@ -12,9 +12,7 @@ The architectures themselves are listed in :mod:`chromviz.catalog`.
 
 from typing import Any
 
-from chromviz.catalog import ModelSpec, find_registered, models, slug
-
-__all__ = ["ModelSpec", "find_model", "models", "slug"]
+from chromviz.catalog import ModelSpec, find_registered
 
 
 def find_model(model: Any) -> ModelSpec:
@@ -22,7 +20,7 @@ def find_model(model: Any) -> ModelSpec:
 
     `model` is a name or alias, in any case; ``package.module:factory``, which is imported, so its
     code runs; a class, a function or an instance (:func:`chromviz.models.custom.own_model`); or an
-    architecture, which is returned as it is. Similar names are offered for an unknown one.
+    architecture.
     """
     if isinstance(model, ModelSpec):
         return model

@@ -17,13 +17,13 @@ from torch import nn
 
 from chromviz import provenance
 from chromviz.data.cells import dataset_of
-from chromviz.errors import ChromvizError, UnknownNameError, first_line
-from chromviz.models import ModelSpec, find_model
+from chromviz.errors import ChromvizError, first_line
+from chromviz.models import find_model
 from chromviz.models.ensemble import join
 from chromviz.models.inference import logits, probabilities
-from chromviz.schema import find_gene
+from chromviz.schema import find_genes
 from chromviz.schema.summary import SIMULATED, Summarised, Summary
-from chromviz.vocabulary import SPLITS, cell_label, same_unit
+from chromviz.vocabulary import cell_label, same_unit
 
 #: Ends of the names of a model's two files.
 SUFFIXES = (".safetensors", ".json")
@@ -31,37 +31,15 @@ SUFFIXES = (".safetensors", ".json")
 
 @dataclass(frozen=True)
 class Card:
-    """Description and origin of a trained model.
+    """Description and origin of a trained model; unknown fields are empty or None.
 
-    Fields that are unknown, for a model trained elsewhere, are empty or None.
-
-    Parameters
-    ----------
-    name
-        Name of the architecture.
-    n_bins, bin_width, marks
-        The input it was trained on.
-    cell, signal_unit, simulated, dataset_hash
-        The dataset it was trained on.
-    settings, seed, device
-        How it was trained.
-    genes
-        Number of train, valid and test genes.
-    metrics
-        ``best_epoch``, the kept one, with its ``valid_auc`` and ``valid_loss``; ``test_auc`` (None
-        if the test genes are all of one class); ``epochs``, ``seconds``.
-    curve
-        One record per epoch.
-    weights_hash
-        SHA-256 over all parameters and buffers.
-    stamp
-        Command, versions, time; ``source_file`` and ``source_sha256`` of an imported one.
-    members
-        Of an ensemble, one record per member: ``seed``, ``metrics``, ``curve``, ``weights_hash``.
-        The `seed` of the ensemble is that of the first member, and its `curve` is empty.
-    variant
-        How the model differs from the trained architecture: ``""`` for a model as trained,
-        ``"untrained"``, ``"permuted labels"`` and so on for one that serves as a control.
+    `genes` counts the genes of each part of the split. `metrics` has ``best_epoch``, the kept one,
+    with its ``valid_auc`` and ``valid_loss``; ``test_auc`` (None if the test genes are all of one
+    class); ``epochs`` and ``seconds``. `curve` has one record per epoch. `stamp` is command,
+    versions and time; ``source_file`` and ``source_sha256`` of an imported model. Of an ensemble,
+    `members` has ``seed``, ``metrics``, ``curve`` and ``weights_hash`` of each, `seed` is that of
+    the first, and `curve` is empty. `variant` says how a model that serves as a control was altered
+    (``"untrained"``, ``"permuted labels"``).
     """
 
     name: str
@@ -105,7 +83,7 @@ class TrainedModel(Summarised):
             A dataset with the marks and bins of the model, or the name of an embedded cell type.
         genes
             ``"train"``, ``"valid"`` or ``"test"`` for a part of the split, ``"all"`` for every
-            gene of the dataset, or a list of gene ids, symbols or loci.
+            gene of the dataset, or one or a list of gene ids, symbols or loci.
 
         Returns
         -------
@@ -121,7 +99,7 @@ class TrainedModel(Summarised):
         """
         dataset = dataset_of(data)
         check_input(self.card, dataset)
-        rows = _rows(dataset, genes)
+        rows = find_genes(dataset, genes)
         signal = dataset["signal"].values[rows]
         complete = ~np.isnan(signal).any(axis=(1, 2))
         found = np.full(len(rows), np.nan)
@@ -189,38 +167,21 @@ class TrainedModel(Summarised):
         return Summary(f"{card.name}{trained_on}", rows)
 
 
-def _rows(dataset: xr.Dataset, genes: str | Sequence[str]) -> np.ndarray:
-    """Return the positions of genes meant by a part of the split, ``all`` or a list of names."""
-    if not isinstance(genes, str):
-        rows = np.array([find_gene(dataset, name) for name in genes], dtype=int)
-    elif genes in SPLITS[:3]:
-        rows = np.flatnonzero(dataset["split"].values == genes)
-    elif genes == "all":
-        rows = np.arange(dataset.sizes["gene"])
-    else:
-        raise UnknownNameError(
-            "set of genes", genes, (*SPLITS[:3], "all"), "To name single genes, give a list."
-        )
-    if not len(rows):
-        raise ChromvizError(f"{dataset.attrs['cell']} has no gene to predict in {genes!r}")
-    return rows
-
-
 def weights_hash(module: nn.Module) -> str:
     """Return a SHA-256 over the parameters and buffers of a module, on any device."""
-    state = {name: value.detach().cpu().numpy() for name, value in module.state_dict().items()}
-    return provenance.hash_arrays(state)
+    return provenance.hash_arrays(_arrays(module))
+
+
+def _arrays(module: nn.Module) -> dict[str, np.ndarray]:
+    state = module.state_dict()
+    return {name: np.ascontiguousarray(one.detach().cpu().numpy()) for name, one in state.items()}
 
 
 def save_model(model: TrainedModel, stem: Path) -> None:
     """Write ``{stem}.safetensors`` and ``{stem}.json``; the card last."""
-    state = {
-        name: np.ascontiguousarray(value.detach().cpu().numpy())
-        for name, value in model.module.state_dict().items()
-    }
-    with provenance.atomic_path(_weights(stem)) as temporary:
-        safetensors.numpy.save_file(state, temporary)
-    provenance.write_json(_card(stem), asdict(model.card))
+    with provenance.atomic_path(Path(f"{stem}.safetensors")) as temporary:
+        safetensors.numpy.save_file(_arrays(model.module), temporary)
+    provenance.write_json(Path(f"{stem}.json"), asdict(model.card))
 
 
 def load_model(path: str | Path, model: Any = None) -> TrainedModel:
@@ -256,27 +217,39 @@ def load_model(path: str | Path, model: Any = None) -> TrainedModel:
     True
     """
     stem, spec = stem_of(path), None if model is None else find_model(model)
-    card_path, weights_path = _card(stem), _weights(stem)
+    card_path, weights_path = Path(f"{stem}.json"), Path(f"{stem}.safetensors")
     remedy = f"delete {card_path.name} and {weights_path.name} there to train it again"
     try:
         record = json.loads(card_path.read_text("utf-8"))
-        known = {item.name for item in fields(Card)}
-        card = Card(**{name: record[name] for name in known & record.keys()})
-        card = Card(**{**asdict(card), "marks": tuple(card.marks)})
-        architecture = _architecture(card, spec, card_path)
-        size = (len(card.marks), card.n_bins)
-        members = [architecture.build(*size) for _ in card.members]
-        module = join(members) if members else architecture.build(*size)
-    except _NotNamedError as error:
-        raise ChromvizError(str(error)) from None
+        known = {item.name for item in fields(Card)} & record.keys()
+        card = Card(**{**{name: record[name] for name in known}, "marks": tuple(record["marks"])})
+        if spec is None and ":" not in card.name:
+            spec = find_model(card.name)
+            version = spec.version
+        else:
+            version = str(card.stamp.get("model_version", ""))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ChromvizError(
             f"the trained model's card {card_path} cannot be used ({first_line(error)}); {remedy}"
         ) from None
+    if spec is None or spec.name != card.name:
+        named = "nothing" if spec is None else spec.name
+        raise ChromvizError(
+            f"{card_path} has the architecture {card.name}, and {named} was named; if you trust "
+            f"its code, write {card.name}={stem}"
+        )
+    if version != spec.version:
+        raise ChromvizError(
+            f"{card_path} was trained with another version of {card.name}; train it again, or "
+            "restore that version"
+        )
     try:
+        size = (len(card.marks), card.n_bins)
+        members = [spec.build(*size) for _ in card.members]
+        module = join(members) if members else spec.build(*size)
         module.load_state_dict(safetensors.torch.load_file(weights_path))
     # A damaged header is a SafetensorError, other tensors a RuntimeError, no file an OSError.
-    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+    except (OSError, RuntimeError, ValueError, TypeError, safetensors.SafetensorError) as error:
         raise ChromvizError(
             f"the trained model {weights_path} is damaged ({first_line(error)}); {remedy}"
         ) from None
@@ -286,29 +259,6 @@ def load_model(path: str | Path, model: Any = None) -> TrainedModel:
             f"card; {remedy}"
         )
     return TrainedModel(module.eval(), card)
-
-
-class _NotNamedError(ChromvizError):
-    """A card names code that the user did not name."""
-
-
-def _architecture(card: Card, spec: ModelSpec | None, path: Path) -> ModelSpec:
-    """Return the architecture of a card; one that would have to be imported has to be given."""
-    if spec is None and ":" not in card.name:
-        return find_model(card.name)
-    if spec is None or spec.name != card.name:
-        named = "nothing" if spec is None else spec.name
-        raise _NotNamedError(
-            f"{path} has the architecture {card.name}, and {named} was named; if you trust its "
-            f"code, write {card.name}={path.with_suffix('')}"
-        )
-    version = str(card.stamp.get("model_version", ""))
-    if version != spec.version:
-        raise _NotNamedError(
-            f"{path} was trained with another version of {card.name}; train it again, or restore "
-            "that version"
-        )
-    return spec
 
 
 def check_input(card: Card, dataset: xr.Dataset) -> None:
@@ -338,18 +288,9 @@ def stem_of(path: str | Path) -> Path:
     """Return the path of a model's files without their suffix; a missing card is an error."""
     suffix = next((item for item in SUFFIXES if str(path).endswith(item)), "")
     stem = Path(str(path).removesuffix(suffix))
-    if not _card(stem).is_file():
+    if not Path(f"{stem}.json").is_file():
         raise ChromvizError(
             f"the model {stem}.json does not exist; 'chromviz train --out' and 'chromviz models "
             "import' write models"
         )
     return stem
-
-
-# A stem may hold dots, so that its last part is not a suffix to replace.
-def _weights(stem: Path) -> Path:
-    return stem.with_name(f"{stem.name}.safetensors")
-
-
-def _card(stem: Path) -> Path:
-    return stem.with_name(f"{stem.name}.json")

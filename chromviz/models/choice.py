@@ -25,10 +25,9 @@ MODELS = ("lstm-alpha", "lstm-alpha-beta", "deepchrome")
 
 @dataclass(frozen=True)
 class Choice:
-    """One model of a comparison, with a `name` that is unique in it.
+    """One model of a comparison, with a unique `name`.
 
-    `model` is the trained model if one was given or a file was named, and None if it has to be
-    trained. `note` is a warning about a model that was not trained on the dataset, or empty.
+    `model` is None if it has to be trained. `note` warns of one trained on other data.
     """
 
     name: str
@@ -40,10 +39,9 @@ class Choice:
 def choose_models(given: Any, dataset: xr.Dataset) -> list[Choice]:
     """Return the models that a user named, for use on a dataset.
 
-    `given` is one model or several. Each is the name of an architecture (``lstm-alpha``), a
-    user-defined one (``package.module:factory``, a class or an instance), a :class:`TrainedModel`,
-    the path of a file that ``train --out`` or ``models import`` wrote (with or without suffix), or
-    ``package.module:factory=path`` for such a file of a user-defined architecture.
+    `given` is one model or several. Each is what :func:`chromviz.models.find_model` takes, a
+    :class:`TrainedModel`, the path of a file that ``train --out`` or ``models import`` wrote (with
+    or without suffix), or ``package.module:factory=path`` for a user-defined architecture.
     """
     chosen: list[Choice] = []
     each = list(given) if isinstance(given, (list, tuple)) else [given]
@@ -59,18 +57,22 @@ def choose_models(given: Any, dataset: xr.Dataset) -> list[Choice]:
 
 def _choose(given: Any, dataset: xr.Dataset) -> Choice:
     """Return one choice, named by its architecture."""
+    spec, model = None, None
     if isinstance(given, TrainedModel):
-        check_input(given.card, dataset)
-        name = given.card.name
-        spec = find_model(given.module if ":" in name else name.partition("@")[0])
-        return Choice(name, spec, given, _note(given, dataset))
-    if isinstance(given, str):
+        model = given
+    elif isinstance(given, str):
         named, _, path = given.partition("=") if ":" in given.partition("=")[0] else ("", "", given)
         if (named and path) or _is_file(given):
-            return _from_file(path, find_model(named) if named else None, dataset)
+            spec = find_model(named) if named else None
+            model = load_model(path, spec)
         given = named or given
-    spec = find_model(given)
-    return Choice(spec.name, spec)
+    if model is None:
+        spec = find_model(given)
+        return Choice(spec.name, spec)
+    check_input(model.card, dataset)
+    name = model.card.name
+    spec = spec or find_model(model.module if ":" in name else name.partition("@")[0])
+    return Choice(name, spec, model, _note(model, dataset))
 
 
 def _is_file(text: str) -> bool:
@@ -79,14 +81,6 @@ def _is_file(text: str) -> bool:
         text.endswith(SUFFIXES)
         or os.sep in text
         or (":" not in text and Path(f"{text}.json").is_file())
-    )
-
-
-def _from_file(path: str, spec: ModelSpec | None, dataset: xr.Dataset) -> Choice:
-    model = load_model(path, spec)
-    check_input(model.card, dataset)
-    return Choice(
-        model.card.name, spec or find_model(model.card.name), model, _note(model, dataset)
     )
 
 
@@ -122,10 +116,9 @@ def _told_apart(chosen: Sequence[Choice]) -> list[Choice]:
 def trainings_for(
     chosen: Sequence[Choice], dataset: xr.Dataset, seed: int, members: int
 ) -> list[Training]:
-    """Return the trainings that are needed: one for each model that comes from no file.
+    """Return one training for each model that comes from no file.
 
-    `members` is the number of networks in an ensemble, with seeds from `seed` on. A model whose
-    result does not depend on a seed is trained once.
+    `members` is the number of networks in an ensemble; a model that takes no steps is trained once.
     """
     return [
         Training(one.spec, dataset, seed, members=members if takes_steps(one.spec, dataset) else 1)

@@ -14,8 +14,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
-from operator import attrgetter
+from functools import partial, reduce
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
@@ -25,7 +24,7 @@ from torch import nn
 
 from chromviz.catalog import ModelSpec
 from chromviz.errors import ChromvizError, UnknownNameError, first_line
-from chromviz.models.inference import one_a_gene
+from chromviz.models.inference import one_a_gene, session
 from chromviz.results.definitions import forget
 from chromviz.results.validity import code_hash
 
@@ -39,8 +38,7 @@ def import_model(reference: str) -> ModelSpec:
     The factory is a :class:`~chromviz.catalog.ModelSpec`, or a function or class that is called
     with the numbers of marks and bins (or without arguments if it takes none) and returns a
     ``torch.nn.Module``. The current folder is searched first, as by ``python -m``. The version of
-    the architecture is a hash of its code, so that an edited model is trained again; which
-    attention it gives is found by trying it.
+    the architecture is a hash of its code.
     """
     place, _, name = reference.partition(":")
     if not (name.isidentifier() and all(part.isidentifier() for part in place.split("."))):
@@ -66,12 +64,11 @@ def import_model(reference: str) -> ModelSpec:
 
 
 def own_model(model: Any) -> ModelSpec:
-    """Return the architecture of a class, a function or an instance.
+    """Return the architecture of a class, a function or an instance, which is copied.
 
-    A class or a function is called as in :func:`import_model`. Each training of an instance starts
-    from a copy with its present weights. The version is a hash of the code. It is empty if the code
-    cannot be identified, and trained models are then not stored: for an instance, for code of a
-    notebook or of ``__main__``, for a local class, and if the file was edited after its import.
+    The version is a hash of the code. It is empty, and trained models are not stored, if the code
+    cannot be identified: for an instance, for code of a notebook or of ``__main__``, for a local
+    class, and if the file was edited after its import.
     """
     if isinstance(model, nn.Module):
         kind = type(model)
@@ -86,7 +83,11 @@ def own_model(model: Any) -> ModelSpec:
             f"instance of torch.nn.Module; this is {what}"
         )
     module = sys.modules.get(model.__module__)
-    version = _version(model, module) if module and _is_at(model, module) else ""
+    # A local class cannot be imported again under its name.
+    at_name = reduce(
+        lambda place, part: getattr(place, part, None), model.__qualname__.split("."), module
+    )
+    version = _version(model, module) if module and at_name is model else ""
     name = f"{model.__module__}:{model.__qualname__}"
     return _spec(model, name, version, f"{model.__module__}, user's own")
 
@@ -98,14 +99,6 @@ def _spec(factory: Callable[..., Any], name: str, version: str, source: str) -> 
     label = name.rpartition(":")[2].rpartition(".")[2]
     attends = () if bare else _attends(build)
     return ModelSpec(name, label, build, attends, source, version=version)
-
-
-def _is_at(model: Any, module: ModuleType) -> bool:
-    """Return whether a class or function can be imported again under its name."""
-    try:
-        return bool(attrgetter(model.__qualname__)(module) is model)
-    except AttributeError:
-        return False
 
 
 def _version(factory: Any, module: ModuleType) -> str:
@@ -223,15 +216,9 @@ def _attends(build: Callable[[int, int], nn.Module]) -> tuple[str, ...]:
 
 @contextmanager
 def _tried(module: nn.Module) -> Iterator[None]:
-    """Run a module and restore its mode and torch's random state."""
-    modes = [(part, part.training) for part in module.modules()]
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        module.eval()
-        try:
-            yield
-        finally:
-            for part, training in modes:
-                part.training = training
+    """Run a module on the CPU and restore it, and torch's random state."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), session(module):
+        yield
 
 
 @contextmanager
@@ -250,14 +237,12 @@ def _blame(what: str, error: Exception) -> str:
     reason = f"{type(error).__name__}: {first_line(error)}"
     if isinstance(error, SyntaxError):
         return f"{what}: {reason}"  # its message has the file and the line
-    not_theirs = tuple(str(Path(file).parent) for file in (torch.__file__, importlib.__file__))
+    others = [Path(file).parent for file in (torch.__file__, importlib.__file__)]
+    not_theirs = (*map(str, [*others, Path(__file__).parents[1]]), "<")
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((*not_theirs, str(_OURS), "<"))
+        if not frame.filename.startswith(not_theirs)
     ]
     where = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
     return f"{what}: {reason}{where}"
-
-
-_OURS = Path(__file__).parents[1]

@@ -13,11 +13,7 @@ from chromviz.models.layers import Attention
 
 
 class Ensemble(nn.Module):
-    """The mean of the logits of its members.
-
-    The mean is over logits and not over probabilities: gradients, and attributions that sum to a
-    difference of logits, are then the means of those of the members.
-    """
+    """The mean of the logits of its members; attributions are then the means of theirs."""
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -29,11 +25,7 @@ class Ensemble(nn.Module):
 
 
 class AttendingEnsemble(Ensemble):
-    """An ensemble of networks with attention: its attention is the mean of theirs.
-
-    The mean weights sum to 1 as well. No member computes this attention: if members attend to
-    different bins, it shows all of them.
-    """
+    """An ensemble of networks with attention: its attention is the mean of theirs."""
 
     def attention(self, signal: torch.Tensor) -> Attention:
         """Return the mean α, β and logit; None for those that a member does not give."""

@@ -70,13 +70,11 @@ def import_released(
 def import_attentivechrome(
     path: Path, *, cell: str, marks: Sequence[str] = MARKS, n_bins: int = 100, bin_width: int = 100
 ) -> TrainedModel:
-    """Read a released AttentiveChrome checkpoint, a file written by ``torch.save``.
+    """Read a released AttentiveChrome checkpoint: a ``state_dict``, or a dict that contains one.
 
-    The file is a ``state_dict`` or a dict that contains one; half and double precision become
-    float32, and anything but tensors is refused. It does not say what it was trained on, so the
-    caller has to: cell type, marks in the order of the columns, number of bins and width in bp.
-    Logits, α and β equal those of the released network to 1e-5. Unknown fields of the card are
-    None or empty; its stamp has the name and SHA-256 of the file.
+    The file does not say what it was trained on, so the caller has to: cell type, marks in the
+    order of the columns, number of bins and their width in bp. Logits, α and β equal those of the
+    released network to 1e-5.
     """
     marks = tuple(marks)
     _check_claims(cell, marks, n_bins, bin_width)
@@ -184,9 +182,7 @@ def _state_dict(content: Any, path: Path) -> dict[str, torch.Tensor]:
             f"{path} holds a {type(content).__name__}, not a state_dict (tensors by name)"
         )
     candidates = [content, *(content.get(name) for name in _NESTED)]
-    found: dict[str, torch.Tensor] = next(
-        (dict(item) for item in candidates if item is not None and _names_tensors(item)), {}
-    )
+    found: dict[str, torch.Tensor] = dict(next(filter(_names_tensors, candidates), {}) or {})
     if not found:
         raise ChromvizError(
             f"{path} holds no state_dict (tensors by name), neither itself nor under "

@@ -20,13 +20,12 @@ T = TypeVar("T")
 #: Genes in one pass on a CPU. More do not make LSTMs faster, because a step would not fit in the
 #: cache; and each gene takes one or two megabytes if gradients are needed.
 BATCH_SIZE = 64
-#: On other devices a pass takes about the same time for many genes as for few.
-BATCH_SIZE_ELSEWHERE = 512
 
 
 def batch_for(device: torch.device | str) -> int:
     """Return the default number of genes in one pass on a device."""
-    return BATCH_SIZE if torch.device(device).type == "cpu" else BATCH_SIZE_ELSEWHERE
+    # A GPU takes about the same time for many genes as for few.
+    return BATCH_SIZE if torch.device(device).type == "cpu" else 512
 
 
 def find_device(name: str) -> torch.device:
@@ -46,9 +45,8 @@ def find_device(name: str) -> torch.device:
 def session(module: nn.Module, device: str = "cpu") -> Iterator[torch.device]:
     """Put a module in evaluation mode on a device with its parameters frozen; then restore it.
 
-    Restored, also after an error: the mode of every submodule, the device, which parameters require
-    gradients, and their gradients. On a GPU, convolutions are computed in full float32 and not in
-    TF32, torch's default, so that a completeness error is that of the method.
+    On a GPU, convolutions are computed in full float32 and not in TF32, torch's default, so that a
+    completeness error is that of the method.
     """
     target = find_device(device)
     tensors = [*module.parameters(), *module.buffers()]
@@ -60,10 +58,7 @@ def session(module: nn.Module, device: str = "cpu") -> Iterator[torch.device]:
         )
     modes = [(part, part.training) for part in module.modules()]
     asked = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
-    held = [(parameter, parameter.grad) for parameter in module.parameters()]
     try:
-        for parameter, _ in held:
-            parameter.grad = None
         module.eval().to(target).requires_grad_(False)
         with _all_digits():
             yield target
@@ -77,8 +72,6 @@ def session(module: nn.Module, device: str = "cpu") -> Iterator[torch.device]:
             part.training = training
         for parameter, wanted in asked:
             parameter.requires_grad_(wanted)
-        for parameter, grad in held:
-            parameter.grad = grad
 
 
 @contextmanager

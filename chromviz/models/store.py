@@ -17,9 +17,10 @@ import xarray as xr
 from joblib.externals.loky import get_reusable_executor
 
 from chromviz import provenance
+from chromviz.catalog import ModelSpec
 from chromviz.data.cells import dataset_of
 from chromviz.errors import ChromvizError
-from chromviz.models import ModelSpec, find_model
+from chromviz.models import find_model
 from chromviz.models.checkpoint import TrainedModel, load_model, save_model
 from chromviz.models.training import combine, fit, takes_steps, train_once
 from chromviz.progress import SILENT, Reporter
@@ -38,10 +39,10 @@ OPTIONS = {
 
 @dataclass(frozen=True)
 class Training:
-    """A training to run: which model, on which dataset, and how.
+    """A training to run: which model (as for `find_model`), on which dataset, and how.
 
-    `model` is what :func:`chromviz.models.find_model` takes; `settings` None means those of the
-    architecture. An ensemble has `members` networks, with seeds from `seed` on.
+    `settings` None means those of the architecture. An ensemble has `members` networks, with seeds
+    from `seed` on.
     """
 
     model: Any
@@ -158,10 +159,7 @@ def settings_for(
     members: int = 1,
     options: dict[str, Any] | None = None,
 ) -> Settings:
-    """Return the training settings of a preset with single `options` replaced (:data:`OPTIONS`).
-
-    An option that is unknown or out of range is an error, and any for a model fitted in one go.
-    """
+    """Return the training settings of a preset with single `options` replaced (:data:`OPTIONS`)."""
     options = options or {}
     unknown = [name for name in options if name not in OPTIONS]
     if unknown:
@@ -192,8 +190,7 @@ def training_key(
 ) -> str:
     """Return a hash of everything that determines the result of a training, including its code.
 
-    Versions of libraries do not count: a model is worth keeping across an update, and its card
-    records the versions. All GPUs count as one device.
+    Versions of libraries do not count (the card records them), and all GPUs count as one device.
     """
     spec = find_model(model)
     inputs = [spec.name, data_hash, settings, seed, device.split(":")[0], spec.version]
@@ -204,7 +201,7 @@ def training_key(
 def kept_at(training: Training, device: str = "cpu") -> Path | None:
     """Return the path, without suffix, of a model in the store; of an ensemble, its first member.
 
-    None if the code of the model cannot be identified: such a model is not stored.
+    None for a model that is not stored, because its code cannot be identified.
     """
     one = training.single()[0]
     spec, settings = one.spec, one.settings or Settings()
@@ -219,9 +216,8 @@ def trained(
 ) -> TrainedModel:
     """Return a trained model from the store; train it and store it if it is not there.
 
-    A stored model is reused only for the same code, data (by content), settings and seed, see
-    :func:`training_key`. The members of an ensemble are stored one by one and joined on each call.
-    A damaged stored model is an error; it is not replaced silently.
+    The members of an ensemble are stored one by one and joined on each call. A damaged stored model
+    is an error; it is not replaced silently.
     """
     single = training.single()
     if len(single) > 1:
@@ -245,14 +241,8 @@ def _trained(training: Training, device: str, reporter: Reporter) -> TrainedMode
         detail = f"loss {row['train_loss']:.3f}, validation AUC {row['valid_auc']:.3f}"
         reporter.progress(what, int(row["epoch"]), settings.max_epochs, detail)
 
-    model = train_once(
-        spec,
-        training.dataset,
-        settings=settings,
-        seed=training.seed,
-        device=device,
-        on_epoch=on_epoch,
-    )
+    how: dict[str, Any] = {"settings": settings, "seed": training.seed, "device": device}
+    model = train_once(spec, training.dataset, **how, on_epoch=on_epoch)
     reporter.progress(what, settings.max_epochs, settings.max_epochs, "stopped")
     if stem:
         save_model(model, stem)
@@ -263,11 +253,9 @@ def _trained(training: Training, device: str, reporter: Reporter) -> TrainedMode
 def train_missing(
     trainings: Sequence[Training], *, device: str = "cpu", reporter: Reporter = SILENT
 ) -> None:
-    """Train the models that the store does not hold yet, several at a time on a CPU.
+    """Train the models that the store does not hold yet, on a CPU one per core, in processes.
 
-    A network this small gains little from a second core, and loses much when that core is busy
-    elsewhere; so each model gets one core, in a process of its own. Those that take longest should
-    come first.
+    Those that take longest should come first.
     """
     missing = {
         stem: one
@@ -305,10 +293,9 @@ def _is_kept(stem: Path) -> bool:
 
 
 def _train_elsewhere(training: Training, news: Path) -> None:
-    """Train in a worker process, which puts the model into the store itself.
+    """Train in a worker process, which stores the model and reports by appending lines to a file.
 
-    It reports by appending lines to a file: that needs no third process that could outlive an
-    interruption, and a line this short is written whole.
+    This needs no third process that could outlive an interruption.
     """
 
     def tell(*item: str | int) -> None:

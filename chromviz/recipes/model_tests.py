@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from chromviz.catalog import find_method
 from chromviz.errors import ChromvizError
-from chromviz.extractors import find_method
 from chromviz.extractors.collect import NOISE
 from chromviz.extractors.conditions import Conditions, compared_weights, noisy_copy
 from chromviz.extractors.erasure import attention_moves, perturbation_curves

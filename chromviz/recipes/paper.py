@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from chromviz import provenance
+from chromviz.catalog import methods
 from chromviz.errors import ChromvizError, UnknownNameError
-from chromviz.extractors import methods
 from chromviz.models import find_model
 from chromviz.plot.profile_lines import draw_figure2
 from chromviz.plot.style import save_figure

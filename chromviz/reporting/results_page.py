@@ -13,10 +13,9 @@ import pandas as pd
 import xarray as xr
 from PIL import Image
 
-from chromviz.catalog import method_label, model_label
+from chromviz.catalog import method_label, methods, model_label
 from chromviz.data.cells import open_cell
 from chromviz.errors import ChromvizError
-from chromviz.extractors import methods
 from chromviz.reporting.explorer import CellPart, Explorer, explore
 from chromviz.reporting.grid import Grid
 from chromviz.reporting.page import Page, Picture, room, write_page

@@ -14,8 +14,6 @@ and ``delta(gene)`` where the method has a completeness error.
 """
 
 from chromviz.schema.attribution import (
-    ATTRIBUTION,
-    WEIGHT_DIMS,
     Origin,
     build_attribution,
     check_attribution,
@@ -24,9 +22,7 @@ from chromviz.schema.attribution import (
     require_made_from,
     save_attribution,
 )
-from chromviz.schema.checks import SCHEMA_VERSION
 from chromviz.schema.dataset import (
-    DATASET,
     build_dataset,
     check_dataset,
     dataset_hash,
@@ -39,15 +35,11 @@ from chromviz.schema.dataset import (
     select_marks,
     usable,
 )
-from chromviz.schema.gene_names import find_gene
+from chromviz.schema.gene_names import find_gene, find_genes
 from chromviz.schema.summary import Summarised, Summary, describe
 from chromviz.schema.variables import name_variables
 
 __all__ = [
-    "ATTRIBUTION",
-    "DATASET",
-    "SCHEMA_VERSION",
-    "WEIGHT_DIMS",
     "Origin",
     "Summarised",
     "Summary",
@@ -59,6 +51,7 @@ __all__ = [
     "describe",
     "explained_genes",
     "find_gene",
+    "find_genes",
     "gene_counts",
     "is_dataset",
     "load_attribution",

@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
 
 from chromviz.errors import ChromvizError, UnknownNameError
+from chromviz.vocabulary import SPLITS
 
 # chr9:37,034,476 or chr9:37,030,000-37,040,000, as browsers write places.
 _LOCUS = re.compile(r"\s*([^:\s]+):([\d,]+)(?:(?:-|\.\.)([\d,]+))?\s*")
 _MOST_NAMED = 10
+
+
+def find_genes(dataset: xr.Dataset, genes: str | Sequence[str]) -> np.ndarray:
+    """Return the positions of a part of the split, of ``all`` genes, or of genes by name."""
+    if not isinstance(genes, str):
+        rows = np.array([find_gene(dataset, str(name)) for name in genes], dtype=int)
+    elif genes in SPLITS[:3]:
+        rows = np.flatnonzero(dataset["split"].values == genes)
+    elif genes == "all":
+        rows = np.arange(dataset.sizes["gene"])
+    else:
+        try:
+            return np.array([find_gene(dataset, genes)])
+        except UnknownNameError as error:
+            raise ChromvizError(f"{error} Or name train, valid, test or all.") from None
+    if not len(rows):
+        raise ChromvizError(f"{dataset.attrs['cell']} has no genes in {genes!r}")
+    return rows
 
 
 def find_gene(dataset: xr.Dataset, name: str) -> int:

@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import nn
 
+from chromviz.catalog import find_method
 from chromviz.errors import CannotServeError, ChromvizError
-from chromviz.extractors import extract, find_method
+from chromviz.extractors.explain import extract
 from chromviz.extractors.reference import references
 from chromviz.models import find_model
 from chromviz.models.layers import InputTransform

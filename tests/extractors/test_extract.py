@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from chromviz.catalog import find_method, methods
 from chromviz.errors import ChromvizError
-from chromviz.extractors import extract, find_method, methods
+from chromviz.extractors.explain import extract
 from chromviz.models.layers import Attention
 from chromviz.models.training import train_once
 from chromviz.schema import check_attribution, dataset_hash

@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from chromviz.errors import ChromvizError
-from chromviz.extractors import extract
 from chromviz.extractors.erasure import (
     altered_attention,
     attention_moves,
     order_of,
     perturbation_curves,
 )
+from chromviz.extractors.explain import extract
 from chromviz.extractors.metrics import infidelity_and_sensitivity
 from chromviz.extractors.sanity import layers, randomised, untrained
 from chromviz.models.checkpoint import TrainedModel, weights_hash

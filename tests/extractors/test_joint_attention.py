@@ -7,7 +7,7 @@ import torch
 
 from chromviz import schema
 from chromviz.errors import ChromvizError
-from chromviz.extractors import extract
+from chromviz.extractors.explain import extract
 from chromviz.models.layers import Attention
 from chromviz.models.training import train_once
 from chromviz.progress import Reporter
@@ -118,7 +118,7 @@ def test_profiles_by_mark_are_refused(data, fitted):
 
 
 def test_compare_draws_the_model_that_separates_marks(tmp_path, monkeypatch, blank_figures):
-    monkeypatch.setattr("chromviz.models.ModelSpec.settings", lambda spec: Settings(max_epochs=2))
+    monkeypatch.setattr("chromviz.catalog.ModelSpec.settings", lambda spec: Settings(max_epochs=2))
     monkeypatch.setenv("CHROMVIZ_CACHE", str(tmp_path / "cache"))
     dataset = make_dataset(60, window=Window(1000, 100))
     schema.save_dataset(dataset, tmp_path / "data" / "E123.nc")

@@ -3,7 +3,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from chromviz.models import find_model, models
+from chromviz.catalog import models
+from chromviz.models import find_model
 from chromviz.models.recurrent import BidirectionalLSTM
 from tests.models import plain
 

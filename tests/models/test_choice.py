@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from chromviz.errors import ChromvizError
-from chromviz.extractors import extract
+from chromviz.extractors.explain import extract
 from chromviz.models.checkpoint import save_model
 from chromviz.models.choice import choose_models
 from chromviz.models.training import train_once
@@ -65,7 +65,7 @@ def test_compare_takes_files_beside_names(files, blank_figures):
 
 def test_ensembles_in_compare_and_audit(files, monkeypatch, blank_figures):
     # Two epochs: what the members learn does not matter here.
-    monkeypatch.setattr("chromviz.models.ModelSpec.settings", lambda spec: QUICK)
+    monkeypatch.setattr("chromviz.catalog.ModelSpec.settings", lambda spec: QUICK)
     found = compare(
         *("K562",),
         data=files / "data",

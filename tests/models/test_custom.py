@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from chromviz.catalog import ModelSpec, models
 from chromviz.errors import ChromvizError
-from chromviz.extractors import extract
-from chromviz.models import ModelSpec, find_model, models
+from chromviz.extractors.explain import extract
+from chromviz.models import find_model
 from chromviz.models.checkpoint import load_model, save_model
 from chromviz.models.inference import logits
 from chromviz.models.store import (
@@ -29,7 +30,7 @@ from tests.conftest import make_dataset
 NET = """
 import torch
 from torch import nn
-from chromviz.models import ModelSpec
+from chromviz.catalog import ModelSpec
 from chromviz.models.layers import Attention
 
 class Net(nn.Module):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from chromviz.errors import ChromvizError
-from chromviz.extractors import extract
+from chromviz.extractors.explain import extract
 from chromviz.models.checkpoint import load_model, save_model
 from chromviz.models.ensemble import join
 from chromviz.models.inference import logits

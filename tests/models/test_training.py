@@ -407,7 +407,7 @@ def test_predict_keeps_a_gene_that_it_cannot_read_as_nan(model):
 
 def test_predict_refuses_what_it_does_not_know(model):
     data = make_dataset()
-    with pytest.raises(ChromvizError, match="set of genes 'training'"):
+    with pytest.raises(ChromvizError, match=r"unknown gene 'training'.* Or name train"):
         model.predict(data, genes="training")
     with pytest.raises(ChromvizError, match="gene 'NOGENE'"):
         model.predict(data, genes=["NOGENE"])

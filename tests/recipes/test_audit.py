@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from chromviz import schema
+from chromviz.catalog import methods
 from chromviz.errors import ChromvizError
-from chromviz.extractors import methods
 from chromviz.recipes.audit import audit
 from chromviz.settings import Settings
 from chromviz.vocabulary import MARKS, Window
@@ -31,7 +31,7 @@ def finished(tmp_path_factory):
 
 
 def _quicken(patch, cache):
-    patch.setattr("chromviz.models.ModelSpec.settings", lambda spec: Settings(max_epochs=2))
+    patch.setattr("chromviz.catalog.ModelSpec.settings", lambda spec: Settings(max_epochs=2))
     patch.setenv("CHROMVIZ_CACHE", str(cache))
 
 

@@ -37,7 +37,7 @@ def quick(monkeypatch, finished):
 
 
 def _quicken(monkeypatch, cache):
-    monkeypatch.setattr("chromviz.models.ModelSpec.settings", lambda spec: Settings(max_epochs=2))
+    monkeypatch.setattr("chromviz.catalog.ModelSpec.settings", lambda spec: Settings(max_epochs=2))
     monkeypatch.setenv("CHROMVIZ_CACHE", str(cache))
 
 

@@ -11,7 +11,7 @@ import pyBigWig
 import pytest
 
 from chromviz.errors import ChromvizError
-from chromviz.extractors import extract
+from chromviz.extractors.explain import extract
 from chromviz.recipes.export import export
 from chromviz.reporting import genome_tracks
 from chromviz.results.folder import ResultFolder

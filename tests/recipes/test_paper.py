@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from chromviz.catalog import find_method
 from chromviz.cli import results as commands
 from chromviz.errors import ChromvizError
-from chromviz.extractors import find_method
 from chromviz.models import find_model
 from chromviz.recipes.paper import ITEMS, rebuild, table1
 from chromviz.results.folder import ResultFolder

@@ -16,7 +16,7 @@ from tests.conftest import make_dataset
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr("chromviz.models.ModelSpec.settings", lambda spec: Settings(max_epochs=2))
+    monkeypatch.setattr("chromviz.catalog.ModelSpec.settings", lambda spec: Settings(max_epochs=2))
 
 
 @pytest.fixture

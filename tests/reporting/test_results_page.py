@@ -24,7 +24,7 @@ def finished(tmp_path_factory):
     dataset = make_dataset(60, window=Window(1000, 100))
     schema.save_dataset(dataset, folder / "data" / "E123.nc")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("chromviz.models.ModelSpec.settings", lambda spec: Settings(max_epochs=2))
+        patch.setattr("chromviz.catalog.ModelSpec.settings", lambda spec: Settings(max_epochs=2))
         patch.setenv("CHROMVIZ_CACHE", str(cache))
         compare(
             *("K562", ),

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from chromviz.errors import ChromvizError
-from chromviz.extractors import extract
+from chromviz.extractors.explain import extract
 from chromviz.validation.faithfulness import curve_means
 from chromviz.validation.gene_heatmap import genes_by_expression
 from tests.conftest import make_dataset

@@ -22,17 +22,13 @@ class Features(nn.Module, ABC):
 
     def __init__(self, n_marks: int, n_bins: int, count: int) -> None:
         super().__init__()
-        self.n_marks, self.n_bins, self.count = n_marks, n_bins, count
+        self.n_marks, self.n_bins = n_marks, n_bins
         self.register_buffer("centre", torch.zeros(count))
         self.register_buffer("spread", torch.ones(count))
 
     @abstractmethod
     def select(self, values: torch.Tensor) -> torch.Tensor:
         """Return the features (batch, feature) of arcsinh of signal (batch, mark, bin)."""
-
-    @abstractmethod
-    def spread_out(self, weight: np.ndarray) -> np.ndarray:
-        """Return weights of features (feature,) as weights of bins (mark, bin)."""
 
     def choose(self, genes: LabelledGenes) -> None:
         """Choose the features, if they depend on the training genes."""
@@ -54,6 +50,15 @@ class Features(nn.Module, ABC):
             found: np.ndarray = self(torch.from_numpy(signal)).numpy()
         return found
 
+    def spread_out(self, weight: np.ndarray) -> np.ndarray:
+        """Return weights of features (feature,) as weights of bins (mark, bin)."""
+        of_features = torch.from_numpy(weight).to(self.centre.device)
+        bins = of_features.new_zeros(1, self.n_marks, self.n_bins).requires_grad_()
+        # Features are linear in the bins.
+        with torch.enable_grad():
+            (found,) = torch.autograd.grad((self.select(bins) * of_features).sum(), bins)
+        return np.asarray(found[0].cpu())
+
     def forward(self, signal: torch.Tensor) -> torch.Tensor:
         """Return the features (batch, feature) of signal (batch, mark, bin)."""
         return (self.select(torch.asinh(signal)) - self.centre) / self.spread
@@ -69,10 +74,6 @@ class MarkAverages(Features):
         """Return the means over bins."""
         return values.mean(2)
 
-    def spread_out(self, weight: np.ndarray) -> np.ndarray:
-        """Divide the weight of each mark equally among its bins."""
-        return np.repeat(weight[:, None] / self.n_bins, self.n_bins, axis=1)
-
 
 class BinValues(Features):
     """Every bin of every mark, as in Cheng et al. (2011)."""
@@ -83,10 +84,6 @@ class BinValues(Features):
     def select(self, values: torch.Tensor) -> torch.Tensor:
         """Return the bins, mark by mark."""
         return values.flatten(1)
-
-    def spread_out(self, weight: np.ndarray) -> np.ndarray:
-        """Give each bin its own weight."""
-        return weight.reshape(self.n_marks, self.n_bins)
 
 
 class BestBins(Features):
@@ -116,9 +113,3 @@ class BestBins(Features):
     def select(self, values: torch.Tensor) -> torch.Tensor:
         """Return the best bin of each mark."""
         return values[:, torch.arange(self.n_marks, device=values.device), self.best]
-
-    def spread_out(self, weight: np.ndarray) -> np.ndarray:
-        """Assign the weight of each mark to its best bin."""
-        found = np.zeros((self.n_marks, self.n_bins))
-        found[np.arange(self.n_marks), self.best.cpu().numpy()] = weight
-        return found

@@ -13,7 +13,7 @@ from sklearn.svm import SVC
 from wittgenstein import RIPPER
 
 from chromviz.errors import ChromvizError
-from chromviz.extractors import extract
+from chromviz.extractors.explain import extract
 from chromviz.models import find_model
 from chromviz.models.checkpoint import load_model, save_model
 from chromviz.models.classical.base import LabelledGenes
