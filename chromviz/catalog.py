@@ -151,7 +151,7 @@ class ModelSpec:
 
     @property
     def gives(self) -> tuple[str, ...]:
-        """What it offers to methods: attention, weights of its own, ``gradient``, ``output``."""
+        """What it offers to methods: attention, its own weights, ``gradient``, ``output``."""
         return (*self.attends, *self.own, *(("gradient",) if self.differentiable else ()), "output")
 
     def settings(self, preset: str = "fast") -> Settings:
@@ -397,15 +397,6 @@ def find_method(name: str) -> Method:
     if wanted in methods():
         return methods()[wanted]
     raise UnknownNameError("method", name, methods(), "'chromviz methods' lists them.")
-
-
-def find_registered(name: str) -> ModelSpec:
-    """Return a registered architecture by name or alias, in any case."""
-    wanted = name.strip().lower()
-    for spec in models().values():
-        if wanted in (spec.name, *spec.aliases):
-            return spec
-    raise UnknownNameError("model", name, models(), "'chromviz models' lists them.")
 
 
 def list_models() -> pd.DataFrame:

@@ -12,7 +12,8 @@ The architectures themselves are listed in :mod:`chromviz.catalog`.
 
 from typing import Any
 
-from chromviz.catalog import ModelSpec, find_registered
+from chromviz.catalog import ModelSpec, models
+from chromviz.errors import UnknownNameError
 
 
 def find_model(model: Any) -> ModelSpec:
@@ -25,7 +26,11 @@ def find_model(model: Any) -> ModelSpec:
     if isinstance(model, ModelSpec):
         return model
     if isinstance(model, str) and ":" not in model:
-        return find_registered(model)
+        wanted = model.strip().lower()
+        for spec in models().values():
+            if wanted in (spec.name, *spec.aliases):
+                return spec
+        raise UnknownNameError("model", model, models(), "'chromviz models' lists them.")
     from chromviz.models.custom import import_model, own_model
 
     return import_model(model.strip()) if isinstance(model, str) else own_model(model)

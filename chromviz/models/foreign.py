@@ -56,10 +56,7 @@ def import_released(
     base_url: str | None = None,
     reporter: Reporter = SILENT,
 ) -> TrainedModel:
-    """Import the released AttentiveChrome of a cell type from `file`.
-
-    Without `file`, the checkpoint is downloaded into ``raw`` below `folder`.
-    """
+    """Import the released AttentiveChrome of a cell type; without `file`, download it first."""
     name = cell_name(cell)
     if file is None:
         found = fetch_files([name], ["weights"], folder, base_url=base_url, reporter=reporter)
@@ -204,10 +201,7 @@ def _names_tensors(item: Any) -> bool:
 
 
 def _plan(n_marks: int) -> dict[str, list[str]]:
-    """Return which released tensors, stacked in this order, give each of ours.
-
-    Ours are stacked over (direction, mark); the released network has one module per mark.
-    """
+    """Return which released tensors, stacked over (direction, mark), give each of ours."""
     bins, over_marks = [f"rnn_hms.{mark}" for mark in range(n_marks)], ["hm_level_rnn_1"]
     plan = {"output.weight": ["fdiff1_1.weight"], "output.bias": ["fdiff1_1.bias"]}
     for ours, theirs in (("bins.lstm", bins), ("lstm", over_marks)):

@@ -15,9 +15,14 @@ import xarray as xr
 from chromviz import provenance
 from chromviz.errors import ChromvizError, SchemaError
 from chromviz.schema import files
-from chromviz.schema.checks import SCHEMA_VERSION, check_header, refuse_rows
 from chromviz.schema.dataset import dataset_hash
-from chromviz.schema.variables import labelled, name_variables
+from chromviz.schema.variables import (
+    SCHEMA_VERSION,
+    check_header,
+    labelled,
+    name_variables,
+    refuse_rows,
+)
 
 ATTRIBUTION = "chromviz-attribution"
 #: Dimensions that a weight may have.

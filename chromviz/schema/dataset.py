@@ -14,20 +14,18 @@ import xarray as xr
 from chromviz import provenance
 from chromviz.errors import ChromvizError, SchemaError, UnknownNameError
 from chromviz.schema import files
-from chromviz.schema.checks import (
+from chromviz.schema.variables import (
+    COORDINATES,
+    IN_DATASETS,
+    OF_SIMULATED_DATA,
     SCHEMA_VERSION,
     check_header,
     check_members,
     check_unique,
     check_variables,
-    refuse_rows,
-)
-from chromviz.schema.variables import (
-    COORDINATES,
-    IN_DATASETS,
-    OF_SIMULATED_DATA,
     labelled,
     name_variables,
+    refuse_rows,
 )
 from chromviz.vocabulary import SPLITS, Window, cell_label
 
