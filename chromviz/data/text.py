@@ -101,7 +101,7 @@ def parse_interval(start: str, end: str, where: str, first: int) -> tuple[int, i
     for text in (start, end):
         if not is_coordinate(text) or int(text) < first:
             raise ChromvizError(
-                f"{where}: {text!r} is not a coordinate (a whole number from {first})"
+                f"{where}: {text[:40]!r} is not a coordinate (a whole number from {first})"
             )
     begin, stop = int(start) - first, int(end)
     if stop <= begin:

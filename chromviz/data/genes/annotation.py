@@ -39,19 +39,13 @@ _HEAD = 5000  # lines that may be comments before the first that shows the forma
 
 @dataclass(frozen=True)
 class Genes:
-    """Annotated genes.
+    """Annotated genes, and notes on what the user should know about the file.
 
-    Parameters
-    ----------
-    table
-        One row per gene (per transcript with the rule ``transcript``): ``gene`` (id, unique),
-        ``symbol`` (empty if the file has none), ``chrom``, ``tss`` (int64, 0-based) and ``strand``
-        (``+``, ``-`` or ``.``); except for BED also ``biotype`` (empty if unknown) and ``parent``
-        (id of the gene in the file, which transcripts of one gene share).
-    notes
-        What the user should know about the file.
-    format
-        ``BED``, ``GTF``, ``GFF3`` or ``gene_info``.
+    `table` has one row per gene (per transcript with the rule ``transcript``): ``gene`` (id,
+    unique), ``symbol`` (empty if the file has none), ``chrom``, ``tss`` (int64, 0-based) and
+    ``strand`` (``+``, ``-`` or ``.``); except for BED also ``biotype`` (empty if unknown) and
+    ``parent`` (id of the gene in the file, which transcripts of one gene share). `format` is
+    ``BED``, ``GTF``, ``GFF3`` or ``gene_info``.
     """
 
     table: pd.DataFrame
@@ -61,6 +55,9 @@ class Genes:
 
 def read_genes(path: Path, *, tss: str = "gene", biotype: str | None = None) -> Genes:
     """Read a gene annotation: BED6, GTF, GFF3 or Roadmap's gene_info, gzipped or not.
+
+    Genes are in the order of the file. Ids are unique, see ``part_ids`` (GTF, GFF3) and
+    ``merge_lines`` (BED, gene_info) in :mod:`chromviz.data.genes.loci`.
 
     Parameters
     ----------
@@ -75,12 +72,6 @@ def read_genes(path: Path, *, tss: str = "gene", biotype: str | None = None) -> 
         The last two need a file with transcripts: GTF or GFF3.
     biotype
         Keep only genes of this biotype, for instance ``protein_coding``.
-
-    Returns
-    -------
-    Genes
-        In the order of the file, with unique ids: see ``part_ids`` (GTF, GFF3) and
-        ``merge_lines`` (BED, gene_info) in :mod:`chromviz.data.genes.loci`.
 
     Raises
     ------

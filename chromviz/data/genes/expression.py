@@ -51,21 +51,12 @@ _DESCRIPTIVE = frozenset(
 
 @dataclass(frozen=True)
 class Expression:
-    """The expression of one cell type.
+    """The expression of one cell type, and notes on what the user should know about the table.
 
-    Parameters
-    ----------
-    values
-        float64 by gene id, NaN where the table has no value.
-    every
-        float64 (row,): the column of every row of the table, NaN where it has no value. Each row
-        of a repeated gene id counts, as in the paper's 19,802.
-    unit
-        Unit of `values`: ``RPKM``, ``FPKM``, ``TPM``, ``counts``, or empty if it is unknown.
-    column
-        Name of the column, empty if the table has no column names.
-    notes
-        What the user should know about the table.
+    `values` is float64 by gene id, NaN where the table has no value. `every`, float64 (row,), is
+    the column of every row of the table: each row of a repeated gene id counts, as in the paper's
+    19,802. `unit` is ``RPKM``, ``FPKM``, ``TPM``, ``counts``, or empty if it is unknown; `column`
+    is empty if the table has no column names.
     """
 
     values: pd.Series[float]
@@ -88,22 +79,13 @@ def read_expression(path: Path, cell: str, *, column: str | None = None) -> Expr
     known, and tables of two columns with or without names. A row may end in one more tab, as
     Roadmap's do. Empty cells and NA are NaN.
 
-    Parameters
-    ----------
-    path
-        The table.
-    cell
-        EID, common name, or the column's own name, in any case: the column to read if `column` is
-        None. If no column has that name, the TPM is read, else the FPKM or RPKM, else the only
-        column of numbers, and a note says so.
-    column
-        The column's name; its case matters only if two names differ in nothing else.
+    `column` is the column's name; its case matters only if two names differ in nothing else.
+    Without it, `cell` names the column: EID, common name, or the column's own name, in any case. If
+    no column has that name, the TPM is read, else the FPKM or RPKM, else the only column of
+    numbers, and a note says so.
 
-    Raises
-    ------
-    ChromvizError
-        If the file is missing or damaged, it is unclear which column to read, or a row is cut
-        short, has a value that is not a number, or contradicts an earlier row.
+    It is an error if the file is missing or damaged, it is unclear which column to read, or a row
+    is cut short, has a value that is not a number, or contradicts an earlier row.
     """
     path = Path(path)
     lines = read_lines(path)

@@ -40,9 +40,9 @@ def without_version(name: str) -> str:
 
 @dataclass(frozen=True)
 class ShortIds:
-    """Gene names (gene,), those that were replaced, bool (gene,), and six-digit ids that were not.
+    """Gene names, which of them were replaced, bool (gene,), and the six-digit ids that were not.
 
-    Six-digit ids are not replaced if they match more than one gene (`ambiguous`) or none.
+    Six-digit ids are kept if they match more than one gene (`ambiguous`) or none (`unknown`).
     """
 
     names: list[str]
@@ -96,7 +96,7 @@ def expand_short_ids(names: Sequence[str], known: Iterable[str]) -> ShortIds:
 
 
 def match_expression(
-    genes: Iterable[str], values: pd.Series[float], symbols: Iterable[str] | None = None
+    genes: Iterable[str], values: pd.Series[float], symbols: Iterable[str]
 ) -> tuple[np.ndarray, list[str]]:
     """Return the expression of each gene, float64 (gene,), and notes on how genes were matched.
 
@@ -105,14 +105,10 @@ def match_expression(
     by id have the row of their symbol. Genes that share a symbol stay unknown.
 
     `genes` are ids (gene,), `values` expression by unique id, and `symbols` (gene,) are empty where
-    unknown. Unknown expression is NaN.
-
-    Raises
-    ------
-    ChromvizError
-        If no gene matches, or rows that differ only in their version contradict each other.
+    unknown. Unknown expression is NaN. It is an error if no gene matches, or if rows that differ
+    only in their version contradict each other.
     """
-    ids = list(genes)
+    ids, symbols = list(genes), list(symbols)
     at = values.index.get_indexer(pd.Index(ids, dtype=object)).astype(np.int64)
     missing = np.flatnonzero(at < 0)
     found = _by_stripped_id([ids[row] for row in missing], values)
@@ -124,23 +120,21 @@ def match_expression(
             f"{int((found >= 0).sum()):,} of {len(ids):,} genes match the expression table by id "
             f"without version ({ids[missing[row]]} = {values.index[found[row]]})"
         )
-    if symbols is not None:
-        symbols = list(symbols)
-        by_symbol, shared = _by_symbol(ids, symbols, values)
-        if (by_symbol >= 0).sum() > (at >= 0).sum():
-            taken = (at < 0) & (by_symbol >= 0)
+    by_symbol, shared = _by_symbol(ids, symbols, values)
+    if (by_symbol >= 0).sum() > (at >= 0).sum():
+        taken = (at < 0) & (by_symbol >= 0)
+        notes.append(
+            f"{int(taken.sum()):,} of {len(ids):,} genes match the expression table by symbol, "
+            "not by id"
+        )
+        unclear = np.flatnonzero(shared & (at < 0))
+        if len(unclear):
             notes.append(
-                f"{int(taken.sum()):,} of {len(ids):,} genes match the expression table by symbol, "
-                "not by id"
+                f"{len(unclear):,} genes share their symbol with another gene (such as "
+                f"{symbols[unclear[0]]}); their expression is unknown, because the table does "
+                "not distinguish them"
             )
-            unclear = np.flatnonzero(shared & (at < 0))
-            if len(unclear):
-                notes.append(
-                    f"{len(unclear):,} genes share their symbol with another gene (such as "
-                    f"{symbols[unclear[0]]}); their expression is unknown, because the table does "
-                    "not distinguish them"
-                )
-            at[taken] = by_symbol[taken]
+        at[taken] = by_symbol[taken]
     if ids and not (at >= 0).any():
         raise ChromvizError(_no_match(ids[0], str(values.index[0]) if len(values) else ""))
     levels = np.full(len(ids), np.nan)
@@ -176,16 +170,16 @@ def _by_symbol(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the row of each gene's symbol (gene,), -1 if none, and whether others share it."""
     # Expression of a symbol is that of the gene on X, not of its copy on Y.
-    own = [
-        "" if name.endswith("_PAR_Y") or symbol in NO_NAME else symbol
-        for name, symbol in zip(ids, symbols, strict=True)
-    ]
-    counts = Counter(own)
-    found = values.index.get_indexer(pd.Index(own, dtype=object)).astype(np.int64)
-    found[[not symbol for symbol in own]] = -1
-    shared = np.array([counts[symbol] > 1 for symbol in own], dtype=bool) & (found >= 0)
-    found[shared] = -1
-    return found, shared
+    own = pd.Index(
+        [
+            "" if name.endswith("_PAR_Y") or symbol in NO_NAME else symbol
+            for name, symbol in zip(ids, symbols, strict=True)
+        ],
+        dtype=object,
+    )
+    found = np.where(own == "", -1, values.index.get_indexer(own))
+    shared = own.duplicated(keep=False) & (found >= 0)
+    return np.where(shared, -1, found), shared
 
 
 def _no_match(gene: str, row: str) -> str:

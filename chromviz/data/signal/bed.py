@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from chromviz.data.signal.read_files import BYTE_ORDER_MARK, MAX_POSITION, SKIPPED, Batch
+from chromviz.data.text import parse_interval
 from chromviz.errors import ChromvizError
 
 _MAX_LINE, _MAX_NAME = 1 << 20, 255
@@ -38,8 +39,9 @@ def read_bed(path: Path, blocks: Iterator[bytes], strands: bool) -> Iterator[Bat
         last = data[data.rfind(b"\n", 0, -1) + 1 :].count(b"\t") + 1
         # Without its last columns, the end of the last line may be too small as well.
         if not complete and last < columns:
-            line = n_lines + data.count(b"\n")
-            raise _refuse(path, line, "the file is cut off here; download or copy it again")
+            number = n_lines + data.count(b"\n")
+            where = f"{path}, line {number:,}"
+            raise ChromvizError(f"{where}: the file is cut off here; download or copy it again")
         columns = last
         table = _parse_plain(data, strands) if plain.fullmatch(data) else None
         if table is None:
@@ -98,50 +100,31 @@ def _parse_lines(path: Path, data: bytes, n_before: int, strands: bool) -> pd.Da
     for number, line in enumerate(data[:-1].split(b"\n"), start=n_before + 1):
         if not line.strip() or line.startswith(SKIPPED):
             continue
-        fields = line.split(b"\t")
-        problem = _problem(fields, strands)
-        if problem:
-            raise _refuse(path, number, problem)
-        try:
-            name = fields[0].decode("utf-8")
-        except UnicodeDecodeError:
-            problem = f"{fields[0][:40]!r} cannot be the name of a chromosome"
-            raise _refuse(path, number, problem) from None
-        strand = fields[5].decode() if strands else ""
-        rows.append((name, int(fields[1]), int(fields[2]), strand))
+        where = f"{path}, line {number:,}"
+        fields = line.decode("utf-8", "replace").split("\t")
+        if len(fields) < 3:
+            raise ChromvizError(
+                f"{where}: it has {len(fields)} tab-separated column{'s' * (len(fields) > 1)}, and "
+                "reads need three: chromosome, start, end; give BAM or BED"
+            )
+        name = line.partition(b"\t")[0]
+        if not 0 < len(name) <= _MAX_NAME or name != fields[0].encode():
+            raise ChromvizError(f"{where}: {name[:40]!r} cannot be the name of a chromosome")
+        start, end = parse_interval(fields[1], fields[2], where, first=0)
+        if end > MAX_POSITION:
+            raise ChromvizError(f"{where}: {end} is beyond the end of any chromosome")
+        if strands and len(fields) < 6:
+            raise ChromvizError(
+                f"{where}: it has no strand ({len(fields)} tab-separated columns; the strand is "
+                "the sixth), which this way of counting needs; give BED6, or count whole reads of "
+                "both strands"
+            )
+        strand = fields[5] if strands else ""
+        if strands and strand not in ("+", "-"):
+            raise ChromvizError(
+                f"{where}: strand {strand[:40]!r} is neither '+' nor '-', and this way of counting "
+                "needs it"
+            )
+        rows.append((fields[0], start, end, strand))
     table = pd.DataFrame(rows, columns=[0, 1, 2, 5])
     return table.astype({0: "category", 1: "int64", 2: "int64"})
-
-
-def _refuse(path: Path, line: int, problem: str) -> ChromvizError:
-    """Return the error for a line that is not a read."""
-    return ChromvizError(f"{path}, line {line:,}: {problem}")
-
-
-def _problem(fields: list[bytes], strands: bool) -> str:
-    """Say what is wrong with the fields of a line, empty if nothing is."""
-    shown = [field[:40].decode("utf-8", "replace") for field in fields]
-    if len(fields) < 3:
-        return (
-            f"it has {len(fields)} tab-separated column{'s' * (len(fields) > 1)}, and reads need "
-            "three: chromosome, start, end; give BAM or BED"
-        )
-    if not 0 < len(fields[0]) <= _MAX_NAME:
-        return f"{shown[0]!r} cannot be the name of a chromosome"
-    for field, text in zip(fields[1:3], shown[1:3], strict=True):
-        if field.startswith(b"-") and field[1:].isdigit():
-            return f"{text} is negative; coordinates count from 0"
-        if not field.isdigit():
-            return f"{text!r} is not a coordinate (a whole number from 0)"
-        if len(field) > len(str(MAX_POSITION)) or int(field) > MAX_POSITION:
-            return f"{text} is beyond the end of any chromosome"
-    if int(fields[2]) <= int(fields[1]):
-        return f"end {shown[2]} is not after start {shown[1]}; BED is 0-based and half-open"
-    if strands and len(fields) < 6:
-        return (
-            f"it has no strand ({len(fields)} tab-separated columns; the strand is the sixth), "
-            "which this way of counting needs; give BED6, or count whole reads of both strands"
-        )
-    if strands and fields[5] not in (b"+", b"-"):
-        return f"strand {shown[5]!r} is neither '+' nor '-', and this way of counting needs it"
-    return ""

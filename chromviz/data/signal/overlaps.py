@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,6 @@ from chromviz.vocabulary import Window
 MERGE_EVERY = 1 << 21  # reads kept before reads at the same position are merged
 
 
-@dataclass
 class BinsOfChromosome:
     """The bins of one chromosome, and the number of reads that begin and end between their edges.
 
@@ -23,27 +21,27 @@ class BinsOfChromosome:
     two histograms over the edges of all bins are enough. Neighbouring genes share edges.
     """
 
-    rows: np.ndarray  # (gene,) of those here
-    edges: np.ndarray  # sorted, distinct
-    edge: np.ndarray  # (gene, bin + 1): index into `edges`
-    first: np.ndarray  # (region,): merged windows, sorted
-    last: np.ndarray
-    begun: np.ndarray = field(init=False)
-    ended: np.ndarray = field(init=False)
-    keys: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint64))
-    pending: list[np.ndarray] = field(default_factory=list)
-    n_pending: int = 0
-
-    def __post_init__(self) -> None:
-        self.begun = np.zeros(len(self.edges) + 1, np.int64)
-        self.ended = np.zeros(len(self.edges) + 1, np.int64)
+    def __init__(self, rows: np.ndarray, start: np.ndarray, window: Window) -> None:
+        self.rows = rows  # (gene,) of those here
+        steps = np.arange(window.n_bins + 1) * window.bin_width
+        edges, edge = np.unique(start[:, None] + steps, return_inverse=True)
+        self.edges, self.edge = edges, edge.reshape(len(rows), -1)  # (gene, bin + 1): index
+        self.begun = np.zeros(len(edges) + 1, np.int64)
+        self.ended = np.zeros(len(edges) + 1, np.int64)
+        first = np.sort(start)
+        last = first + 2 * window.flank
+        # Merged windows: a region ends where the next window begins after it.
+        gap = np.flatnonzero(first[1:] > last[:-1])
+        self.first = np.append(first[np.append(0, gap + 1)], np.iinfo(np.int64).max)
+        self.last = last[np.append(gap, len(last) - 1)]
+        self.keys = np.empty(0, np.uint64)
+        self.pending: list[np.ndarray] = []
+        self.n_pending = 0
 
     def overlaps(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
         """Whether each read overlaps a window, bool (read,)."""
-        region = np.searchsorted(self.last, start, side="right")
-        return self.first[np.minimum(region, len(self.first) - 1)] < np.where(
-            region < len(self.first), end, np.int64(-1)
-        )
+        found: np.ndarray = self.first[np.searchsorted(self.last, start, side="right")] < end
+        return found
 
     def add(self, start: np.ndarray, end: np.ndarray) -> None:
         """Count reads, each of which overlaps a window."""
@@ -90,20 +88,8 @@ def lay_out(
     chrom = genes["chrom"].to_numpy(object)
     size = np.array([sizes.get(name, np.iinfo(np.int64).max) for name in chrom], dtype=np.int64)
     rows = np.flatnonzero((start >= 0) & (end <= size))
-    found: dict[str, BinsOfChromosome] = {}
-    for name, group in pd.Series(rows).groupby(chrom[rows], sort=False):
-        here = group.to_numpy()
-        steps = np.arange(window.n_bins + 1) * window.bin_width
-        edges, edge = np.unique(start[here, None] + steps, return_inverse=True)
-        first = np.sort(start[here])
-        last = first + 2 * window.flank
-        # A region ends where the next window begins after it.
-        gap = np.flatnonzero(first[1:] > last[:-1])
-        found[str(name)] = BinsOfChromosome(
-            rows=here,
-            edges=edges,
-            edge=edge.reshape(len(here), -1),
-            first=first[np.concatenate(([0], gap + 1))],
-            last=last[np.append(gap, len(last) - 1)],
-        )
-    return found
+    groups = pd.Series(rows).groupby(chrom[rows], sort=False)
+    return {
+        str(name): BinsOfChromosome(group.to_numpy(), start[group], window)
+        for name, group in groups
+    }

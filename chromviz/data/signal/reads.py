@@ -125,23 +125,14 @@ PAPER_RULE = ReadRule()
 
 @dataclass(frozen=True)
 class ReadCounts:
-    """Counts of reads around TSSs.
+    """Counts of reads around TSSs; chromosomes have the genes' names.
 
-    Parameters
-    ----------
-    values
-        Number of reads in each bin, float32 (gene, bin), exact up to 2**24, bins along the
-        chromosome. All bins of a gene are NaN if its window leaves the chromosome or the file lacks
-        the chromosome.
-    sizes
-        Chromosome sizes by the genes' names, from the header of a BAM file or as given.
-    reach
-        Largest end of any read, counted or not, by the genes' name of its chromosome.
-    n_reads
-        Reads in the file, before the rule is applied: lines of BED, or alignments of BAM that are
-        mapped to at least one base.
-    n_counted
-        Reads that the rule keeps and that overlap at least one window; each counts once.
+    `values` is the number of reads in each bin, float32 (gene, bin), exact up to 2**24, bins along
+    the chromosome. All bins of a gene are NaN if its window leaves the chromosome or the file lacks
+    the chromosome. `sizes` are chromosome sizes, from the header of a BAM file or as given; `reach`
+    is the largest end of any read, counted or not. `n_reads` counts the reads in the file (lines of
+    BED, or alignments of BAM that are mapped to at least one base), `n_counted` those that the rule
+    keeps and that overlap a window.
     """
 
     values: np.ndarray
@@ -163,39 +154,20 @@ def count_reads(
 ) -> ReadCounts:
     """Count the reads in each bin around each TSS.
 
-    The file is read once from end to end. It needs no order and no index, and memory does not
-    grow with it, except with ``duplicates="position"``: this keeps 8 bytes for each read that
-    overlaps a window, and twice as much while reads at the same position are merged.
+    The file is BAM, or BED of reads (tab-separated, at least three columns, the strand in the
+    sixth), gzipped or not; the content decides, not the name. It is read once from end to end and
+    needs no order and no index. Memory does not grow with it, except with
+    ``duplicates="position"``: this keeps 8 bytes for each read that overlaps a window, and twice as
+    much while reads at the same position are merged.
 
-    Parameters
-    ----------
-    path
-        BAM, or BED of reads (tab-separated, at least three columns, the strand in the sixth),
-        gzipped or not. The content decides, not the name.
-    genes
-        Columns ``chrom`` and ``tss`` (0-based).
-    window
-        Flank and bin width.
-    rule
-        Which reads count, and which bases they cover.
-    sizes
-        Chromosome sizes by the names that `genes` uses, for BED; a BAM file has its own.
-    translate
-        Translates the file's names of chromosomes to those of the genes.
-    progress
-        Called with the number of megabytes read.
+    `genes` has the columns ``chrom`` and ``tss`` (0-based). `sizes` are chromosome sizes by the
+    names that `genes` uses, for BED; a BAM file has its own. `progress` receives megabytes read.
 
-    Returns
-    -------
-    ReadCounts
-        A chromosome without reads is zero if the header of a BAM file names it. A chromosome that
-        no line of a BED file names is NaN, since it may have been left out of the file.
+    A chromosome without reads is zero if the header of a BAM file names it. A chromosome that no
+    line of a BED file names is NaN, since it may have been left out of the file.
 
-    Raises
-    ------
-    ChromvizError
-        If the file is missing, does not hold reads, is damaged or cut off, is empty, lacks what
-        the rule needs, or has no chromosome in common with the genes.
+    It is an error if the file is missing, does not hold reads, is damaged or cut off, is empty,
+    lacks what the rule needs, or has no chromosome in common with the genes.
     """
     path = Path(path)
     kind = kind_of_file(path)

@@ -43,37 +43,19 @@ def read_bins(
     translate: Translator | None = None,
     progress: Progress = silent,
 ) -> np.ndarray:
-    """Read the mean signal of each bin around each TSS.
+    """Read the mean signal of each bin around each TSS, float32 (gene, bin), in the track's unit.
+
+    `location` is a bigWig file with any suffix, or its http(s) address; only the parts of a remote
+    file that the windows need are transferred. `genes` has the columns ``chrom`` and ``tss``
+    (0-based). Bins are along the chromosome. `progress` receives the windows read.
 
     The mean is over the bases of the bin that have data; a bin without any is NaN, never zero.
     A window that leaves its chromosome is all NaN, never clipped, and so is a window on a
-    chromosome that the track lacks. Only the parts of a remote file that the windows need are
-    transferred.
+    chromosome that the track lacks.
 
-    Parameters
-    ----------
-    location
-        A bigWig file with any suffix, or its http(s) address.
-    genes
-        Columns ``chrom`` and ``tss`` (0-based).
-    window
-        Flank and bin width.
-    translate
-        Translates the file's names of chromosomes to those of the genes.
-    progress
-        Called with the number of windows read.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32 (gene, bin), bins along the chromosome, in the unit of the track.
-
-    Raises
-    ------
-    ChromvizError
-        If the file is missing, is not a bigWig, is damaged or cut off, holds infinite values, or
-        has no chromosome in common with the genes; at an address also if the server cannot be
-        reached or does not send parts of files.
+    It is an error if the file is missing, is not a bigWig, is damaged or cut off, holds infinite
+    values, or has no chromosome in common with the genes; at an address also if the server cannot
+    be reached or does not send parts of files.
     """
     bins = np.full((len(genes), window.n_bins), np.nan, dtype=np.float32)
     with open_bigwig(location) as track:

@@ -9,6 +9,7 @@ from chromviz.errors import ChromvizError
 
 
 def levels(genes, values, symbols=None):
+    symbols = symbols or [""] * len(genes)
     found, notes = match_expression(genes, pd.Series(values, dtype="float64"), symbols)
     assert found.dtype == np.float64
     return [None if np.isnan(level) else level for level in found], notes
