@@ -28,20 +28,10 @@ _STATES = {1: "ON", 0: "OFF", -1: "unknown"}
 
 @dataclass(frozen=True)
 class CellAudit:
-    """One gene in one cell type.
+    """One gene in one cell type: a dataset, and the gene's position in it.
 
-    Parameters
-    ----------
-    dataset, position
-        The cell type, and the gene's position in it.
-    models
-        Trained models by name; empty if they cannot read the gene.
-    probability
-        Of ON, by model.
-    found
-        The gene's attributions by model and method.
-    refused
-        Why a method gave none, by model and method.
+    `models` and `probability` (of ON) are by name, empty if the models cannot read the gene;
+    `found` are its attributions by model and method, and `refused` says why a method gave none.
     """
 
     dataset: xr.Dataset
@@ -54,13 +44,13 @@ class CellAudit:
 
 def audit_record(parts: Sequence[CellAudit], seed: int) -> dict[str, Any]:
     """Return the record of the gene, as JSON takes it."""
-    first = parts[0].dataset.isel(gene=parts[0].position)
+    first, position = parts[0].dataset, parts[0].position
     cells = [_cell_record(part) for part in parts]
     return {
         "schema": AUDIT,
         "schema_version": AUDIT_VERSION,
-        "gene": str(first["gene"].values),
-        "symbol": str(first["symbol"].values),
+        "gene": str(first["gene"].values[position]),
+        "symbol": str(first["symbol"].values[position]),
         "simulated": any(cell["simulated"] for cell in cells),
         "seed": seed,
         "cells": cells,
@@ -69,60 +59,62 @@ def audit_record(parts: Sequence[CellAudit], seed: int) -> dict[str, Any]:
 
 def _cell_record(part: CellAudit) -> dict[str, Any]:
     dataset, position = part.dataset, part.position
-    one = dataset.isel(gene=position)
-    rows = np.array([position])
-    near = neighbours(dataset, rows)
-    general = gene_warnings(dataset, rows, beside=near)
+    one, attrs = dataset.isel(gene=position), dataset.attrs
+    near = neighbours(dataset, np.array([position]))
+    general = _warnings(part, near)
     return {
-        "cell": str(dataset.attrs["cell"]),
-        "label": cell_label(str(dataset.attrs["cell"])),
+        "cell": str(attrs["cell"]),
+        "label": cell_label(str(attrs["cell"])),
         "dataset_sha256": dataset_hash(dataset),
-        "assembly": str(dataset.attrs["assembly"]),
+        "assembly": str(attrs["assembly"]),
         "chrom": str(one["chrom"].values),
         "tss": int(one["tss"]),
         "strand": str(one["strand"].values),
         "state": _STATES[int(one["label"])],
-        "expression": _number(float(one["expression"])),
-        "threshold": _number(float(dataset.attrs["label_threshold"])),
+        "expression": _number(one["expression"]),
+        "threshold": _number(attrs["label_threshold"]),
         "split": str(one["split"].values),
-        "simulated": bool(dataset.attrs["simulated"]),
+        "simulated": bool(attrs["simulated"]),
         "unreadable": reason_of(dataset, position),
-        "missing_policy": str(dataset.attrs["missing"]),
-        "orientation": str(dataset.attrs["orientation"]),
-        "bin_width": int(dataset.attrs["bin_width"]),
-        "bin_start": [int(at) for at in dataset["bin_start"].values],
-        "signal_unit": str(dataset.attrs["signal_unit"]),
+        "missing_policy": str(attrs["missing"]),
+        "orientation": str(attrs["orientation"]),
+        "bin_width": int(attrs["bin_width"]),
+        "bin_start": dataset["bin_start"].values.tolist(),
+        "signal_unit": str(attrs["signal_unit"]),
         "signal": _by_name(dataset["mark"].values, dataset["signal"].values[position]),
-        "coverage_unit": str(dataset.attrs.get("coverage_unit", "")),
+        "coverage_unit": str(attrs.get("coverage_unit", "")),
         "coverage": _by_name(dataset["track"].values, dataset["coverage"].values[:, position]),
         "neighbours": [asdict(item) for item in near[0]],
-        "warnings": _named(general),
-        "models": [_model_record(part, name, near) for name in part.models],
+        "warnings": general,
+        "models": [_model_record(part, name, near, general) for name in part.models],
     }
 
 
-def _model_record(part: CellAudit, name: str, near: list[Any]) -> dict[str, Any]:
+def _warnings(part: CellAudit, near: list[Any], **model: Any) -> list[dict[str, str]]:
+    """Return the warnings about the gene, with those about a model's prediction if it is given."""
+    found = gene_warnings(part.dataset, np.array([part.position]), beside=near, **model)
+    return [{"code": code, "text": WARNINGS[code]} for code, holds in found.items() if holds[0]]
+
+
+def _model_record(
+    part: CellAudit, name: str, near: list[Any], general: list[dict[str, str]]
+) -> dict[str, Any]:
     mine = {method: one for (model, method), one in part.found.items() if model == name}
-    p = part.probability[name]
-    card = part.models[name].card
+    p, card = part.probability[name], part.models[name].card
     flagged = any(bool(one["flagged"].values[0]) for one in mine.values() if "flagged" in one)
-    rows = np.array([part.position])
-    here = card.dataset_hash == dataset_hash(part.dataset)
-    own = gene_warnings(
-        part.dataset,
-        rows,
+    own = _warnings(
+        part,
+        near,
         probability=np.array([p]),
         flagged=np.array([flagged]),
-        trained_here=here,
-        beside=near,
+        trained_here=card.dataset_hash == dataset_hash(part.dataset),
     )
-    general = _named(gene_warnings(part.dataset, rows, beside=near))
     return {
         "model": name,
         "sha256": card.weights_hash,
         "probability": _number(p),
         "prediction": "ON" if p > 0.5 else "OFF",
-        "warnings": [item for item in _named(own) if item not in general],
+        "warnings": [item for item in own if item not in general],
         "methods": [_method_record(method, one) for method, one in mine.items()],
         "refused": {method: why for (model, method), why in part.refused.items() if model == name},
     }
@@ -138,26 +130,22 @@ def _method_record(method: str, one: xr.Dataset) -> dict[str, Any]:
         "weight": _by_name(names, weight.reshape(len(names), -1)),
     }
     if "delta" in one:
-        record["completeness_error"] = _number(float(one["delta"].values[0]))
-        record["difference"] = _number(float(one["difference"].values[0]))
+        record["completeness_error"] = _number(one["delta"].values[0])
+        record["difference"] = _number(one["difference"].values[0])
         record["flagged"] = bool(one["flagged"].values[0])
     return record
 
 
 def _by_name(names: Any, values: np.ndarray) -> dict[str, list[float | None]]:
     return {
-        str(name): [_number(float(value)) for value in row]
+        str(name): [_number(value) for value in row]
         for name, row in zip(names, values, strict=True)
     }
 
 
-def _number(value: float) -> float | None:
+def _number(value: Any) -> float | None:
     """Return a number for JSON: NaN becomes null."""
-    return None if np.isnan(value) else value
-
-
-def _named(found: Mapping[str, np.ndarray]) -> list[dict[str, str]]:
-    return [{"code": code, "text": WARNINGS[code]} for code, holds in found.items() if holds[0]]
+    return None if np.isnan(value) else float(value)
 
 
 def audit_table(record: Mapping[str, Any]) -> pd.DataFrame:
@@ -193,12 +181,10 @@ def audit_table(record: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _model_rows(model: Mapping[str, Any], starts: Sequence[int]) -> list[dict[str, Any]]:
-    name = model["model"]
-    rows: list[dict[str, Any]] = [
-        {"kind": "probability", "value": model["probability"], "model": name}
-    ]
+    of: dict[str, Any] = {"model": model["model"]}
+    rows = [{"kind": "probability", "value": model["probability"], **of}]
     for method in model["methods"]:
-        of = {"model": name, "method": method["method"], "signed": int(method["signed"])}
+        of |= {"method": method["method"], "signed": int(method["signed"])}
         if "completeness_error" in method:
             error = {"kind": "completeness_error", "value": method["completeness_error"]}
             rows.append({**of, **error})
@@ -209,7 +195,7 @@ def _model_rows(model: Mapping[str, Any], starts: Sequence[int]) -> list[dict[st
 def _values(
     named: Mapping[str, Sequence[float | None]], starts: Sequence[int], **of: Any
 ) -> list[dict[str, Any]]:
-    """Return one row per number; values of whole marks have no bin."""
+    """Return one row per number; weights over whole marks have no bin."""
     return [
         {**of, "name": name, "bin_start": start, "value": value}
         for name, values in named.items()

@@ -52,23 +52,10 @@ _LATEX = {
 class Grid:
     """The content of a table, before it is written as Markdown, LaTeX or HTML.
 
-    Parameters
-    ----------
-    title, caption
-        ``Table 3``, and what it shows.
-    label
-        For LaTeX, after ``tab:``.
-    header
-        Names of the columns.
-    numbers
-        Positions of the columns that align right.
-    groups
-        Title of each group of rows (or empty), and its rows; a cell may end in what
-        :func:`mark_note` gives.
-    letters
-        Notes printed below, with the letters that cells carry.
-    simulated
-        Whether to say that the data are simulated.
+    `title` is for instance ``Table 3``, `caption` what it shows, and `label` is for LaTeX (after
+    ``tab:``). `groups` are the title of each group of rows (or empty) and its rows; a cell may end
+    in what :func:`mark_note` gives. `numbers` are the positions of columns that align right, and
+    `letters` notes printed below, with the letters that cells carry.
     """
 
     title: str
@@ -79,6 +66,11 @@ class Grid:
     numbers: Collection[int]
     simulated: bool
     letters: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The rows of all groups."""
+        return [row for _, rows in self.groups for row in rows]
 
 
 def in_three_forms(stem: str, csv: str, grid: Grid) -> dict[str, str]:

@@ -109,25 +109,6 @@ def pack(layers: Sequence[Layer], room: int) -> list[Packed | None]:
     )
 
 
-def unpack(packed: Packed, shape: tuple[int, ...]) -> np.ndarray:
-    """Return a layer's values as the page shows them, float32; the inverse of :func:`pack`."""
-    raw = np.frombuffer(zlib.decompress(base64.b64decode(packed.text), -15), np.uint8)
-    rows = shape[0]
-    if not packed.levels:
-        joined = np.ascontiguousarray(raw.reshape(4, -1).T).view("<f4")
-        return np.array(joined.reshape(shape), dtype=np.float32)
-    scale = raw[: 8 * rows].view("<f4").reshape(2, rows)
-    width = _width(packed.levels)
-    steps = np.ascontiguousarray(raw[8 * rows :].reshape(width, -1).T).view(f"<u{width}")
-    steps = steps.reshape(shape)
-    if packed.rising:
-        steps = np.cumsum(steps, axis=-1, dtype=steps.dtype)
-    axes = (rows, *[1] * (len(shape) - 1))
-    values = scale[0].reshape(axes) + steps * scale[1].reshape(axes)
-    values[steps == _missing(width)] = np.nan
-    return np.asarray(values, dtype=np.float32)
-
-
 def _estimate(layers: Sequence[Layer], levels: int) -> float:
     """Estimate the length of the text from some genes of each layer."""
     total = 0.0
@@ -149,9 +130,9 @@ def _pack(values: np.ndarray, levels: int) -> Packed:
     empty = ~known.any(axis=axes, keepdims=True)
     least, most = np.where(empty, 0, least), np.where(empty, 0, most)
     step = (most.astype(np.float64) - least) / levels
-    width = _width(levels)
+    width = 1 if levels < 0xFF else 2
     steps = np.round((values - least) / np.where(step > 0, step, 1))
-    whole = np.where(known, steps, _missing(width)).astype(f"<u{width}")
+    whole = np.where(known, steps, (1 << 8 * width) - 1).astype(f"<u{width}")
     scale = np.stack([least.ravel(), step.ravel()]).astype("<f4").tobytes()
     rises = np.diff(whole, axis=-1, prepend=whole.dtype.type(0))
     plain, steep = (len(_deflate(_planes(one[:_SAMPLE]))) for one in (whole, rises))
@@ -169,14 +150,6 @@ def _deflate(raw: bytes) -> str:
     # Level 9 takes six times as long, for 2 % less.
     squeeze = zlib.compressobj(6, wbits=-15, strategy=zlib.Z_FILTERED)
     return base64.b64encode(squeeze.compress(raw) + squeeze.flush()).decode("ascii")
-
-
-def _width(levels: int) -> int:
-    return 1 if levels < 0xFF else 2
-
-
-def _missing(width: int) -> int:
-    return (1 << 8 * width) - 1
 
 
 def describe_precision(levels: int) -> str:

@@ -136,7 +136,8 @@ def _page(found: Results, datasets: Sequence[xr.Dataset]) -> Page:
     command, _, subject = found.subject.partition(" ")
     title, lead = _heading(command, subject, datasets)
     sentences, grids = _summary(found, command)
-    attributions = [load_attribution(found.file(name)) for name in found.files if _is_netcdf(name)]
+    weights = [name for name in found.files if name.endswith(".nc")]
+    attributions = [load_attribution(found.file(name)) for name in weights]
     return Page(
         title=title,
         lead=lead,
@@ -147,7 +148,7 @@ def _page(found: Results, datasets: Sequence[xr.Dataset]) -> Page:
         settings=[_models_grid(found), _methods_grid(attributions)],
         provenance=_provenance(found, datasets),
         files=sorted((name, digest) for name, digest in found.files.items() if name != REPORT),
-        explorer=_explorer(found, datasets, attributions, room(pictures)),
+        explorer=_explorer(found, command, datasets, attributions, room(pictures)),
     )
 
 
@@ -176,15 +177,16 @@ def _summary(found: Results, command: str) -> tuple[list[str], list[Grid]]:
     trained = judged[judged["variant"] == ""]
     sentences = verdict_sentences(trained)
     if command == "validate":
-        return sentences, [grid for grid in [verdict_grid(judged, table)] if grid.groups]
+        grid = verdict_grid(judged, table)
+        return sentences, [grid] if grid.groups else []
     # A comparison answers two of six questions, so it has no verdict.
-    shown = verdict_grid(trained, table)
-    return sentences, [table3_grid(found.table("table3.csv")), _asked_columns(shown)]
+    shown = _asked_columns(verdict_grid(trained, table))
+    return sentences, [table3_grid(found.table("table3.csv")), shown]
 
 
 def _asked_columns(grid: Grid) -> Grid:
     """Return a table of the questions that were answered, without the verdict."""
-    rows = [row for _, rows in grid.groups for row in rows]
+    rows = grid.rows
     kept = [
         at
         for at, name in enumerate(grid.header)
@@ -196,29 +198,27 @@ def _asked_columns(grid: Grid) -> Grid:
 
 def _pictures(found: Results) -> list[Picture]:
     pictures = []
-    for name in [name for name in found.files if name.endswith(".png")]:
-        content = found.file(name).read_bytes()
+    for name in found.files:
         stem = name.removesuffix(".png")
-        forms = [form for form in ("pdf", "csv") if f"{stem}.{form}" in found.files]
+        if stem == name:
+            continue
+        content, buffer = found.file(name).read_bytes(), io.BytesIO()
         with Image.open(io.BytesIO(content)) as image:
-            caption, small = str(image.info.get("Title", stem)), _smaller(image, content)
-        pictures.append(Picture(caption, ", ".join(f"{stem}.{form}" for form in forms), small))
+            caption = str(image.info.get("Title", stem))
+            # 256 colours look the same, and are smaller.
+            image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(buffer, "PNG")
+        forms = [f"{stem}.{form}" for form in ("pdf", "csv") if f"{stem}.{form}" in found.files]
+        smaller = min(buffer.getvalue(), content, key=len)
+        pictures.append(Picture(caption, ", ".join(forms), smaller))
     return pictures
 
 
-def _smaller(image: Image.Image, content: bytes) -> bytes:
-    """Return a figure as a PNG of 256 colours, visually the same, if that is smaller."""
-    buffer = io.BytesIO()
-    image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(buffer, "PNG")
-    return min(buffer.getvalue(), content, key=len)
-
-
-def _is_netcdf(name: str) -> bool:
-    return name.endswith(".nc")
-
-
 def _explorer(
-    found: Results, datasets: Sequence[xr.Dataset], attributions: Sequence[xr.Dataset], space: int
+    found: Results,
+    command: str,
+    datasets: Sequence[xr.Dataset],
+    attributions: Sequence[xr.Dataset],
+    space: int,
 ) -> Explorer | None:
     """Return the genes that the folder's attributions explain, None if there are none."""
     require_alike(datasets)
@@ -234,20 +234,15 @@ def _explorer(
     if not any(mine):
         return None
     cards = found.record.get("models", {}).values()
+    # The gene of an audit is shown even if models cannot read it.
+    asked = [json.loads(found.text("audit.json"))["gene"]] if command == "audit" else []
     parts = []
     for dataset, digest, own in zip(datasets, hashes, mine, strict=True):
         trained = {str(card["name"]) for card in cards if card["dataset_hash"] == digest}
         here = {str(card["name"]): card["name"] in trained for card in cards}
-        parts.append(CellPart(dataset, own, _asked(found, dataset), here))
+        genes = [find_gene(dataset, gene) for gene in asked]
+        parts.append(CellPart(dataset, own, genes, here))
     return explore(parts, space)
-
-
-def _asked(found: Results, dataset: xr.Dataset) -> list[int]:
-    """Return the gene of an audit, which is shown even if models cannot read it."""
-    if found.subject.startswith("audit "):
-        gene = json.loads(found.text("audit.json"))["gene"]
-        return [find_gene(dataset, gene)]
-    return []
 
 
 def _models_grid(found: Results) -> Grid:
@@ -280,17 +275,16 @@ def _methods_grid(attributions: Sequence[xr.Dataset]) -> Grid:
     used: dict[str, set[str]] = {}
     for one in attributions:
         used.setdefault(str(one.attrs["method"]), set()).add(str(one.attrs["parameters"]))
-    known = methods()
-    rows = [
-        [
-            method_label(name),
-            name,
-            "with its sign" if name in known and known[name].signed else "–",
-            "; ".join(_settings(text) for text in sorted(used[name])) or "–",
-            known[name].description if name in known else "–",
-        ]
-        for name in sorted(used, key=lambda name: list(known).index(name) if name in known else 99)
-    ]
+    known, rows = methods(), []
+    ordered = [name for name in known if name in used]
+    for name in [*ordered, *(name for name in used if name not in known)]:
+        settings = [json.loads(text).items() for text in sorted(used[name])]
+        written = (", ".join(f"{key} = {value}" for key, value in one) for one in settings)
+        sign, description = "–", "–"
+        if name in known:
+            sign = "with its sign" if known[name].signed else "–"
+            description = known[name].description
+        rows.append([method_label(name), name, sign, "; ".join(written) or "–", description])
     return Grid(
         title="Methods",
         caption="How weights were found, and with what settings.",
@@ -300,10 +294,6 @@ def _methods_grid(attributions: Sequence[xr.Dataset]) -> Grid:
         groups=[("", rows)],
         simulated=False,
     )
-
-
-def _settings(text: str) -> str:
-    return ", ".join(f"{name} = {value}" for name, value in json.loads(text).items())
 
 
 def _provenance(found: Results, datasets: Sequence[xr.Dataset]) -> list[tuple[str, str]]:

@@ -95,8 +95,7 @@ def counts_line(dataset: Any) -> str:
 def audit_page(record: Mapping[str, Any]) -> RenderableType:
     """Return what the data and models of each cell type say about one gene."""
     grid = audit_grid(record)
-    rows = [row for _, group in grid.groups for row in group]
-    table = plain_table(grid.title, grid.header, rows)
+    table = plain_table(grid.title, grid.header, grid.rows)
     return _page(record["simulated"], table, *audit_notes(record))
 
 
@@ -163,8 +162,7 @@ def suite_page(tables: Mapping[str, pd.DataFrame]) -> RenderableType:
     parts: list[RenderableType] = []
     for name, table in tables.items():
         grid = suite_grid(name, table)
-        rows = [row for _, group in grid.groups for row in group]
-        parts += [plain_table(grid.title, grid.header, rows), grid.caption, Text()]
+        parts += [plain_table(grid.title, grid.header, grid.rows), grid.caption, Text()]
     return _page(any(table["simulated"].any() for table in tables.values()), *parts)
 
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from chromviz.reporting.explorer import CellPart, explore
-from chromviz.reporting.packing import Packed, unpack
+from chromviz.reporting.packing import Packed
 from chromviz.schema import Origin, build_attribution
 from chromviz.validation.caution import WARNINGS
 from tests.conftest import make_dataset
+from tests.reporting.unpacking import unpack
 
 
 def weights(dataset, rows, *, method="saliency", model="net", dims=("gene", "mark", "bin"), seed=0):

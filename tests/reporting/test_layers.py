@@ -14,8 +14,8 @@ from chromviz.reporting.packing import (
     describe_precision,
     pack,
     share_absolute,
-    unpack,
 )
+from tests.reporting.unpacking import unpack
 
 VALUES = arrays.arrays(
     np.float32,

@@ -8,11 +8,12 @@ import pytest
 from chromviz import schema
 from chromviz.errors import ChromvizError
 from chromviz.recipes.compare import compare
-from chromviz.reporting.packing import Packed, unpack
+from chromviz.reporting.packing import Packed
 from chromviz.reporting.results_page import report
 from chromviz.settings import Settings
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
+from tests.reporting.unpacking import unpack
 
 MODELS = ["lstm-alpha-beta", "logistic-regression"]
 
