@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class ChromvizError(ValueError):
-    """Bad input or usage.
+    """Bad input or usage, in one line: what is wrong, where, and what to do.
 
-    The message is one line that says what is wrong, where, and what to do. The command line
-    prints it and exits with code 2; any other exception is a fault of chromviz and exits with 1.
+    The command line prints it and exits with code 2; any other exception is a fault of chromviz.
     """
 
 
@@ -34,19 +33,7 @@ def require_text(value: object, what: str) -> None:
 
 
 class UnknownNameError(ChromvizError):
-    """A name that chromviz does not know.
-
-    Parameters
-    ----------
-    kind
-        What the name should have been, for instance ``"cell type"``.
-    name
-        The name as given.
-    known
-        The accepted names; the nearest are offered.
-    hint
-        What to do, added to the message.
-    """
+    """A name that is not among those known for its kind; the nearest are offered, with a hint."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         known = list(known)
@@ -63,3 +50,12 @@ class UnknownNameError(ChromvizError):
     def __reduce__(self) -> tuple[type[ChromvizError], tuple[object, ...]]:
         """Travel between processes as the message alone."""
         return ChromvizError, self.args
+
+
+def known_names(kind: str, names: Iterable[str], known: Collection[str]) -> list[str]:
+    """Return names in lower case, each once; one that is not known is an error."""
+    wanted = list(dict.fromkeys(name.strip().lower() for name in names))
+    for name in wanted:
+        if name not in known:
+            raise UnknownNameError(kind, name, known)
+    return wanted

@@ -21,10 +21,7 @@ Item = TypeVar("Item", bound=Named)
 
 
 def with_plugins(built_in: Iterable[Item], group: str) -> dict[str, Item]:
-    """Return the built-in items by name, then those of an entry point group.
-
-    A plug-in that takes an existing name is an error.
-    """
+    """Return the built-in items by name, then those of an entry point group."""
     known = {item.name: item for item in built_in}
     for point in entry_points(group=group):
         item: Item = point.load()

@@ -76,8 +76,7 @@ def hash_file(path: Path) -> str:
 def hash_arrays(arrays: Mapping[str, np.ndarray]) -> str:
     """Return a SHA-256 over named arrays: their names, types, shapes and values, by name order.
 
-    Text is hashed as UTF-8 and numbers as little-endian bytes, so the hash is the same on every
-    platform and does not depend on how a file stores them.
+    It is the same on every platform and does not depend on how a file stores them.
     """
     digest = hashlib.sha256()
     for name in sorted(arrays):
@@ -105,10 +104,7 @@ def hash_json(value: Any) -> str:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; it is renamed on success and removed on any error.
-
-    It has the suffix of `path`, whose folder is created if missing.
-    """
+    """Yield a temporary path with the suffix of `path`; it is renamed on success, else removed."""
     ensure_folder(path.parent)
     handle, name = tempfile.mkstemp(
         dir=path.parent, prefix=f".{path.stem}.", suffix=f".part{path.suffix}"

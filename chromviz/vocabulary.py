@@ -145,10 +145,7 @@ def find_eid(name: str) -> str | None:
 
 
 def resolve_cell(name: str, available: tuple[str, ...], where: str) -> str:
-    """Return the entry of `available` that a name (EID, common name or dataset name) refers to.
-
-    Upper and lower case are equal. `where` is the place of the datasets, for the error message.
-    """
+    """Return the entry of `available` that a name (EID, common or dataset name) refers to."""
     require_text(name, "a cell type")
     by_lower = {(find_eid(item) or item).lower(): item for item in available}
     by_lower |= {item.lower(): item for item in available}

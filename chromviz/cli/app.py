@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -76,9 +77,12 @@ def names(value: str) -> list[str]:
 
 
 def show(as_json: bool, record: Any, *parts: Any) -> None:
-    """Print a result: its parts for a person (tables and lines of text), or the record as JSON."""
+    """Print a result: its parts for a person (tables and lines of text), or the record as JSON.
+
+    In JSON a table is a list of its rows, with NaN as null, and a path is a text.
+    """
     if as_json:
-        typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(record, indent=2, ensure_ascii=False, default=_plain))
         return
     console = Console()
     # A table keeps its columns in a file or a pipe; only a terminal's width is a limit.
@@ -89,10 +93,10 @@ def show(as_json: bool, record: Any, *parts: Any) -> None:
         console.print(Text(part) if is_text else part, soft_wrap=is_text)
 
 
-def records(table: Any) -> list[dict[str, Any]]:
-    """Return the rows of a table for JSON, with NaN as null."""
-    rows: list[dict[str, Any]] = json.loads(table.to_json(orient="records", double_precision=15))
-    return rows
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    return json.loads(value.to_json(orient="records", double_precision=15))
 
 
 def _version(wanted: bool) -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chromviz.cli.app import live, names, records, show
+from chromviz.cli.app import live, names, show
 from chromviz.cli.options import (
     CHROM_SIZES,
     DATA,
@@ -153,7 +153,7 @@ def prepare(
             files, choices, out=None if check else out, progress=reporter.progress
         )
     record = {
-        "file": None if made.path is None else str(made.path),
+        "file": made.path,
         "genes": gene_counts(made.dataset),
         "findings": [asdict(finding) for finding in made.findings],
     }
@@ -162,7 +162,7 @@ def prepare(
         replaced = " (replaced the previous file)" if made.replaced else ""
         end = f"dataset written to {made.path}{replaced}"
     lines = [*map(str, made.findings), counts_line(made.dataset), end]
-    show(shown.as_json, record, "\n".join(lines))
+    shown.show(record, "\n".join(lines))
 
 
 def _units(values: list[str]) -> dict[str, str]:
@@ -254,12 +254,12 @@ def _show_fetched(result: FetchResult, as_json: bool) -> None:
 
     files = result.files
     record = {
-        "files": [str(item.path) for item in files.files],
+        "files": [item.path for item in files.files],
         "fetched": files.downloaded,
         "kept": files.up_to_date,
         "missing": files.missing,
         "notes": files.notes,
-        "datasets": {cell: str(path) for cell, path in result.paths.items()},
+        "datasets": result.paths,
         "findings": {
             cell: [asdict(item) for item in findings] for cell, findings in result.findings.items()
         },
@@ -292,4 +292,4 @@ def cells(data: Path | None = DATA, as_json: bool = JSON) -> None:
     lines = [f"Kinds of data that can be fetched: {', '.join(KINDS)} (chromviz fetch --list)"]
     if data is None:
         lines.append(SIMULATED)
-    show(as_json, records(table), page, *lines)
+    show(as_json, table, page, *lines)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chromviz.cli.app import app, live, names, records, show
+from chromviz.cli.app import app, live, names, show
 from chromviz.cli.options import (
     DATA,
     INPUT,
@@ -112,7 +112,7 @@ def train(
             )
         if out is not None:
             write_folds(table, models, out)
-        show(shown.as_json, records(table), left_out_page(table))
+        shown.show(table, left_out_page(table))
         return
     dataset = datasets[0] if len(datasets) == 1 else pool(datasets)
     wanted = Training(spec, dataset, run.seed, settings, run.seeds)
@@ -127,7 +127,7 @@ def train(
             "high; --leave-one-out avoids this"
         )
     lines += [fitted.line(), where]
-    show(shown.as_json, {"stem": str(stem), **asdict(fitted.card)}, "\n".join(lines))
+    shown.show({"stem": str(stem), **asdict(fitted.card)}, *lines)
 
 
 models_app = typer.Typer(
@@ -147,7 +147,7 @@ def list_models(context: typer.Context, as_json: bool = JSON) -> None:
 
     table = listed()[["model", "label", "attention", "source"]]
     table = table.replace({"attention": {"": "none"}})
-    show(as_json, records(table), plain_table("Models", [*table], table.to_numpy().tolist()))
+    show(as_json, table, plain_table("Models", [*table], table.to_numpy().tolist()))
 
 
 @command(
@@ -179,5 +179,5 @@ def import_weights(
         model = import_released(cell, file, out, base_url=base_url, reporter=reporter)
         stem = out / f"{model.card.cell}.{model.card.name}"
         save_model(model, stem)
-    record = {"stem": str(stem), **asdict(model.card)}
-    show(shown.as_json, record, model.line(), f"model in {stem}.safetensors and .json")
+    record = {"stem": stem, **asdict(model.card)}
+    shown.show(record, model.line(), f"model in {stem}.safetensors and .json")

@@ -1,7 +1,6 @@
 """Options that several commands share, and commands whose arguments are groups of options.
 
-A group is a dataclass whose fields are options. A command that takes a group shows its fields as
-options, and receives the filled group.
+A group is a dataclass; a command that takes one shows its fields as options.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 import typer
 from typer.models import OptionInfo
 
-from chromviz.cli.app import app
+from chromviz.cli.app import app, live, show
 
 # The panels of the help, in this order. Those of single commands stand before "Computation".
 INPUT, METHOD, RUN, OUTPUT = "Input", "Models and methods", "Computation", "Output"
@@ -126,15 +125,36 @@ class Compute:
 
 
 @dataclass(frozen=True)
-class Resampled(Compute):
-    """The same, for a recipe that resamples genes."""
-
-    n_bootstrap: int = option(RUN, "Number of resamples of genes.", 2000, "--bootstrap", min=0)
-
-
-@dataclass(frozen=True)
 class Shown:
     """How progress and the result are shown."""
 
     quiet: bool = option(OUTPUT, "Do not show progress.", False, "--quiet", "-q")
     as_json: bool = JSON
+
+    def show(self, record: Any, *parts: Any) -> None:
+        """Print a result, see :func:`chromviz.cli.app.show`."""
+        show(self.as_json, record, *parts)
+
+
+@dataclass(frozen=True)
+class Job(Shown, Folders):
+    """A recipe's options that are under the names of its keywords, and how it is shown."""
+
+    def run(self, recipe: Callable[..., Any], *given: Any, **options: Any) -> Any:
+        """Run a recipe with these options, and show its progress."""
+        own = {name: value for name, value in vars(self).items() if value is not None}
+        del own["quiet"], own["as_json"]
+        with live(self.quiet) as reporter:
+            return recipe(*given, **options, **own, reporter=reporter)
+
+
+@dataclass(frozen=True)
+class Computed(Compute, Job):
+    """The same, for a recipe that trains or extracts."""
+
+
+@dataclass(frozen=True)
+class Resampled(Computed):
+    """The same, for a recipe that resamples genes."""
+
+    n_bootstrap: int = option(RUN, "Number of resamples of genes.", 2000, "--bootstrap", min=0)

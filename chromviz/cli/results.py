@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chromviz.cli.app import live, names, records, show
+from chromviz.cli.app import names, show
 from chromviz.cli.options import (
     CHROM_SIZES,
     DATA,
@@ -21,12 +21,11 @@ from chromviz.cli.options import (
     OUTPUT,
     RUN,
     Cell,
-    Compute,
-    Folders,
+    Computed,
+    Job,
     Methods,
     Models,
     Resampled,
-    Shown,
     command,
     option,
 )
@@ -42,64 +41,45 @@ _MODELS = "lstm-alpha,lstm-alpha-beta,deepchrome"
 )
 def compare(
     cell: Cell,
-    folders: Folders,
     models: Models = _MODELS,
     methods: str = option(METHOD, "Methods, comma-separated. Default: those of the paper.", ""),
     gene: str = option(METHOD, "Gene of Figure 2c. Default: PAX5.", ""),
     *,
-    run: Resampled,
-    shown: Shown,
+    job: Resampled,
 ) -> None:
     """Train models, extract explanations and compare them with H3K27ac."""
     from chromviz.recipes import compare as recipe
     from chromviz.reporting.tables import verdict_sentences
     from chromviz.reporting.terminal import counts_line, table3_page
 
-    with live(shown.quiet) as reporter:
-        found = recipe.compare(
-            cell,
-            models=names(models),
-            methods=names(methods) or None,
-            gene=gene or None,
-            **vars(folders),
-            **vars(run),
-            reporter=reporter,
-        )
+    found = job.run(
+        recipe.compare,
+        cell,
+        models=names(models),
+        methods=names(methods) or None,
+        gene=gene or None,
+    )
     genes = counts_line(found.dataset)
     record = {
-        "folder": str(found.folder),
+        "folder": found.folder,
         "simulated": bool(found.dataset.attrs["simulated"]),
         "genes": genes,
         "models": {model.card.name: model.card.metrics for model in found.models},
-        "table3": records(found.table),
-        "agreement": records(found.agreement),
+        "table3": found.table,
+        "agreement": found.agreement,
     }
     lines = [*verdict_sentences(found.verdicts), genes, *(model.line() for model in found.models)]
     page = table3_page(found.table)
-    show(shown.as_json, record, page, *lines, found.steps_line, _where(found))
-
-
-def _where(found: Any) -> str:
-    return f"results in {found.folder}"
+    job.show(record, page, *lines, found.steps_line, f"results in {found.folder}")
 
 
 @dataclass(frozen=True)
-class TestOptions(Resampled):
+class Validated(Resampled):
     """How a validation is run."""
 
     seeds: int = option(
         RUN, "Number of seeds, starting at --seed, that stability compares.", 2, min=1
     )
-
-
-@dataclass(frozen=True)
-class Sample:
-    """The fields of :class:`chromviz.recipes.validate.SampleSize`."""
-
-    genes: int = option(
-        RUN, "Maximum number of test genes in tests that run a model repeatedly.", 200, min=1
-    )
-    null: int = option(RUN, "Number of draws of each null model.", 2000, min=1)
 
 
 @command(
@@ -112,7 +92,6 @@ def validate(
     cell: Annotated[
         str, option(INPUT, "Cell type, or several, comma-separated: EID or common name.")
     ],
-    folders: Folders,
     models: Models = _MODELS,
     methods: Methods = "",
     tests: str = option(
@@ -123,43 +102,41 @@ def validate(
         show_default=False,
     ),
     *,
-    run: TestOptions,
-    sample: Sample,
-    shown: Shown,
+    job: Validated,
+    genes: int = option(
+        RUN, "Maximum number of test genes in tests that run a model repeatedly.", 200, min=1
+    ),
+    null: int = option(RUN, "Number of draws of each null model.", 2000, min=1),
 ) -> None:
     """Test explanations for agreement, faithfulness, sanity, stability and truth."""
     from chromviz.recipes import validate as recipe
     from chromviz.reporting.terminal import counts_line, verdict_page
 
     cells, lines = names(cell), []
-    with live(shown.quiet) as reporter:
-        options: dict[str, Any] = {
-            "models": names(models),
-            "methods": names(methods) or None,
-            "tests": names(tests),
-            "size": recipe.SampleSize(**vars(sample)),
-            **vars(folders),
-            **vars(run),
-            "reporter": reporter,
-        }
-        if len(cells) > 1:
-            folder, table, judged = recipe.validate_cells(cells, **options)
-        else:
-            found = recipe.validate(cell, **options)
-            folder, table, judged = found.folder, found.table, found.verdicts
-            lines = [counts_line(found.dataset), found.steps_line]
-    record = {
-        "folder": str(folder),
-        "simulated": bool(table["simulated"].any()),
-        "verdicts": records(judged),
-        "validation": records(table),
+    options = {
+        "models": names(models),
+        "methods": names(methods) or None,
+        "tests": names(tests),
+        "size": recipe.SampleSize(genes, null),
     }
-    show(shown.as_json, record, verdict_page(judged, table), *lines, f"results in {folder}")
+    if len(cells) > 1:
+        folder, table, judged = job.run(recipe.validate_cells, cells, **options)
+    else:
+        found = job.run(recipe.validate, cell, **options)
+        folder, table, judged = found.folder, found.table, found.verdicts
+        lines = [counts_line(found.dataset), found.steps_line]
+    record = {
+        "folder": folder,
+        "simulated": bool(table["simulated"].any()),
+        "verdicts": judged,
+        "validation": table,
+    }
+    job.show(record, verdict_page(judged, table), *lines, f"results in {folder}")
 
 
 @dataclass(frozen=True)
-class Audited(Compute):
-    """How an audit is run."""
+class Audited(Computed):
+    """How an audit is run; without `seeds`, the recipe's default."""
 
     seeds: int | None = option(  # type: ignore[assignment]
         RUN, "Number of seeds from --seed on. Default: 1, or 3 with --differential.", None, min=1
@@ -183,9 +160,7 @@ def audit(
         METHOD, "Rank all genes that change state by their change in β, instead of one gene.", False
     ),
     *,
-    folders: Folders,
-    run: Audited,
-    shown: Shown,
+    job: Audited,
 ) -> None:
     """Show one gene across cell types: signal, weights, predictions, warnings."""
     if differential and methods:
@@ -194,39 +169,25 @@ def audit(
         raise ChromvizError(f"--differential ranks all genes; omit {gene}, or the option")
     if not (differential or gene):
         raise ChromvizError("no gene to audit; name one, or use --differential")
-    options: dict[str, Any] = {**vars(folders), **vars(run)}
-    options["seeds"] = run.seeds or (3 if differential else 1)
-    if differential:
-        _differential(names(cells), models, options, shown)
-        return
     from chromviz.recipes import audit as recipe
-    from chromviz.reporting.terminal import audit_page
+    from chromviz.recipes.state_changes import differential as rank
+    from chromviz.reporting.terminal import audit_page, differential_page
 
-    with live(shown.quiet) as reporter:
-        found = recipe.audit(
+    if differential:
+        found = job.run(rank, names(cells), model=models)
+        record = {"changes": found.table, "recovery": found.recovery}
+        page = differential_page(found.table, found.recovery)
+    else:
+        found = job.run(
+            recipe.audit,
             gene,
             names(cells),
             models=names(models),
             methods=names(methods) or None,
-            **options,
-            reporter=reporter,
         )
-    record = {"folder": str(found.folder), "rows": records(found.table), "audit": found.record}
-    show(shown.as_json, record, audit_page(found.record), _where(found))
-
-
-def _differential(cells: list[str], model: str, options: dict[str, Any], shown: Shown) -> None:
-    from chromviz.recipes.state_changes import differential as recipe
-    from chromviz.reporting.terminal import differential_page
-
-    with live(shown.quiet) as reporter:
-        found = recipe(cells, model=model, **options, reporter=reporter)
-    record = {
-        "folder": str(found.folder),
-        "changes": records(found.table),
-        "recovery": records(found.recovery),
-    }
-    show(shown.as_json, record, differential_page(found.table, found.recovery), _where(found))
+        record = {"rows": found.table, "audit": found.record}
+        page = audit_page(found.record)
+    job.show({"folder": found.folder, **record}, page, f"results in {found.folder}")
 
 
 @dataclass(frozen=True)
@@ -249,32 +210,27 @@ def suite(
     tables: str = option(METHOD, "Tables of the paper, comma-separated.", "2,s1,s2,s3"),
     reference: str = option(METHOD, "Model that the others are compared with.", "deepchrome"),
     *,
-    folders: Folders,
-    run: Trained,
-    shown: Shown,
+    job: Trained,
 ) -> None:
     """Train and test models on several cell types (Tables 2, S1, S2, S3)."""
     from chromviz.recipes import suite as recipe
     from chromviz.reporting.terminal import paired_page, suite_page
 
-    with live(shown.quiet) as reporter:
-        found = recipe.suite(
-            names(cells),
-            models=names(models) or recipe.MODELS,
-            tables=names(tables),
-            reference=reference,
-            **vars(folders),
-            **vars(run),
-            reporter=reporter,
-        )
+    found = job.run(
+        recipe.suite,
+        names(cells),
+        models=names(models) or recipe.MODELS,
+        tables=names(tables),
+        reference=reference,
+    )
     record = {
-        "folder": str(found.folder),
-        "units": records(found.units),
-        "paired": records(found.paired),
-        **{f"table{name}": records(table) for name, table in found.tables.items()},
+        "folder": found.folder,
+        "units": found.units,
+        "paired": found.paired,
+        **{f"table{name}": table for name, table in found.tables.items()},
     }
     pages = suite_page(found.tables), paired_page(found.paired)
-    show(shown.as_json, record, *pages, found.steps_line, _where(found))
+    job.show(record, *pages, found.steps_line, f"results in {found.folder}")
 
 
 @command(
@@ -285,7 +241,6 @@ def suite(
 )
 def extract(
     cell: Cell,
-    folders: Folders,
     genes: str = option(INPUT, "train, valid, test, all, or symbols or ids (A,B).", "test"),
     model: str = option(
         METHOD, "Architecture, package.module:factory, or a model file.", "lstm-alpha-beta"
@@ -295,31 +250,20 @@ def extract(
         METHOD, "Setting of a method, NAME=VALUE; may be repeated.", None, "--set"
     ),
     *,
-    run: Compute,
-    shown: Shown,
+    job: Computed,
 ) -> None:
     """Explain one model on one cell type; write the weights as NetCDF."""
     from chromviz.recipes.extract import explain
     from chromviz.reporting.terminal import SIMULATED
 
-    with live(shown.quiet) as reporter:
-        found = explain(
-            cell,
-            names(methods),
-            model=model,
-            genes=genes,
-            settings=_pairs(settings or []),
-            **vars(folders),
-            **vars(run),
-            reporter=reporter,
-        )
+    given = _pairs(settings or [])
+    found = job.run(explain, cell, names(methods), model=model, genes=genes, settings=given)
     simulated = bool(found.dataset.attrs["simulated"])
-    files = {method: str(path) for method, path in found.files.items()}
     lines = [SIMULATED] if simulated else []
     lines += [found.model.line()] if found.model else []
-    lines += [f"{method}: {path}" for method, path in files.items()]
+    lines += [f"{method}: {path}" for method, path in found.files.items()]
     lines += [f"  {note}" for note in found.notes]
-    show(shown.as_json, {"simulated": simulated, "files": files}, *lines)
+    job.show({"simulated": simulated, "files": found.files}, *lines)
 
 
 def _pairs(texts: list[str]) -> dict[str, Any]:
@@ -348,7 +292,7 @@ def list_methods(as_json: bool = JSON) -> None:
     table["needs"] = table["needs"].replace("", "no model")
     table["signed"] = table["signed"].map({True: "yes", False: "no"})
     rows = table.drop(columns="settings")
-    show(as_json, records(table), plain_table("Methods", [*rows], rows.to_numpy().tolist()))
+    show(as_json, table, plain_table("Methods", [*rows], rows.to_numpy().tolist()))
 
 
 @command(
@@ -358,7 +302,6 @@ def list_methods(as_json: bool = JSON) -> None:
 )
 def export(
     cell: Cell,
-    folders: Folders,
     results: Path | None = option(
         INPUT, "Result folder with attributions. Default: results/{cell}.", None
     ),
@@ -369,32 +312,24 @@ def export(
     formats: str = option(OUTPUT, "bigwig, bedgraph, bed, csv or parquet.", "bigwig,bed,csv"),
     top: int = option(OUTPUT, "Number of top bins of each gene, in BED.", 5),
     *,
-    shown: Shown,
+    job: Job,
 ) -> None:
     """Write attributions, signal and coverage as genome tracks and tables."""
     from chromviz.recipes.export import export as recipe
     from chromviz.reporting.terminal import SIMULATED
 
-    with live(shown.quiet) as reporter:
-        found = recipe(
-            cell,
-            results=results,
-            methods=names(methods) or None,
-            formats=names(formats),
-            chrom_sizes=chrom_sizes,
-            top=top,
-            **vars(folders),
-            reporter=reporter,
-        )
-    record = {
-        "folder": str(found.folder),
-        "files": found.files,
-        "notes": found.notes,
-        "simulated": found.simulated,
-    }
+    found = job.run(
+        recipe,
+        cell,
+        results=results,
+        methods=names(methods) or None,
+        formats=names(formats),
+        chrom_sizes=chrom_sizes,
+        top=top,
+    )
+    record = {name: getattr(found, name) for name in ("folder", "files", "notes", "simulated")}
     lines = [SIMULATED] if found.simulated else []
-    lines += [*found.notes, f"{len(found.files)} files in {found.folder}"]
-    show(shown.as_json, record, *lines)
+    job.show(record, *lines, *found.notes, f"{len(found.files)} files in {found.folder}")
 
 
 @command(
@@ -415,15 +350,11 @@ def report(
 
     path = recipe(results, data=data, out=out)
     size = path.stat().st_size
-    show(as_json, {"page": str(path), "bytes": size}, f"{path}, {size / 1e6:.1f} MB")
+    show(as_json, {"page": path, "bytes": size}, f"{path}, {size / 1e6:.1f} MB")
 
 
 def rebuild(name: str, arguments: Sequence[str] | None = None) -> int:
-    """Run a script of ``figures/``: make a figure or table of the paper from result folders.
-
-    `name` is one of :data:`chromviz.recipes.paper.ITEMS`, `arguments` the command line. Returns
-    the exit code: 0, or 2 for bad input, with one line on standard error.
-    """
+    """Run a script of ``figures/``, which makes one of the paper's items; return the exit code."""
     from chromviz.recipes import paper
 
     item = paper.ITEMS[name]

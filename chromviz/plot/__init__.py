@@ -283,7 +283,7 @@ def consensus(table: Any, ax: Axes | None = None, *, model: str | None = None) -
     >>> axes = cv.plot.consensus(run)
     """
     from chromviz.plot.heatmap import plot_consensus
-    from chromviz.validation.rows import consensus_table
+    from chromviz.validation.consensus import consensus_table
 
     pairs = consensus_table(_table(table, "table", "validation"))
     return plot_consensus(_of_model(pairs, model), ax)

@@ -1,9 +1,7 @@
 """Which methods explain which models, and the attributions in a result folder.
 
-There is one layout: ``attributions/{model}.{method}.nc``. Whatever differs from the default is part
-of the name, so that no file replaces another: the variant of a model
-(``lstm-alpha.untrained.saliency.nc``) and settings of a method
-(``lstm-alpha.integrated_gradients.reference-mean.nc``).
+They are in ``attributions/{model}.{method}.nc``. The variant of a model and settings that differ
+from the default are part of the name: ``lstm-alpha.untrained.saliency.nc``.
 """
 
 from __future__ import annotations
@@ -11,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import xarray as xr
@@ -23,9 +22,9 @@ from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.choice import Choice
 from chromviz.models.classical.base import Fitted
 from chromviz.recipes.run import Run
-from chromviz.results.folder import ResultFolder
+from chromviz.results.folder import ResultFolder, default_folder
 from chromviz.schema import dataset_hash, gene_counts, load_attribution, save_attribution
-from chromviz.validation.agreement import reference_genes
+from chromviz.validation.agreement import reference_coverage
 from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK, cell_label
 
 #: The folder of attributions in a result folder.
@@ -40,8 +39,8 @@ def plan(
 ) -> list[tuple[str, str]]:
     """Return pairs of method and model to explain, and all controls with an empty model name.
 
-    `names` are the methods that were asked for; if None, `by_default` decides for each method and
-    model. A dataset without the reference track or the mark compared with it is refused.
+    `names` are the methods that were asked for; if None, `by_default` decides. A dataset without
+    the reference track or the mark compared with it is refused.
     """
     asked = named_methods(
         names,
@@ -49,7 +48,7 @@ def plan(
         lambda method: "bin" in method.dims,
         "gives no weights over bins to compare with the reference track",
     )
-    reference_genes(dataset, REFERENCE_TRACK)
+    reference_coverage(dataset, REFERENCE_TRACK)
     if PROMOTER_MARK not in dataset["mark"].values:
         raise ChromvizError(
             f"{cell_label(str(dataset.attrs['cell']))} has no signal of {PROMOTER_MARK}, whose "
@@ -83,15 +82,21 @@ def named_methods(
 
 
 def untrained_controls(fitted: Mapping[str, TrainedModel], seed: int) -> dict[str, TrainedModel]:
-    """Return the networks before training, by name: their explanations show nothing learned.
-
-    Models that are not trained by gradient steps and ensembles have none.
-    """
+    """Return by name the networks before training; ensembles and other models have none."""
     return {
         name: untrained(model, seed)
         for name, model in fitted.items()
         if not (isinstance(model.module, Fitted) or model.card.members)
     }
+
+
+def open_run(
+    command: str, dataset: xr.Dataset, out: str | Path | None, run: Run, below: str = ""
+) -> CellRun:
+    """Open the result folder of a command on one cell type, by default `below` that of the cell."""
+    cell = str(dataset.attrs["cell"])
+    place = Path(out) if out else default_folder(cell) / below
+    return CellRun(ResultFolder(place, f"{command} {cell}"), dataset, run)
 
 
 @dataclass(frozen=True)
@@ -133,8 +138,8 @@ class CellRun:
     ) -> xr.Dataset:
         """Return an attribution from the folder; extract and save it if it is not up to date.
 
-        `genes` is a part of the split, ``all``, or positions in the dataset. `settings` are those
-        that differ from the method's defaults. The file is by default that of :func:`file_name`.
+        `genes` is a part of the split, ``all``, or positions. `settings` are those that differ from
+        the method's defaults. The file is by default that of :func:`file_name`.
         """
         chosen = find_method(method)
         file = file or file_name(chosen, model, settings or {})
@@ -183,11 +188,7 @@ def model_key(model: TrainedModel | None) -> str:
 def file_name(
     method: Method, model: TrainedModel | None, settings: Mapping[str, Any], more: str = ""
 ) -> str:
-    """Return the name of an attribution's file in a result folder.
-
-    It includes the settings that differ from the method's defaults, and `more`: anything else that
-    tells the attribution apart from others, for instance its genes.
-    """
+    """Return the name of an attribution's file, with `more` to tell it apart from others."""
     changed = [
         f"{name}-{value}" for name, value in settings.items() if value != method.parameters[name]
     ]

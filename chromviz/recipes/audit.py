@@ -47,13 +47,13 @@ class Audit(Outcome):
         models = dict.fromkeys(model["model"] for cell in cells for model in cell["models"])
         of_data = sum(len(cell["warnings"]) for cell in cells)
         of_models = sum(len(one["warnings"]) for cell in cells for one in cell["models"])
-        rows = (
+        return self.brief(
+            f"Audit of {self.record['symbol'] or self.record['gene']}",
+            self.record["simulated"],
             ("cell types", ", ".join(f"{cell['label']}: {cell['state']}" for cell in cells)),
             ("models", ", ".join(models)),
             ("warnings", f"{of_data} about the data, {of_models} about models"),
-            *self.rows(self.record["simulated"]),
         )
-        return Summary(f"Audit of {self.record['symbol'] or self.record['gene']}", rows)
 
 
 def audit(
@@ -90,9 +90,9 @@ def audit(
     -------
     Audit
         ``table`` has β by cell type and mark, ``record`` everything, ``figures`` the PDF of each
-        figure by name. The folder holds ``audit.{json,csv}``, ``audit.{model}.{pdf,png,csv}``,
-        ``attributions/{cell}.{model}.{method}.nc`` (weight of shape (1, mark, bin)), ``figure2c``
-        if a model gives β, ``report.html`` and ``manifest.json``.
+        figure by name. ``folder`` holds ``audit.{json,csv}``, the figures,
+        ``attributions/{cell}.{model}.{method}.nc`` (weight of shape (1, mark, bin)),
+        ``report.html`` and ``manifest.json``.
 
     Raises
     ------
@@ -132,7 +132,12 @@ def audit(
             for name, model in one.models.items()
         }
     )
-    table = _write_beta(folder, parts, run)
+    table = pd.DataFrame()
+    if able := beta_models(parts[0].chosen):
+        genes = [(one.dataset, one.position) for one in parts]
+        table = write_figure2c(folder, able[0], genes, run)
+    else:
+        run.reporter.say(NO_BETA)
     record = audit_record(audits, run.seed)
     _write(folder, record, audits)
     write_report(folder, [one.dataset for one in audits])
@@ -203,11 +208,9 @@ def _train(parts: Sequence[_Part], run: Run) -> None:
 def _explain(work: CellRun, one: _Part) -> CellAudit:
     """Extract the weights of every method for the gene in one cell type."""
     run, cell = work.run, str(work.dataset.attrs["cell"])
-    fitted: dict[str, TrainedModel] = {}
-    if one.readable:
-        fitted = fitted_models(
-            one.chosen, work.dataset, run.seed, run.seeds, run.device, run.reporter
-        )
+    # No model can read a gene without complete signal.
+    chosen = one.chosen if one.readable else []
+    fitted = fitted_models(chosen, work.dataset, run.seed, run.seeds, run.device, run.reporter)
     found: dict[tuple[str, str], xr.Dataset] = {}
     refused: dict[tuple[str, str], str] = {}
     pairs = [(name, method) for name in fitted for method in one.wanted]
@@ -241,25 +244,11 @@ def _probability(
     return float(probabilities(logits(model.module, signal, device=work.run.device))[0])
 
 
-def _write_beta(folder: ResultFolder, parts: Sequence[_Part], run: Run) -> pd.DataFrame:
-    """Write Figure 2c of the first model with β that is trained here, if there is one."""
-    able = beta_models(parts[0].chosen)
-    if not able:
-        run.reporter.say(NO_BETA)
-        return pd.DataFrame()
-    return write_figure2c(folder, able[0], [(one.dataset, one.position) for one in parts], run)
-
-
 def _write(folder: ResultFolder, record: Mapping[str, Any], audits: Sequence[CellAudit]) -> None:
     """Write the record as JSON and as a tidy table, and a figure for each model."""
     content = dict(record) | provenance.stamp(int(record["seed"]))
-    path = folder.path / "audit.json"
-    folder.once(
-        "audit.json",
-        provenance.hash_json(record),
-        [path.name],
-        lambda: provenance.write_json(path, content),
-    )
+    write = partial(provenance.write_json, folder.path / "audit.json", content)
+    folder.once("audit.json", provenance.hash_json(record), ["audit.json"], write)
     table = audit_table(record)
     folder.write_table("audit", "audit.csv", table)
     symbol = record["symbol"] or record["gene"]

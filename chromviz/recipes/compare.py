@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import pandas as pd
 import xarray as xr
@@ -19,14 +20,13 @@ from chromviz.plot.dots import draw_table3
 from chromviz.plot.profile_lines import draw_figure2a, draw_figure2b
 from chromviz.provenance import hash_arrays
 from chromviz.recipes import resolve
-from chromviz.recipes.attributions import CellRun, plan, untrained_controls
+from chromviz.recipes.attributions import CellRun, open_run, plan, untrained_controls
 from chromviz.recipes.figure2c import BETA_MODEL, Figure2c, plan_figure2c, write_figure2c
 from chromviz.recipes.run import Outcome, Run, RunOptions, finished, run_options
 from chromviz.reporting.figures import write_curves, write_figure, write_gain, write_genes
 from chromviz.reporting.grid import in_three_forms
 from chromviz.reporting.results_page import write_report
 from chromviz.reporting.tables import table3_grid
-from chromviz.results.folder import ResultFolder, default_folder
 from chromviz.results.tables import to_csv
 from chromviz.schema import Summary
 from chromviz.schema.gene_names import reason_of
@@ -63,13 +63,13 @@ class Comparison(Outcome):
 
     def summary(self) -> Summary:
         """Return what was compared, in a few lines."""
-        rows = (
+        return self.brief(
+            f"Comparison on {cell_label(self.dataset.attrs['cell'])}",
+            self.dataset.attrs["simulated"],
             ("models", ", ".join(model.card.name for model in self.models)),
             ("table", f"{len(self.table)} rows of Table 3"),
             ("agreement", f"{len(self.agreement)} rows"),
-            *self.rows(self.dataset.attrs["simulated"]),
         )
-        return Summary(f"Comparison on {cell_label(str(self.dataset.attrs['cell']))}", rows)
 
 
 def compare(
@@ -98,28 +98,25 @@ def compare(
         Names of methods; by default those of Table 3, each on the models that it can explain.
         Controls are always included.
     gene
-        The gene of Figure 2c. By default PAX5, as in the paper, or the test gene with the highest
-        expression if models cannot read PAX5.
+        The gene of Figure 2c: by default PAX5, or if models cannot read it the test gene with the
+        highest expression.
     **options
-        ``seed`` (of training, of methods that draw random numbers, and of the bootstrap; default
-        0), ``seeds`` (above 1, each network is an ensemble of this many trainings), ``n_bootstrap``
+        ``seed`` (default 0), ``seeds`` (above 1, each network is an ensemble), ``n_bootstrap``
         (resamples of genes; default 2000), ``device`` (default ``cpu``) and ``reporter``.
 
     Returns
     -------
     Comparison
         ``table`` is Table 3 (one row per method and model), ``agreement`` and ``verdicts`` the
-        tests behind it, ``figures`` the PDF of each figure by name, ``folder`` the result folder.
-        It holds ``table3.{csv,md,tex}``, ``agreement.csv``, ``attributions/{model}.{method}.nc``
-        (weight of shape (gene, mark, bin)), the figures ``figure2{a,b,c}``, ``methods``, ``gain``,
-        ``genes`` and ``learning`` as PDF, PNG and CSV, ``report.html`` and ``manifest.json``.
+        tests behind it, ``figures`` the PDF of each figure by name. ``folder`` holds them, with
+        ``attributions/{model}.{method}.nc`` (weight of shape (gene, mark, bin)), the figures as
+        PDF, PNG and CSV, ``report.html`` and ``manifest.json``.
 
     Raises
     ------
     ChromvizError
-        If the cell type, a model, a method or the gene is unknown or unsuitable, the dataset lacks
-        the reference track or the mark that is compared, or the folder cannot be written to; all
-        of this before anything is trained.
+        If a name is unknown or unsuitable, the dataset lacks the reference track or the mark that
+        is compared, or the folder cannot be written to; before anything is trained.
 
     Notes
     -----
@@ -138,17 +135,16 @@ def compare(
     dataset = open_cell(cell, data)
     chosen = resolve.require_models(models, dataset, "compare")
     pairs = plan(chosen, dataset, methods, _by_default)
-    notes: list[str] = []
-    figure2c = plan_figure2c(chosen, dataset, gene, data, notes)
-    label = str(dataset.attrs["cell"])
-    folder = ResultFolder(Path(out) if out else default_folder(label), f"compare {label}")
-    work = CellRun(folder, dataset, run)
-    for line in notes:
-        run.reporter.say(line)
+    figure2c = plan_figure2c(chosen, dataset, gene, data, run.reporter.say)
+    work = open_run("compare", dataset, out, run)
+    folder = work.folder
     fitted = _train(chosen, dataset, figure2c, run)
     work.record(fitted, notes={one.name: one.note for one in chosen if one.note})
     found = {(method, name): work.explain(method, fitted.get(name)) for method, name in pairs}
-    table = _write_table3(work, list(found.values()))
+    draws: dict[str, Any] = {"n_bootstrap": run.n_bootstrap, "seed": run.seed}
+    table = table3(list(found.values()), dataset, **draws)
+    texts = in_three_forms("table3", to_csv(table), table3_grid(table))
+    folder.write_texts("table3", texts)
     fresh = untrained_controls(fitted, run.seed)
     controls = [
         work.explain(method, fresh[name])
@@ -182,8 +178,7 @@ def _train(
 ) -> dict[str, TrainedModel]:
     """Return the models by name, trained unless they come from a file.
 
-    Those of the other cell types of Figure 2c only go into the store. They come first because they
-    take longest: of the models that are trained side by side, the last should be a short one.
+    Those of the other cell types of Figure 2c come first because they take longest.
     """
     first = []
     if figure2c is not None:
@@ -198,28 +193,15 @@ def _train(
     return fitted_models(chosen, dataset, run.seed, run.seeds, run.device, run.reporter)
 
 
-def _write_table3(work: CellRun, attributions: Sequence[xr.Dataset]) -> pd.DataFrame:
-    run = work.run
-    table = table3(attributions, work.dataset, n_bootstrap=run.n_bootstrap, seed=run.seed)
-    texts = in_three_forms("table3", to_csv(table), table3_grid(table))
-    work.folder.write_texts("table3", texts)
-    return table
-
-
 def _write_agreement(work: CellRun, attributions: Sequence[xr.Dataset]) -> pd.DataFrame:
     """Compare weights with the raw signal and with chance; write the table and its figure."""
     run, file = work.run, "agreement.csv"
     hashes = [hash_arrays({"weight": one["weight"].values}) for one in attributions]
     named = [[str(one.attrs[name]) for name in ("model", "variant")] for one in attributions]
 
-    def measured() -> list[pd.DataFrame]:
-        marks, draws = [PROMOTER_MARK], run.n_bootstrap
-        return [
-            association(attributions, work.dataset, marks=marks, n_bootstrap=draws, seed=run.seed)
-        ]
-
-    key = [work.data_hash, hashes, named, run.n_bootstrap, run.seed]
-    work.folder.tables("agreement", key, [file], measured)
+    draws: dict[str, Any] = {"n_bootstrap": run.n_bootstrap, "seed": run.seed}
+    measured = partial(association, attributions, work.dataset, marks=[PROMOTER_MARK], **draws)
+    work.folder.tables("agreement", [work.data_hash, hashes, named, draws], [file], measured)
     table = read_tidy(work.folder.path / file)
     write_gain(work.folder, table)
     return table

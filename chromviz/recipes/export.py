@@ -14,7 +14,7 @@ import xarray as xr
 from chromviz.catalog import is_control, slug
 from chromviz.data.cells import open_cell
 from chromviz.data.signal.chromosomes import find_assembly
-from chromviz.errors import ChromvizError, UnknownNameError
+from chromviz.errors import ChromvizError, UnknownNameError, known_names
 from chromviz.plot.style import mark_colour
 from chromviz.recipes.attributions import FOLDER
 from chromviz.recipes.run import Outcome, RunOptions, finished, run_options
@@ -44,9 +44,9 @@ class Export(Outcome):
 
     def summary(self) -> Summary:
         """Return what was written, in a few lines."""
-        notes = tuple(("note", note) for note in self.notes)
-        rows = (("files", str(len(self.files))), *notes, *self.rows(self.simulated))
-        return Summary("Tracks and tables", rows)
+        notes = (("note", note) for note in self.notes)
+        files = ("files", str(len(self.files)))
+        return self.brief("Tracks and tables", self.simulated, files, *notes)
 
 
 def export(
@@ -68,8 +68,7 @@ def export(
     cell, data
         The cell type, and the folder of its dataset; see :func:`chromviz.compare`.
     results
-        A folder that ``compare``, ``validate`` or ``extract`` has finished; by default
-        ``results/{cell}``.
+        A folder of ``compare``, ``validate`` or ``extract``; by default ``results/{cell}``.
     out
         Where to write; by default ``{results}/tracks``.
     methods
@@ -137,10 +136,7 @@ def export(
 
 
 def _formats(names: Sequence[str]) -> list[str]:
-    wanted = [name.strip().lower() for name in names]
-    for name in wanted:
-        if name not in FORMATS:
-            raise UnknownNameError("format", name, FORMATS)
+    wanted = known_names("format", names, FORMATS)
     if not wanted:
         raise ChromvizError(f"nothing to write; name some of {', '.join(FORMATS)} with --formats")
     if "parquet" in wanted:
@@ -159,8 +155,7 @@ def _attributions(
 ) -> dict[str, tuple[xr.Dataset, np.ndarray]]:
     """Return the attributions over genes and bins in a result folder, with the genes' positions.
 
-    Only files that the manifest lists count, as they were written. Variants of models, such as
-    untrained networks, belong in tables and not in a genome browser.
+    Variants of models, such as untrained networks, are left out.
     """
     results = open_results(place, *COMMANDS)
     files = [name for name in results.files if name.startswith(f"{FOLDER}/")]

@@ -20,9 +20,8 @@ from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.choice import Choice, choose_models, fitted_models
 from chromviz.progress import SILENT
 from chromviz.recipes import resolve
-from chromviz.recipes.attributions import CellRun, file_name
+from chromviz.recipes.attributions import file_name, open_run
 from chromviz.recipes.run import Outcome, Run, RunOptions, finished, run_options
-from chromviz.results.folder import ResultFolder, default_folder
 from chromviz.schema import Summary, find_gene
 from chromviz.vocabulary import SPLITS, cell_label
 
@@ -49,11 +48,10 @@ def extract(
         A dataset, or the name of an embedded cell type.
     model
         What :func:`chromviz.train` or :func:`chromviz.load_model` returns, or any
-        ``torch.nn.Module`` that maps signal (batch, mark, bin) to one logit per gene (batch,),
-        which is explained as it is; its mode, device and gradients are restored afterwards. The
+        ``torch.nn.Module`` that maps signal (batch, mark, bin) to one logit per gene (batch,). The
         name of a model, a class or ``package.module:factory`` stands for a model trained on `data`
-        with `seed`: it is taken from the store of trained models, or trained first. The path of a
-        model file is read. None for a control.
+        with `seed`, from the store of trained models if it is there. The path of a model file is
+        read. None for a control.
     genes
         ``"train"``, ``"valid"`` or ``"test"`` for a part of the split, ``"all"`` for every gene
         that models can use, or a symbol, id or locus, or a list of them (``["PAX5"]``).
@@ -145,13 +143,13 @@ class Explanation(Outcome):
 
     def summary(self) -> Summary:
         """Return what was explained, in a few lines."""
-        rows = (
+        return self.brief(
+            f"Explanation of {cell_label(self.dataset.attrs['cell'])}",
+            self.dataset.attrs["simulated"],
             ("model", self.model.card.name if self.model else "none: controls"),
             *((method, str(path)) for method, path in self.files.items()),
             *(("note", note) for note in self.notes),
-            *self.rows(self.dataset.attrs["simulated"]),
         )
-        return Summary(f"Explanation of {cell_label(str(self.dataset.attrs['cell']))}", rows)
 
 
 def explain(
@@ -167,14 +165,10 @@ def explain(
 ) -> Explanation:
     """Explain one model on one cell type, and write its attributions.
 
-    Results of earlier calls with other methods, settings, genes or seeds stay in the folder.
-
-    The folder is by default ``results/{cell}/extract``. `model` is an architecture, your own, or a
-    file; `genes` are ``train``, ``valid``, ``test``, ``all``, or symbols or ids separated by
-    commas; each of the `settings` goes to the methods that have it; `options` are ``seed``,
-    ``seeds`` (above 1 for an ensemble), ``device`` and ``reporter``. A name or setting that is
-    unknown, a method that cannot explain the model and a gene without complete signal are refused
-    before anything is trained.
+    Results of earlier calls stay in the folder, by default ``results/{cell}/extract``. `genes` are
+    ``train``, ``valid``, ``test``, ``all``, or symbols or ids separated by commas; each of the
+    `settings` goes to the methods that have it; `options` are ``seed``, ``seeds`` (above 1 for an
+    ensemble), ``device`` and ``reporter``. Bad input is refused before anything is trained.
     """
     run = run_options(options)
     wanted = [find_method(name) for name in dict.fromkeys(methods)]
@@ -185,10 +179,8 @@ def explain(
     dataset = open_cell(cell, data)
     choice = _choose(model, dataset, wanted)
     rows = _rows(dataset, genes)
-    label = str(dataset.attrs["cell"])
-    place = Path(out) if out else default_folder(label) / "extract"
-    folder = ResultFolder(place, f"extract {label}")
-    work = CellRun(folder, dataset, run)
+    work = open_run("extract", dataset, out, run, "extract")
+    folder = work.folder
     models: dict[str, TrainedModel] = {}
     if not all(method.is_control for method in wanted):
         models = fitted_models([choice], dataset, run.seed, run.seeds, run.device, run.reporter)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,27 +47,19 @@ def plan_figure2c(
     dataset: xr.Dataset,
     gene: str | None,
     data: str | Path | None,
-    notes: list[str],
+    say: Callable[[str], None],
 ) -> Figure2c | None:
-    """Return what the figure will show, with what users should know about it in `notes`.
-
-    It shows the cell type of the dataset and the paper's, these last and in the paper's order.
-    None if no model that is trained here gives β.
-    """
+    """Return what the figure will show, or None if no model that is trained here gives β."""
     position = None if gene is None else _readable(dataset, gene)
     able = beta_models(chosen)
     if not able:
         if gene is not None:
-            notes.append(NO_BETA)
+            say(NO_BETA)
         return None
     if position is None:
-        position = _default_gene(dataset, notes)
-    cells = {str(dataset.attrs["cell"]): (dataset, position)}
-    cells |= _other_cells(dataset, position, data, notes)
-    paper = [cell for cell in PAPER_CELLS if cell in cells]
-    ordered = [*(cell for cell in cells if cell not in paper), *paper]
+        position = _default_gene(dataset, say)
     model = BETA_MODEL if BETA_MODEL in able else able[0]
-    return Figure2c(model, {cell: cells[cell] for cell in ordered})
+    return Figure2c(model, _cells(dataset, position, data, say))
 
 
 def beta_models(chosen: Sequence[Choice]) -> list[str]:
@@ -86,7 +78,7 @@ def _readable(dataset: xr.Dataset, gene: str) -> int:
     return position
 
 
-def _default_gene(dataset: xr.Dataset, notes: list[str]) -> int:
+def _default_gene(dataset: xr.Dataset, say: Callable[[str], None]) -> int:
     """Return the position of PAX5, or of the test gene with the highest expression, and note it."""
     try:
         return _readable(dataset, PAPER_GENE)
@@ -99,37 +91,36 @@ def _default_gene(dataset: xr.Dataset, notes: list[str]) -> int:
     best = int(test[np.nanargmax(expression)] if known else test[0])
     symbol = dataset["symbol"].values[best] or dataset["gene"].values[best]
     which = "test gene with the highest expression" if known else "first test gene"
-    notes.append(f"Figure 2c shows {symbol}, the {which}: {problem}")
+    say(f"Figure 2c shows {symbol}, the {which}: {problem}")
     return best
 
 
-def _other_cells(
-    dataset: xr.Dataset, position: int, data: str | Path | None, notes: list[str]
+def _cells(
+    dataset: xr.Dataset, position: int, data: str | Path | None, say: Callable[[str], None]
 ) -> dict[str, tuple[xr.Dataset, int]]:
-    """Return the paper's other cell types that are available, with the position of the gene.
+    """Return the dataset and the paper's cell types that are available, with the gene's position.
 
-    One that cannot be read is left out of the figure, with a note.
+    The paper's cell types are last, in the paper's order.
     """
     gene, own = str(dataset["gene"].values[position]), str(dataset.attrs["cell"])
     available = [find_eid(item) for item in available_cells(data)]
-    found = {}
+    found = {} if own in PAPER_CELLS else {own: (dataset, position)}
     for cell in PAPER_CELLS:
-        if cell != own and cell in available:
+        if cell == own:
+            found[cell] = (dataset, position)
+        elif cell in available:
             try:
                 other = open_cell(cell, data)
                 found[cell] = (other, find_gene(other, gene))
             except ChromvizError as error:
-                notes.append(f"Figure 2c leaves out {cell_label(cell)}: {error}")
+                say(f"Figure 2c leaves out {cell_label(cell)}: {error}")
     return found
 
 
 def write_figure2c(
     folder: ResultFolder, model: str, cells: Iterable[tuple[xr.Dataset, int]], run: Run
 ) -> pd.DataFrame:
-    """Write ``figure2c`` as PDF, PNG and CSV; return its table.
-
-    `cells` are the dataset of each cell type and the position of the gene in it.
-    """
+    """Write ``figure2c`` of datasets and the gene's position in each; return its table."""
     parts = [_beta_table(dataset, position, model, run) for dataset, position in cells]
     table = pd.concat(parts, ignore_index=True)
     title = f"Figure 2c: β of {table['symbol'].iloc[0] or table['gene'].iloc[0]}"
@@ -138,10 +129,7 @@ def write_figure2c(
 
 
 def _beta_table(dataset: xr.Dataset, position: int, model_name: str, run: Run) -> pd.DataFrame:
-    """Return β of one gene in one cell type, one row per mark, and what is known of the gene.
-
-    Weight and probability are NaN if models cannot read the gene; ``reason`` then says why.
-    """
+    """Return β of one gene in one cell type, one row per mark; NaN if models cannot read it."""
     marks = [str(mark) for mark in dataset["mark"].values]
     reason = reason_of(dataset, position)
     weight, probability = np.full(len(marks), np.nan), np.nan

@@ -23,10 +23,7 @@ from chromviz.settings import Settings
 
 
 def write_model(model: TrainedModel, stem: Path) -> list[str]:
-    """Write a model, and its learning curve, if any, as ``{stem}.curve.{csv,pdf,png}``.
-
-    Returns the names of the files.
-    """
+    """Write a model and its learning curve, if any; return the names of the files."""
     save_model(model, stem)
     files = [f"{stem.name}.safetensors", f"{stem.name}.json"]
     table = model.learning_curve()
@@ -49,7 +46,7 @@ def write_model(model: TrainedModel, stem: Path) -> list[str]:
 def keep_model(
     model: TrainedModel, training: Training, device: str, out: Path | None
 ) -> tuple[Path | None, str]:
-    """Write a model to a folder, if one is given; return its path and a line that says where it is.
+    """Write a model to a folder, if one is given; return its path and where it is in words.
 
     The path has no suffix, and is None if the code of the model cannot be identified.
     """
@@ -80,10 +77,9 @@ def leave_each_out(
 ) -> tuple[pd.DataFrame, list[TrainedModel]]:
     """For each cell type, train on all the others and test on it.
 
-    Returns a table with one row per cell type, and the models that saw the others. ``auc_left_out``
-    is of the model that saw neither the cell type nor the test genes, ``auc_own`` of one trained on
-    the cell type itself; both are tested on the same genes. With `settings` None, those of the
-    architecture are used; `run.seeds` are the members of an ensemble.
+    Returns a table and the models that saw the others. ``auc_left_out`` is of the model that saw
+    neither the cell type nor the test genes, ``auc_own`` of one trained on the cell type itself;
+    both are tested on the same genes. `settings` are by default those of the architecture.
     """
     cells = [str(one.attrs["cell"]) for one in datasets]
     rows, models = [], []

@@ -20,10 +20,11 @@ from chromviz.extractors.sanity import weights_when_randomised
 from chromviz.models.checkpoint import TrainedModel
 from chromviz.models.inference import logits
 from chromviz.schema import usable
-from chromviz.validation import rows as tidy_rows
+from chromviz.validation.consensus import agreement_by_gene, consensus
 from chromviz.validation.faithfulness import curve_means, curve_scores, faithfulness_rows
-from chromviz.validation.resample import Resampling
-from chromviz.validation.tidy import tidy_of
+from chromviz.validation.paired import weighted_auc
+from chromviz.validation.resample import Resampling, draw_genes
+from chromviz.validation.tidy import Row, bounds, mean_rows, tidy_of
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,11 @@ class Tested:
         """The methods that explain single genes."""
         return [name for name in self.own if find_method(name).dims[0] == "gene"]
 
-    def table(self, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    def means(self, method: str, values: Mapping[str, np.ndarray], **common: str) -> list[Row]:
+        """Return tidy rows of the means over genes of statistics of a method."""
+        return mean_rows(values, self.resampling, method=method, **common)
+
+    def table(self, rows: Iterable[Row]) -> pd.DataFrame:
         """Return rows as the tidy table of this model."""
         return tidy_of(self.conditions.dataset, rows, **_owner(self.model))
 
@@ -52,11 +57,16 @@ def prediction(
     dataset = conditions.dataset
     rows = np.flatnonzero((dataset["split"].values == "test") & usable(dataset))
     label, signal = dataset["label"].values[rows], dataset["signal"].values[rows]
+    note = "" if len(np.unique(label)) > 1 else "undefined: all test genes are of one state"
+    n = len(rows)
+    counts = draw_genes(n, np.arange(n), resampling.n_bootstrap, resampling.seed)
     found = []
     for model in models:
         logit = logits(model.module, signal, device=conditions.device)
-        found.append({**_owner(model), **tidy_rows.prediction_row(label, logit, resampling)})
-    return tidy_of(dataset, found)
+        estimate = float(weighted_auc(label, logit, np.ones((1, n)))[0])
+        interval = bounds(weighted_auc(label, logit, counts))
+        found.append({**_owner(model), "estimate": estimate, **interval, "n": n, "note": note})
+    return tidy_of(dataset, found, test="prediction", statistic="auc", better="higher")
 
 
 def faithfulness(
@@ -64,12 +74,11 @@ def faithfulness(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Delete and insert the top bins of each explanation, and alter the attention of the model.
 
-    Returns tidy rows, and the mean deletion and insertion curves of the model: one row per method,
-    way and share, see :func:`chromviz.validation.faithfulness.curve_means`.
+    Returns tidy rows, and the mean deletion and insertion curves (method, way and share).
     """
     conditions, model = tested.conditions, tested.model
     draws = {"n_bootstrap": tested.resampling.n_bootstrap, "seed": tested.resampling.seed}
-    rows: list[tidy_rows.Row] = []
+    rows: list[Row] = []
     kept = []
     for by in ("bins", "marks"):
         scores = {}
@@ -94,15 +103,18 @@ def faithfulness(
     drawn = pd.concat(kept, ignore_index=True)
     attrs = conditions.dataset.attrs
     labels = {"cell": str(attrs["cell"]), **_owner(model)}
-    drawn = drawn.assign(**labels)[[*labels, *drawn.columns]]
-    drawn = drawn.assign(simulated=int(attrs["simulated"]), missing=str(attrs["missing"]))
+    origin: dict[str, Any] = {
+        "simulated": int(attrs["simulated"]),
+        "missing": str(attrs["missing"]),
+    }
+    drawn = drawn.assign(**labels, **origin)[[*labels, *drawn.columns, *origin]]
     return tested.table(rows), drawn
 
 
-def _captum_metrics(tested: Tested) -> list[tidy_rows.Row]:
+def _captum_metrics(tested: Tested) -> list[Row]:
     """Return infidelity and sensitivity of the methods that weight every mark and bin."""
     conditions = tested.conditions
-    rows = []
+    rows: list[Row] = []
     for method in tested.own:
         if find_method(method).dims != ("gene", "mark", "bin"):
             continue
@@ -114,14 +126,11 @@ def _captum_metrics(tested: Tested) -> list[tidy_rows.Row]:
             device=conditions.device,
             seed=conditions.seed,
         )
-        found = tidy_rows.mean_rows(
-            values, test="faithfulness, captum", better="lower", resampling=tested.resampling
-        )
-        rows += [{"method": method, **row} for row in found]
+        rows += tested.means(method, values, test="faithfulness, captum", better="lower")
     return rows
 
 
-def _attention(tested: Tested) -> list[tidy_rows.Row]:
+def _attention(tested: Tested) -> list[Row]:
     """Return how far predictions move if the attention is altered; empty without attention."""
     conditions = tested.conditions
     try:
@@ -134,37 +143,42 @@ def _attention(tested: Tested) -> list[tidy_rows.Row]:
         )
     except ChromvizError:
         return []
-    rows = tidy_rows.attention_rows(moves, tested.resampling)
-    return [{"method": "alpha", **row} for row in rows]
+    rows: list[Row] = []
+    for way, part in moves.groupby("way", sort=False):
+        values = {name: part[name].to_numpy() for name in ("moved", "flipped")}
+        rows += tested.means("alpha", values, test=f"attention, {way}", better="higher")
+    return rows
 
 
 def sanity(tested: Tested) -> pd.DataFrame:
     """Re-randomise the layers of the model, and compare explanations before and after.
 
-    ``spearman, LAYER`` is the mean rank correlation over genes with the explanation of the trained
-    model, ``spearman_last`` that after all layers are re-randomised.
+    ``spearman, LAYER`` is the mean rank correlation over genes, ``spearman_last`` that after all
+    layers.
     """
-    rows: list[tidy_rows.Row] = []
+    rows: list[Row] = []
     for method, before, after, step in weights_when_randomised(
         tested.by_gene, tested.model, tested.conditions
     ):
-        found = tidy_rows.sanity_rows(before, after, **step, resampling=tested.resampling)
-        rows += [{"method": method, **row} for row in found]
+        r = agreement_by_gene(before, after)["spearman"]
+        names = [f"spearman, {step['layer']}", *(["spearman_last"] if step["last"] else [])]
+        test = f"sanity, {step['way']}"
+        rows += tested.means(method, dict.fromkeys(names, r), test=test, better="lower")
     return tested.table(rows)
 
 
 def stability(tested: Tested, others: Sequence[TrainedModel]) -> pd.DataFrame:
     """Compare explanations between trainings, and between genes and noisy copies of them."""
-    rows: list[tidy_rows.Row] = []
+    rows: list[Row] = []
     noisy = noisy_copy(tested.conditions)
     notes = {"noise": f"{NOISE:g} of each mark's SD", "seeds": f"{len(others) + 1} seeds"}
     for method in tested.by_gene:
         compared = compared_weights(method, tested.model, others, tested.conditions, noisy)
         for what, pairs in compared.items():
-            found = tidy_rows.stability_rows(
-                pairs, what=what, note=notes[what], resampling=tested.resampling
-            )
-            rows += [{"method": method, **row} for row in found]
+            each = [agreement_by_gene(one, other) for one, other in pairs]
+            values = {name: np.mean([one[name] for one in each], axis=0) for name in each[0]}
+            common = {"test": f"stability, {what}", "better": "higher", "note": notes[what]}
+            rows += tested.means(method, values, **common)
     return tested.table(rows)
 
 
@@ -173,11 +187,24 @@ def agreement_of_methods(
     own: Mapping[str, Mapping[str, xr.Dataset]],
     controls: Mapping[str, xr.Dataset],
 ) -> pd.DataFrame:
-    """Compare every two methods on each model, gene by gene; the raw signal is one of them."""
+    """Compare every two methods with weights of bins and marks on each model, gene by gene."""
     rows = []
     for model, found in own.items():
-        compared = tidy_rows.consensus_rows({**found, "raw_signal": controls["raw_signal"]})
-        rows += [{"model": model, **row} for row in compared]
+        every = {**found, "raw_signal": controls["raw_signal"]}
+        whole = ("gene", "mark", "bin")
+        named = {name: one for name, one in every.items() if one["weight"].dims == whole}
+        rows += [
+            {
+                "model": model,
+                "method": f"{row['one']} | {row['other']}",
+                "test": "consensus",
+                "statistic": row["statistic"],
+                "estimate": row["estimate"],
+                "n": row["n"],
+                "note": f"middle 95 % of genes: {row['low']:.3f} to {row['high']:.3f}",
+            }
+            for _, row in consensus(named).iterrows()
+        ]
     return tidy_of(dataset, rows)
 
 

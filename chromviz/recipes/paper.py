@@ -25,11 +25,7 @@ from chromviz.validation.paper_values import TABLE_1
 
 @dataclass(frozen=True)
 class Item:
-    """A figure or table of the paper.
-
-    `command` makes the result folders that it is made from (empty if it needs none); `make` writes
-    its files into a folder and returns their paths; `several` folders may go into it.
-    """
+    """A figure or table of the paper, made from result folders of `command` (if any) by `make`."""
 
     what: str
     command: str
@@ -40,9 +36,7 @@ class Item:
 def rebuild(name: str, results: Sequence[Path], out: Path) -> list[Path]:
     """Make one of :data:`ITEMS` again from result folders, and return its files in `out`.
 
-    They are PDF and PNG of a figure with a CSV for each panel, or CSV, Markdown and LaTeX of a
-    table. The same results give the same files. A result folder that is missing, incomplete, of
-    another command or of another version of chromviz is refused.
+    A folder that is missing, incomplete, or of another command or version is refused.
     """
     if name not in ITEMS:
         raise UnknownNameError("figure or table", name, ITEMS)
@@ -59,16 +53,11 @@ def rebuild(name: str, results: Sequence[Path], out: Path) -> list[Path]:
 
 
 def table1() -> pd.DataFrame:
-    """Return Table 1: what each study's model can do, and how chromviz can explain its own.
+    """Return Table 1, with one row per model: what it can do, and how chromviz can explain its own.
 
-    Returns
-    -------
-    pandas.DataFrame
-        One row per model: ``model``; the paper's judgement in ``study, unified, non_linear, bins,
-        neighbouring_bins, whole_region, prediction, interactions, interpretable`` (1 or 0;
-        section 3); and, for the model as chromviz builds it, ``own`` (the explanations that come
-        with the model, comma-separated), ``gradient`` (1 if its output has one) and ``n_methods``,
-        the number of methods that can explain it.
+    The paper's judgement is 1 or 0 (section 3). For the model as chromviz builds it, ``own`` are
+    the explanations that come with it, ``gradient`` is 1 if its output has one, and ``n_methods``
+    is the number of methods that can explain it.
     """
     rows = []
     for name, published in TABLE_1.items():

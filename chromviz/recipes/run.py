@@ -11,7 +11,7 @@ from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.models.inference import find_device
 from chromviz.progress import SILENT, Reporter
 from chromviz.results.folder import ResultFolder
-from chromviz.schema import Summarised
+from chromviz.schema import Summarised, Summary
 from chromviz.schema.summary import SIMULATED
 
 #: Seeds are unsigned 32-bit integers.
@@ -32,18 +32,8 @@ class RunOptions(TypedDict, total=False):
 class Run:
     """How a recipe is run.
 
-    Parameters
-    ----------
-    seed
-        Random seed of training, of methods that draw random numbers, and of the bootstrap.
-    seeds
-        Number of trainings, with seeds from `seed` on. What they are for depends on the recipe.
-    n_bootstrap
-        Number of resamples of genes.
-    device
-        Where to train and extract: ``cpu``, ``cuda``, ``cuda:1``.
-    reporter
-        Receives progress and messages.
+    `seed` is that of training, of methods that draw random numbers, and of the bootstrap; `seeds`
+    is the number of trainings, with seeds from `seed` on; `n_bootstrap` that of resamples of genes.
     """
 
     seed: int = 0
@@ -69,10 +59,7 @@ class Run:
 
 
 def run_options(given: Mapping[str, Any], **defaults: Any) -> Run:
-    """Return the options that a recipe was given; check names, values and the device.
-
-    `defaults` are those of the recipe that differ from the defaults of :class:`Run`.
-    """
+    """Return the options that a recipe was given; check names, values and the device."""
     known = [item.name for item in fields(Run)]
     for name in given:
         if name not in known:
@@ -86,7 +73,7 @@ def run_options(given: Mapping[str, Any], **defaults: Any) -> Run:
 class Outcome(Summarised):
     """What every recipe returns: the result folder, and the PDF of each figure by name.
 
-    `made` are the names of the steps that were run, `kept` of those that were up to date.
+    Steps were run (`made`) or up to date (`kept`).
     """
 
     folder: Path
@@ -99,18 +86,16 @@ class Outcome(Summarised):
         """The numbers of steps that were run and that were up to date, in one line."""
         return f"{len(self.made)} steps run, {len(self.kept)} up to date"
 
-    def rows(self, simulated: object) -> tuple[tuple[str, str], ...]:
-        """Return the last rows of the summary."""
-        return (("folder", str(self.folder)), ("simulated", SIMULATED if simulated else ""))
+    def brief(self, title: str, simulated: object, *rows: tuple[str, str]) -> Summary:
+        """Return a summary with these rows, the folder, and whether the data are simulated."""
+        last = (("folder", str(self.folder)), ("simulated", SIMULATED if simulated else ""))
+        return Summary(title, (*rows, *last))
 
 
 def finished(
     folder: ResultFolder, *, keep: bool = False
 ) -> tuple[Path, dict[str, Path], list[str], list[str]]:
-    """Finish a result folder and return the fields of its :class:`Outcome`.
-
-    With `keep`, files of earlier runs stay that this one did not make.
-    """
+    """Finish a result folder and return the fields of its :class:`Outcome`."""
     folder.finish(keep=keep)
     files = [name for step in folder.record()["steps"].values() for name in step["files"]]
     figures = {

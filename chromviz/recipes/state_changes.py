@@ -36,13 +36,12 @@ class Differential(Outcome):
 
     def summary(self) -> Summary:
         """Return what was found, in a few lines."""
-        simulated = any(one["simulated"].any() for one in (self.table, self.recovery))
-        rows = (
+        return self.brief(
+            "Genes that change state",
+            any(one["simulated"].any() for one in (self.table, self.recovery)),
             ("table", f"{len(self.table)} rows"),
             ("recovery", f"{len(self.recovery)} rows"),
-            *self.rows(simulated),
         )
-        return Summary("Genes that change state", rows)
 
 
 def differential(
@@ -56,12 +55,9 @@ def differential(
     """Rank the genes that change state between cell types by the change in β.
 
     Only genes that are test genes in every cell type count, so no model has learned their labels.
-
-    The folder, by default ``results/differential``, holds ``differential.{csv,pdf,png}`` (no figure
-    if no gene changes) and ``recovery.csv``. `options` are as for :func:`chromviz.audit`, with
-    ``seeds`` trainings per cell type, over which intervals are computed (default 3), and
-    ``n_bootstrap``. Fewer than two cell types, cell types whose marks or windows differ or that
-    share no test gene, and a model without β are refused before anything is trained.
+    The folder, by default ``results/differential``, holds ``differential.{csv,pdf,png}`` and
+    ``recovery.csv``. `options` are as for :func:`chromviz.audit`, with ``seeds`` trainings per cell
+    type (default 3), over which intervals are computed, and ``n_bootstrap``.
     """
     run = run_options(options, seeds=3)
     spec = find_model(model)

@@ -13,7 +13,7 @@ import xarray as xr
 
 from chromviz.catalog import slug
 from chromviz.data.cells import available_cells, open_cell
-from chromviz.errors import ChromvizError, UnknownNameError
+from chromviz.errors import ChromvizError, known_names
 from chromviz.models import find_model
 from chromviz.models.inference import logits, probabilities
 from chromviz.models.store import Training, train_missing, trained, training_key
@@ -56,14 +56,14 @@ class Suite(Outcome):
 
     def summary(self) -> Summary:
         """Return what was measured, in a few lines."""
-        cells = list(dict.fromkeys(map(str, self.units["cell"])))
-        rows = (
-            ("units", f"{len(self.units)} trained models of {len(cells)} cell types"),
+        n_cells = self.units["cell"].nunique()
+        return self.brief(
+            "Suite of models",
+            self.units["simulated"].max(),
+            ("units", f"{len(self.units)} trained models of {n_cells} cell types"),
             ("tables", ", ".join(self.tables)),
             ("paired", f"{len(self.paired)} rows"),
-            *self.rows(self.units["simulated"].max()),
         )
-        return Summary("Suite of models", rows)
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,7 @@ def suite(
 ) -> Suite:
     """Train and test models on several cell types, and write the paper's tables of performance.
 
-    Trained models are stored one by one, and so are predictions: an interrupted suite continues
-    where it stopped.
+    An interrupted suite continues where it stopped.
 
     Parameters
     ----------
@@ -112,16 +111,15 @@ def suite(
     out
         The result folder; by default ``results/suite``.
     **options
-        ``seed`` and ``seeds`` (each model is trained with this many seeds from `seed` on; default
-        0 and 1), ``n_bootstrap`` (resamples of genes in paired comparisons; default 2000),
-        ``device`` and ``reporter``.
+        ``seed`` and ``seeds`` (number of trainings of each model, with seeds from `seed` on),
+        ``n_bootstrap`` (resamples of genes; default 2000), ``device`` and ``reporter``.
 
     Returns
     -------
     Suite
         ``units`` has one row per trained model, ``tables`` the paper's tables with the published
-        values, ``paired`` the comparisons in pairs. The folder holds them as CSV (tables also as
-        Markdown and LaTeX), the figures ``suite_auc`` and ``calibration``, and ``predictions/``.
+        values, ``paired`` the comparisons in pairs. ``folder`` holds them, figures, and
+        ``predictions/``.
 
     Raises
     ------
@@ -190,16 +188,12 @@ def _names(models: Sequence[str], reference: str) -> list[str]:
 
 def _tables(tables: Sequence[str], models: Sequence[str], run: Run) -> list[str]:
     """Return the tables to make, without those that show none of the models."""
-    wanted = []
-    for name in tables:
-        plain = name.strip().lower().removeprefix("table")
-        if plain not in TABLES:
-            raise UnknownNameError("table", name, TABLES)
-        if shows(plain, models):
-            wanted.append(plain)
-        else:
-            run.reporter.say(f"no Table {plain.upper()}: it shows none of the models")
-    return list(dict.fromkeys(wanted))
+    plain = (name.strip().lower().removeprefix("table") for name in tables)
+    wanted = known_names("table", plain, TABLES)
+    for name in wanted:
+        if not shows(name, models):
+            run.reporter.say(f"no Table {name.upper()}: it shows none of the models")
+    return [name for name in wanted if shows(name, models)]
 
 
 def _units(

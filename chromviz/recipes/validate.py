@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
@@ -15,7 +15,7 @@ import xarray as xr
 from chromviz.catalog import find_method, slug
 from chromviz.data.cells import open_cell
 from chromviz.data.labels import permute_labels
-from chromviz.errors import ChromvizError, UnknownNameError
+from chromviz.errors import ChromvizError, known_names
 from chromviz.extractors.conditions import Conditions
 from chromviz.extractors.explain import extract
 from chromviz.models.checkpoint import TrainedModel
@@ -25,13 +25,13 @@ from chromviz.models.store import Training, train_missing, trained
 from chromviz.models.training import takes_steps
 from chromviz.plot.dots import draw_verdicts
 from chromviz.recipes import model_tests, resolve
-from chromviz.recipes.attributions import CellRun, model_key, plan, untrained_controls
+from chromviz.recipes.attributions import CellRun, model_key, open_run, plan, untrained_controls
 from chromviz.recipes.run import Outcome, Run, RunOptions, finished, run_options
 from chromviz.reporting.figures import write_figure, write_gain, write_panels
 from chromviz.reporting.grid import to_latex
 from chromviz.reporting.results_page import write_report
 from chromviz.reporting.tables import verdict_grid, verdict_markdown
-from chromviz.results.folder import ResultFolder, default_folder
+from chromviz.results.folder import ResultFolder
 from chromviz.results.tables import to_csv
 from chromviz.schema import Summary
 from chromviz.validation.association import association
@@ -69,12 +69,12 @@ class Validation(Outcome):
 
     def summary(self) -> Summary:
         """Return what was validated, in a few lines."""
-        rows = (
+        return self.brief(
+            f"Validation on {cell_label(self.dataset.attrs['cell'])}",
+            self.dataset.attrs["simulated"],
             ("table", f"{len(self.table)} rows"),
             ("verdicts", f"{len(self.verdicts)} rows"),
-            *self.rows(self.dataset.attrs["simulated"]),
         )
-        return Summary(f"Validation on {cell_label(str(self.dataset.attrs['cell']))}", rows)
 
 
 def validate(
@@ -112,9 +112,8 @@ def validate(
     -------
     Validation
         ``table`` is tidy, with one row per cell type, model, variant, method, mark and statistic;
-        ``verdicts`` has one row per explanation. The folder holds ``validation.csv``,
-        ``verdicts.{csv,md,tex}``, the figures ``verdicts``, ``gain``, ``deletion``,
-        ``consensus_matrix`` and ``planted_truth``, ``attributions/``, ``report.html`` and
+        ``verdicts`` has one row per explanation. ``folder`` holds ``validation.csv``,
+        ``verdicts.{csv,md,tex}``, figures, ``attributions/``, ``report.html`` and
         ``manifest.json``.
 
     Raises
@@ -142,10 +141,8 @@ def validate(
     wanted = _tests(tests, dataset)
     chosen = resolve.require_models(models, dataset, "validate")
     pairs = plan(chosen, dataset, methods, lambda method, one: method in METHODS)
-    label = str(dataset.attrs["cell"])
-    place = Path(out) if out else default_folder(label) / "validation"
-    folder = ResultFolder(place, f"validate {label}")
-    work = CellRun(folder, dataset, run)
+    work = open_run("validate", dataset, out, run, "validation")
+    folder = work.folder
     all_models = _models(chosen, dataset, run, stability="stability" in wanted)
     work.record(all_models.everyone, seeds=run.seeds, tests=wanted)
     found: Explained = {
@@ -171,13 +168,7 @@ def validate_cells(
     """Validate several cell types, and adjust p over all of them.
 
     Each is validated in its own folder in `out`, by default ``results/validation``, with `options`
-    as for :func:`validate`. A cell type that is named twice is refused.
-
-    Returns
-    -------
-    tuple
-        The folder, which holds ``validation.csv`` and ``verdicts.{csv,md,tex}`` of all cell types;
-        the tidy table; and the verdicts.
+    as for :func:`validate`. Returns the folder, the tidy table and the verdicts of all cell types.
     """
     place = Path(out) if out else Path("results") / "validation"
     labels = [str(open_cell(cell, options.get("data")).attrs["cell"]) for cell in cells]
@@ -199,14 +190,9 @@ def validate_cells(
 class SampleSize:
     """Numbers of genes and of draws in a validation, each at least 1.
 
-    Parameters
-    ----------
-    genes
-        Maximum number of test genes in the tests that run a model repeatedly, evenly spaced along
-        the genome. Re-randomised weights, infidelity and sensitivity use 50 of them, drawn with
-        the seed.
-    null
-        Number of draws of each null model.
+    `genes` is the maximum number of test genes in tests that run a model repeatedly, evenly spaced
+    along the genome; the most expensive tests draw 50 of them. `null` is the number of draws of
+    each null model.
     """
 
     genes: int = 200
@@ -240,10 +226,7 @@ class _Models:
 
 def _tests(names: Sequence[str], dataset: xr.Dataset) -> list[str]:
     """Return the tests to run, without ``truth`` if the dataset has no planted truth."""
-    wanted = list(dict.fromkeys(name.strip().lower() for name in names))
-    for name in wanted:
-        if name not in TESTS:
-            raise UnknownNameError("test", name, TESTS)
+    wanted = known_names("test", names, TESTS)
     if not wanted:
         raise ChromvizError(f"no test to run; name some of {', '.join(TESTS)} with --tests")
     return [name for name in wanted if name != "truth" or "truth" in dataset]
@@ -284,33 +267,6 @@ def _sample(dataset: xr.Dataset, n_genes: int) -> np.ndarray:
     return np.asarray(test[np.unique(np.linspace(0, len(test) - 1, n_genes).round().astype(int))])
 
 
-@dataclass
-class _Parts:
-    """The tests that are done, each with its rows in a file below ``parts``.
-
-    `made_from` are the inputs and options of every test, `code` the methods and models they run;
-    `rows` has a tidy table for each test, `beside` the other tables that tests give.
-    """
-
-    folder: ResultFolder
-    made_from: list[Any]
-    code: list[Any]
-    rows: list[pd.DataFrame] = field(default_factory=list)
-    beside: list[pd.DataFrame] = field(default_factory=list)
-
-    def do(self, test: str, make: Callable[[], Tables], *of: Any, beside: str = "") -> None:
-        """Run a test unless it is up to date; `of` is what else decides its result."""
-        files = [f"parts/{slug(name)}.csv" for name in (test, beside) if name]
-
-        def tables() -> tuple[pd.DataFrame, ...]:
-            made = make()
-            return made if isinstance(made, tuple) else (made,)
-
-        found = self.folder.tables(test, [*self.made_from, *of], files, tables, self.code)
-        self.rows.append(read_tidy(self.folder.path / files[0]))
-        self.beside += found[1:]
-
-
 def _run_tests(
     work: CellRun,
     conditions: Conditions,
@@ -328,7 +284,16 @@ def _run_tests(
     settings.append(conditions.device.split(":")[0])
     code = [extract, *(find_method(method).run for method, _ in found)]
     code += [type(model.module) for model in models.fitted.values()]
-    done = _Parts(work.folder, [hashes, settings], code)
+    rows: list[pd.DataFrame] = []
+    curves: list[pd.DataFrame] = []
+
+    def do(test: str, make: Callable[[], Tables], *of: Any, beside: str = "") -> None:
+        # Rows of a test are in a file below parts; `of` is what else decides them.
+        files = [f"parts/{slug(name)}.csv" for name in (test, beside) if name]
+        _, *others = work.folder.tables(test, [hashes, settings, *of], files, make, code)
+        rows.append(read_tidy(work.folder.path / files[0]))
+        curves.extend(others)
+
     every = list(found.values())
     plain = {method: found[method, key] for method, key in found if not key}
     own = {
@@ -336,27 +301,27 @@ def _run_tests(
         for name, model in models.fitted.items()
     }
     if "agreement" in wanted:
-        done.do("agreement", partial(association, every, dataset, **asdict(resampling)))
+        do("agreement", partial(association, every, dataset, **asdict(resampling)))
     if "truth" in wanted:
         draws = {"n_bootstrap": resampling.n_bootstrap, "seed": resampling.seed}
-        done.do("truth", partial(planted, every, dataset, **draws))
+        do("truth", partial(planted, every, dataset, **draws))
     for name, model in models.fitted.items():
         tested = model_tests.Tested(model, own[name], conditions, resampling)
         if "faithfulness" in wanted:
             test = partial(model_tests.faithfulness, tested, plain)
-            done.do(f"faithfulness {name}", test, beside=f"curves {name}")
+            do(f"faithfulness {name}", test, beside=f"curves {name}")
         if "sanity" in wanted and not isinstance(model.module, Fitted):
-            done.do(f"sanity {name}", partial(model_tests.sanity, tested))
+            do(f"sanity {name}", partial(model_tests.sanity, tested))
         if "stability" in wanted:
             others = models.others[name]
             hashed = [other.card.weights_hash for other in others]
-            done.do(f"stability {name}", partial(model_tests.stability, tested, others), hashed)
+            do(f"stability {name}", partial(model_tests.stability, tested, others), hashed)
     if "consensus" in wanted:
-        done.do("consensus", partial(model_tests.agreement_of_methods, dataset, own, plain))
+        do("consensus", partial(model_tests.agreement_of_methods, dataset, own, plain))
     predicts = model_tests.prediction(conditions, resampling, list(everyone.values()))
-    parts = [part for part in (predicts, *done.rows) if len(part)]
-    curves = pd.concat(done.beside, ignore_index=True) if done.beside else None
-    return adjust(pd.concat(parts, ignore_index=True)), curves
+    parts = [part for part in (predicts, *rows) if len(part)]
+    table = adjust(pd.concat(parts, ignore_index=True))
+    return table, pd.concat(curves, ignore_index=True) if curves else None
 
 
 def _write(

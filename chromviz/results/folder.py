@@ -1,9 +1,7 @@
 """A result folder that knows what is in it, so that a second run continues the first.
 
-``manifest.json`` records each step with a key over its inputs, its options and its code (see
-:mod:`chromviz.results.validity`), and with the hashes of the files that it wrote. A step whose key
-and files are as recorded is not run again. The manifest is written after each step, and every file
-whole or not at all, so an interrupted run can be continued.
+``manifest.json`` records each step with a key over its inputs, options and code, and with the
+hashes of its files. A step whose key and files are as recorded is not run again.
 """
 
 from __future__ import annotations
@@ -11,7 +9,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +32,9 @@ def default_folder(cell: str) -> Path:
 
 
 class ResultFolder:
-    """A folder of results and its manifest.
+    """A folder of results and its manifest, made if it is missing.
 
-    Parameters
-    ----------
-    path
-        The folder; made if it is missing.
-    subject
-        What the results are of, for instance ``"compare E123"``; a folder has one subject, and one
-        with results of another is refused.
+    `subject` is what the results are of, such as ``"compare E123"``; another subject is refused.
     """
 
     def __init__(self, path: Path, subject: str) -> None:
@@ -52,9 +43,9 @@ class ResultFolder:
         self.subject = subject
         self.made: list[str] = []
         self.kept: list[str] = []
-        self._record = self._read(subject)
-        self._record |= {"schema": SCHEMA, "subject": subject, **provenance.stamp()}
-        self._record["versions"] = provenance.versions()
+        self._steps = self._earlier_steps()
+        self._record: dict[str, Any] = {"schema": SCHEMA, "subject": subject}
+        self._record |= {**provenance.stamp(), "versions": provenance.versions()}
 
     def __setitem__(self, name: str, value: Any) -> None:
         """Record a fact about the run in the manifest."""
@@ -74,28 +65,17 @@ class ResultFolder:
     ) -> None:
         """Run a step unless it is up to date.
 
-        Parameters
-        ----------
-        step
-            The step's name.
-        made_from
-            The inputs and options that determine the result, as JSON takes them.
-        files
-            Names of the files that the step writes, below the folder.
-        make
-            Writes them. Its code, and all that it uses, is part of the step's key.
-        code
-            What else runs and cannot be seen in `make`, such as a method's ``"module:function"``;
-            see :func:`chromviz.results.validity.code_hash`.
+        `made_from` are the inputs and options that determine the result, as JSON takes them;
+        `files` the names of the files that `make` writes, below the folder; `code` is what else
+        runs and cannot be seen in `make`, see :func:`chromviz.results.validity.code_hash`.
         """
         key = validity.key(made_from, make, *code)
         if self._has(step, key, files):
             self.kept.append(step)
             return
-        steps: dict[str, Any] = self._record.setdefault("steps", {})
         started = time.perf_counter()
         make()
-        steps[step] = {
+        self._steps[step] = {
             "key": key,
             "seconds": round(time.perf_counter() - started, 2),
             "files": {name: provenance.hash_file(self.path / name) for name in files},
@@ -121,21 +101,19 @@ class ResultFolder:
         step: str,
         made_from: Any,
         files: Sequence[str],
-        make: Callable[[], Sequence[pd.DataFrame]],
+        make: Callable[[], pd.DataFrame | Sequence[pd.DataFrame]],
         code: Sequence[Code] = (),
     ) -> list[pd.DataFrame]:
-        """Return tables from the folder; `make` computes them, one per CSV file, unless up to date.
+        """Return tables from the folder; `make` computes one per CSV file, unless up to date."""
 
-        Other parameters are those of :meth:`once`.
-        """
-        self.once(step, made_from, files, partial(self._write_tables, files, make), code)
+        def write() -> None:
+            made = make()
+            tables = [made] if isinstance(made, pd.DataFrame) else made
+            for file, table in zip(files, tables, strict=True):
+                write_csv(table, self.path / file)
+
+        self.once(step, made_from, files, write, code)
         return [read_csv(self.path / file) for file in files]
-
-    def _write_tables(
-        self, files: Sequence[str], make: Callable[[], Sequence[pd.DataFrame]]
-    ) -> None:
-        for file, table in zip(files, make(), strict=True):
-            write_csv(table, self.path / file)
 
     def has(
         self,
@@ -149,22 +127,16 @@ class ResultFolder:
         return self._has(step, validity.key(made_from, make, *code), files)
 
     def _has(self, step: str, key: str, files: Sequence[str]) -> bool:
-        known = self._record.get("steps", {}).get(step, {"key": "", "files": {}})
-        recorded: dict[str, str] = known["files"]
-        same = known["key"] == key and set(recorded) == set(files)
-        return same and validity.as_recorded(self.path, recorded)
+        known = self._steps.get(step, {"key": "", "files": {}})
+        same = known["key"] == key and set(known["files"]) == set(files)
+        return same and validity.as_recorded(self.path, known["files"])
 
     def finish(self, *, keep: bool = False) -> None:
-        """Write the manifest, and remove what earlier runs left unless `keep`.
-
-        The files that stay belong to one run: its data, its seed, its choice of models. Leftovers
-        of an interrupted run are removed, too.
-        """
-        steps: dict[str, Any] = self._record.get("steps", {})
-        done = set(steps) if keep else {*self.made, *self.kept}
-        current = {file for name in done for file in steps[name]["files"]}
-        for name in [name for name in steps if name not in done]:
-            for file in set(steps.pop(name)["files"]) - current:
+        """Write the manifest, and remove leftovers and, unless `keep`, steps of earlier runs."""
+        done = set(self._steps) if keep else {*self.made, *self.kept}
+        current = {file for name in done for file in self._steps[name]["files"]}
+        for name in set(self._steps) - done:
+            for file in set(self._steps.pop(name)["files"]) - current:
                 stale = (self.path / file).resolve()
                 if stale.is_relative_to(self.path.resolve()):  # a manifest may come from anyone
                     stale.unlink(missing_ok=True)
@@ -174,33 +146,38 @@ class ResultFolder:
 
     def record(self) -> dict[str, Any]:
         """Return the manifest with the steps that this run did or found done, and no others."""
-        steps: dict[str, Any] = self._record.get("steps", {})
-        done = {*self.kept, *self.made}
-        return {**self._record, "steps": {name: one for name, one in steps.items() if name in done}}
+        done = {name: self._steps[name] for name in self._steps if name in {*self.kept, *self.made}}
+        return {**self._record, "steps": done}
 
     def save(self) -> None:
         """Write the manifest."""
-        provenance.write_json(self.path / MANIFEST, self._record)
+        provenance.write_json(self.path / MANIFEST, {**self._record, "steps": self._steps})
 
-    def _read(self, subject: str) -> dict[str, Any]:
-        """Return the manifest of an earlier run here, empty if there is none to go on from."""
+    def _earlier_steps(self) -> Any:
+        """Return the steps of an earlier run in this folder."""
         path = self.path / MANIFEST
         if not path.is_file():
             return {}
-        try:
-            record = json.loads(path.read_text("utf-8"))
-            found = {SCHEMA: record["subject"]}[record["schema"]]
-            steps = {
-                name: {"key": step["key"], "seconds": step["seconds"], "files": dict(step["files"])}
-                for name, step in record.get("steps", {}).items()
-            }
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        record = read_manifest(path, "delete it, or choose another --out")
+        if record["subject"] != self.subject:
             raise ChromvizError(
-                f"{path} is not a manifest of chromviz; delete it, or choose another --out"
-            ) from None
-        if found != subject:
-            raise ChromvizError(
-                f"{self.path} holds the results of {found!r}, not of {subject!r}; "
-                "choose another --out"
+                f"{self.path} holds the results of {record['subject']!r}, not of "
+                f"{self.subject!r}; choose another --out"
             )
-        return {"steps": steps}
+        return record["steps"]
+
+
+def read_manifest(path: Path, remedy: str) -> dict[str, Any]:
+    """Return a manifest; one that cannot be read is an error, for which there is a remedy."""
+    try:
+        record = json.loads(path.read_text("utf-8"))
+        subject = {SCHEMA: str(record["subject"])}[record["schema"]]
+        steps = {
+            name: {"key": step["key"], "seconds": step["seconds"], "files": dict(step["files"])}
+            for name, step in record["steps"].items()
+        }
+        seed, version = int(record.get("seed", 0)), str(record["chromviz_version"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise ChromvizError(f"{path} is not a manifest of chromviz; {remedy}") from None
+    known = {"subject": subject, "steps": steps, "seed": seed, "chromviz_version": version}
+    return {**record, **known}

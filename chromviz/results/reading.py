@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import pandas as pd
 
 from chromviz import provenance
 from chromviz.errors import ChromvizError
-from chromviz.results.folder import MANIFEST, SCHEMA
+from chromviz.results.folder import MANIFEST, read_manifest
 from chromviz.results.tables import parse_csv
 
 
@@ -48,33 +47,24 @@ class Results:
         return path
 
     def text(self, name: str) -> str:
-        """Return a file of the folder as text; errors as for :meth:`file`."""
+        """Return a file of the folder as text."""
         return self.file(name).read_text("utf-8")
 
     def table(self, name: str) -> pd.DataFrame:
-        """Return a table of the folder; errors as for :meth:`file`."""
+        """Return a table of the folder."""
         return parse_csv(self.text(name))
 
 
 def open_results(path: Path, *commands: str) -> Results:
-    """Open a result folder made by one of `commands`; files are checked when they are read.
-
-    A missing folder or manifest, another command or another version of chromviz is an error.
-    """
+    """Open a finished result folder of this version, made by one of `commands`."""
     again = _again(commands[0], path)
     if not path.is_dir():
         raise ChromvizError(f"no result folder {path}; {again}")
     file = path / MANIFEST
     if not file.is_file():
         raise ChromvizError(f"{path} is no finished result folder: it has no {MANIFEST}; {again}")
-    try:
-        record = json.loads(file.read_text("utf-8"))
-        subject = {SCHEMA: str(record["subject"])}[record["schema"]]
-        version, steps = str(record["chromviz_version"]), dict(record["steps"])
-        files = {name: dict(step["files"]) for name, step in steps.items()}
-        seed = int(record["seed"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise ChromvizError(f"{file} is not a manifest of finished results; {again}") from None
+    record = read_manifest(file, again)
+    subject, version = record["subject"], record["chromviz_version"]
     if subject.partition(" ")[0] not in commands:
         raise ChromvizError(
             f"{path} holds the results of 'chromviz {subject}'; those of 'chromviz "
@@ -85,8 +75,7 @@ def open_results(path: Path, *commands: str) -> Results:
         raise ChromvizError(
             f"{path} was made by chromviz {version}, and this is {own}; {_again(subject, path)}"
         )
-    steps = {name: {"files": listed} for name, listed in files.items()}
-    return Results(path, subject, seed, {**record, "steps": steps})
+    return Results(path, subject, record["seed"], record)
 
 
 def _again(subject: str, path: Path) -> str:

@@ -1,8 +1,8 @@
 """Tables in result folders: one dialect of CSV, one writer and one reader.
 
-UTF-8, commas, a header, no index, Unix line ends, and numbers in full precision. A missing number
-is ``NaN``; an empty cell is empty text. A column holds numbers if all of its cells do, unless it
-names things (:data:`NAMES`): a gene may be called 172936. So what is read is what was written.
+UTF-8, commas, a header, no index, Unix line ends, full precision. A missing number is ``NaN``, an
+empty cell is empty text. A column holds numbers if all of its cells do, unless it is in
+:data:`NAMES`: a gene may be called 172936.
 """
 
 from __future__ import annotations

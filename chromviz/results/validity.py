@@ -1,16 +1,12 @@
 """The one rule for whether a result is still valid: its inputs, options and code are unchanged.
 
-Whatever chromviz keeps (steps of a result folder, trained models, prepared datasets) is kept
-together with its :func:`key`: a hash of the inputs and options and of the *source code* that makes
-it. It is made again if the key differs, or if a file is not :func:`as_recorded`.
+Whatever chromviz keeps (steps of a result folder, trained models, prepared datasets) is kept with
+its :func:`key`, a hash of the inputs, the options and the source code that makes it, and is made
+again if the key differs or a file is not :func:`as_recorded`.
 
-    key({"dataset": sha256, "seed": 0}, table3)      # redone when table3, or what it uses, changes
-
-Code is found from the functions given, through every definition that they use (see
-:mod:`chromviz.results.definitions`), so that nobody has to raise a version number by hand. What is
-found only at run time has to be named: a method by its ``"module:function"`` of the catalog, a
-network by its class. Editing a comment, a docstring, a type or the text of an error changes no
-key; nor do the modules below, which decide where a result is kept and not what it is.
+Code is found through every definition that a function uses (:mod:`chromviz.results.definitions`).
+What is found only at run time has to be named. Comments, docstrings, types and the texts of errors
+change no key; nor do modules that decide where a result is kept and not what it is.
 """
 
 from __future__ import annotations
@@ -46,9 +42,8 @@ _LIBRARIES = (set(provenance.RECORDED_PACKAGES) | {"matplotlib", "sklearn", "bui
 def key(inputs: Any, *code: Code, apart_from: Collection[str] = ()) -> str:
     """Return the SHA-256 under which a result is valid.
 
-    `inputs` are everything besides code that determines the result, as JSON takes it: hashes of
-    data and models, settings, seed. `code` and `apart_from` are as for :func:`code_hash`; modules
-    that only store results never count.
+    `inputs` are everything besides code that determines the result, as JSON takes it. `code` and
+    `apart_from` are as for :func:`code_hash`; modules that only store results never count.
     """
     return provenance.hash_json([inputs, code_hash(*code, apart_from=apart_from)])
 
@@ -56,15 +51,10 @@ def key(inputs: Any, *code: Code, apart_from: Collection[str] = ()) -> str:
 def code_hash(*code: Code, apart_from: Collection[str] = ()) -> str:
     """Return a SHA-256 over the source of functions and of all of chromviz that they use.
 
-    Parameters
-    ----------
-    *code
-        Functions, classes, bound methods, partials and closures (with the functions that these
-        hold), also of plug-ins and of the user's own files, whose other modules are followed too;
-        or ``"module:name"`` or a module's name, which is not imported. A function without source,
-        as in a notebook, is hashed by its bytecode.
-    apart_from
-        Modules whose code does not count.
+    `code` are functions, classes, methods, partials and closures (with the functions that they
+    hold), also of plug-ins and of the user's own files; or ``"module:name"`` or a module's name,
+    which is not imported. A function without source, as in a notebook, is hashed by its bytecode.
+    Modules in `apart_from` do not count.
     """
     places: set[Place] = set()
     compiled: set[str] = set()

@@ -13,7 +13,7 @@ from chromviz.data.cells import dataset_of
 from chromviz.errors import ChromvizError
 from chromviz.schema import dataset_hash, explained_genes
 from chromviz.validation.paper_values import TABLE_3
-from chromviz.validation.resample import correlate, means
+from chromviz.validation.resample import correlate, mean_profile, means
 from chromviz.validation.tidy import interval
 from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK
 
@@ -29,11 +29,8 @@ class _Side:
     rows: np.ndarray | None  # positions of the genes in the dataset
 
     def profile(self) -> np.ndarray:
-        """Return the mean over genes (bin,)."""
-        if self.rows is None:
-            return self.values
-        mean: np.ndarray = self.values.mean(axis=0, dtype=np.float64)
-        return mean
+        """Return the mean over genes (bin,), NaN without genes."""
+        return self.values if self.rows is None else mean_profile(self.values)
 
     def resampled(self, counts: np.ndarray) -> np.ndarray:
         """Return the mean under each draw (draw, bin), for counts of genes (draw, gene)."""
@@ -124,8 +121,7 @@ def table3(
         note = "; ".join(filter(None, (undefined, altered, _jointly(attribution, mark))))
         # The paper's values are those of trained models.
         printed = {} if variant else published
-        by_class = side.rows is None
-        gene_set = "none (class)" if by_class else ("predicted ON" if model else "labelled ON")
+        gene_set = "predicted ON" if model else "labelled ON"
         rows.append(
             {
                 "cell": dataset.attrs["cell"],
@@ -140,7 +136,7 @@ def table3(
                 "n_reference_genes": len(reference.values),
                 "paper": printed.get((method, model, str(dataset.attrs["cell"])), np.nan),
                 "simulated": int(dataset.attrs["simulated"]),
-                "gene_set": gene_set,
+                "gene_set": "none (class)" if side.rows is None else gene_set,
                 "note": note,
                 "missing": str(dataset.attrs["missing"]),
             }
@@ -154,8 +150,11 @@ def pearson(x: np.ndarray, y: np.ndarray) -> float:
     return float(correlate(x[None], y[None])[0])
 
 
-def reference_genes(dataset: xr.Dataset, track: str) -> np.ndarray:
-    """Return positions of the genes labelled ON with coverage in every bin; none is an error."""
+def reference_coverage(dataset: xr.Dataset, track: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the coverage (gene, bin), and which genes are ON and covered in every bin.
+
+    A missing track, or one without such a gene, is an error.
+    """
     tracks = [str(name) for name in dataset["track"].values]
     cell = dataset.attrs["cell"]
     if track not in tracks:
@@ -175,13 +174,12 @@ def reference_genes(dataset: xr.Dataset, track: str) -> np.ndarray:
             f"no ON gene of {cell} has coverage of {track} in all of its bins; "
             "take a track that covers the genes"
         )
-    return rows
+    return coverage, rows
 
 
 def _reference(dataset: xr.Dataset, track: str) -> _Side:
-    rows = reference_genes(dataset, track)
-    index = [str(name) for name in dataset["track"].values].index(track)
-    reference = _Side(dataset["coverage"].values[index, rows], rows)
+    coverage, rows = reference_coverage(dataset, track)
+    reference = _Side(coverage[rows], rows)
     if np.ptp(reference.profile()) == 0:
         raise ChromvizError(
             f"the mean coverage of {track} is the same in every bin; nothing can correlate with it"
@@ -191,38 +189,34 @@ def _reference(dataset: xr.Dataset, track: str) -> _Side:
 
 def _weights(attribution: xr.Dataset, dataset: xr.Dataset, data_hash: str, mark: str) -> _Side:
     """Return the weights on a mark that are averaged."""
-    rows = explained_rows(attribution, dataset, data_hash)
-    weight = attribution["weight"]
-    if "mark" in weight.dims:
+    values, rows = averaged_weights(attribution, dataset, data_hash)
+    if "mark" in attribution["weight"].dims:
         marks = [str(name) for name in attribution["mark"].values]
         if mark not in marks:
             what = f"{attribution.attrs['method']} of {attribution.attrs['model'] or 'no model'}"
             raise ChromvizError(f"the attribution {what} has no mark {mark}: {', '.join(marks)}")
-        weight = weight.isel(mark=marks.index(mark))
-    if rows is None:
-        return _Side(weight.values, None)
-    place = pd.Index(attribution["gene"].values).get_indexer(dataset["gene"].values[rows])
-    return _Side(weight.values[place], rows)
+        values = np.take(values, marks.index(mark), axis=-2)
+    return _Side(values, rows)
 
 
-def explained_rows(
+def averaged_weights(
     attribution: xr.Dataset, dataset: xr.Dataset, data_hash: str
-) -> np.ndarray | None:
-    """Return the positions in the dataset of the genes whose weights are averaged.
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the weights that are averaged, and the positions of their genes in the dataset.
 
-    These are the test genes predicted ON (probability > 0.5). A control has no predictions: there,
-    the test genes labelled ON. None for a class. An attribution without bins, or of a dataset with
-    another hash, is an error.
+    They are those of the test genes predicted ON (probability > 0.5), of a control those labelled
+    ON. A class has no genes.
     """
+    values = attribution["weight"].values
     position = explained_genes(attribution, dataset, data_hash, bins=True)
     if position is None:
-        return None
-    test = dataset["split"].values[position] == "test"
+        return values, None
     if attribution.attrs["model"]:
-        chosen = test & (attribution["probability"].values > 0.5)
+        on = attribution["probability"].values > 0.5
     else:
-        chosen = test & (dataset["label"].values[position] == 1)
-    return np.asarray(position[chosen])
+        on = dataset["label"].values[position] == 1
+    chosen = on & (dataset["split"].values[position] == "test")
+    return values[chosen], np.asarray(position[chosen])
 
 
 def _undefined(side: _Side) -> str:

@@ -1,10 +1,8 @@
 """Agreement of weights with coverage, against what the raw signal and chance would give.
 
-Table 3 alone proves little: where active promoters carry both marks, the raw signal agrees with
-H3K27ac as well as any attention does. So agreement is measured at two levels (the mean profile,
-as in the paper, and gene by gene), with intervals over genes and over chromosomes, against nulls
-that each keep what must be kept, given the raw signal and the distance to the TSS, and as the
-gain over the raw signal.
+Where active promoters carry both marks, the raw signal agrees with H3K27ac as well as any attention
+does, so Table 3 alone proves little. Here agreement has intervals over genes and chromosomes, is
+compared with nulls and with the raw signal, and is also measured gene by gene.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ import xarray as xr
 from chromviz.errors import ChromvizError
 from chromviz.schema import dataset_hash
 from chromviz.validation import nulls
-from chromviz.validation.agreement import explained_rows, reference_genes
+from chromviz.validation.agreement import averaged_weights, reference_coverage
 from chromviz.validation.resample import (
     correlate,
     draw_chromosomes,
@@ -61,22 +59,17 @@ def association(
     """Measure the agreement of weights with a track, and compare it with nulls and the raw signal.
 
     The attributions have bins and are of the test genes of `dataset`; `marks` are all by default.
-    All methods share the draws of the bootstrap and of the nulls.
+    All methods share the draws.
 
     Returns the tidy table (:data:`chromviz.validation.tidy.COLUMNS`). Test ``profile``, of mean
     profiles: ``pearson`` (Table 3; p against circular shifts), ``spearman``, ``partial`` (given the
     raw signal of the same genes and the distance to the TSS) and ``gain`` (``pearson`` minus that
-    of the raw signal of the same genes; two-sided p). Test ``gene``, averaged over genes with
-    coverage: ``mean_pearson`` (p against swapped coverage and against shifted bins),
-    ``mean_partial``, ``mean_gain`` and ``within_bins`` (p against genes permuted within bins).
-    ``q`` is adjusted over marks and methods.
-
-    A track that is missing or covers no ON gene is an error, as is an attribution of another
-    dataset, without bins or without a mark.
+    of the raw signal; two-sided p). Test ``gene``, averaged over genes with coverage:
+    ``mean_pearson`` (p against swapped coverage and shifted bins), ``mean_partial``, ``mean_gain``
+    and ``within_bins`` (p against genes permuted within bins). ``q`` is adjusted over marks and
+    methods.
     """
-    reference = reference_genes(dataset, track)
-    index = [str(name) for name in dataset["track"].values].index(track)
-    coverage = dataset["coverage"].values[index]
+    coverage, reference = reference_coverage(dataset, track)
     data_hash = dataset_hash(dataset)
     cases = [
         (attribution, case)
@@ -89,8 +82,7 @@ def association(
     chromosomes = draw_chromosomes(dataset["chrom"].values, union, n_bootstrap, seed)
     if chromosomes is not None:
         draws["chromosomes"] = chromosomes
-    centres = dataset["bin_start"].values + dataset.attrs["bin_width"] / 2
-    ground = _Ground(coverage, reference, -np.abs(centres), draws, n_null, seed)
+    ground = _Ground(dataset, coverage, reference, draws, n_null, seed)
     rows: list[dict[str, Any]] = []
     for attribution, case in cases:
         named = {
@@ -111,17 +103,18 @@ class _Ground:
 
     def __init__(
         self,
+        dataset: xr.Dataset,
         coverage: np.ndarray,
         reference: np.ndarray,
-        nearness: np.ndarray,
         draws: dict[str, np.ndarray],
         n_null: int,
         seed: int,
     ) -> None:
-        self.coverage, self.reference, self.nearness = coverage, reference, nearness
-        self.draws, self.n_null, self.seed = draws, n_null, seed
+        self.coverage, self.draws, self.n_null, self.seed = coverage, draws, n_null, seed
+        centres = dataset["bin_start"].values + dataset.attrs["bin_width"] / 2
+        self.nearness = -np.abs(centres)
         values = coverage[reference]
-        self.profile = values.mean(axis=0, dtype=np.float64)
+        self.profile = mean_profile(values)
         self.drawn = {name: means(values, counts[:, reference]) for name, counts in draws.items()}
         self._kept: dict[tuple[str, bytes, str], np.ndarray] = {}
         self._chance: dict[int, tuple[np.ndarray, np.ndarray]] = {}
@@ -145,22 +138,24 @@ class _Ground:
             self._chance[genes] = orders, moves
         return self._chance[genes]
 
-    def raw_draws(self, case: _Case, over: str) -> np.ndarray:
-        """Return the raw signal's mean profile under each draw, cached because cases share it."""
+    def profiles(self, case: _Case, over: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mean profiles of weights and raw signal under each draw (draw, bin)."""
         if case.rows is None:
-            return np.broadcast_to(mean_profile(case.raw), self.drawn[over].shape)
+            profiles = np.stack([case.weight, mean_profile(case.raw)])
+            mine, raw = np.broadcast_to(profiles[:, None], (2, *self.drawn[over].shape))
+            return mine, raw
+        counts = self.counts_of(case.rows)[over]
         key = (case.mark, case.rows.tobytes(), over)
         if key not in self._kept:
-            self._kept[key] = means(case.raw, self.counts_of(case.rows)[over])
-        return self._kept[key]
+            self._kept[key] = means(case.raw, counts)
+        return means(case.weight, counts), self._kept[key]
 
 
 def _cases(
     attribution: xr.Dataset, dataset: xr.Dataset, data_hash: str, marks: Sequence[str] | None
 ) -> list[_Case]:
     """Return an attribution's weights on each mark; once, on the marks together, without marks."""
-    rows = explained_rows(attribution, dataset, data_hash)
-    weight = attribution["weight"]
+    values, rows = averaged_weights(attribution, dataset, data_hash)
     names = [str(name) for name in dataset["mark"].values]
     wanted = list(marks or names)
     unknown = [name for name in wanted if name not in names]
@@ -168,29 +163,25 @@ def _cases(
         raise ChromvizError(
             f"{dataset.attrs['cell']} has no mark {unknown[0]}; it has {', '.join(names)}"
         )
-    whole = weight.values
-    if rows is not None:
-        place = pd.Index(attribution["gene"].values).get_indexer(dataset["gene"].values[rows])
-        whole = whole[place]
-    test = dataset["split"].values == "test"
+    on_test = (dataset["split"].values == "test") & (dataset["label"].values == 1)
+    # A class has no genes: it is compared with the raw signal of the ON test genes.
+    others = np.flatnonzero(on_test) if rows is None else rows
     found = []
     for name in wanted:
         column = names.index(name)
-        signal = dataset["signal"].values[:, column]
-        # A class has no genes: it is compared with the raw signal of the ON test genes.
-        others = np.flatnonzero(test & (dataset["label"].values == 1)) if rows is None else rows
-        mine = np.take(whole, column, axis=-2) if "mark" in weight.dims else whole
-        found.append(_Case(name, mine, rows, signal[others]))
+        by_mark = "mark" in attribution["weight"].dims
+        mine = np.take(values, column, axis=-2) if by_mark else values
+        found.append(_Case(name, mine, rows, dataset["signal"].values[:, column][others]))
     return found
 
 
 def _profile(case: _Case, ground: _Ground) -> list[dict[str, Any]]:
     """Compare mean profiles, as the paper does."""
-    n = 0 if case.rows is None else len(case.rows)
+    n = pd.NA if case.rows is None else len(case.rows)
     profile = case.weight if case.rows is None else mean_profile(case.weight)
-    common = {"test": "profile", "n": pd.NA if case.rows is None else n, "better": "higher"}
+    common = {"test": "profile", "n": n, "better": "higher"}
     why = ""
-    if case.rows is not None and n < FEWEST_GENES:
+    if case.rows is not None and len(case.rows) < FEWEST_GENES:
         why = f"only {n} genes are predicted ON; it takes {FEWEST_GENES} for a mean"
     elif np.ptp(profile) == 0:
         why = "r undefined: the weights are the same in every bin"
@@ -199,13 +190,8 @@ def _profile(case: _Case, ground: _Ground) -> list[dict[str, Any]]:
         return [{**common, "statistic": name, "note": why} for name in names]
     raw = mean_profile(case.raw)
     drawn: dict[str, dict[str, np.ndarray]] = {}
-    for over, every in ground.draws.items():
-        mine = (
-            np.broadcast_to(profile, (len(every), len(profile)))
-            if case.rows is None
-            else means(case.weight, ground.counts_of(case.rows)[over])
-        )
-        theirs, signal = ground.drawn[over], ground.raw_draws(case, over)
+    for over, theirs in ground.drawn.items():
+        mine, signal = ground.profiles(case, over)
         r = correlate(mine, theirs)
         drawn[over] = {
             "pearson": r,
@@ -213,87 +199,83 @@ def _profile(case: _Case, ground: _Ground) -> list[dict[str, Any]]:
             "partial": partial(mine, theirs, signal, ground.nearness),
             "gain": r - correlate(signal, theirs),
         }
-    own = float(correlate(profile[None], ground.profile[None])[0])
+    own = float(correlate(profile, ground.profile))
     estimates = {
         "pearson": own,
-        "spearman": float(correlate(ranks(profile[None]), ranks(ground.profile[None]))[0]),
+        "spearman": float(correlate(ranks(profile), ranks(ground.profile))),
         "partial": float(partial(profile, ground.profile, raw, ground.nearness)[0]),
-        "gain": own - float(correlate(raw[None], ground.profile[None])[0]),
+        "gain": own - float(correlate(raw, ground.profile)),
     }
     p = {
         "pearson": ("bins shifted", p_above(own, nulls.shifted_profile(profile, ground.profile))),
         "gain": ("bootstrap", p_of_zero(drawn["genes"]["gain"])),
     }
-    return [
-        {
-            **common,
-            "statistic": name,
-            "estimate": estimate,
-            **_intervals({over: found[name] for over, found in drawn.items()}),
-            "null": p.get(name, ("", np.nan))[0],
-            "p": p.get(name, ("", np.nan))[1],
-        }
-        for name, estimate in estimates.items()
-    ]
+    rows = []
+    for name, estimate in estimates.items():
+        null, value = p.get(name, ("", np.nan))
+        row = {"statistic": name, "estimate": estimate, "null": null, "p": value}
+        every = {over: found[name] for over, found in drawn.items()}
+        rows.append({**common, **row, **_intervals(every)})
+    return rows
 
 
 def _by_gene(case: _Case, ground: _Ground) -> list[dict[str, Any]]:
     """Compare gene by gene, over the genes that have coverage in every bin."""
     if case.rows is None:
         return []
-    covered = ~np.isnan(ground.coverage[case.rows]).any(axis=1)
-    rows, weight, raw = case.rows[covered], case.weight[covered], case.raw[covered]
-    coverage = ground.coverage[rows]
-    varies = (np.ptp(weight, axis=1) > 0) & (np.ptp(coverage, axis=1) > 0)
-    flat = int((~varies).sum())
-    rows, weight, raw, coverage = rows[varies], weight[varies], raw[varies], coverage[varies]
-    common = {"test": "gene", "n": len(rows), "better": "higher"}
+    coverage = ground.coverage[case.rows]
+    covered = ~np.isnan(coverage).any(axis=1)
+    varies = covered & (np.ptp(case.weight, axis=1) > 0) & (np.ptp(coverage, axis=1) > 0)
+    flat = int((covered & ~varies).sum())
+    rows, coverage = case.rows[varies], coverage[varies]
+    weight, raw = case.weight[varies], case.raw[varies]
     note = f"{flat} genes left out: their weights or coverage do not vary" if flat else ""
-    names = ("mean_pearson", "mean_partial", "mean_gain", "within_bins")
+    common = {"test": "gene", "n": len(rows), "better": "higher", "note": note}
     if len(rows) < FEWEST_GENES:
         what = f"only {len(rows)} genes have weights and coverage that vary"
-        note = f"{what}; it takes {FEWEST_GENES}"
-        return [{**common, "statistic": name, "note": note} for name in names]
+        common["note"] = f"{what}; it takes {FEWEST_GENES}"
+        names = ("mean_pearson", "mean_partial", "mean_gain", "within_bins")
+        return [{**common, "statistic": name} for name in names]
     r = correlate(weight, coverage)
     values = {
         "mean_pearson": r,
         "mean_partial": partial(weight, coverage, raw, ground.nearness),
         "mean_gain": r - np.nan_to_num(correlate(raw, coverage)),
     }
-    orders, moves = ground.chance(len(rows))
-    found = []
-    null_of = {
-        "mean_pearson": [
-            ("coverage swapped", p_above(r.mean(), nulls.swapped_genes(weight, coverage, orders))),
-            ("bins shifted", p_above(r.mean(), nulls.shifted_genes(weight, coverage, moves))),
-        ]
-    }
     drawn = ground.counts_of(rows)
     together = np.stack(list(values.values()), axis=1)
     boots = {over: means(together, counts) for over, counts in drawn.items()}
-    for at, (name, each) in enumerate(values.items()):
-        boot = {over: drawn_means[:, at] for over, drawn_means in boots.items()}
-        fallback = [("bootstrap", p_of_zero(boot["genes"]))] if name == "mean_gain" else []
-        for null, p in null_of.get(name, fallback) or [("", np.nan)]:
-            row = {"statistic": name, "estimate": each.mean(), "null": null, "p": p}
-            found.append({**common, **row, **_intervals(boot), "note": note})
-    inside = nulls.within_bins(weight, coverage)
+    draws = {
+        name: {over: boot[:, at] for over, boot in boots.items()} for at, name in enumerate(values)
+    }
+    draws["within_bins"] = {
+        over: _within_draws(weight, coverage, counts) for over, counts in drawn.items()
+    }
+    estimates = {name: each.mean() for name, each in values.items()}
+    estimates["within_bins"] = nulls.within_bins(weight, coverage)
+    orders, moves = ground.chance(len(rows))
     rng = np.random.default_rng([ground.seed, 3])  # each case draws the same
     permuted = nulls.permuted_within_bins(weight, coverage, ground.n_null, rng)
-    found.append(
+    shifted = nulls.shifted_genes(weight, coverage, moves)
+    swapped = nulls.swapped_genes(weight, coverage, orders)
+    tested = (
+        ("mean_pearson", "coverage swapped", p_above(r.mean(), swapped)),
+        ("mean_pearson", "bins shifted", p_above(r.mean(), shifted)),
+        ("mean_partial", "", np.nan),
+        ("mean_gain", "bootstrap", p_of_zero(draws["mean_gain"]["genes"])),
+        ("within_bins", "permuted within bins", p_above(estimates["within_bins"], permuted)),
+    )
+    return [
         {
             **common,
-            "statistic": "within_bins",
-            "estimate": inside,
-            **_intervals(
-                {over: _within_draws(weight, coverage, counts) for over, counts in drawn.items()}
-            ),
-            "null": "permuted within bins",
-            "p": p_above(inside, permuted),
-            "note": note,
+            "statistic": name,
+            "estimate": estimates[name],
+            "null": null,
+            "p": p,
+            **_intervals(draws[name]),
         }
-    )
-    return found
+        for name, null, p in tested
+    ]
 
 
 def _intervals(draws: dict[str, np.ndarray]) -> dict[str, float]:
@@ -305,10 +287,7 @@ def _intervals(draws: dict[str, np.ndarray]) -> dict[str, float]:
 
 
 def _within_draws(weight: np.ndarray, coverage: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return :func:`chromviz.validation.nulls.within_bins` under each draw of genes.
-
-    It is the sum over genes of products within a bin, minus what the means of the bin explain.
-    """
+    """Return :func:`chromviz.validation.nulls.within_bins` under each draw of genes."""
     x, y = weight.astype(np.float64), coverage.astype(np.float64)
     x, y = x - x.mean(axis=0), y - y.mean(axis=0)  # for the sums' precision
     products = [(x * y).sum(axis=1), (x * x).sum(axis=1), (y * y).sum(axis=1)]

@@ -31,11 +31,7 @@ WARNINGS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Neighbour:
-    """Another gene whose TSS lies inside a window.
-
-    ``tss`` is a 0-based position on the chromosome. ``offset`` is the distance in bases from the
-    window's own TSS, in the direction in which the bins run.
-    """
+    """Another gene whose TSS (0-based) is `offset` bases from that of the window."""
 
     gene: str
     symbol: str
@@ -81,13 +77,12 @@ def gene_warnings(
     trained_here: bool = True,
     beside: list[list[Neighbour]] | None = None,
 ) -> Mapping[str, np.ndarray]:
-    """Return which genes each warning applies to.
+    """Return which genes each of :data:`WARNINGS` applies to, bool (row,) by name.
 
-    `rows` are positions of the genes; `probability` (row,) is that of ON, NaN if the model cannot
-    read the gene, None without a model; `flagged` (row,) says whether weights fail the completeness
-    check, None if no method has one; `trained_here`, whether the model was trained on this dataset,
-    so that the split says what it has seen; `beside` is the result of :func:`neighbours`, if known.
-    Returns bool (row,) by the name of each of :data:`WARNINGS`.
+    `rows` are positions of genes; `probability` (row,) is that of ON, NaN if the model cannot read
+    the gene, None without a model; `flagged` (row,) says whether weights fail the completeness
+    check; `trained_here`, whether the split says what the model has seen; `beside` is the result of
+    :func:`neighbours`, if known.
     """
     label = dataset["label"].values[rows]
     expression = dataset["expression"].values[rows].astype(float)

@@ -19,10 +19,9 @@ SCORES = ("auc", "auprc", "f1", "brier", "ece", "slope", "intercept", "prevalenc
 def scores(label: np.ndarray, probability: np.ndarray) -> dict[str, float | str]:
     """Return how well probabilities of ON (gene,) fit the labels (gene,), 1 ON and 0 OFF.
 
-    Keys: ``auc``; ``auprc`` (average precision); ``f1`` at a threshold of 0.5 (the paper does not
-    state its threshold); ``brier``; ``ece``, the expected calibration error over 10 bins of equal
-    width; ``slope`` and ``intercept`` of the logistic regression of labels on logits (1 and 0 if
-    calibrated); ``prevalence``, the share of ON; and ``note``, which explains any NaN.
+    ``f1`` is at a threshold of 0.5, ``ece`` the expected calibration error over 10 bins of equal
+    width, ``slope`` and ``intercept`` those of the logistic regression of labels on logits (1 and 0
+    if calibrated), ``prevalence`` the share of ON; ``note`` explains any NaN.
     """
     label, probability = np.asarray(label), np.asarray(probability, dtype=np.float64)
     found: dict[str, float | str] = dict.fromkeys(SCORES, np.nan)
@@ -56,10 +55,9 @@ def scores(label: np.ndarray, probability: np.ndarray) -> dict[str, float | str]
 
 
 def reliability(label: np.ndarray, probability: np.ndarray) -> pd.DataFrame:
-    """Return the share of ON genes among genes of similar predicted probability.
+    """Return the share of ON genes in bins of predicted probability, one row per non-empty bin.
 
-    One row per non-empty bin of equal width: ``bin_low, bin_high``, ``probability`` (the mean in
-    the bin), ``share_on`` with Wilson's 95 % interval ``ci_low, ci_high``, and ``n``.
+    The interval of ``share_on`` is Wilson's.
     """
     place = np.minimum((probability * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     rows = []

@@ -20,12 +20,11 @@ _PERSISTENCE = 0.95
 
 
 def agreement_by_gene(one: np.ndarray, other: np.ndarray) -> dict[str, np.ndarray]:
-    """Return how similarly two explanations rank the bins of each gene.
+    """Return how similarly two explanations (gene, mark and bin) rank the bins of each gene.
 
-    Weights are (gene, mark and bin), and their sign is ignored. Returns (gene,) arrays:
-    ``spearman``; ``top_overlap``, the share of the top 5 % of bins that both have; and ``rbo``, the
-    rank-biased overlap (Webber et al. 2010) with persistence 0.95, extrapolated from the top fifth.
-    NaN if either explanation is constant. For the last two, ties go to the earlier bin.
+    Signs are ignored. ``top_overlap`` is the share of the top 5 % of bins that both have, ``rbo``
+    the rank-biased overlap (Webber et al. 2010), extrapolated from the top fifth; ties go to the
+    earlier bin. All are (gene,), NaN if either explanation is constant.
     """
     one, other = np.abs(one), np.abs(other)
     n = one.shape[1]
@@ -57,11 +56,19 @@ def _places(values: np.ndarray) -> np.ndarray:
     return place
 
 
+def consensus_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the test ``consensus`` of a tidy table, with both methods in columns."""
+    rows = table[table["test"] == "consensus"].reset_index(drop=True)
+    pairs = [str(method).partition(" | ") for method in rows["method"]]
+    both = {"one": [pair[0] for pair in pairs], "other": [pair[2] for pair in pairs]}
+    columns = ["cell", "model", "variant", "one", "other", "statistic", "estimate", "n", "note"]
+    return rows.assign(**both)[[*columns, "simulated", "missing"]]
+
+
 def consensus(named: Mapping[str, xr.Dataset]) -> pd.DataFrame:
     """Compare every pair of attributions over (gene, mark, bin), named, of the same genes.
 
-    Returns one row per pair and statistic of :func:`agreement_by_gene`: ``one, other, statistic,
-    estimate`` (mean over genes), ``low, high`` (middle 95 % of genes) and ``n``.
+    One row per pair and statistic; ``low, high`` is the range of the middle 95 % of genes.
     """
     flat: dict[str, np.ndarray] = {}
     genes: np.ndarray | None = None

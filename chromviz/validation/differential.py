@@ -1,15 +1,12 @@
 """Genes that change state between cell types, and whether attention to marks changes with them.
 
-The paper's Figure 2c shows one such gene: at PAX5, OFF in H1-hESC and K562, AttentiveChrome
-attends to repressor marks, and in GM12878, where it is ON, to promoter and gene body marks. Here
-every gene that changes state is a row, and how far β goes the expected way has an interval.
+The paper's Figure 2c shows one such gene, PAX5; here every gene that changes state is a row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import permutations
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,18 +47,14 @@ def changes(
 ) -> pd.DataFrame:
     """Return the genes that change state between cell types, largest change of β first.
 
-    `genes` has ``gene, symbol``, one row per gene; `label` is (cell, gene), 1 ON and 0 OFF;
-    `probability` of ON is (cell, seed, gene); `beta` is (cell, seed, gene, mark).
-
-    Returns one row per gene and pair of cell types with different labels: ``rank, gene, symbol,
-    on_cell, off_cell, probability_on, probability_off`` (means over seeds); ``called`` (1 if both
-    are on the right side of 0.5); ``shift`` (share of β on non-repressive marks, ON cell type minus
-    OFF cell type) with Student's 95 % interval over seeds ``ci_low, ci_high`` (NaN for one seed);
-    ``as_expected`` (1 if the shift is above 0); ``sure`` (1 if its interval is); and
-    ``beta_{mark}``, the change of β of each mark.
+    `label` is (cell, gene), `probability` of ON (cell, seed, gene) and `beta` (cell, seed, gene,
+    mark). One row per gene and pair of cell types with different labels. ``shift`` is the share of
+    β on non-repressive marks, ON cell type minus OFF, with Student's 95 % interval over seeds;
+    ``called`` is 1 if both probabilities are on the right side of 0.5, ``sure`` if the interval is
+    above 0, and ``beta_{mark}`` the change of β of each mark.
     """
     share = active_share(beta, marks)
-    rows: list[dict[str, Any]] = []
+    rows = []
     for on, off in permutations(range(len(cells)), 2):
         for at in np.flatnonzero((label[on] == 1) & (label[off] == 0)):
             shift = share[on, :, at] - share[off, :, at]
@@ -69,21 +62,12 @@ def changes(
             p_on, p_off = (float(probability[cell, :, at].mean()) for cell in (on, off))
             moved = (beta[on, :, at] - beta[off, :, at]).mean(axis=0)
             rows.append(
-                {
-                    "gene": genes["gene"].iloc[at],
-                    "symbol": genes["symbol"].iloc[at],
-                    "on_cell": cells[on],
-                    "off_cell": cells[off],
-                    "probability_on": p_on,
-                    "probability_off": p_off,
-                    "called": int(p_on > 0.5 >= p_off),
-                    "shift": float(mean),
-                    "ci_low": float(mean - half),
-                    "ci_high": float(mean + half),
-                    "as_expected": int(mean > 0),
-                    "sure": int(mean - half > 0),
-                    **{f"beta_{mark}": by for mark, by in zip(marks, moved, strict=True)},
-                }
+                (
+                    *(genes["gene"].iloc[at], genes["symbol"].iloc[at], cells[on], cells[off]),
+                    *(p_on, p_off, int(p_on > 0.5 >= p_off)),
+                    *(float(mean), float(mean - half), float(mean + half)),
+                    *(int(mean > 0), int(mean - half > 0), *moved),
+                )
             )
     columns = [
         *("gene", "symbol", "on_cell", "off_cell", "probability_on", "probability_off", "called"),
@@ -106,10 +90,9 @@ def recovery(
 ) -> pd.DataFrame:
     """Return how well models of the single cell types find the genes that change state.
 
-    Arrays are as for :func:`changes`, for all genes. One row per score: ``score, auprc, ci_low,
-    ci_high, prevalence, n``. Genes are ranked by the largest difference between cell types in
-    ``probability``, or in the share of ``beta`` (each a mean over seeds). A random score has an
-    AUPRC equal to the prevalence. NaN if no gene changes, or every one does.
+    Arrays are as for :func:`changes`, for all genes, which are ranked by the largest difference
+    between cell types in ``probability``, or in the share of ``beta``. A random score has an AUPRC
+    equal to ``prevalence``. NaN if no gene changes, or every one does.
     """
     changed = (label != label[0]).any(axis=0)
     found = {

@@ -26,12 +26,10 @@ SCORES = {
 def curve_scores(curves: pd.DataFrame) -> pd.DataFrame:
     """Score the curves (:func:`chromviz.extractors.erasure.perturbation_curves`) of each gene.
 
-    Returns one row per gene, with s = 1 for genes predicted ON and -1 for OFF. ``deletion``:
-    s · (logit minus its mean while the top bins are deleted, by the trapezoid rule over shares).
-    ``insertion``: s · (that mean while they are inserted, minus the reference's logit).
-    ``comprehensiveness``: s · (probability minus its mean without the top 1, 5, 10, 20 and 50 %).
-    ``sufficiency``: s · (probability minus its mean with only these). The last two are NaN if the
-    curves lack those shares.
+    With s = 1 for genes predicted ON, else -1. ``deletion``: s · (logit minus its mean while the
+    top bins are deleted); ``insertion``: s · (that mean while they are inserted, minus the
+    reference's logit). ``comprehensiveness``: s · (probability minus its mean without the top 1, 5,
+    10, 20 and 50 %), ``sufficiency`` with only these; NaN without those shares.
     """
     genes = list(dict.fromkeys(curves["gene"]))
     grids = {
@@ -69,10 +67,9 @@ def curve_scores(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def curve_means(curves: pd.DataFrame) -> pd.DataFrame:
-    """Average curves over genes: the probability of the state predicted for the whole gene.
+    """Average over genes the probability of the state that is predicted for the whole gene.
 
-    Returns one row per way and share: ``way, share, mean, ci_low, ci_high`` (95 % t interval of the
-    mean over genes, NaN for one gene) and ``n``.
+    One row per way and share, with the 95 % t interval of the mean, NaN for one gene.
     """
     sign = np.where(curves["whole"] > 0, 1.0, -1.0)
     known = curves.assign(probability=_sigmoid(sign * curves["logit"].to_numpy(np.float64)))
@@ -95,8 +92,7 @@ def faithfulness_rows(
 ) -> list[dict[str, Any]]:
     """Return tidy rows: each score, and its advantage over a random order of the same genes.
 
-    `scores` and `chance` are :func:`curve_scores` of the method and of the control ``random`` on
-    the same model. `by` says what was deleted: ``bins`` or ``marks``.
+    `scores` and `chance` are :func:`curve_scores` of the method and of the control ``random``.
     """
     counts = draw_genes(len(scores), np.arange(len(scores)), n_bootstrap, seed)
     rows = []

@@ -24,17 +24,13 @@ def genes_by_expression(
 ) -> pd.DataFrame:
     """Sort genes by expression; return signal, weights and coverage for each row of a heatmap.
 
-    Weights are over (gene, mark, bin), or (gene, bin) for all marks together; other dimensions, or
-    no gene with an expression, are an error. With more genes than `rows`, each row averages
-    neighbours in the order, and rows differ by at most one gene.
+    Weights are over (gene, mark, bin), or (gene, bin) for all marks together. With more genes than
+    `rows`, each row averages neighbours in the order.
 
     Returns one line per layer (``signal``, ``weight``, ``coverage``) and row (0 has the highest
-    expression). ``n_genes`` in the row, their mean ``expression``, the share ``on`` that is
-    labelled ON, and ``n_known``, the number with values in this layer. One column per bin, named by
-    its start in bp from the TSS: the mean of these genes to four digits, NaN if none has a value.
-    Also ``cell, model, method, name`` (of the mark or track), ``unit``, ``threshold`` (of
-    expression, for ON), ``expression_unit``, ``n_unsorted`` (genes left out because their
-    expression is unknown), ``bin_width`` (bp), ``simulated, missing``.
+    expression): ``n_genes``, ``n_known`` (with values in this layer), mean ``expression``, the
+    share ``on``, ``n_unsorted`` (genes without expression), and one column per bin, named by its
+    start in bp from the TSS: the mean to four digits, NaN if no gene has a value.
     """
     weight = attribution["weight"]
     if weight.dims not in (("gene", "mark", "bin"), ("gene", "bin")):

@@ -1,8 +1,7 @@
-"""Null models of agreement.
+"""Null models of agreement: each breaks one relation and keeps the rest.
 
-Each null breaks one relation and keeps the rest; each is over a group of exchanges, so that
-its p-values are exact. All exchanges are looked up in a table that is made once, so that a draw
-costs a look-up a gene.
+Each null is over a group of exchanges, so that its p-values are exact. All are looked up in a table
+that is made once, which makes draws cheap.
 """
 
 from __future__ import annotations
@@ -15,8 +14,7 @@ from chromviz.validation.resample import standardise
 def shifted_profile(weight: np.ndarray, coverage: np.ndarray) -> np.ndarray:
     """Return r of two profiles under every circular shift except none, (bin - 1,).
 
-    A shift keeps the shape of each profile and changes its position. The null is the agreement of
-    two peaks at unrelated positions.
+    The null is the agreement of two peaks at unrelated positions.
     """
     return _by_shift(weight[None], coverage[None])[0, 1:]
 
@@ -27,10 +25,7 @@ def shifts(genes: int, bins: int, n: int, rng: np.random.Generator) -> np.ndarra
 
 
 def shifted_genes(weight: np.ndarray, coverage: np.ndarray, moves: np.ndarray) -> np.ndarray:
-    """Return the mean r over genes after shifting each gene's weights by `moves` bins, (draw,).
-
-    `weight` and `coverage` are (gene, bin), none constant. Methods on the same genes share `moves`.
-    """
+    """Return the mean r over genes after shifting each gene's weights by `moves` bins, (draw,)."""
     table = _by_shift(weight, coverage)
     first = np.arange(len(table), dtype=np.int32) * table.shape[1]
     flat = table.ravel()
@@ -46,8 +41,7 @@ def swaps(genes: int, n: int, rng: np.random.Generator) -> np.ndarray:
 def swapped_genes(weight: np.ndarray, coverage: np.ndarray, orders: np.ndarray) -> np.ndarray:
     """Return the mean r over genes after genes exchange coverage profiles by `orders`, (draw,).
 
-    A swap keeps every profile, and so the average gene; it changes which gene has which. If it does
-    not lower the agreement, any gene agrees as well with any other.
+    If this does not lower the agreement, any gene agrees as well with any other.
     """
     table = (standardise(weight) @ standardise(coverage).T).ravel()
     first = np.arange(len(weight)) * len(weight)
@@ -59,8 +53,7 @@ def permuted_within_bins(
 ) -> np.ndarray:
     """Return :func:`within_bins` after permuting the genes' weights within each bin, (draw,).
 
-    This keeps the weights of each bin, and so the mean profile; it changes which gene has them.
-    Within a bin the genes, in a random order, move up by a random number of places.
+    The genes of a bin, in a random order, move up by a random number of places.
     """
     order = rng.permutation(len(weight))
     x = _free_of_bin_means(weight)[order]
@@ -74,10 +67,9 @@ def permuted_within_bins(
 
 
 def within_bins(weight: np.ndarray, coverage: np.ndarray) -> float:
-    """Return whether genes with more weight in a bin have more coverage there: r within bins.
+    """Return Pearson's r over all pairs (gene, bin) after subtracting the mean of each bin.
 
-    Pearson's r over all pairs (gene, bin) after subtracting the mean of each bin; NaN if either
-    side is then constant.
+    It says whether genes with more weight in a bin have more coverage there; NaN if undefined.
     """
     x, y = _free_of_bin_means(weight), _free_of_bin_means(coverage)
     size = np.sqrt((x * x).sum() * (y * y).sum())

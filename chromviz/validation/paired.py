@@ -24,14 +24,10 @@ def paired_auc(
 ) -> pd.DataFrame:
     """Compare the AUC of several models with that of a reference model, on the same genes.
 
-    Genes are resampled with replacement, the same genes for every model, so what is hard about a
-    gene cancels in the difference. The interval is about these trained models and other genes, not
-    about other trainings.
-
-    `label` is (gene,), 1 ON and 0 OFF, and `probability` has (gene,) by model. Returns one row per
-    other model: ``model, reference, difference`` (its AUC minus the reference's), ``ci_low,
-    ci_high`` (2.5th and 97.5th percentile of the resamples) and ``n`` (genes). NaN if all genes
-    have one state.
+    Genes are resampled, the same for every model, so what is hard about a gene cancels in the
+    difference. The interval does not cover other trainings. `label` is (gene,), 1 ON and 0 OFF, and
+    `probability` has (gene,) by model. One row per other model; ``difference`` is its AUC minus the
+    reference's, NaN if all genes have one state.
     """
     label = np.asarray(label)
     rng = np.random.default_rng(seed)
@@ -56,10 +52,7 @@ def paired_auc(
 
 
 def weighted_auc(label: np.ndarray, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Return the AUC (draw,) under weights (draw, gene) of the genes; ties count one half.
-
-    NaN if a state has no weight.
-    """
+    """Return the AUC (draw,) under weights (draw, gene) of genes; NaN if a state has no weight."""
     _, place = np.unique(values, return_inverse=True)
     order = np.argsort(place, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(place[order]) > 0])
@@ -78,8 +71,7 @@ def weighted_auc(label: np.ndarray, values: np.ndarray, weight: np.ndarray) -> n
 def over_cells(differences: np.ndarray) -> dict[str, float | str]:
     """Return the mean of a difference over cell types, with Student's 95 % interval.
 
-    Cell types are the units; seeds were averaged within each. With few cell types a bootstrap
-    interval would be too short, which Student's allows for.
+    With few cell types a bootstrap interval would be too short.
     """
     values = np.asarray(differences, dtype=np.float64)
     values = values[~np.isnan(values)]

@@ -37,16 +37,12 @@ def shows(name: str, models: Collection[str]) -> bool:
 
 
 def summarise(name: str, units: pd.DataFrame) -> pd.DataFrame:
-    """Return one of the paper's tables.
+    """Return one of the paper's tables: ``2``, ``s1``, ``s2`` or ``s3``.
 
-    `name` is ``2``, AUC of all models over cell types; ``s1``, AUC on single marks; ``s2``, F1 of
-    DeepChrome and AttentiveChrome; or ``s3``, AUC of older models and networks. `units` has one row
-    per trained model: ``cell, model, seed, marks, auc, f1, n_test, simulated, missing``.
-
-    Seeds are averaged within a cell type first. For ``2``, ``s2`` and ``s3`` the table has one row
-    per model: ``model, mean, median, max, min``, each also as ``paper_...``, and ``n_cells,
-    n_seeds, simulated, missing``; for ``2`` also ``better``, the number of cell types with a higher
-    AUC than DeepChrome. For ``s1`` one row per cell type and mark: ``cell, marks, auc, paper``.
+    `units` has one row per trained model: ``cell, model, seed, marks, auc, f1, n_test, simulated,
+    missing``. Seeds are averaged within a cell type first. ``2``, ``s2`` (F1) and ``s3`` have one
+    row per model; for ``2`` ``better`` is the number of cell types with a higher AUC than
+    DeepChrome. ``s1`` has one row per cell type and mark.
     """
     common: dict[str, Any] = {
         "cells": ",".join(dict.fromkeys(units["cell"])),
@@ -99,10 +95,7 @@ def _better(by_cell: pd.DataFrame, model: str) -> dict[str, float]:
 def unit_row(
     unit: Mapping[str, Any], table: pd.DataFrame, facts: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the scores of one trained model: a row of ``suite.csv``.
-
-    `unit` and `table` are as in :data:`Predictions`; `facts` has ``simulated`` and ``missing``.
-    """
+    """Return the scores of one trained model: a row of ``suite.csv``."""
     printed = unit["model"] == "deepchrome" and unit["marks"] == ALL_MARKS
     found = scores(table["label"].to_numpy(), table["probability"].to_numpy())
     note = found.pop("note")
@@ -124,9 +117,8 @@ def paired_table(
 ) -> pd.DataFrame:
     """Compare the AUC of each model of all marks with that of the reference model.
 
-    Returns ``level, cell, seed, model, reference, difference, ci_low, ci_high, n, note,
-    simulated``: one row per model with level ``cell types``, then one per cell type, seed and model
-    with level ``genes``.
+    One row per model with level ``cell types``, then one per cell type, seed and model with level
+    ``genes``.
     """
     whole = [(unit, table) for unit, table in found if unit["marks"] == ALL_MARKS]
     parts = []
@@ -156,11 +148,7 @@ def paired_table(
 
 
 def reliability_table(found: Sequence[Predictions]) -> pd.DataFrame:
-    """Return the reliability of each model of all marks over all cell types and seeds.
-
-    Columns of :func:`chromviz.validation.classification.reliability`, with ``model`` and
-    ``simulated``.
-    """
+    """Return the reliability of each model of all marks over all cell types and seeds."""
     parts = []
     whole = [(unit, table) for unit, table in found if unit["marks"] == ALL_MARKS]
     for model in dict.fromkeys(unit["model"] for unit, _ in whole):

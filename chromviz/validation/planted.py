@@ -1,8 +1,7 @@
 """Whether weights find planted causes, or only follow the signal.
 
-In simulated data some bins carry signal that causes expression, and some carry signal that causes
-nothing (a neighbour's promoter, say). An explanation that finds causes puts its weight on the
-first; one that follows its input puts it on both.
+In simulated data some bins carry signal that causes expression, and decoys signal that causes
+nothing.
 """
 
 from __future__ import annotations
@@ -32,21 +31,15 @@ def planted(
 ) -> pd.DataFrame:
     """Score weights against the planted truth of simulated data.
 
-    The sign of weights is ignored: a cause may raise or lower expression. Weights over (gene, bin)
-    stand for every mark, those of a class for every gene. The genes are the test genes that have a
-    cause, the same for all methods.
+    The sign of weights is ignored. Weights over (gene, bin) stand for every mark, those of a class
+    for every gene. The genes are the test genes that have a cause.
 
-    Returns a tidy table of means over genes with an interval from resampled genes. ``auprc``:
-    average precision of causal bins among all bins of a gene (a random ranking has the prevalence,
-    given as the method ``prevalence``). ``causal_mass``: share of the weight on causal bins.
-    ``pointing``: share of genes whose largest weight is on one (in a tie, the share of the tied
-    bins that are causal). ``causes_over_decoys``: probability that a causal bin has more weight
-    than a bin with signal and no cause (0.5 if the method cannot separate them), over genes with
-    both. ``{statistic}_over_signal``: the difference from the raw signal, gene by gene, with a
-    two-sided p.
-
-    A dataset without planted truth or without a test gene that has a cause is an error, as is an
-    attribution without bins, of another dataset, or that lacks test genes.
+    Returns a tidy table of means over genes with bootstrap intervals. ``auprc``: average precision
+    of causal bins (a random ranking has the ``prevalence``). ``causal_mass``: share of the weight
+    on causal bins. ``pointing``: share of genes whose largest weight is on one.
+    ``causes_over_decoys``: probability that a causal bin has more weight than a decoy.
+    ``{statistic}_over_signal``: the difference from the raw signal, gene by gene, with a two-sided
+    p.
     """
     if "truth" not in dataset:
         raise ChromvizError(
@@ -88,10 +81,9 @@ def planted(
 
 
 def score(size: np.ndarray, causal: np.ndarray, decoys: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the scores (gene,) explained in :func:`planted`.
+    """Return the scores (gene,) explained in :func:`planted`; each gene has a cause.
 
-    `size` is the weight without sign (gene, mark and bin); `causal` and `decoys` are masks. Each
-    gene has at least one cause.
+    `size` is the weight without sign (gene, mark and bin); `causal` and `decoys` are masks.
     """
     total = size.sum(axis=1, dtype=np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -42,8 +42,7 @@ def draw_genes(n_genes: int, rows: np.ndarray, n: int, seed: int) -> np.ndarray:
 def draw_chromosomes(chrom: np.ndarray, rows: np.ndarray, n: int, seed: int) -> np.ndarray | None:
     """Return how often each gene is drawn when whole chromosomes are, float32 (draw, gene).
 
-    Genes of a chromosome are drawn together: neighbours share domains and are not independent
-    evidence. None if `rows` lie on fewer than :data:`FEWEST_CHROMOSOMES`.
+    Neighbours share domains. None if `rows` lie on fewer than :data:`FEWEST_CHROMOSOMES`.
     """
     names, place = np.unique(chrom[rows].astype(str), return_inverse=True)
     if len(names) < FEWEST_CHROMOSOMES:
@@ -57,10 +56,10 @@ def draw_chromosomes(chrom: np.ndarray, rows: np.ndarray, n: int, seed: int) -> 
 
 
 def sums(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return ``counts @ values``: for each draw, the sums over its genes.
+    """Return ``counts @ values`` with the same bits for any number of threads.
 
-    BLAS splits a product over as many threads as it has at the time, and rounding depends on their
-    number. Here each block of draws belongs to one thread, so the same draws give the same bits.
+    BLAS splits a product over its threads, and rounding depends on their number. Here each block of
+    draws belongs to one thread.
     """
     blocks = [counts[at : at + _BLOCK] for at in range(0, len(counts), _BLOCK)]
     if len(blocks) < 2:
@@ -77,10 +76,7 @@ def _libraries() -> ThreadpoolController:
 
 
 def means(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return the mean profile of `values` (gene, bin) under `counts` (draw, gene).
-
-    A draw without any gene is NaN.
-    """
+    """Return the mean of `values` (gene, bin) under `counts` (draw, gene), NaN without genes."""
     # In the precision of the counts: another would copy all of them.
     with np.errstate(invalid="ignore", divide="ignore"):
         found: np.ndarray = sums(counts, values.astype(counts.dtype, copy=False)) / counts.sum(
@@ -145,8 +141,7 @@ def ranks(values: np.ndarray) -> np.ndarray:
 def partial(x: np.ndarray, y: np.ndarray, *controls: np.ndarray) -> np.ndarray:
     """Return the correlation of each row of `x` with that of `y`, given rows of controls.
 
-    All are (draw, bin), or (bin,) if the same in every draw. A linear fit of the controls is
-    subtracted from both sides. If nothing is left of `x`, a copy of a control, the result is 0.
+    All are (draw, bin), or (bin,) if the same in every draw. 0 if nothing of `x` is left.
     """
     x, y = standardise(np.atleast_2d(x)), standardise(np.atleast_2d(y))
     basis: list[np.ndarray] = []

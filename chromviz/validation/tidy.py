@@ -12,6 +12,10 @@ import xarray as xr
 from scipy.stats import false_discovery_control
 
 from chromviz.results.tables import read_csv
+from chromviz.validation.resample import Resampling, draw_genes, mean_draws
+
+#: A row of the tidy table.
+Row = dict[str, Any]
 
 #: Columns of ``validation.csv``. ``chrom_low`` and ``chrom_high`` are an interval over chromosomes,
 #: ``null`` is what `p` was computed against, ``better`` which direction is better.
@@ -20,17 +24,14 @@ COLUMNS = (
     *("estimate", "ci_low", "ci_high"),
     *("chrom_low", "chrom_high", "null", "p", "q", "n", "better", "note", "simulated", "missing"),
 )
-_TEXT = (
-    *("cell", "model", "variant", "method", "mark", "test", "statistic"),
-    *("null", "better", "note"),
-)
+_TEXT = (*COLUMNS[:7], "null", "better", "note")
 _NUMBERS = ("estimate", "ci_low", "ci_high", "chrom_low", "chrom_high", "p", "q")
 
 
 def tidy(rows: Iterable[Mapping[str, Any]], **common: Any) -> pd.DataFrame:
     """Return rows as the tidy table; `common` columns are the same in every row.
 
-    What a row lacks is empty, or NaN. A column that is not in :data:`COLUMNS` is a KeyError.
+    What a row lacks is empty, or NaN. Another column is a KeyError.
     """
     records = [{**dict.fromkeys(_TEXT, ""), **common, **row} for row in rows]
     unknown = {name for record in records for name in record} - set(COLUMNS)
@@ -57,8 +58,7 @@ def tidy_of(dataset: xr.Dataset, rows: Iterable[Mapping[str, Any]], **common: An
 def adjust(table: pd.DataFrame) -> pd.DataFrame:
     """Fill ``q``: p adjusted by Benjamini and Hochberg over marks, methods, models and cells.
 
-    Each statistic against each null is a family, because each asks another question. Rows without p
-    have no q and do not count.
+    Each statistic against each null is a family. Rows without p do not count.
     """
     table = table.copy()
     for _, part in table.groupby(["test", "statistic", "null"], sort=False):
@@ -82,10 +82,26 @@ def bounds(draws: np.ndarray) -> dict[str, float]:
     return dict(zip(("ci_low", "ci_high"), interval(draws), strict=True))
 
 
+def mean_rows(values: Mapping[str, np.ndarray], resampling: Resampling, **common: str) -> list[Row]:
+    """Return one row for the mean over genes of each statistic (gene,), NaN where undefined."""
+    rows = []
+    for name, every in values.items():
+        each = every[~np.isnan(every)]
+        n = len(each)
+        row: Row = {**common, "statistic": name, "n": n}
+        if n:
+            counts = draw_genes(n, np.arange(n), resampling.n_bootstrap, resampling.seed)
+            row |= {"estimate": float(each.mean()), **bounds(mean_draws(each, counts))}
+        else:
+            row["note"] = "undefined in every gene"
+        rows.append(row)
+    return rows
+
+
 def p_above(observed: float, null: np.ndarray) -> float:
     """Return the share of null draws at least as high as the observed value, itself included.
 
-    p is therefore never 0 (Phipson and Smyth 2010). NaN if the observed value or every draw is.
+    p is therefore never 0 (Phipson and Smyth 2010).
     """
     null = null[~np.isnan(null)]
     if np.isnan(observed) or not len(null):

@@ -60,22 +60,18 @@ def verdicts(
 
     - ``predicts``: the 95 % interval of the test AUC lies above 0.5, and above the AUC of the same
       architecture untrained and trained on permuted labels, which can differ from 0.5 by chance.
-      These two therefore never predict.
     - ``agrees``: r of the mean profiles on `mark` is above 0, with p < 0.05 against circular
-      shifts. This is p and not q: 100 bins allow only 99 shifts, and no such p survives adjustment
-      over a hundred rows.
+      shifts. This is p and not q: 100 bins allow only 99 shifts, and no such p survives adjustment.
     - ``beyond_signal``: the intervals of the gain in r over the raw signal, over genes and over
       chromosomes, lie above 0.
-    - ``finds_causes``: the interval of ``causes_over_decoys_over_signal`` lies above 0.
-    - ``faithful``: the interval of ``deletion_over_random`` lies above 0.
-    - ``depends_on_model``: the mean rank correlation with the explanation of the same network with
-      all weights re-randomised is at most 0.5.
+    - ``finds_causes``, ``faithful``: the interval of ``causes_over_decoys_over_signal`` or of
+      ``deletion_over_random`` lies above 0.
+    - ``depends_on_model``: the mean rank correlation with the explanation of the network with all
+      weights re-randomised is at most 0.5.
 
     An explanation ``passes`` if its model predicts, it is not found to be unfaithful or independent
     of the model, and it finds causes, or, in data without planted truth, goes beyond the signal.
     Controls have no verdict. Questions whose tests are not in the table stay open.
-
-    Returns ``cell, model, variant, method``, the :data:`QUESTIONS`, ``passes`` and ``sentence``.
     """
     controls = set(table.loc[(table["model"] == "") & (table["method"] != ""), "method"])
     rows: list[dict[str, Any]] = []
@@ -134,10 +130,7 @@ def _floor(of_model: pd.DataFrame) -> tuple[float, str]:
 
 
 def _answer(question: str, row: Evidence, value: float = 0) -> int | None:
-    """Return 1 for yes, 0 for no, None where it is not tested or undefined.
-
-    Unless the question has a test of its own, all defined intervals must lie above `value`.
-    """
+    """Return 1 for yes, 0 for no, None where it is not tested or undefined."""
     if row is None:
         return None
     if question == "agrees":

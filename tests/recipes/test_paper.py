@@ -131,8 +131,8 @@ def damage(path, how):
     [
         ("no folder", "no result folder"),
         ("no manifest", "it has no manifest.json"),
-        ("rubbish", "is not a manifest of finished results"),
-        ("half a manifest", "is not a manifest of finished results"),
+        ("rubbish", "is not a manifest of chromviz"),
+        ("half a manifest", "is not a manifest of chromviz"),
         ("another version", "was made by chromviz 0.0.1, and this is"),
         ("another command", "those of 'chromviz compare' are needed"),
         ("interrupted", "is incomplete: it has no figure2a.csv"),
