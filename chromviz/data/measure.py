@@ -17,7 +17,7 @@ from chromviz.data.signal.read_files import BIGWIG
 from chromviz.data.signal.reads import ReadRule
 from chromviz.data.signal.sources import Measured, Source, read_sources
 from chromviz.data.signal.tracks import chrom_sizes
-from chromviz.data.signal.windows import overlapping, read_regions, window_bounds
+from chromviz.data.signal.windows import lie_inside, overlapping, read_regions
 from chromviz.progress import Progress
 from chromviz.vocabulary import Window
 
@@ -97,7 +97,6 @@ def _place_windows(
     table: pd.DataFrame, window: Window, found: Sequence[Measured], assembly: Assembly
 ) -> np.ndarray:
     """Return why a window cannot have data, empty if it lies within its chromosome."""
-    start, end = window_bounds(table, window)
     names = table["chrom"].to_numpy(object)
     largest = assembly.sizes_for(table["chrom"])
     for each in found:
@@ -107,10 +106,8 @@ def _place_windows(
     seen = {
         name for each in found if each.record["role"] == "signal" for name in each.chromosomes
     } or {name for each in found for name in each.chromosomes}
-    most = int(np.iinfo(np.int64).max)
-    size = np.array([largest.get(name, most) for name in names], dtype=np.int64)
     why = np.full(len(table), "", dtype=object)
-    why[(start < 0) | (end > size)] = _LEAVES
+    why[~lie_inside(table, window, largest)] = _LEAVES
     why[~np.isin(names.astype(str), sorted(seen))] = _ABSENT
     return why
 

@@ -13,8 +13,8 @@ from chromviz.errors import ChromvizError
 
 GZIP = b"\x1f\x8b"
 CHUNK = 1 << 20  # characters read at a time
-# First characters of lines of BED, GTF and GFF3 that are not records.
-_COMMENTS = ("#", "track ", "track\t", "browser ", "browser\t")
+#: First characters of lines of BED, GTF and GFF3 that are not records.
+COMMENTS = ("#", "track ", "track\t", "browser ", "browser\t")
 # Digits of a coordinate: more than any chromosome needs, few enough for int64.
 _MAX_DIGITS = 12
 
@@ -51,7 +51,7 @@ def data_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def is_data(line: str) -> bool:
     """Return whether a line is neither blank nor a comment."""
-    return not (line.startswith(_COMMENTS) or line.isspace() or not line)
+    return not (line.startswith(COMMENTS) or line.isspace() or not line)
 
 
 def read_blocks(

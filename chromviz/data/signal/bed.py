@@ -6,6 +6,7 @@ finds the line that is wrong.
 
 from __future__ import annotations
 
+import codecs
 import io
 import re
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from chromviz.data.signal.read_files import BYTE_ORDER_MARK, MAX_POSITION, SKIPPED, Batch
+from chromviz.data.signal.read_files import MAX_POSITION, SKIPPED, Batch
 from chromviz.data.text import parse_interval
 from chromviz.errors import ChromvizError
 
@@ -59,7 +60,7 @@ def _whole_lines(path: Path, blocks: Iterator[bytes]) -> Iterator[tuple[bytes, b
     """Yield text cut at ends of lines, and whether its last line was ended."""
     kept = b""
     for number, block in enumerate(blocks):
-        data = kept + (block if number else block.removeprefix(BYTE_ORDER_MARK))
+        data = kept + (block if number else block.removeprefix(codecs.BOM_UTF8))
         cut = data.rfind(b"\n") + 1
         kept = data[cut:]
         if len(kept) > _MAX_LINE:

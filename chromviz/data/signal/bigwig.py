@@ -25,6 +25,7 @@ import numpy as np
 
 from chromviz.data.archives.http import is_address
 from chromviz.data.signal.remote import RemoteFile, open_remote
+from chromviz.data.signal.windows import merge
 from chromviz.errors import ChromvizError
 
 _BASE_BITS = 32
@@ -101,7 +102,7 @@ class BigWig:
         bounds = [(name, self.order + "u4") for name in ("chrom", "start", "last", "end")]
         bounds.append(("offset", self.order + "u8"))
         tree = _Tree(np.dtype([*bounds, ("size", self.order + "u8")]), np.dtype(bounds), width)
-        first, last = _join(start, end)
+        first, last = merge(start, end)
 
         def overlapping(items: np.ndarray) -> np.ndarray:
             self._check_items(items)
@@ -303,13 +304,6 @@ def _span(items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the positions of an index's items: first base, and the base after the last."""
     first = genome_position(items["chrom"], items["start"])
     return first, genome_position(items["last"], items["end"])
-
-
-def _join(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return windows joined where they touch or overlap."""
-    reach = np.maximum.accumulate(end)
-    first = np.flatnonzero(np.r_[len(start) > 0, start[1:] > reach[:-1]])
-    return start[first], np.maximum.reduceat(end, first) if len(first) else end[:0]
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from chromviz.data.signal.windows import window_bounds
+from chromviz.data.signal.windows import first_bases, lie_inside, merge
 from chromviz.vocabulary import Window
 
 MERGE_EVERY = 1 << 21  # reads kept before reads at the same position are merged
@@ -28,12 +28,8 @@ class BinsOfChromosome:
         self.edges, self.edge = edges, edge.reshape(len(rows), -1)  # (gene, bin + 1): index
         self.begun = np.zeros(len(edges) + 1, np.int64)
         self.ended = np.zeros(len(edges) + 1, np.int64)
-        first = np.sort(start)
-        last = first + 2 * window.flank
-        # Merged windows: a region ends where the next window begins after it.
-        gap = np.flatnonzero(first[1:] > last[:-1])
-        self.first = np.append(first[np.append(0, gap + 1)], np.iinfo(np.int64).max)
-        self.last = last[np.append(gap, len(last) - 1)]
+        first, self.last = merge(start, start + 2 * window.flank)
+        self.first = np.append(first, np.iinfo(np.int64).max)
         self.keys = np.empty(0, np.uint64)
         self.pending: list[np.ndarray] = []
         self.n_pending = 0
@@ -84,10 +80,8 @@ def lay_out(
     genes: pd.DataFrame, window: Window, sizes: Mapping[str, int]
 ) -> dict[str, BinsOfChromosome]:
     """Return the bins of each chromosome, without windows that leave it."""
-    start, end = window_bounds(genes, window)
-    chrom = genes["chrom"].to_numpy(object)
-    size = np.array([sizes.get(name, np.iinfo(np.int64).max) for name in chrom], dtype=np.int64)
-    rows = np.flatnonzero((start >= 0) & (end <= size))
+    start, chrom = first_bases(genes, window), genes["chrom"].to_numpy(object)
+    rows = np.flatnonzero(lie_inside(genes, window, sizes))
     groups = pd.Series(rows).groupby(chrom[rows], sort=False)
     return {
         str(name): BinsOfChromosome(group.to_numpy(), start[group], window)

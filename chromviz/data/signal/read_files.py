@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from chromviz.data.text import GZIP, read_blocks
+from chromviz.data.text import COMMENTS, GZIP, read_blocks
 from chromviz.errors import ChromvizError
 
 BIGWIG, BAM, READS = "bigWig", "BAM", "reads"
 #: The largest coordinate of a BAM file, far beyond any chromosome.
 MAX_POSITION = 2**31 - 1
 #: Beginnings of lines of BED that hold no record.
-SKIPPED = (b"#", b"track ", b"track\t", b"browser ", b"browser\t")
-#: Some editors begin a file with this mark of UTF-8.
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+SKIPPED = tuple(map(str.encode, COMMENTS))
 
 _HEAD = 1 << 16  # bytes that tell a file's kind
 _MAGIC = b"BAM\1"
@@ -75,7 +74,7 @@ def kind_of_file(path: Path) -> str:
 
 def _kind_of_text(head: bytes, path: Path) -> str:
     """Return the kind that the first record of a text shows; refuse bedGraph."""
-    for line in head.removeprefix(BYTE_ORDER_MARK).split(b"\n"):
+    for line in head.removeprefix(codecs.BOM_UTF8).split(b"\n"):
         named_bedgraph = line.startswith(b"track") and b"type=bedGraph" in line
         record = bool(line.strip()) and not line.startswith(SKIPPED)
         fields = line.rstrip(b"\r").split(b"\t")

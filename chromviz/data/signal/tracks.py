@@ -13,7 +13,7 @@ from chromviz.data.archives.http import is_address
 from chromviz.data.signal.bigwig import BigWig, genome_position, one_line, open_bigwig
 from chromviz.data.signal.chromosomes import Assembly, Translator
 from chromviz.data.signal.remote import short_name
-from chromviz.data.signal.windows import window_bounds
+from chromviz.data.signal.windows import first_bases, lie_inside
 from chromviz.errors import ChromvizError
 from chromviz.progress import Progress, silent
 from chromviz.vocabulary import Window
@@ -94,15 +94,15 @@ def _place(
     Neighbours share blocks. The result is the genes' rows, the positions of the first bases, int64
     (window,) each, and the windows as the track names them.
     """
-    chrom = genes["chrom"].to_numpy(object)
-    start, end = window_bounds(genes, window)
-    places = {ours: track.chroms[own] for ours, own in theirs.items()}
-    known = np.array([places.get(name, (0, -1)) for name in chrom], dtype=np.int64).reshape(-1, 2)
-    rows = np.flatnonzero((start >= 0) & (end <= known[:, 1]))
-    position = genome_position(known[rows, 0], start[rows])
+    chrom, start = genes["chrom"].to_numpy(object), first_bases(genes, window)
+    sizes = {ours: track.chroms[own][1] for ours, own in theirs.items()}
+    rows = np.flatnonzero(lie_inside(genes, window, sizes, unknown=-1))
+    number = np.array([track.chroms[theirs[chrom[row]]][0] for row in rows], dtype=np.int64)
+    position = genome_position(number, start[rows])
     order = np.argsort(position, kind="stable")
     rows = rows[order]
-    asked = [(theirs[chrom[row]], int(start[row]), int(end[row])) for row in rows]
+    length = 2 * window.flank
+    asked = [(theirs[chrom[row]], int(start[row]), int(start[row]) + length) for row in rows]
     return rows, position[order], asked
 
 

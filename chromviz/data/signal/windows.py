@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,25 @@ from chromviz.vocabulary import Window
 
 #: Merged, sorted regions by chromosome: int64 (region, 2), first base and base after the last.
 Regions = dict[str, np.ndarray]
+_ANY_SIZE = int(np.iinfo(np.int64).max)
 
 
-def window_bounds(genes: pd.DataFrame, window: Window) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first base of each gene's window and the base after its last, int64 (gene,)."""
-    tss = genes["tss"].to_numpy(np.int64)
-    return tss - window.flank, tss + window.flank
+def first_bases(genes: pd.DataFrame, window: Window) -> np.ndarray:
+    """Return the first base of each gene's window, int64 (gene,)."""
+    return genes["tss"].to_numpy(np.int64) - window.flank
+
+
+def lie_inside(
+    genes: pd.DataFrame, window: Window, sizes: Mapping[str, int], unknown: int = _ANY_SIZE
+) -> np.ndarray:
+    """Return which windows lie within their chromosome, bool (gene,).
+
+    Chromosomes that are not in `sizes` have the size `unknown`.
+    """
+    start = first_bases(genes, window)
+    size = np.array([sizes.get(name, unknown) for name in genes["chrom"]], dtype=np.int64)
+    within: np.ndarray = (start >= 0) & (start + 2 * window.flank <= size)
+    return within
 
 
 def orient(values: np.ndarray, strand: np.ndarray, orientation: str) -> np.ndarray:
@@ -48,7 +62,10 @@ def read_regions(path: Path) -> Regions:
         found.setdefault(chrom, []).append(parse_interval(start, end, where, first=0))
     if not found:
         raise ChromvizError(f"{path} has no regions; give BED, or leave the option out")
-    return {chrom: _merge(np.array(pairs, dtype=np.int64)) for chrom, pairs in found.items()}
+    return {
+        chrom: np.column_stack(merge(*np.array(pairs, dtype=np.int64).T))
+        for chrom, pairs in found.items()
+    }
 
 
 def overlapping(
@@ -68,15 +85,15 @@ def overlapping(
         first = start[rows]
         # The first region that ends after the bin begins: does it begin before the bin ends?
         at = np.searchsorted(pairs[:, 1], first, side="right")
-        begins = np.append(pairs[:, 0], np.iinfo(np.int64).max)[at]
+        begins = np.append(pairs[:, 0], _ANY_SIZE)[at]
         hit[rows] = begins < first + window.bin_width
     return hit
 
 
-def _merge(pairs: np.ndarray) -> np.ndarray:
-    """Return regions sorted, with overlapping or touching regions merged."""
-    pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
-    reach = np.maximum.accumulate(pairs[:, 1])
-    new = np.append(True, pairs[1:, 0] > reach[:-1])
-    last = np.append(np.flatnonzero(new)[1:] - 1, len(pairs) - 1)
-    return np.column_stack([pairs[new, 0], reach[last]])
+def merge(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return intervals sorted by start, joined where they overlap or touch."""
+    order = np.argsort(start, kind="stable")
+    start, end = start[order], end[order]
+    reach = np.maximum.accumulate(end)
+    first = np.flatnonzero(np.r_[len(start) > 0, start[1:] > reach[:-1]])
+    return start[first], np.maximum.reduceat(end, first) if len(first) else end
