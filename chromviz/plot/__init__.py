@@ -51,7 +51,7 @@ def profiles(
     Raises
     ------
     ChromvizError
-        If it is no attribution of this shape, or no gene is predicted to be in this state.
+        If the attribution has other dimensions, or no gene is predicted to be in this state.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def coverage(data: xr.Dataset | str, ax: Axes | None = None, *, track: str | Non
     Raises
     ------
     ChromvizError
-        If it is no dataset, or lacks the track.
+        If the dataset lacks the track.
 
     Examples
     --------
@@ -130,7 +130,7 @@ def table3(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Raises
     ------
     ChromvizError
-        If it is no such table.
+        If the table lacks a column.
 
     Examples
     --------
@@ -161,7 +161,7 @@ def gain(table: Any, ax: Axes | None = None) -> Axes:
     Raises
     ------
     ChromvizError
-        If it is no such table.
+        If the table lacks a column.
 
     Examples
     --------
@@ -198,7 +198,7 @@ def verdicts(table: Any, ax: Axes | None = None) -> Axes:
     Raises
     ------
     ChromvizError
-        If it is no such table.
+        If the table lacks a column.
 
     Examples
     --------
@@ -307,7 +307,7 @@ def gene(audit: Any, model: str | None = None) -> Figure:
     Raises
     ------
     ChromvizError
-        If it is no audit, or the model is not in it.
+        If the model is not in the audit.
 
     Examples
     --------
@@ -424,7 +424,7 @@ def learning_curve(model: Any) -> Figure:
     Raises
     ------
     ChromvizError
-        If it is no trained model, or was not trained in epochs.
+        If the model was not trained in epochs.
 
     Examples
     --------
@@ -462,7 +462,7 @@ def suite(suite: Any, ax: Axes | None = None) -> Axes:
     Raises
     ------
     ChromvizError
-        If it is no such result.
+        If the table lacks a column.
 
     Examples
     --------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -114,9 +114,7 @@ def plot_table3(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 def draw_table3(table: pd.DataFrame) -> Figure:
     """Draw :func:`plot_table3` as a figure, 120 mm wide."""
-    figure = plot_table3(table).get_figure(root=True)
-    assert isinstance(figure, Figure)  # noqa: S101 - for the type checker: one was just made
-    return figure
+    return cast("Figure", plot_table3(table).get_figure(root=True))
 
 
 def _draw_row(axes: Axes, place: float, row: pd.Series) -> None:
@@ -385,7 +383,7 @@ def _rows_of(table: pd.DataFrame, statistic: str, what: str) -> pd.DataFrame:
     style.require_columns(table, TIDY_COLUMNS, what)
     part = table[table["statistic"] == statistic]
     if part.empty:
-        raise ChromvizError(f"{what} needs rows of {statistic}; there is none")
+        raise ChromvizError(f"{what} needs rows of {statistic}; its table has none")
     return part
 
 

@@ -83,7 +83,7 @@ def write_panels(
 
 
 def write_genes(folder: ResultFolder, attribution: xr.Dataset, dataset: xr.Dataset) -> None:
-    """Write the figure ``genes``: test genes by expression; none where no expression is known."""
+    """Write the figure ``genes``: test genes sorted by expression, if any is known."""
     test = dataset["split"].values == "test"
     if not np.isfinite(dataset["expression"].values[test]).any():
         return

@@ -31,15 +31,10 @@ from chromviz.results.tables import to_csv, write_csv
 class BinLayout:
     """Where bins lie on the genome.
 
-    Parameters
-    ----------
-    bins
-        One row per piece of a gene's bin that is shown, sorted, without overlap: ``chrom, start,
-        end`` (0-based, half-open), and ``row, bin``, its position in the weights.
-    sizes
-        Size by chromosome, in bases, in the order of `bins`.
-    hidden
-        Ids of genes that are not shown because another has their TSS.
+    `bins` has one row per piece of a gene's bin that is shown, sorted, without overlap: ``chrom,
+    start, end`` (0-based, half-open), and ``row, bin``, its position in the weights. `sizes` are
+    those of chromosomes in bases, in the order of `bins`. `hidden` are genes that are not shown
+    because another has their TSS.
     """
 
     bins: pd.DataFrame

@@ -11,31 +11,22 @@ from chromviz.plot.style import SIMULATED_NOTE
 
 # Letters and signs that LaTeX has as commands of mathematics. The Greek letters that are missing
 # here look like Latin ones, and LaTeX has no command for them.
-_GREEK_SMALL = dict(zip("αβγδεζηθικλμνξπρςστυφχψω", (
+_COMMANDS = dict(zip("αβγδεζηθικλμνξπρςστυφχψωΓΔΘΛΞΠΣΥΦΨΩµ×·±≤≥≈→", (
     "alpha", "beta", "gamma", "delta", "varepsilon", "zeta", "eta", "theta", "iota", "kappa",
     "lambda", "mu", "nu", "xi", "pi", "rho", "varsigma", "sigma", "tau", "upsilon", "varphi",
-    "chi", "psi", "omega",
+    "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon",
+    "Phi", "Psi", "Omega", "mu", "times", "cdot", "pm", "leq", "geq", "approx", "rightarrow",
 ), strict=True))  # fmt: skip
-_GREEK_CAPITAL = dict(zip("ΓΔΘΛΞΠΣΥΦΨΩ", (
-    "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega",
-), strict=True))  # fmt: skip
-_SIGNS = dict(zip("µ×·±≤≥≈→", (
-    "mu", "times", "cdot", "pm", "leq", "geq", "approx", "rightarrow",
-), strict=True))  # fmt: skip
-_MINUS = "\N{MINUS SIGN}"
 _LATEX = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
-    **{
-        character: f"$\\{name}$"
-        for character, name in (_GREEK_SMALL | _GREEK_CAPITAL | _SIGNS).items()
-    },
+    **{character: f"$\\{name}$" for character, name in _COMMANDS.items()},
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    _MINUS: "$-$",
+    "\N{MINUS SIGN}": "$-$",
     "²": "$^2$",
     "–": "--",
     "—": "---",
@@ -153,7 +144,7 @@ def _noted(row: list[str], escape: Callable[[str], str], superscript: str) -> li
 
 def _markdown(text: str) -> str:
     text = re.sub(r"([\\|*`])", r"\\\1", text).replace("<", "&lt;")
-    # An underscore inside a word (H_prom) is no emphasis and reads better without a backslash.
+    # An underscore inside a word (H_prom) is not emphasis, and reads better without a backslash.
     return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)
 
 

@@ -110,8 +110,8 @@ def _cells(found: Results) -> list[str]:
         several = found.subject.partition(" ")[2].split(", ")
         if len(several) > 1:
             raise ChromvizError(
-                f"{found.path} sums up {len(several)} cell types, each of which has a folder and a "
-                f"page of its own there; name one, {found.path / several[0]}"
+                f"{found.path} summarises {len(several)} cell types, and each has its own folder "
+                f"and page there; give one of them, for instance {found.path / several[0]}"
             ) from None
         raise ChromvizError(
             f"{found.path / 'manifest.json'} does not say which cell type it is of; make the "
@@ -307,19 +307,13 @@ def _provenance(found: Results, datasets: Sequence[xr.Dataset]) -> list[tuple[st
     for one in datasets:
         label = cell_label(str(one.attrs["cell"]))
         counts = gene_counts(one)
-        left = ", ".join(
-            f"{number:,} {reason}"
-            for reason, number in counts.items()
-            if reason not in ("annotated", "used")
-        )
+        annotated, used = counts.pop("annotated"), counts.pop("used")
+        left = ", ".join(f"{number:,} {reason}" for reason, number in counts.items())
+        genes = f"{used:,} of {annotated:,} used{f'; left out: {left}' if left else ''}"
         rows += [
             ("dataset", f"{label}, {one.attrs['assembly']}, label: {one.attrs['label_rule']}"),
             ("dataset SHA-256", dataset_hash(one)),
-            (
-                "genes",
-                f"{counts['used']:,} of {counts['annotated']:,} used"
-                + (f"; left out: {left}" if left else ""),
-            ),
+            ("genes", genes),
         ]
         sources = pd.DataFrame(json.loads(str(one.attrs["sources"])))
         if len(sources):

@@ -70,7 +70,7 @@ def table3_page(table: pd.DataFrame) -> RenderableType:
     if is_zero_filled(table):
         notes.append(ZERO_FILLED)
     if first["simulated"]:
-        notes.append("The paper's values are of real data; they are no target here.")
+        notes.append("The paper's values are of real data, and no target for simulated data.")
     return _page(first["simulated"], _table(title, columns, table), *notes)
 
 
