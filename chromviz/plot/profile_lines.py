@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,11 @@ _SOURCE_COLUMNS = ("n_genes", "cell", "model", "method", "simulated")
 FIGURE2A_COLUMNS = (*PROFILE_COLUMNS, "state", *_SOURCE_COLUMNS)
 FIGURE2B_COLUMNS = (*PROFILE_COLUMNS, "role", "unit", *_SOURCE_COLUMNS)
 _STATES = ("ON", "OFF")
+#: The columns of a figure, that which tells its panels apart, and the values of that.
+_PANELS = {
+    "Figure 2a": (FIGURE2A_COLUMNS, "state", _STATES),
+    "Figure 2b": (FIGURE2B_COLUMNS, "role", ("coverage", "weight")),
+}
 # The headers of Figure 2c need space: with more than three columns it is drawn alone.
 _MOST_CELLS = 3
 
@@ -68,7 +74,7 @@ def draw_figure2a(table: pd.DataFrame) -> Figure:
     `table` is as for :func:`plot_profiles`, with ``state`` (as predicted), ``n_genes``, ``cell``,
     ``model``, ``method`` and ``simulated``. A state without genes gets an empty panel that says so.
     """
-    with style.new_figure(style.ONE_COLUMN, 3.7, _figure2a_heading(table), table) as fig:
+    with style.new_figure(style.ONE_COLUMN, 3.7, _heading(table, "Figure 2a"), table) as fig:
         top, bottom = fig.subplots(2, 1, sharex=True, sharey=True)
         _fill_figure2a(top, bottom, table)
         fig.supylabel(weight_label(table))
@@ -76,24 +82,13 @@ def draw_figure2a(table: pd.DataFrame) -> Figure:
     return fig
 
 
-def _figure2a_heading(table: pd.DataFrame) -> list[str]:
-    """Check the table of Figure 2a, and return its cell type, and its model and method."""
-    style.require_columns(table, FIGURE2A_COLUMNS, "Figure 2a")
-    _check_members(table, "state", _STATES, "Figure 2a")
-    return _heading(table, table, "Figure 2a")
-
-
 def _fill_figure2a(top: Axes, bottom: Axes, table: pd.DataFrame) -> None:
     """Draw the panels of Figure 2a, ON and OFF, on Axes that share both their axes."""
     for axes, state in zip((top, bottom), _STATES, strict=True):
-        draw_window(axes, table)
         rows = table[(table["state"] == state) & (table["n_genes"] > 0)]
-        axes.set_title(_count_title(f"predicted {state}", rows))
-        if rows.empty:
-            style.say_empty(axes, f"no gene predicted {state}")
-            continue
-        bare, baseline = rows.drop(columns="simulated"), _baseline(rows)
-        plot_profiles(bare, axes, ylabel="", baseline=baseline, legend=False)
+        words = f"no gene predicted {state}"
+        look = {"ylabel": "", "baseline": _baseline(table)}
+        _fill(axes, table, rows, f"predicted {state}", words, **look)
     top.set_xlabel("")
 
 
@@ -105,7 +100,7 @@ def draw_figure2b(table: pd.DataFrame) -> Figure:
     ``model``, ``method`` and ``simulated``. A role without genes gets an empty panel that says so.
     H3K4me3, the mark that Table 3 compares with the track, is emphasised.
     """
-    with style.new_figure(style.ONE_COLUMN, 3.7, _figure2b_heading(table), table) as fig:
+    with style.new_figure(style.ONE_COLUMN, 3.7, _heading(table, "Figure 2b"), table) as fig:
         top, bottom = fig.subplots(2, 1, sharex=True, height_ratios=(1, 1.25))
         _fill_figure2b(top, bottom, table)
         fig.align_ylabels([top, bottom])
@@ -113,50 +108,37 @@ def draw_figure2b(table: pd.DataFrame) -> Figure:
     return fig
 
 
-def _figure2b_heading(table: pd.DataFrame) -> list[str]:
-    """Check the table of Figure 2b, and return its cell type, and its model and method."""
-    style.require_columns(table, FIGURE2B_COLUMNS, "Figure 2b")
-    _check_members(table, "role", ("coverage", "weight"), "Figure 2b")
-    return _heading(table, table[table["role"] == "weight"], "Figure 2b")
-
-
 def _fill_figure2b(top: Axes, bottom: Axes, table: pd.DataFrame) -> None:
     """Draw the panels of Figure 2b, coverage and weights, on Axes that share the x axis."""
     shown = table[table["n_genes"] > 0]
     coverage, weight = shown[shown["role"] == "coverage"], shown[shown["role"] == "weight"]
-    draw_window(top, table)
-    draw_window(bottom, table)
-    if coverage.empty:
-        top.set_title(_count_title("labelled ON", coverage))
-        style.say_empty(top, "no gene labelled ON with coverage")
-    else:
-        track = mark_label(style.only_text(coverage, "mark", "the coverage of Figure 2b"))
-        unit = style.only_text(coverage, "unit", "the coverage of Figure 2b")
+    title, label = "labelled ON", ""
+    if len(coverage):
+        what = "the coverage of Figure 2b"
+        title = f"{mark_label(style.only_text(coverage, 'mark', what))}, labelled ON"
+        unit = style.only_text(coverage, "unit", what)
         # A long unit is wrapped to fit its panel.
-        label = "\n".join(textwrap.wrap(f"Mean coverage, {unit}" if unit else "Mean coverage", 24))
-        plot_profiles(coverage.drop(columns="simulated"), top, ylabel=label, legend=False)
-        top.set_title(_count_title(f"{track}, labelled ON", coverage))
-    bottom.set_title(_count_title("Weights, predicted ON", weight))
-    if weight.empty:
-        style.say_empty(bottom, "no gene predicted ON")
-    else:
-        plot_profiles(
-            weight.drop(columns="simulated"),
-            bottom,
-            ylabel=weight_label(weight),
-            baseline=_baseline(weight),
-            legend=False,
-            emphasise=PROMOTER_MARK,
-        )
+        label = textwrap.fill(f"Mean coverage, {unit}" if unit else "Mean coverage", 24)
+    _fill(top, table, coverage, title, "no gene labelled ON with coverage", ylabel=label)
+    look: dict[str, Any] = {"ylabel": ""}
+    if len(weight):
+        look = {"ylabel": weight_label(weight), "baseline": _baseline(weight)}
+    title, words = "Weights, predicted ON", "no gene predicted ON"
+    _fill(bottom, table, weight, title, words, emphasise=PROMOTER_MARK, **look)
     top.set_xlabel("")
 
 
-def _check_members(table: pd.DataFrame, column: str, known: tuple[str, str], what: str) -> None:
-    unknown = sorted(set(table[column].astype(str)) - set(known))
-    if unknown:
-        raise ChromvizError(
-            f"{what} needs {' or '.join(known)} as {column}; its table has {unknown[0]!r}"
-        )
+def _fill(
+    axes: Axes, table: pd.DataFrame, rows: pd.DataFrame, title: str, empty: str, **look: Any
+) -> None:
+    """Draw a panel of the window of a table, with the words `empty` if it has no rows."""
+    draw_window(axes, table)
+    count = int(style.only_value(rows, "n_genes", f"the panel '{title}'")) if len(rows) else 0
+    axes.set_title(f"{title} (n = {count:,})")
+    if rows.empty:
+        style.say_empty(axes, empty)
+    else:
+        plot_profiles(rows.drop(columns="simulated"), axes, legend=False, **look)
 
 
 def draw_window(axes: Axes, table: pd.DataFrame) -> None:
@@ -205,14 +187,18 @@ def _draw_baseline(axes: Axes, value: float) -> None:
     )
 
 
-def _count_title(what: str, rows: pd.DataFrame) -> str:
-    count = int(style.only_value(rows, "n_genes", f"the panel '{what}'")) if len(rows) else 0
-    return f"{what} (n = {count:,})"
-
-
-def _heading(table: pd.DataFrame, explained: pd.DataFrame, what: str) -> list[str]:
-    """Return the cell type, and the model and method of the rows of weights, as lines."""
+def _heading(table: pd.DataFrame, what: str) -> list[str]:
+    """Check the table of Figure 2a or 2b; return its cell type, and its model and method."""
+    columns, column, members = _PANELS[what]
+    style.require_columns(table, columns, what)
+    unknown = sorted(set(table[column].astype(str)) - set(members))
+    if unknown:
+        raise ChromvizError(
+            f"{what} needs {' or '.join(members)} as {column}; its table has {unknown[0]!r}"
+        )
     lines = [cell_label(style.only_text(table, "cell", what))]
+    # Coverage has no model: only the rows of weights say what was explained.
+    explained = table[table[column] != "coverage"]
     if len(explained):
         model = model_label(style.only_text(explained, "model", what))
         method = method_label(style.only_text(explained, "method", what))
@@ -249,7 +235,7 @@ def draw_figure2(states: pd.DataFrame, coverage: pd.DataFrame, beta: pd.DataFram
     The tables are those of :func:`draw_figure2a`, :func:`draw_figure2b` and
     :func:`~chromviz.plot.heatmap.plot_beta`, the last with at most three cell types.
     """
-    heading, other = _figure2a_heading(states), _figure2b_heading(coverage)
+    heading, other = _heading(states, "Figure 2a"), _heading(coverage, "Figure 2b")
     if heading[: len(other)] != other:
         raise ChromvizError(
             f"panels a and b of Figure 2 must show the same; a is of {', '.join(heading)}, b of "
