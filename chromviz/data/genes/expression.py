@@ -6,7 +6,7 @@ import csv
 import difflib
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +24,8 @@ _SUMMARY = "__"  # begins the rows that HTSeq adds for reads outside genes
 _NAME_ONE = ", or name one with --expression-column"
 _MISSING = ("", "NA", "NaN", "nan", "na")
 
-# The fields of the rows by the numbers of their lines.
-_Rows = dict[int, list[str]]
+# Yields the number of its line and the fields of each row, which are too many to keep.
+_Rows = Callable[[], Iterator[tuple[int, list[str]]]]
 
 # Names of quantifiers' columns that do not depend on a gene's length, best first.
 _PREFERRED = ("TPM", "FPKM", "RPKM")
@@ -103,8 +103,11 @@ def read_expression(path: Path, cell: str, *, column: str | None = None) -> Expr
             "out: there is only one"
         )
     first = begin + named
-    numbered = enumerate(lines[first:], start=first + 1)
-    rows = {number: _split(line, separator) for number, line in numbered if line.strip()}
+
+    def rows() -> Iterator[tuple[int, list[str]]]:
+        numbered = enumerate(lines[first:], start=first + 1)
+        return ((number, _split(line, separator)) for number, line in numbered if line.strip())
+
     if named:
         at, notes = _choose_column(header, rows, cell, column, path)
     else:
@@ -163,7 +166,7 @@ def _choose_column(
 ) -> tuple[int, list[str]]:
     """Return the position of the column to read, and notes on the choice."""
     eid = find_eid(cell)
-    wanted = (column or cell).strip()
+    wanted = (cell if column is None else column).strip()
     tests: list[Callable[[str], bool]] = [lambda name: name.lower() == wanted.lower()]
     what, remedy = f"for the cell {cell_label(eid) if eid else cell}", _NAME_ONE
     if column is not None:
@@ -204,7 +207,7 @@ def _numeric(header: Sequence[str], rows: _Rows) -> list[int]:
     """Return the columns that are not descriptive and whose first value is a number."""
     found = _matching(header, lambda name: not _is_descriptive(name))
     first: dict[int, str] = {}
-    for fields in rows.values():
+    for _, fields in rows():
         if len(found) < 2 or len(first) == len(found):
             break
         for at in found:
@@ -271,7 +274,7 @@ def _read_rows(
     values: dict[str, float] = {}
     every = []
     summaries = nameless = 0
-    for number, fields in rows.items():
+    for number, fields in rows():
         name = fields[0] if fields else ""
         if name.startswith(_SUMMARY):
             summaries += 1

@@ -30,6 +30,10 @@ _MEGABYTE = 1_000_000
 #: Maximum length to extend reads to: longer than the fragments of any library.
 MAX_EXTENT = 1_000_000
 _MAX_QUALITY = 255
+_EXTENTS: dict[str | int, str] = {
+    "read": "reads that overlap the bin",
+    "start": "reads whose 5' base lies in the bin",
+}
 _DUPLICATES = {
     "flagged": "duplicates flagged by the aligner left out",
     "keep": "duplicates kept",
@@ -85,7 +89,7 @@ class ReadRule:
 
     def __post_init__(self) -> None:
         if isinstance(self.extent, str):
-            if self.extent not in ("read", "start"):
+            if self.extent not in _EXTENTS:
                 raise ChromvizError(
                     f"unknown extent {self.extent!r}; known: read, start, or a number of bases"
                 )
@@ -109,12 +113,8 @@ class ReadRule:
 
     def describe(self) -> str:
         """Return the rule as one line of text."""
-        if self.extent == "read":
-            what = "reads that overlap the bin"
-        elif self.extent == "start":
-            what = "reads whose 5' base lies in the bin"
-        else:
-            what = f"reads extended to {self.extent} bases from their 5' end that overlap the bin"
+        extended = f"reads extended to {self.extent} bases from their 5' end that overlap the bin"
+        what = _EXTENTS.get(self.extent, extended)
         rest = (_DUPLICATES[self.duplicates], _STRANDS[self.strand], f"MAPQ >= {self.min_quality}")
         return "; ".join((what, *rest))
 

@@ -309,3 +309,8 @@ def test_rows_that_name_no_gene_are_left_out_and_counted(tmp_path):
 def test_a_decimal_comma_is_told_as_one(tmp_path):
     message = refusal(write(tmp_path, "gene\tE003\nA\t0,353\n"))
     assert "'0,353' is not a finite number; write decimals with a point" in message
+
+
+def test_an_empty_column_name_is_none_of_the_cell(tmp_path):
+    with pytest.raises(ChromvizError, match="has no column ''"):
+        read_expression(write(tmp_path, TABLE), "E003", column="")
