@@ -184,7 +184,7 @@ def require_rows(
         values = ", ".join(str(value) for value in table.loc[twice, list(key)].iloc[0])
         raise ChromvizError(
             f"{what} needs one row per {', '.join(key)}; its table has several of {values}: "
-            "select those of one figure first"
+            "select one cell type, model, method and state first"
         )
 
 
