@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -106,12 +106,6 @@ PAPER = Settings(
 
 #: DeepChrome (Bioinformatics 2016): SGD with one gene per step, 100 epochs, no gradient clipping.
 #: The paper leaves open which epoch is kept, and the momentum: here the best validation AUC, and 0.
-PAPER_DEEPCHROME = Settings(
-    learning_rate=1e-3,
-    batch_size=1,
-    max_epochs=100,
-    patience=None,
-    loss_slack=None,
-    clip_norm=None,
-    optimizer="sgd",
+PAPER_DEEPCHROME = replace(
+    PAPER, learning_rate=1e-3, batch_size=1, max_epochs=100, clip_norm=None, optimizer="sgd"
 )

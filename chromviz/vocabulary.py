@@ -156,7 +156,7 @@ def resolve_cell(name: str, available: tuple[str, ...], where: str) -> str:
     if eid is not None:
         at_hand = ", ".join(cell_label(item) for item in available) or "none"
         raise ChromvizError(
-            f"no dataset for {cell_label(eid)} in {where}; at hand: {at_hand}. "
+            f"no dataset for {cell_label(eid)} in {where}; available: {at_hand}. "
             "Make one with 'chromviz prepare', or name another cell type."
         )
     names = [alias for item in available for alias in (item, COMMON_NAMES.get(item, item))]

@@ -37,7 +37,7 @@ def test_unknown_cell_offers_the_nearest():
 
 
 def test_known_cell_without_dataset_says_what_is_at_hand():
-    with pytest.raises(ChromvizError, match=r"no dataset for HepG2 \(E118\) in here; at hand: H1"):
+    with pytest.raises(ChromvizError, match=r"HepG2 \(E118\) in here; available: H1"):
         resolve_cell("HepG2", ("E003",), "here")
 
 

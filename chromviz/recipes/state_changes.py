@@ -98,17 +98,17 @@ def _explain(
     """Return probability (cell, seed, gene) and β (cell, seed, gene, mark)."""
     trainings = [Training(model, one, number) for one in opened for number in run.numbers]
     train_missing(trainings, device=run.device, reporter=run.reporter)
-    probability, beta = [], []
-    for dataset, at in zip(opened, positions, strict=True):
-        found = []
-        for number in run.numbers:
-            fitted = trained(
-                Training(model, dataset, number), device=run.device, reporter=run.reporter
-            )
-            found.append(extract("beta", dataset, fitted, genes=at, device=run.device, seed=number))
-        probability.append([one["probability"].values for one in found])
-        beta.append([one["weight"].values for one in found])
-    return np.array(probability, float), np.array(beta, float)
+    places = [at for at in positions for _ in run.numbers]
+    found = []
+    for one, at in zip(trainings, places, strict=True):
+        fitted = trained(one, device=run.device, reporter=run.reporter)
+        found.append(
+            extract("beta", one.dataset, fitted, genes=at, device=run.device, seed=one.seed)
+        )
+    shape = (len(opened), run.seeds, len(positions[0]))
+    probability = np.array([one["probability"].values for one in found], float)
+    beta = np.array([one["weight"].values for one in found], float)
+    return probability.reshape(shape), beta.reshape(*shape, -1)
 
 
 def _shared_test_genes(opened: Sequence[xr.Dataset]) -> list[np.ndarray]:

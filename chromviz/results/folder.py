@@ -27,7 +27,7 @@ SCHEMA = "chromviz-results"
 
 
 def default_folder(cell: str) -> Path:
-    """Return where the results of a cell type go if nobody says: ``results/K562`` for E123."""
+    """Return the default result folder of a cell type: ``results/K562`` for E123."""
     return Path("results") / COMMON_NAMES.get(cell, cell)
 
 

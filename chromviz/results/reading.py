@@ -79,7 +79,7 @@ def open_results(path: Path, *commands: str) -> Results:
 
 
 def _again(subject: str, path: Path) -> str:
-    """Return what to do about a folder that will not do."""
+    """Return the command that makes a result folder again."""
     command, _, of = subject.partition(" ")
     # An audit is of a gene, the others are of cell types.
     named = f" {of}" if command == "audit" else f" --cell {of.replace(', ', ',')}"

@@ -85,12 +85,8 @@ def association(
     ground = _Ground(dataset, coverage, reference, draws, n_null, seed)
     rows: list[dict[str, Any]] = []
     for attribution, case in cases:
-        named = {
-            "model": str(attribution.attrs["model"]),
-            "variant": str(attribution.attrs.get("variant", "")),
-            "method": str(attribution.attrs["method"]),
-            "mark": case.mark,
-        }
+        attrs = {"variant": "", **attribution.attrs, "mark": case.mark}
+        named = {name: str(attrs[name]) for name in ("model", "variant", "method", "mark")}
         rows += [{**named, **row} for row in (*_profile(case, ground), *_by_gene(case, ground))]
     return adjust(tidy_of(dataset, rows))
 

@@ -31,7 +31,7 @@ def active_share(beta: np.ndarray, marks: Sequence[str]) -> np.ndarray:
     repressor = np.array([ROLES[mark] == _REPRESSOR for mark in marks])
     if repressor.all() or not repressor.any():
         raise ChromvizError(
-            "it takes a repressor mark (H3K27me3, H3K9me3) and another to say where β should move; "
+            "a repressor mark (H3K27me3, H3K9me3) and another are needed to say where β moves; "
             f"the marks are {', '.join(marks)}"
         )
     return np.asarray(beta[..., ~repressor].sum(axis=-1) / beta.sum(axis=-1))

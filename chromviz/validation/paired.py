@@ -84,6 +84,6 @@ def over_cells(differences: np.ndarray) -> dict[str, float | str]:
         "note": "",
     }
     if n < 3:
-        return found | {"note": f"no interval over cell types: there are {n}, and it takes 3"}
+        return found | {"note": f"no interval over cell types: there are {n}, and 3 are needed"}
     half = float(student_half(values))
     return found | {"ci_low": values.mean() - half, "ci_high": values.mean() + half}

@@ -56,21 +56,17 @@ def planted(
     counts = draw_genes(len(rows), np.arange(len(rows)), n_bootstrap, seed)
     data_hash = dataset_hash(dataset)
     found: list[dict[str, Any]] = []
-    scores: dict[tuple[str, str, str], dict[str, np.ndarray]] = {}
-    for attribution in attributions:
-        size = _sizes(attribution, dataset, data_hash, rows)
-        attrs = attribution.attrs
-        key = (str(attrs["model"]), str(attrs.get("variant", "")), str(attrs["method"]))
-        scores[key] = score(size, causal, decoys)
     signal = dataset["signal"].values[rows].reshape(len(rows), -1)
     # The baseline: the size of the signal. (Test genes have no gaps.)
     raw = score(np.abs(signal), causal, decoys)
-    for (model, variant, method), own in scores.items():
-        named = {"model": model, "variant": variant, "method": method}
+    for attribution in attributions:
+        own = score(_sizes(attribution, dataset, data_hash, rows), causal, decoys)
+        attrs = {"variant": "", **attribution.attrs}
+        named = {name: str(attrs[name]) for name in ("model", "variant", "method")}
         for name in _STATISTICS:
             found.append({**named, "statistic": name, **_summary(own[name], counts)})
             over = {**named, "statistic": f"{name}_over_signal"}
-            if method == "raw_signal":
+            if named["method"] == "raw_signal":
                 found.append({**over, "note": "the signal itself", "n": len(rows)})
                 continue
             found.append({**over, **_summary(own[name] - raw[name], counts, against_zero=True)})

@@ -96,7 +96,7 @@ def test_over_cells_is_students_interval():
     assert [found["ci_low"], found["ci_high"]] == pytest.approx([0.2 - half, 0.2 + half])
     few = over_cells(np.array([0.1, 0.2]))
     assert np.isnan(few["ci_low"])
-    assert "there are 2, and it takes 3" in few["note"]
+    assert "there are 2, and 3 are needed" in few["note"]
 
 
 def test_published_numbers_agree_with_each_other():
