@@ -137,9 +137,9 @@ class _Ground:
     def profiles(self, case: _Case, over: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the mean profiles of weights and raw signal under each draw (draw, bin)."""
         if case.rows is None:
-            profiles = np.stack([case.weight, mean_profile(case.raw)])
-            mine, raw = np.broadcast_to(profiles[:, None], (2, *self.drawn[over].shape))
-            return mine, raw
+            shape = self.drawn[over].shape
+            raw = mean_profile(case.raw)
+            return np.broadcast_to(case.weight, shape), np.broadcast_to(raw, shape)
         counts = self.counts_of(case.rows)[over]
         key = (case.mark, case.rows.tobytes(), over)
         if key not in self._kept:
