@@ -39,15 +39,13 @@ def perturbation_curves(
     """Return the logit while a gene's bins are deleted, or inserted, in the order of their weights.
 
     Deletion replaces the top bins by no signal, share by share; insertion starts from no signal.
-    Signed weights are ordered by value for genes predicted ON and by the opposite for genes
-    predicted OFF, so that what supports the prediction comes first; unsigned weights by size. A
+    Signed weights are ordered by how much they support the prediction, unsigned weights by size. A
     weight without bins or marks is used for all of them, that of a class for every gene.
 
     `genes` are positions in `dataset`; if None, all that are explained (of a class: the test
-    genes). `shares` rise from 0 to 1. `by` is ``bins``; or ``marks``, which are deleted as a whole
-    by the mean weight of their bins. Returns one row per gene, way and share: ``gene, way``
-    (``deletion``, ``insertion``), ``share, logit``, and ``whole, empty``, the logits of the gene
-    and of no signal.
+    genes). `by` is ``bins``; or ``marks``, which are deleted as a whole by the mean weight of their
+    bins. Returns one row per gene, way and share: ``gene, way`` (``deletion``, ``insertion``),
+    ``share, logit``, and ``whole, empty``, the logits of the gene and of no signal.
     """
     shares = list(shares)
     if shares != sorted(shares) or not shares or not 0 <= shares[0] <= shares[-1] <= 1:

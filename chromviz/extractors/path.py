@@ -164,13 +164,14 @@ class _Line:
         """Cut every line into pieces of one length."""
         genes, places = len(self.far), np.linspace(0, 1, 2 * n_pieces + 1)
         weight, logit = self._at(np.repeat(np.arange(genes), len(places)), np.tile(places, genes))
-        three = 2 * np.arange(n_pieces)[:, None] + np.arange(3)
+        first = 2 * np.arange(n_pieces) + len(places) * np.arange(genes)[:, None]
+        three = first.reshape(-1, 1) + np.arange(3)
         return _Pieces(
             np.repeat(np.arange(genes), n_pieces),
             np.tile(places[:-2:2], genes),
             np.tile(places[2::2], genes),
-            _pieces_of(weight.reshape(genes, len(places), *weight.shape[1:])[:, three]),
-            _pieces_of(logit.reshape(genes, len(places))[:, three]),
+            weight[three],
+            logit[three],
         )
 
     def halve(self, pieces: _Pieces) -> _Pieces:
@@ -216,8 +217,3 @@ class _Line:
             )
         gradient, logit = joined(batches)
         return gradient * self.far[row], logit.astype(np.float64)
-
-
-def _pieces_of(values: np.ndarray) -> np.ndarray:
-    """Join genes and pieces into one axis."""
-    return values.reshape(-1, *values.shape[2:])

@@ -38,7 +38,20 @@ class BinLevel(nn.Module):
         return vectors, alpha.permute(2, 1, 0)
 
 
-class LSTMAlpha(AttendingNetwork):
+class _OnBinLevel(AttendingNetwork):
+    """A network that reads the vectors of the bin level."""
+
+    def __init__(self, n_marks: int) -> None:
+        super().__init__()
+        self.bins = BinLevel(n_marks)
+
+    @property
+    def transform(self) -> nn.Module:
+        """The transform of the input."""
+        return self.bins.transform
+
+
+class LSTMAlpha(_OnBinLevel):
     """LSTM-α: the bin level, then a two-layer MLP on the concatenated vectors of the marks.
 
     The paper does not give the MLP's hidden size; here it is 2 d = 64, with a ReLU. 65,729
@@ -46,8 +59,7 @@ class LSTMAlpha(AttendingNetwork):
     """
 
     def __init__(self, n_marks: int, n_bins: int) -> None:
-        super().__init__()
-        self.bins = BinLevel(n_marks)
+        super().__init__(n_marks)
         self.mlp = nn.Sequential(
             nn.Linear(n_marks * 2 * BIN_HIDDEN, 2 * BIN_HIDDEN),
             nn.ReLU(),
@@ -55,18 +67,13 @@ class LSTMAlpha(AttendingNetwork):
         )
         draw_uniform(self)
 
-    @property
-    def transform(self) -> nn.Module:
-        """The transform of the input."""
-        return self.bins.transform
-
     def attention(self, signal: torch.Tensor) -> Attention:
         """Return α (batch, mark, bin) and the logit, for signal (batch, mark, bin)."""
         vectors, alpha = self.bins(signal)
         return Attention(alpha, None, self.mlp(vectors.flatten(0, 1).t()).squeeze(-1))
 
 
-class LSTMAlphaBeta(AttendingNetwork):
+class LSTMAlphaBeta(_OnBinLevel):
     """LSTM-α,β, AttentiveChrome: the bin level, then an LSTM and a β over the marks.
 
     Algorithm S:1: s_j = [LSTM(m_j), reversed LSTM(m_j)] of size 2 d' = 32 over the marks in their
@@ -75,17 +82,11 @@ class LSTMAlphaBeta(AttendingNetwork):
     """
 
     def __init__(self, n_marks: int, n_bins: int) -> None:
-        super().__init__()
-        self.bins = BinLevel(n_marks)
+        super().__init__(n_marks)
         self.lstm = BidirectionalLSTM(1, 2 * BIN_HIDDEN, MARK_HIDDEN)
         self.mark_attention = SoftAttention(1, MARK_HIDDEN)
         self.output = nn.Linear(2 * MARK_HIDDEN, 1)
         draw_uniform(self)
-
-    @property
-    def transform(self) -> nn.Module:
-        """The transform of the input."""
-        return self.bins.transform
 
     def attention(self, signal: torch.Tensor) -> Attention:
         """Return α (batch, mark, bin), β (batch, mark) and the logit."""

@@ -102,13 +102,11 @@ def _spec(factory: Callable[..., Any], name: str, version: str, source: str) -> 
 
 
 def _version(factory: Any, module: ModuleType) -> str:
-    """Return the hash of a factory's code, empty if the module's file is not the code that runs.
-
-    It is computed once per import of the module, because the file may be edited later.
-    """
+    """Return the hash of a factory's code, empty if the module's file is not the code that runs."""
     spec, file = getattr(module, "__spec__", None), getattr(module, "__file__", None)
     if spec is None or file is None or module.__name__ == "__main__":
         return ""
+    # Once per import of the module, because the file may be edited later.
     recorded_for, versions = vars(module).get("__chromviz_versions__", (None, {}))
     if recorded_for is not spec:
         forget()

@@ -77,10 +77,10 @@ class SoftAttention(nn.Module):
         nn.init.uniform_(self.context, -0.1, 0.1)
 
     def forward(self, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Attend to the states of :class:`~chromviz.models.recurrent.BidirectionalLSTM`.
+        """Return the weighted sum (group, direction * hidden, batch) and weights of states.
 
-        Returns the weighted sum (group, direction * hidden, batch), and the weights (step, group,
-        batch).
+        These are as from :class:`~chromviz.models.recurrent.BidirectionalLSTM`; the weights are
+        (step, group, batch).
         """
         directions = states.shape[1]
         context = torch.stack(self.context.chunk(directions, 1), 1)

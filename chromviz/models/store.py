@@ -39,10 +39,9 @@ OPTIONS = {
 
 @dataclass(frozen=True)
 class Training:
-    """A training to run: which model (as for `find_model`), on which dataset, and how.
+    """A training to run; `settings` None means those of the architecture.
 
-    `settings` None means those of the architecture. An ensemble has `members` networks, with seeds
-    from `seed` on.
+    `model` is as for `find_model`. An ensemble has `members` networks, with seeds from `seed` on.
     """
 
     model: Any

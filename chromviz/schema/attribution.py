@@ -40,8 +40,7 @@ class Origin:
     """The method and the model that weights come from.
 
     ``signed`` says whether the sign of a weight has a meaning. ``model`` and ``model_hash`` are
-    empty for a control. ``variant`` is how the model differs from a trained one: ``""``,
-    ``"untrained"`` or ``"permuted labels"``.
+    empty for a control. ``variant`` is as in :class:`chromviz.models.checkpoint.Card`.
     """
 
     method: str
@@ -74,10 +73,11 @@ def build_attribution(
     """
     weight = np.asarray(weight, dtype=np.float32)
     data: dict[str, Any] = {"weight": (dims, weight)}
-    coords = {_LABELS[dim]: dataset[_LABELS[dim]].variable for dim in dims if dim != "gene"}
+    labels = {_LABELS[dim]: (dim,) for dim in dims if dim in ("mark", "bin")}
+    coords = {name: (dim, dataset[name].values) for name, dim in labels.items()}
     if "gene" in dims:
         rows = np.arange(dataset.sizes["gene"]) if genes is None else np.asarray(genes)
-        coords |= {name: dataset[name].variable[rows] for name in ("gene", "symbol")}
+        coords |= {name: (("gene",), dataset[name].values[rows]) for name in ("gene", "symbol")}
         by_gene = {"probability": probability, "delta": delta}
         if delta is not None and difference is not None:
             over = np.abs(delta) > DELTA_THRESHOLD * np.maximum(np.abs(difference), 1)
@@ -98,10 +98,8 @@ def build_attribution(
         **provenance.stamp(origin.seed),
     }
     if "flagged" in data:
-        attrs |= {
-            "delta_threshold": DELTA_THRESHOLD,
-            "flagged_genes": int(data["flagged"][1].sum()),
-        }
+        flagged = int(data["flagged"][1].sum())
+        attrs |= {"delta_threshold": DELTA_THRESHOLD, "flagged_genes": flagged}
     try:
         attribution = xr.Dataset(data, coords, attrs)
     except ValueError as error:
@@ -167,9 +165,8 @@ def explained_genes(
 ) -> np.ndarray | None:
     """Return the positions in a dataset of the genes that an attribution explains.
 
-    They are in the order of the attribution; None for the weights of a class. It is an error if the
-    attribution was made from another dataset, has no bins although `bins` are wanted, or lacks one
-    of the `needed` genes.
+    They are in the order of the attribution; None for the weights of a class. Weights without bins
+    are an error if `bins` are wanted, and so is the lack of one of the `needed` genes.
     """
     what = require_made_from(attribution, str(dataset.attrs["cell"]), data_hash)
     dims = attribution["weight"].dims

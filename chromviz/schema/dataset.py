@@ -63,8 +63,8 @@ def build_dataset(
     (``train``, ``valid``, ``test`` or ``none``). A column ``reason`` says why models leave a gene
     out; without it the reasons follow from the signal and the label. `signal` is (gene, mark, bin),
     NaN where the source has no data; `coverage` (gene, bin) by reference track; `truth` (gene,
-    mark, bin) the sign of a bin's effect on expression, for simulated data. `attrs` are those of
-    the format, with ``sources`` as a list of records (role, name, path, sha256), and any others.
+    mark, bin) the sign of a bin's effect on expression, for simulated data. ``sources`` among the
+    `attrs` is a list of records (role, name, path, sha256).
     """
     coverage = coverage or {}
     stacked = np.empty((len(coverage), len(genes), window.n_bins), dtype=np.float32)
@@ -145,20 +145,8 @@ def check_dataset(dataset: xr.Dataset) -> None:
         check_variables(dataset, ["truth"])
 
 
-def is_dataset(dataset: xr.Dataset) -> bool:
-    """Return whether a dataset follows the format; :func:`check_dataset` says what is wrong."""
-    try:
-        check_dataset(dataset)
-    except SchemaError:
-        return False
-    return True
-
-
 def dataset_hash(dataset: xr.Dataset) -> str:
-    """Return the SHA-256 of what a result can depend on: values, names and reading rules.
-
-    Times, paths and versions are not included, so the same data prepared twice has the same hash.
-    """
+    """Return the SHA-256 of what a result can depend on; not of times, paths and versions."""
     names = [name for name in (*IN_DATASETS, *OF_SIMULATED_DATA) if name in dataset.variables]
     content = provenance.hash_arrays({name: dataset[name].values for name in names})
     attrs = {name: np.asarray(dataset.attrs[name]).item() for name in _HASHED_ATTRS}

@@ -91,15 +91,7 @@ class _File(h5py.File):  # type: ignore[misc]
 
 
 def load(path: Path, check: Callable[[xr.Dataset], None]) -> xr.Dataset:
-    """Read and check; files of earlier versions, which end in a checksum of their own, too.
-
-    Raises
-    ------
-    ChromvizError
-        If the file is missing or damaged, or is not NetCDF-4.
-    SchemaError
-        If it breaks a rule of the format; the message names the file.
-    """
+    """Read and check a file, also of an earlier version, which ends in another checksum."""
     if not path.is_file():
         raise ChromvizError(f"there is no file {path}")
     try:
@@ -110,9 +102,7 @@ def load(path: Path, check: Callable[[xr.Dataset], None]) -> xr.Dataset:
                 raw = xr.open_dataset(H5NetCDFStore(file)).load()
     # h5py raises OSError, KeyError, RuntimeError or ValueError, depending on the damage; TypeError,
     # AttributeError and IndexError come from names and dimensions that no longer fit.
-    except (
-        *(OSError, KeyError, RuntimeError, ValueError, TypeError, IndexError, AttributeError),
-    ) as error:
+    except (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise ChromvizError(
             f"{path} is not a whole NetCDF-4 file ({first_line(error)}); make it again"
         ) from None

@@ -39,8 +39,7 @@ def find_gene(dataset: xr.Dataset, name: str) -> int:
 
     A locus is a base (``chr9:37,034,476``, 1-based as in browsers: the gene with the nearest TSS,
     if the base is in its window) or a range (``chr9:37,030,000-37,040,000``: the gene whose TSS is
-    in it). For an unknown name the nearest are offered; a name or locus of several genes is an
-    error that lists their ids.
+    in it).
     """
     wanted = name.strip().lower()
     if not wanted:
@@ -79,9 +78,8 @@ def _at_locus(dataset: xr.Dataset, name: str, chrom: str, start: str, end: str |
         raise ChromvizError(
             f"{name!r} is not a locus: positions start at 1, and the start must not exceed the end"
         )
-    chroms = np.char.lower(np.char.mod("%s", dataset["chrom"].values.astype(str)))
-    bare = np.char.replace(chroms, "chr", "")
-    mine = np.flatnonzero(bare == chrom.lower().removeprefix("chr"))
+    chroms = np.char.replace(np.char.lower(dataset["chrom"].values.astype(str)), "chr", "")
+    mine = np.flatnonzero(chroms == chrom.lower().removeprefix("chr"))
     if not len(mine):
         known = sorted(set(map(str, dataset["chrom"].values)))
         raise UnknownNameError("chromosome", chrom, known, f"Looked in {dataset.attrs['cell']}.")

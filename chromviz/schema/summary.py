@@ -22,10 +22,7 @@ _HASH = 12
 
 @dataclass(frozen=True, repr=False)
 class Summary:
-    """A title and rows of a name and a text, which terminals and notebooks show.
-
-    Rows without a text are not shown.
-    """
+    """A title and rows of a name and a text; rows without a text are not shown."""
 
     title: str
     rows: tuple[tuple[str, str], ...]
@@ -47,10 +44,7 @@ class Summary:
 
 
 class Summarised:
-    """An object whose representation is its summary.
-
-    A dataclass that inherits this needs ``repr=False``, or it would generate its own.
-    """
+    """An object whose representation is its summary; a dataclass also needs ``repr=False``."""
 
     def summary(self) -> Summary:
         """Return a summary of the object."""

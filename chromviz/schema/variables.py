@@ -81,10 +81,9 @@ def labelled(name: str, values: Any) -> tuple[tuple[str, ...], np.ndarray]:
 
 
 def name_variables(dataset: xr.Dataset, orientation: str) -> None:
-    """Give variables and coordinates a ``long_name``, and ``units``, if they have none.
+    """Give variables a ``long_name``, and ``units``, if they have none; no hash changes.
 
-    No value, no attribute of the dataset itself and no hash changes. `orientation` is the direction
-    of the bins: ``genome`` or ``strand``.
+    `orientation` is the direction of the bins: ``genome`` or ``strand``.
     """
     along = {"genome": "chromosome", "strand": "gene"}[orientation]
     for name, variable in dataset.variables.items():

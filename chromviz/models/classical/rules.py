@@ -82,8 +82,7 @@ class RulesOnAverages(Fitted):
     def own_weights(self) -> np.ndarray:
         """Return how much the rules use each mark, divided among its bins, (mark, bin); sums to 1.
 
-        The weight of a rule is the fraction of training genes that meet it, divided equally among
-        its marks.
+        A rule weighs the fraction of training genes that meet it, divided among its marks.
         """
         asked = (self.wanted != _ANY).cpu().numpy()
         used = asked.reshape(len(asked), -1, _TENTHS - 1).any(2)
@@ -129,10 +128,7 @@ def _between(mark: str, edges: np.ndarray, wanted: np.ndarray) -> str:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Undo the side effects of the library.
-
-    It seeds Python's global random numbers, and calls pandas in ways that cause warnings.
-    """
+    """Undo the library's seeding of Python's random numbers, and its warnings from pandas."""
     state = random.getstate()
     try:
         with warnings.catch_warnings():
