@@ -107,7 +107,7 @@ def spread_of(dataset: xr.Dataset, dtype: DTypeLike = np.float32) -> np.ndarray:
     rows = np.flatnonzero((dataset["split"].values == "train") & usable(dataset))
     if not len(rows):
         raise ChromvizError(
-            f"{dataset.attrs['cell']} has no training genes, whose spread decides the noise"
+            f"{dataset.attrs['cell']} has no training genes, and the noise depends on their signal"
         )
     spread = dataset["signal"].values[rows].std(axis=(0, 2), dtype=np.float64)
     return np.asarray(spread[:, None], dtype)

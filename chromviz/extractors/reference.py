@@ -74,8 +74,8 @@ def _named(dataset: xr.Dataset, wanted: str | os.PathLike[str]) -> np.ndarray:
     expression = dataset["expression"].values[rows]
     if not np.isfinite(expression).any():
         raise CannotServeError(
-            f"{cell} has no expression to find lowly expressed genes by; use --reference zero or "
-            "mean"
+            f"{cell} has no expression values, which the reference low_expression needs; use "
+            "--reference zero or mean"
         )
     order = np.argsort(expression, kind="stable")  # NaN comes last
     order = order[: max(int(len(rows) * _LOW), 1)]

@@ -33,7 +33,7 @@ RELEASED = "attentivechrome-released"
 #: Keys under which training scripts save a state_dict.
 _NESTED = ("state_dict", "model_state_dict", "model", "net", "weights")
 
-#: What wrappers put before each key (``DataParallel``, a module held by another).
+#: Prefixes that wrappers add to each key (``DataParallel``, a module inside another).
 _PREFIXES = ("module.", "model.")
 
 
@@ -239,10 +239,10 @@ def _check_keys(
             f"{path} is not a released AttentiveChrome{hint}; its keys: {_some(found)}; expected: "
             f"{_some(expected)}"
         )
-    held = {hit[1] for key in found if (hit := re.match(r"rnn_hms\.(\d+)\.", key))}
-    if len(held) > len(marks):
+    indices = {hit[1] for key in found if (hit := re.match(r"rnn_hms\.(\d+)\.", key))}
+    if len(indices) > len(marks):
         raise ChromvizError(
-            f"{path} reads {len(held)} marks, but {len(marks)} are named "
+            f"{path} reads {len(indices)} marks, but {len(marks)} are named "
             f"({', '.join(marks)}); name its marks in the order of its input"
         )
     missing = [key for key in expected if key not in found]

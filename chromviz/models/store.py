@@ -167,8 +167,8 @@ def settings_for(
         )
     if (options or preset != "fast" or members > 1) and not takes_steps(spec, dataset):
         raise ChromvizError(
-            f"{spec.name} is not trained by gradient steps: of the options of training it takes "
-            "the seed only, no preset and no ensemble"
+            f"{spec.name} is not trained by gradient steps: its only option of training is the "
+            "seed; leave out the preset, the ensemble and other options"
         )
     given = {OPTIONS[name]: value for name, value in options.items()}
     return replace(spec.settings(preset), **given)

@@ -149,7 +149,7 @@ def require_made_from(attribution: xr.Dataset, cell: str, data_hash: str) -> str
     what = f"{attribution.attrs['method']} of {attribution.attrs['model'] or 'no model'}"
     if attribution.attrs["dataset_hash"] != data_hash:
         raise ChromvizError(
-            f"the attribution {what} was made from another dataset than the one of {cell} given; "
+            f"the attribution {what} was made from another dataset than the given one of {cell}; "
             "extract it again"
         )
     return what
