@@ -17,23 +17,10 @@ from chromviz.progress import Progress
 class Job:
     """The input of a method's function.
 
-    Parameters
-    ----------
-    method
-        The method's name.
-    module
-        The model, a ``torch.nn.Module`` in evaluation mode on `device`, parameters frozen; None
-        for a control.
-    dataset
-        The dataset that is explained; references come from its training genes.
-    signal
-        float32 (gene, mark, bin), complete.
-    genes, marks, bin_centre
-        Ids, names, and the centres of the bins in bp from the TSS.
-    parameters
-        The method's settings, with defaults filled in.
-    batch_size, seed, device, progress
-        As given to :func:`extract`.
+    `module` is a ``torch.nn.Module`` in evaluation mode on `device`, parameters frozen; None for a
+    control. `signal` is float32 (gene, mark, bin), complete; `genes`, `marks` and `bin_centre` are
+    ids, names, and the centres of the bins in bp from the TSS. References come from the training
+    genes of `dataset`. `parameters` are the settings of the `method`, with defaults filled in.
     """
 
     method: str
@@ -58,15 +45,10 @@ class Job:
 class Found:
     """The result of a method's function.
 
-    Parameters
-    ----------
-    weight
-        Weights with the dimensions `dims`, or those of the method if `dims` is None.
-    logit, delta, difference
-        (gene,), if the method has them: the logit, the completeness error in logits, and the sum
-        that complete weights have, the gene's logit minus the reference's.
-    notes
-        More attributes for the attribution.
+    `weight` has the dimensions `dims`, or those of the method if `dims` is None. `logit`, `delta`
+    and `difference` are (gene,), if the method has them: the logit, the completeness error, and the
+    sum that complete weights have, the gene's logit minus the reference's. `notes` are more
+    attributes for the attribution.
     """
 
     weight: np.ndarray

@@ -116,10 +116,7 @@ def _told_apart(chosen: Sequence[Choice]) -> list[Choice]:
 def trainings_for(
     chosen: Sequence[Choice], dataset: xr.Dataset, seed: int, members: int
 ) -> list[Training]:
-    """Return one training for each model that comes from no file.
-
-    `members` is the number of networks in an ensemble; a model that takes no steps is trained once.
-    """
+    """Return one training for each model that comes from no file, of `members` networks."""
     return [
         Training(one.spec, dataset, seed, members=members if takes_steps(one.spec, dataset) else 1)
         for one in chosen

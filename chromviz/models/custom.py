@@ -36,9 +36,8 @@ def import_model(reference: str) -> ModelSpec:
     """Return the architecture that a user names as ``package.module:factory``.
 
     The factory is a :class:`~chromviz.catalog.ModelSpec`, or a function or class that is called
-    with the numbers of marks and bins (or without arguments if it takes none) and returns a
-    ``torch.nn.Module``. The current folder is searched first, as by ``python -m``. The version of
-    the architecture is a hash of its code.
+    with the numbers of marks and bins (or without arguments if it takes none). The current folder
+    is searched first, as by ``python -m``. The version of the architecture is a hash of its code.
     """
     place, _, name = reference.partition(":")
     if not (name.isidentifier() and all(part.isidentifier() for part in place.split("."))):
