@@ -402,7 +402,7 @@ def genes(attribution: xr.Dataset, data: xr.Dataset | str) -> Figure:
     """
     from chromviz.data.cells import dataset_of
     from chromviz.plot.gene_rows import draw_genes
-    from chromviz.validation.gene_heatmap import genes_by_expression
+    from chromviz.validation.profiles import genes_by_expression
 
     _require_variable(attribution, "weight", "an attribution, as chromviz.extract returns it")
     return draw_genes(genes_by_expression(attribution, dataset_of(data)))

@@ -202,7 +202,7 @@ def draw_suite(table: pd.DataFrame) -> Figure:
 def plot_calibration(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw one model's reliability: the share of ON genes by predicted probability.
 
-    `table` is that of :func:`chromviz.validation.classification.reliability`. The diagonal is
+    `table` is that of :func:`chromviz.validation.performance.reliability`. The diagonal is
     perfect calibration.
     """
     columns = ("probability", "share_on", "ci_low", "ci_high", "n")

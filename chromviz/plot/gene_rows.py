@@ -28,7 +28,7 @@ _NO_DATA = "#dddddd"
 def plot_genes(table: pd.DataFrame, layer: str, ax: Axes | None = None) -> Axes:
     """Draw one layer (``signal``, ``weight`` or ``coverage``) of genes sorted by expression.
 
-    `table` is that of :func:`chromviz.validation.gene_heatmap.genes_by_expression`. Colours end at
+    `table` is that of :func:`chromviz.validation.profiles.genes_by_expression`. Colours end at
     the 99th percentile, a row without data is grey, and a line marks the threshold of ON.
     """
     style.require_columns(table, GENES_COLUMNS, "a heatmap of genes")

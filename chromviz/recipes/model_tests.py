@@ -22,7 +22,7 @@ from chromviz.models.inference import logits
 from chromviz.schema import usable
 from chromviz.validation.consensus import agreement_by_gene, consensus
 from chromviz.validation.faithfulness import curve_means, curve_scores, faithfulness_rows
-from chromviz.validation.paired import weighted_auc
+from chromviz.validation.performance import weighted_auc
 from chromviz.validation.resample import Resampling, draw_genes
 from chromviz.validation.tidy import Row, bounds, mean_rows, tidy_of
 

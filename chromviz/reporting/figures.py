@@ -19,7 +19,7 @@ from chromviz.plot.style import save_figure
 from chromviz.results.folder import ResultFolder
 from chromviz.results.tables import to_csv
 from chromviz.validation.consensus import consensus_table
-from chromviz.validation.gene_heatmap import genes_by_expression
+from chromviz.validation.profiles import genes_by_expression
 from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK
 
 

@@ -14,7 +14,7 @@ from chromviz.errors import ChromvizError
 from chromviz.schema import dataset_hash, explained_genes
 from chromviz.validation.paper_values import TABLE_3
 from chromviz.validation.resample import correlate, mean_profile, means
-from chromviz.validation.tidy import interval
+from chromviz.validation.tidy import explanation, interval, origin
 from chromviz.vocabulary import PROMOTER_MARK, REFERENCE_TRACK
 
 #: Resampled genes per matrix product; limits memory and does not affect the result.
@@ -109,60 +109,69 @@ def table3(
         attributions = [attributions]
     reference = _reference(dataset, track)
     data_hash = dataset_hash(dataset)
-    sides = [_weights(attribution, dataset, data_hash, mark) for attribution in attributions]
+    sides = [_Side(*averaged_weights(one, dataset, data_hash, mark)) for one in attributions]
     intervals = _bootstrap(sides, reference, dataset.sizes["gene"], n_bootstrap, seed)
     published = TABLE_3 if (mark, track) == (PROMOTER_MARK, REFERENCE_TRACK) else {}
+    cell = str(dataset.attrs["cell"])
     rows = []
     for attribution, side, (low, high) in zip(attributions, sides, intervals, strict=True):
-        model, method = str(attribution.attrs["model"]), str(attribution.attrs["method"])
+        model, variant, method = explanation(attribution).values()
         undefined = _undefined(side)
-        variant = str(attribution.attrs.get("variant", ""))
-        altered = f"model: {variant}" if variant else ""
-        note = "; ".join(filter(None, (undefined, altered, _jointly(attribution, mark))))
+        notes = undefined, f"model: {variant}" if variant else "", _jointly(attribution, mark)
+        r = float(correlate(side.profile(), reference.profile()))
         # The paper's values are those of trained models.
-        printed = {} if variant else published
+        paper = np.nan if variant else published.get((method, model, cell), np.nan)
         gene_set = "predicted ON" if model else "labelled ON"
         rows.append(
             {
-                "cell": dataset.attrs["cell"],
+                "cell": cell,
                 "model": model,
                 "method": method,
                 "mark": mark,
                 "track": track,
-                "estimate": np.nan if undefined else pearson(side.profile(), reference.profile()),
-                "ci_low": np.nan if undefined else low,
-                "ci_high": np.nan if undefined else high,
+                "estimate": np.nan if undefined else r,
+                "ci_low": low,
+                "ci_high": high,
                 "n_genes": pd.NA if side.rows is None else len(side.rows),
                 "n_reference_genes": len(reference.values),
-                "paper": printed.get((method, model, str(dataset.attrs["cell"])), np.nan),
-                "simulated": int(dataset.attrs["simulated"]),
+                "paper": paper,
+                "simulated": origin(dataset)["simulated"],
                 "gene_set": "none (class)" if side.rows is None else gene_set,
-                "note": note,
-                "missing": str(dataset.attrs["missing"]),
+                "note": "; ".join(filter(None, notes)),
+                "missing": origin(dataset)["missing"],
             }
         )
     table = pd.DataFrame(rows)
     return table.astype({"n_genes": "Int64"}) if rows else table
 
 
-def pearson(x: np.ndarray, y: np.ndarray) -> float:
-    """Return Pearson's r over the last axis; NaN where a side does not vary."""
-    return float(correlate(x[None], y[None])[0])
+def mark_column(dataset: xr.Dataset, mark: str) -> int:
+    """Return the position of a mark in the signal; another mark is an error."""
+    marks = [str(name) for name in dataset["mark"].values]
+    if mark not in marks:
+        raise ChromvizError(
+            f"{dataset.attrs['cell']} has no mark {mark}; it has {', '.join(marks)}"
+        )
+    return marks.index(mark)
+
+
+def coverage_of(dataset: xr.Dataset, track: str) -> np.ndarray:
+    """Return the coverage of a track (gene, bin); a track that is not there is an error."""
+    tracks = [str(name) for name in dataset["track"].values]
+    if track not in tracks:
+        raise ChromvizError(
+            f"the dataset of {dataset.attrs['cell']} has no coverage of {track} (it has: "
+            f"{', '.join(tracks) or 'none'}); prepare it with --coverage {track}=FILE"
+        )
+    return np.asarray(dataset["coverage"].values[tracks.index(track)])
 
 
 def reference_coverage(dataset: xr.Dataset, track: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the coverage (gene, bin), and which genes are ON and covered in every bin.
 
-    A missing track, or one without such a gene, is an error.
+    It is an error if there is no such gene.
     """
-    tracks = [str(name) for name in dataset["track"].values]
-    cell = dataset.attrs["cell"]
-    if track not in tracks:
-        raise ChromvizError(
-            f"the dataset of {cell} has no coverage of {track} (it has: "
-            f"{', '.join(tracks) or 'none'}); prepare it with --coverage {track}=FILE"
-        )
-    coverage = dataset["coverage"].values[tracks.index(track)]
+    cell, coverage = dataset.attrs["cell"], coverage_of(dataset, track)
     on = dataset["label"].values == 1
     if not on.any():
         raise ChromvizError(
@@ -187,28 +196,18 @@ def _reference(dataset: xr.Dataset, track: str) -> _Side:
     return reference
 
 
-def _weights(attribution: xr.Dataset, dataset: xr.Dataset, data_hash: str, mark: str) -> _Side:
-    """Return the weights on a mark that are averaged."""
-    values, rows = averaged_weights(attribution, dataset, data_hash)
-    if "mark" in attribution["weight"].dims:
-        marks = [str(name) for name in attribution["mark"].values]
-        if mark not in marks:
-            what = f"{attribution.attrs['method']} of {attribution.attrs['model'] or 'no model'}"
-            raise ChromvizError(f"the attribution {what} has no mark {mark}: {', '.join(marks)}")
-        values = np.take(values, marks.index(mark), axis=-2)
-    return _Side(values, rows)
-
-
 def averaged_weights(
-    attribution: xr.Dataset, dataset: xr.Dataset, data_hash: str
+    attribution: xr.Dataset, dataset: xr.Dataset, data_hash: str, mark: str
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the weights that are averaged, and the positions of their genes in the dataset.
+    """Return the weights on a mark that are averaged, and the genes' positions in the dataset.
 
-    They are those of the test genes predicted ON (probability > 0.5), of a control those labelled
-    ON. A class has no genes.
+    The genes are the test genes predicted ON (probability > 0.5); for a control, those labelled ON.
+    A class has no genes.
     """
-    values = attribution["weight"].values
+    weight = attribution["weight"]
     position = explained_genes(attribution, dataset, data_hash, bins=True)
+    column = mark_column(dataset, mark)
+    values = np.take(weight.values, column, axis=-2) if "mark" in weight.dims else weight.values
     if position is None:
         return values, None
     if attribution.attrs["model"]:

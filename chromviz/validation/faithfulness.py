@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from chromviz.validation.resample import draw_genes, mean_draws
-from chromviz.validation.tidy import bounds, p_of_zero
+from chromviz.validation.resample import draw_genes
+from chromviz.validation.tidy import mean_row
 
 #: Shares of bins that comprehensiveness and sufficiency average (DeYoung et al. 2020).
 ERASED = (0.01, 0.05, 0.1, 0.2, 0.5)
@@ -104,18 +104,9 @@ def faithfulness_rows(
             (name, values, better),
             (f"{name}_over_random", over, "higher"),
         ):
-            drawn = mean_draws(each, counts)
-            row = {
-                "test": f"faithfulness, {by}",
-                "statistic": statistic,
-                "estimate": float(np.mean(each)),
-                **bounds(drawn),
-                "n": len(each),
-                "better": sense,
-            }
-            if statistic != name:
-                row |= {"null": "bootstrap", "p": p_of_zero(drawn)}
-            rows.append(row)
+            row = mean_row(each, counts, against_zero=statistic != name)
+            named = {"test": f"faithfulness, {by}", "statistic": statistic, "better": sense}
+            rows.append({**named, **row})
     return rows
 
 

@@ -7,7 +7,6 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,11 +14,8 @@ import xarray as xr
 
 from chromviz.errors import ChromvizError
 from chromviz.schema import dataset_hash, explained_genes
-from chromviz.validation.resample import draw_genes, mean_draws
-from chromviz.validation.tidy import bounds, p_of_zero, tidy_of
-
-#: Statistics of each gene.
-_STATISTICS = ("auprc", "causal_mass", "pointing", "causes_over_decoys")
+from chromviz.validation.resample import draw_genes
+from chromviz.validation.tidy import UNDEFINED, Row, explanation, mean_row, tidy_of
 
 
 def planted(
@@ -55,24 +51,23 @@ def planted(
     decoys = decoys_of[rows].reshape(len(rows), -1)
     counts = draw_genes(len(rows), np.arange(len(rows)), n_bootstrap, seed)
     data_hash = dataset_hash(dataset)
-    found: list[dict[str, Any]] = []
     signal = dataset["signal"].values[rows].reshape(len(rows), -1)
     # The baseline: the size of the signal. (Test genes have no gaps.)
     raw = score(np.abs(signal), causal, decoys)
+    found: list[Row] = []
     for attribution in attributions:
+        named = explanation(attribution)
         own = score(_sizes(attribution, dataset, data_hash, rows), causal, decoys)
-        attrs = {"variant": "", **attribution.attrs}
-        named = {name: str(attrs[name]) for name in ("model", "variant", "method")}
-        for name in _STATISTICS:
-            found.append({**named, "statistic": name, **_summary(own[name], counts)})
+        for name, values in own.items():
+            found.append({**named, "statistic": name, **_summary(values, counts)})
             over = {**named, "statistic": f"{name}_over_signal"}
             if named["method"] == "raw_signal":
                 found.append({**over, "note": "the signal itself", "n": len(rows)})
-                continue
-            found.append({**over, **_summary(own[name] - raw[name], counts, against_zero=True)})
-    prevalence = causal.mean(axis=1)
+            else:
+                gain = values - raw[name]
+                found.append({**over, **_summary(gain, counts, against_zero=True)})
     chance = {"method": "prevalence", "note": "what a random ranking has"}
-    found.append({**chance, "statistic": "auprc", **_summary(prevalence, counts)})
+    found.append({**chance, "statistic": "auprc", **_summary(causal.mean(axis=1), counts)})
     return tidy_of(dataset, found, test="planted truth", better="higher")
 
 
@@ -134,15 +129,10 @@ def _sizes(
     return np.ascontiguousarray(np.broadcast_to(values, shape)).reshape(len(rows), -1)
 
 
-def _summary(
-    values: np.ndarray, counts: np.ndarray, *, against_zero: bool = False
-) -> dict[str, Any]:
-    """Return the mean over genes where it is defined, with its interval and, if asked, p."""
+def _summary(values: np.ndarray, counts: np.ndarray, *, against_zero: bool = False) -> Row:
+    """Return the columns of a mean over the genes where it is defined."""
     known = ~np.isnan(values)
     if not known.any():
-        return {"n": 0, "note": "undefined in every gene"}
-    drawn = counts[:, known]
+        return {"n": 0, "note": UNDEFINED}
     with np.errstate(invalid="ignore", divide="ignore"):
-        draws = mean_draws(values[known], drawn)
-    found = {"estimate": float(values[known].mean()), **bounds(draws), "n": int(known.sum())}
-    return found | ({"null": "bootstrap", "p": p_of_zero(draws)} if against_zero else {})
+        return mean_row(values[known], counts[:, known], against_zero=against_zero)

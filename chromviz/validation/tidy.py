@@ -24,6 +24,8 @@ COLUMNS = (
     *("estimate", "ci_low", "ci_high"),
     *("chrom_low", "chrom_high", "null", "p", "q", "n", "better", "note", "simulated", "missing"),
 )
+#: The note of a mean without values.
+UNDEFINED = "undefined in every gene"
 _TEXT = (*COLUMNS[:7], "null", "better", "note")
 _NUMBERS = ("estimate", "ci_low", "ci_high", "chrom_low", "chrom_high", "p", "q")
 
@@ -45,14 +47,18 @@ def tidy(rows: Iterable[Mapping[str, Any]], **common: Any) -> pd.DataFrame:
 
 def tidy_of(dataset: xr.Dataset, rows: Iterable[Mapping[str, Any]], **common: Any) -> pd.DataFrame:
     """Return rows as the tidy table of a dataset, whose cell type and origin fill three columns."""
-    attrs = dataset.attrs
-    return tidy(
-        rows,
-        cell=str(attrs["cell"]),
-        simulated=int(attrs["simulated"]),
-        missing=str(attrs["missing"]),
-        **common,
-    )
+    return tidy(rows, cell=str(dataset.attrs["cell"]), **origin(dataset), **common)
+
+
+def origin(source: xr.Dataset) -> dict[str, Any]:
+    """Return the columns that say where the data of a dataset or an attribution are from."""
+    attrs = source.attrs
+    return {"simulated": int(attrs["simulated"]), "missing": str(attrs.get("missing", ""))}
+
+
+def explanation(attribution: xr.Dataset) -> dict[str, str]:
+    """Return the columns that name an explanation."""
+    return {name: str(attribution.attrs.get(name, "")) for name in ("model", "variant", "method")}
 
 
 def adjust(table: pd.DataFrame) -> pd.DataFrame:
@@ -82,6 +88,18 @@ def bounds(draws: np.ndarray) -> dict[str, float]:
     return dict(zip(("ci_low", "ci_high"), interval(draws), strict=True))
 
 
+def mean_row(
+    values: np.ndarray, counts: np.ndarray, *, against_zero: bool = False
+) -> dict[str, Any]:
+    """Return the columns of a mean over genes with its interval and, if asked, its p against 0.
+
+    `values` are (gene,), and `counts` (draw, gene) say how often each gene is drawn.
+    """
+    draws = mean_draws(values, counts)
+    row = {"estimate": float(values.mean()), **bounds(draws), "n": len(values)}
+    return row | ({"null": "bootstrap", "p": p_of_zero(draws)} if against_zero else {})
+
+
 def mean_rows(values: Mapping[str, np.ndarray], resampling: Resampling, **common: str) -> list[Row]:
     """Return one row for the mean over genes of each statistic (gene,), NaN where undefined."""
     rows = []
@@ -91,9 +109,9 @@ def mean_rows(values: Mapping[str, np.ndarray], resampling: Resampling, **common
         row: Row = {**common, "statistic": name, "n": n}
         if n:
             counts = draw_genes(n, np.arange(n), resampling.n_bootstrap, resampling.seed)
-            row |= {"estimate": float(each.mean()), **bounds(mean_draws(each, counts))}
+            row |= mean_row(each, counts)
         else:
-            row["note"] = "undefined in every gene"
+            row["note"] = UNDEFINED
         rows.append(row)
     return rows
 

@@ -10,7 +10,8 @@ from threadpoolctl import threadpool_limits
 
 from chromviz.errors import ChromvizError
 from chromviz.schema import Origin, build_attribution
-from chromviz.validation import nulls, resample, table3
+from chromviz.validation import association as nulls
+from chromviz.validation import resample, table3
 from chromviz.validation.association import association
 from chromviz.validation.tidy import COLUMNS, adjust, p_above, p_of_zero, tidy
 from chromviz.vocabulary import Window

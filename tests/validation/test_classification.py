@@ -2,9 +2,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from chromviz.validation.classification import reliability, scores
-from chromviz.validation.paired import over_cells, paired_auc, weighted_auc
 from chromviz.validation.paper_values import TABLE_2, deepchrome_auc
+from chromviz.validation.performance import (
+    over_cells,
+    paired_auc,
+    reliability,
+    scores,
+    weighted_auc,
+)
 
 
 def test_scores_by_hand():

@@ -7,7 +7,7 @@ import pytest
 from chromviz.errors import ChromvizError
 from chromviz.extractors.explain import extract
 from chromviz.validation.faithfulness import curve_means
-from chromviz.validation.gene_heatmap import genes_by_expression
+from chromviz.validation.profiles import genes_by_expression
 from tests.conftest import make_dataset
 
 
