@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import Any, NoReturn
+from typing import Any
 
 import typer
 
 from chromviz.cli import datasets, modelling, results
-from chromviz.cli.app import app
+from chromviz.cli.app import app, refuse
 from chromviz.errors import ChromvizError
 
 # The class of usage errors, which typer does not export.
@@ -29,7 +29,7 @@ def main() -> None:
         if code := app(standalone_mode=False):
             sys.exit(code)
     except ChromvizError as error:
-        _refuse(str(error))
+        sys.exit(refuse("chromviz", str(error)))
     except typer.Abort:
         sys.exit(130)
     except _USAGE as error:
@@ -38,10 +38,5 @@ def main() -> None:
             sys.exit(2)
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "chromviz"
-        _refuse(f"{error.format_message()} See '{command} --help'.")
-
-
-def _refuse(message: str) -> NoReturn:
-    """Print what is wrong in one line, and exit with code 2."""
-    typer.echo(f"chromviz: {' '.join(message.split())}", err=True)
-    sys.exit(2)
+        what = error.format_message().rstrip(".")
+        sys.exit(refuse("chromviz", f"{what}. See '{command} --help'."))

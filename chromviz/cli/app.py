@@ -71,6 +71,12 @@ def live(quiet: bool) -> Iterator[Reporter]:
         sys.exit(130)
 
 
+def refuse(program: str, message: str) -> int:
+    """Print in one line what is wrong, and return the exit code of bad input."""
+    typer.echo(f"{program}: {' '.join(message.split())}", err=True)
+    return 2
+
+
 def names(value: str) -> list[str]:
     """Split a comma-separated list."""
     return [item for item in (part.strip() for part in value.split(",")) if item]

@@ -34,8 +34,8 @@ _READS = "Aligned reads (BAM, tagAlign, BED)"
 
 
 @dataclass(frozen=True)
-class Sources:
-    """The files of one cell type."""
+class Inputs:
+    """The files of one cell type, and how a dataset is built from them."""
 
     cell: Cell
     genes: Path = option(INPUT, "Genes: BED6, GTF, GFF3 or gene_info.")
@@ -53,12 +53,6 @@ class Sources:
     matrices: Path | None = option(INPUT, "Folder of DeepChrome CSV, instead of --signal.", None)
     coverage: list[str] | None = option(INPUT, "TRACK=SOURCE; never an input of a model.", None)
     allow_reference_input: bool = option(INPUT, "Allow H3K27ac as an input mark (circular).", False)
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How the files are read."""
-
     expression_column: str | None = option(
         _READING, "Column of --expression. Default: the cell type's.", None
     )
@@ -73,12 +67,6 @@ class Reading:
     chrom_sizes: Path | None = CHROM_SIZES
     unit: list[str] | None = option(_READING, "Unit of the signal, or MARK=UNIT.", None)
     coverage_unit: str = option(_READING, "Unit of the coverage.", "")
-
-
-@dataclass(frozen=True)
-class Rules:
-    """Windows, missing data, labels and splits."""
-
     flank: int = option(_WINDOWS, "Bases on each side of the TSS.", 5000)
     bin_width: int = option(_WINDOWS, "Bases per bin.", 100)
     orientation: str = option(_WINDOWS, "genome (as in the paper) or strand (5' to 3').", "genome")
@@ -93,12 +81,6 @@ class Rules:
     test: str = option(_LABELS, "Test chromosomes.", "")
     split_file: Path | None = option(_LABELS, "Table of gene and train, valid, test or none.", None)
     seed: int = SEED
-
-
-@dataclass(frozen=True)
-class Reads:
-    """How aligned reads are counted."""
-
     extent: str = option(
         _READS,
         "What a read covers: read (aligned bases), start (5' base), or N bases from the 5' end.",
@@ -121,10 +103,7 @@ class Reads:
     "chromviz prepare --cell K562 --matrices csv --genes genes.bed --expression tpm.tsv --check",
 )
 def prepare(
-    sources: Sources,
-    reading: Reading,
-    rules: Rules,
-    reads: Reads,
+    inputs: Inputs,
     *,
     out: Path | None = option(OUTPUT, "Folder for {EID}.nc.", None),
     check: bool = option(OUTPUT, "Only check the input; write nothing.", False),
@@ -137,16 +116,16 @@ def prepare(
     from chromviz.reporting.terminal import counts_line
     from chromviz.schema import gene_counts
 
-    if (sources.signal is None) == (sources.matrices is None):
+    if (inputs.signal is None) == (inputs.matrices is None):
         raise ChromvizError("give either --signal for each mark, or --matrices FOLDER")
     if out is None and not check:
         raise ChromvizError("give --out FOLDER for the dataset, or --check to write nothing")
-    given = dict(vars(sources))
-    options = {**vars(reading), **vars(rules), **vars(reads), "unit": _units(reading.unit or [])}
-    options["allow_reference_input"] = given.pop("allow_reference_input")
-    given["signal"] = expand_signal(sources.signal) if sources.signal else {}
-    given["coverage"] = expand_signal(sources.coverage, "--coverage") if sources.coverage else {}
-    files = InputFiles(**given)
+    options = {**vars(inputs), "unit": _units(inputs.unit or [])}
+    files = InputFiles(
+        signal=expand_signal(options.pop("signal") or []),
+        coverage=expand_signal(options.pop("coverage") or [], "--coverage"),
+        **{name: options.pop(name) for name in ("cell", "genes", "expression", "matrices")},
+    )
     choices = read_choices(options, files.coverage)
     with live(shown.quiet) as reporter:
         made = prepare_dataset(
@@ -162,7 +141,7 @@ def prepare(
         replaced = " (replaced the previous file)" if made.replaced else ""
         end = f"dataset written to {made.path}{replaced}"
     lines = [*map(str, made.findings), counts_line(made.dataset), end]
-    shown.show(record, "\n".join(lines))
+    show(shown.as_json, record, "\n".join(lines))
 
 
 def _units(values: list[str]) -> dict[str, str]:

@@ -112,7 +112,7 @@ def train(
             )
         if out is not None:
             write_folds(table, models, out)
-        shown.show(table, left_out_page(table))
+        show(shown.as_json, table, left_out_page(table))
         return
     dataset = datasets[0] if len(datasets) == 1 else pool(datasets)
     wanted = Training(spec, dataset, run.seed, settings, run.seeds)
@@ -127,7 +127,7 @@ def train(
             "high; --leave-one-out avoids this"
         )
     lines += [fitted.line(), where]
-    shown.show({"stem": str(stem), **asdict(fitted.card)}, *lines)
+    show(shown.as_json, {"stem": str(stem), **asdict(fitted.card)}, *lines)
 
 
 models_app = typer.Typer(
@@ -180,4 +180,4 @@ def import_weights(
         stem = out / f"{model.card.cell}.{model.card.name}"
         save_model(model, stem)
     record = {"stem": stem, **asdict(model.card)}
-    shown.show(record, model.line(), f"model in {stem}.safetensors and .json")
+    show(shown.as_json, record, model.line(), f"model in {stem}.safetensors and .json")

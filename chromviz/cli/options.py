@@ -14,7 +14,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 import typer
 from typer.models import OptionInfo
 
-from chromviz.cli.app import app, live, show
+from chromviz.cli.app import app, live
 
 # The panels of the help, in this order. Those of single commands stand before "Computation".
 INPUT, METHOD, RUN, OUTPUT = "Input", "Models and methods", "Computation", "Output"
@@ -104,15 +104,8 @@ MIRROR = option(
 )
 CHROM_SIZES = option(INPUT, "File of chromosome sizes, if the assembly is not built in.", None)
 SEED = option(RUN, "Random seed.", 0, min=0)
+QUIET = option(OUTPUT, "Do not show progress.", False, "--quiet", "-q")
 JSON = option(OUTPUT, "Print the result as JSON.", False, "--json")
-
-
-@dataclass(frozen=True)
-class Folders:
-    """Where data are read, and where results are written."""
-
-    data: Path | None = DATA
-    out: Path | None = option(OUTPUT, "Result folder. Default: a folder below results/.", None)
 
 
 @dataclass(frozen=True)
@@ -128,20 +121,21 @@ class Compute:
 class Shown:
     """How progress and the result are shown."""
 
-    quiet: bool = option(OUTPUT, "Do not show progress.", False, "--quiet", "-q")
+    quiet: bool = QUIET
     as_json: bool = JSON
-
-    def show(self, record: Any, *parts: Any) -> None:
-        """Print a result, see :func:`chromviz.cli.app.show`."""
-        show(self.as_json, record, *parts)
 
 
 @dataclass(frozen=True)
-class Job(Shown, Folders):
-    """A recipe's options that are under the names of its keywords, and how it is shown."""
+class Job:
+    """Where a recipe reads data and writes results, and how they are shown."""
+
+    data: Path | None = DATA
+    out: Path | None = option(OUTPUT, "Result folder. Default: a folder below results/.", None)
+    quiet: bool = QUIET
+    as_json: bool = JSON
 
     def run(self, recipe: Callable[..., Any], *given: Any, **options: Any) -> Any:
-        """Run a recipe with these options, and show its progress."""
+        """Run a recipe with the options as its keywords, and show its progress."""
         own = {name: value for name, value in vars(self).items() if value is not None}
         del own["quiet"], own["as_json"]
         with live(self.quiet) as reporter:

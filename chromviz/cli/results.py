@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chromviz.cli.app import names, show
+from chromviz.cli.app import names, refuse, show
 from chromviz.cli.options import (
     CHROM_SIZES,
     DATA,
@@ -70,7 +70,7 @@ def compare(
     }
     lines = [*verdict_sentences(found.verdicts), genes, *(model.line() for model in found.models)]
     page = table3_page(found.table)
-    job.show(record, page, *lines, found.steps_line, f"results in {found.folder}")
+    show(job.as_json, record, page, *lines, found.steps_line, f"results in {found.folder}")
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def validate(
         "verdicts": judged,
         "validation": table,
     }
-    job.show(record, verdict_page(judged, table), *lines, f"results in {folder}")
+    show(job.as_json, record, verdict_page(judged, table), *lines, f"results in {folder}")
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def audit(
         )
         record = {"rows": found.table, "audit": found.record}
         page = audit_page(found.record)
-    job.show({"folder": found.folder, **record}, page, f"results in {found.folder}")
+    show(job.as_json, {"folder": found.folder, **record}, page, f"results in {found.folder}")
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ def suite(
         **{f"table{name}": table for name, table in found.tables.items()},
     }
     pages = suite_page(found.tables), paired_page(found.paired)
-    job.show(record, *pages, found.steps_line, f"results in {found.folder}")
+    show(job.as_json, record, *pages, found.steps_line, f"results in {found.folder}")
 
 
 @command(
@@ -263,7 +263,7 @@ def extract(
     lines += [found.model.line()] if found.model else []
     lines += [f"{method}: {path}" for method, path in found.files.items()]
     lines += [f"  {note}" for note in found.notes]
-    job.show({"simulated": simulated, "files": found.files}, *lines)
+    show(job.as_json, {"simulated": simulated, "files": found.files}, *lines)
 
 
 def _pairs(texts: list[str]) -> dict[str, Any]:
@@ -329,7 +329,7 @@ def export(
     )
     record = {name: getattr(found, name) for name in ("folder", "files", "notes", "simulated")}
     lines = [SIMULATED] if found.simulated else []
-    job.show(record, *lines, *found.notes, f"{len(found.files)} files in {found.folder}")
+    show(job.as_json, record, *lines, *found.notes, f"{len(found.files)} files in {found.folder}")
 
 
 @command(
@@ -374,7 +374,6 @@ def rebuild(name: str, arguments: Sequence[str] | None = None) -> int:
     try:
         written = paper.rebuild(name, getattr(options, "results", []), options.out)
     except ChromvizError as error:
-        typer.echo(f"{name}.py: {' '.join(str(error).split())}", err=True)
-        return 2
+        return refuse(f"{name}.py", str(error))
     typer.echo(f"{item.what}\nwrote {', '.join(str(path) for path in written)}")
     return 0
