@@ -135,8 +135,11 @@ def compare(
     dataset = open_cell(cell, data)
     chosen = resolve.require_models(models, dataset, "compare")
     pairs = plan(chosen, dataset, methods, _by_default)
-    figure2c = plan_figure2c(chosen, dataset, gene, data, run.reporter.say)
+    notes: list[str] = []
+    figure2c = plan_figure2c(chosen, dataset, gene, data, notes.append)
     work = open_run("compare", dataset, out, run)
+    for note in notes:
+        run.reporter.say(note)
     folder = work.folder
     fitted = _train(chosen, dataset, figure2c, run)
     work.record(fitted, notes={one.name: one.note for one in chosen if one.note})

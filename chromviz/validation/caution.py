@@ -42,24 +42,22 @@ class Neighbour:
 
 def neighbours(dataset: xr.Dataset, rows: np.ndarray) -> list[list[Neighbour]]:
     """Return for each gene (by position) the other genes with a TSS in its window, by distance."""
-    chrom, strand = dataset["chrom"].values.astype(str), dataset["strand"].values
-    tss = dataset["tss"].values.astype(np.int64)
+    strand, tss = dataset["strand"].values, dataset["tss"].values.astype(np.int64)
     starts = dataset["bin_start"].values
     low, high = int(starts[0]), int(starts[-1]) + int(dataset.attrs["bin_width"])
     along = dataset.attrs["orientation"] == "strand"
-    order = np.lexsort((tss, chrom))
-    places = {
-        name: order[np.searchsorted(chrom[order], name) :][: int((chrom == name).sum())]
-        for name in np.unique(chrom)
-    }
+    # Positions along all chromosomes, which are further apart than any window reaches.
+    number = np.unique(dataset["chrom"].values.astype(str), return_inverse=True)[1]
+    place = number * (int(tss.max()) + 2 * (high - low)) + tss
+    order = np.argsort(place, kind="stable")
+    reach = max(-low, high)
+    first = np.searchsorted(place[order], place[rows] - reach)
+    last = np.searchsorted(place[order], place[rows] + reach + 1)
     found = []
-    for row in rows:
-        mine = places[chrom[row]]
+    for row, begin, end in zip(rows, first, last, strict=True):
         turned = along and strand[row] == "-"
-        reach = max(-low, high)
-        first, last = np.searchsorted(tss[mine], [tss[row] - reach, tss[row] + reach + 1])
         near = []
-        for other in mine[first:last]:
+        for other in order[begin:end]:
             offset = int(tss[other] - tss[row]) * (-1 if turned else 1)
             if other != row and low <= offset < high:
                 gene, symbol = (str(dataset[name].values[other]) for name in ("gene", "symbol"))

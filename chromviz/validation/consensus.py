@@ -28,9 +28,10 @@ def agreement_by_gene(one: np.ndarray, other: np.ndarray) -> dict[str, np.ndarra
     """
     one, other = np.abs(one), np.abs(other)
     n = one.shape[1]
-    places = [_places(values) for values in (one, other)]
+    # The place of each bin in the order of weights, largest first.
+    orders = [np.argsort(-values, axis=1, kind="stable") for values in (one, other)]
     # A bin is shared from the depth on at which both have it.
-    both = np.maximum(*places)
+    both = np.maximum(*(np.argsort(order, axis=1) for order in orders))
     depth = max(n // 5, 1)
     shared = np.zeros((len(one), n))
     rows = np.repeat(np.arange(len(one)), n)
@@ -48,14 +49,6 @@ def agreement_by_gene(one: np.ndarray, other: np.ndarray) -> dict[str, np.ndarra
     return {name: np.where(flat, np.nan, values) for name, values in found.items()}
 
 
-def _places(values: np.ndarray) -> np.ndarray:
-    """Return the rank of each weight in its row, largest first."""
-    order = np.argsort(-values, axis=1, kind="stable")
-    place = np.empty_like(order)
-    np.put_along_axis(place, order, np.broadcast_to(np.arange(values.shape[1]), order.shape), 1)
-    return place
-
-
 def consensus_table(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the test ``consensus`` of a tidy table, with both methods in columns."""
     rows = table[table["test"] == "consensus"].reset_index(drop=True)
@@ -71,7 +64,6 @@ def consensus(named: Mapping[str, xr.Dataset]) -> pd.DataFrame:
     One row per pair and statistic; ``low, high`` is the range of the middle 95 % of genes.
     """
     flat: dict[str, np.ndarray] = {}
-    genes: np.ndarray | None = None
     for name, attribution in named.items():
         weight = attribution["weight"]
         if weight.dims != ("gene", "mark", "bin"):
@@ -79,11 +71,10 @@ def consensus(named: Mapping[str, xr.Dataset]) -> pd.DataFrame:
                 f"{name} has weights over ({', '.join(map(str, weight.dims))}); methods are "
                 "compared bin by bin, over (gene, mark, bin)"
             )
-        own = attribution["gene"].values
-        genes = own if genes is None else genes
-        if not np.array_equal(own, genes):
+        first = next(iter(named.values()))
+        if not np.array_equal(attribution["gene"], first["gene"]):
             raise ChromvizError(f"{name} explains other genes than the rest; extract them alike")
-        flat[name] = weight.values.reshape(len(own), -1)
+        flat[name] = weight.values.reshape(len(weight), -1)
     rows = []
     for one, other in combinations(flat, 2):
         for statistic, values in agreement_by_gene(flat[one], flat[other]).items():

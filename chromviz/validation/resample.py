@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from scipy.stats import rankdata
 from scipy.stats import t as student
 from threadpoolctl import ThreadpoolController
 
@@ -123,19 +124,7 @@ def correlate(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def ranks(values: np.ndarray) -> np.ndarray:
     """Return the rank of each value in its row, from 0; equal values share their mean rank."""
-    order = np.argsort(values, axis=-1, kind="stable")
-    ordered = np.take_along_axis(values, order, -1)
-    n = values.shape[-1]
-    place = np.broadcast_to(np.arange(n), values.shape)
-    starts = np.ones(values.shape, bool)
-    starts[..., 1:] = ordered[..., 1:] != ordered[..., :-1]
-    first = np.maximum.accumulate(np.where(starts, place, 0), axis=-1)
-    ends = np.ones(values.shape, bool)
-    ends[..., :-1] = starts[..., 1:]
-    last = np.minimum.accumulate(np.where(ends, place, n)[..., ::-1], axis=-1)[..., ::-1]
-    found = np.empty(values.shape)
-    np.put_along_axis(found, order, (first + last) / 2, -1)
-    return np.where(np.isnan(values), np.nan, found)
+    return np.asarray(rankdata(values, axis=-1) - 1)
 
 
 def partial(x: np.ndarray, y: np.ndarray, *controls: np.ndarray) -> np.ndarray:

@@ -15,9 +15,17 @@ Evidence = pd.Series | None
 #: Level of the tests and intervals.
 LEVEL = 0.05
 
-#: Questions about an explanation, in this order: columns that are 1 (yes), 0 (no) or empty (not
-#: tested, or undefined).
-QUESTIONS = ("predicts", "agrees", "beyond_signal", "finds_causes", "faithful", "depends_on_model")
+#: The test and statistic that answer each question about an explanation.
+_ROWS = {
+    "predicts": ("prediction", "auc"),
+    "agrees": ("profile", "pearson"),
+    "beyond_signal": ("profile", "gain"),
+    "finds_causes": ("planted truth", "causes_over_decoys_over_signal"),
+    "faithful": ("faithfulness, bins", "deletion_over_random"),
+    "depends_on_model": ("sanity, cascading", "spearman_last"),
+}
+#: Columns of the verdicts that are 1 (yes), 0 (no) or empty (not tested, or undefined).
+QUESTIONS = tuple(_ROWS)
 
 #: Sentences by question for yes and no; the numbers that they rest on follow in brackets.
 _SENTENCES = {
@@ -73,16 +81,22 @@ def verdicts(
     of the model, and it finds causes, or, in data without planted truth, goes beyond the signal.
     Controls have no verdict. Questions whose tests are not in the table stay open.
     """
-    controls = set(table.loc[(table["model"] == "") & (table["method"] != ""), "method"])
-    rows: list[dict[str, Any]] = []
-    own = table[(table["method"] != "") & ~table["method"].isin(controls)]
+    is_model = table["method"] == ""
+    is_control = (table["model"] == "") & ~is_model
+    own = table[~is_model & ~table["method"].isin(set(table.loc[is_control, "method"]))]
     by = ["cell", "model", "variant", "method"]
-    for (cell, model, variant, method), part in own.groupby(by, sort=False):
+    rows: list[dict[str, Any]] = []
+    for key, part in own.groupby(by, sort=False):
         if part["estimate"].isna().all() or not set(part["test"]) & {"profile", "planted truth"}:
             continue
-        alike = (table["cell"] == cell) & (table["model"] == model) & (table["method"] == "")
-        evidence = _evidence(part, table[alike & (table["variant"] == variant)], mark)
-        floor, named = _floor(table[alike])
+        cell, model, variant, method = key
+        of_model = table[is_model & (table["cell"] == cell) & (table["model"] == model)]
+        trained = of_model[of_model["variant"] == variant]
+        evidence = {
+            question: _row(trained if question == "predicts" else part, *place, mark)
+            for question, place in _ROWS.items()
+        }
+        floor, named = _floor(of_model)
         answers = {
             question: _answer(question, row, floor if question == "predicts" else 0)
             for question, row in evidence.items()
@@ -90,31 +104,10 @@ def verdicts(
         name = f"{model} ({variant})" if variant else model
         limit = "" if named == "chance" else f"; control {floor:.2f}"
         said = {"track": track, "floor": named, "limit": limit}
-        rows.append(
-            {
-                "cell": cell,
-                "model": model,
-                "variant": variant,
-                "method": method,
-                **answers,
-                "passes": int(_passes(answers)),
-                "sentence": f"{method} of {name}: {_sentence(answers, evidence, said)}",
-            }
-        )
-    columns = ["cell", "model", "variant", "method", *QUESTIONS, "passes", "sentence"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _evidence(part: pd.DataFrame, of_model: pd.DataFrame, mark: str) -> dict[str, Evidence]:
-    """Return the row of the table that answers each question, None where it was not tested."""
-    return {
-        "predicts": _row(of_model, "prediction", "auc"),
-        "agrees": _row(part, "profile", "pearson", mark),
-        "beyond_signal": _row(part, "profile", "gain", mark),
-        "finds_causes": _row(part, "planted truth", "causes_over_decoys_over_signal"),
-        "faithful": _row(part, "faithfulness, bins", "deletion_over_random"),
-        "depends_on_model": _row(part, "sanity, cascading", "spearman_last"),
-    }
+        sentence = f"{method} of {name}: {_sentence(answers, evidence, said)}"
+        passes = {"passes": int(_passes(answers)), "sentence": sentence}
+        rows.append({**dict(zip(by, key, strict=True)), **answers, **passes})
+    return pd.DataFrame(rows, columns=[*by, *QUESTIONS, "passes", "sentence"])
 
 
 def _floor(of_model: pd.DataFrame) -> tuple[float, str]:
@@ -180,9 +173,8 @@ def _numbers(question: str, row: pd.Series[Any]) -> str:
     return f"{text}, 95 % interval{over} {row[low]:.2f} to {row[high]:.2f}"
 
 
-def _row(table: pd.DataFrame, test: str, statistic: str, mark: str = "") -> Evidence:
+def _row(table: pd.DataFrame, test: str, statistic: str, mark: str) -> Evidence:
     """Return the row of a statistic; of several, against different nulls, the first."""
-    found = table[
-        (table["test"] == test) & (table["statistic"] == statistic) & (table["mark"] == mark)
-    ]
+    on_mark = table["mark"] == (mark if test == "profile" else "")
+    found = table[(table["test"] == test) & (table["statistic"] == statistic) & on_mark]
     return None if found.empty else found.iloc[0]
