@@ -22,6 +22,7 @@ from chromviz.reporting.figures import write_figure
 from chromviz.results.folder import ResultFolder
 from chromviz.schema import find_gene
 from chromviz.schema.gene_names import reason_of
+from chromviz.validation.tidy import origin
 from chromviz.vocabulary import PAPER_CELLS, cell_label, find_eid
 
 #: The model that attends to marks.
@@ -155,7 +156,6 @@ def _beta_table(dataset: xr.Dataset, position: int, model_name: str, run: Run) -
             "reason": reason,
             "model": model_name,
             "model_seed": run.seed,
-            "simulated": int(dataset.attrs["simulated"]),
-            "missing": str(dataset.attrs["missing"]),
+            **origin(dataset),
         }
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +23,7 @@ from chromviz.validation.consensus import agreement_by_gene, consensus
 from chromviz.validation.faithfulness import curve_means, curve_scores, faithfulness_rows
 from chromviz.validation.performance import weighted_auc
 from chromviz.validation.resample import Resampling, draw_genes
-from chromviz.validation.tidy import Row, bounds, mean_rows, tidy_of
+from chromviz.validation.tidy import Row, bounds, mean_rows, origin, tidy_of
 
 
 @dataclass(frozen=True)
@@ -101,13 +100,9 @@ def faithfulness(
     rows += _captum_metrics(tested)
     rows += _attention(tested)
     drawn = pd.concat(kept, ignore_index=True)
-    attrs = conditions.dataset.attrs
-    labels = {"cell": str(attrs["cell"]), **_owner(model)}
-    origin: dict[str, Any] = {
-        "simulated": int(attrs["simulated"]),
-        "missing": str(attrs["missing"]),
-    }
-    drawn = drawn.assign(**labels, **origin)[[*labels, *drawn.columns, *origin]]
+    labels = {"cell": str(conditions.dataset.attrs["cell"]), **_owner(model)}
+    ends = origin(conditions.dataset)
+    drawn = drawn.assign(**labels, **ends)[[*labels, *drawn.columns, *ends]]
     return tested.table(rows), drawn
 
 

@@ -34,6 +34,7 @@ from chromviz.validation.performance import (
     summarise,
     unit_row,
 )
+from chromviz.validation.tidy import origin
 
 #: The networks of Table 2, in the paper's order, and the older models.
 MODELS = (
@@ -151,8 +152,7 @@ def suite(
         dataset = open_cell(cell, data)
         facts[str(dataset.attrs["cell"])] = {
             "sha256": dataset_hash(dataset),
-            "simulated": int(dataset.attrs["simulated"]),
-            "missing": str(dataset.attrs["missing"]),
+            **origin(dataset),
         }
         folder["datasets"] = facts
         folder["simulated"] = max(one["simulated"] for one in facts.values())
@@ -163,12 +163,13 @@ def suite(
         [unit_row(unit, table, facts[unit["cell"]]) for unit, table in predictions]
     )
     asked = units[units["model"].isin(names)]
-    paired = paired_table(predictions, names, reference, run.n_bootstrap)
+    whole = [(unit, table) for unit, table in predictions if unit["marks"] == ALL_MARKS]
+    paired = paired_table(whole, names, reference, run.n_bootstrap)
     summaries = {name: summarise(name, units if name == "s1" else asked) for name in wanted}
     _write(folder, units, paired, summaries)
     drawn = asked[asked["marks"] == ALL_MARKS]
     write_figure(folder, "suite_auc", "Test AUC by model", drawn, draw_suite)
-    curves = reliability_table(predictions)
+    curves = reliability_table(whole)
     write_figure(folder, "calibration", "Calibration by model", curves, draw_calibration)
     return Suite(*finished(folder), units, summaries, paired)
 

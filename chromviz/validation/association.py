@@ -46,7 +46,7 @@ FEWEST_GENES = 20
 class _Case:
     """One attribution's weights on one mark, and what they are compared with."""
 
-    mark: str
+    named: dict[str, str]  # the explanation and the mark
     weight: np.ndarray  # (gene, bin), or (bin,) for a class
     rows: np.ndarray | None  # the genes' positions in the dataset; None for a class
     raw: np.ndarray  # the raw signal of the mark, of the same genes
@@ -77,12 +77,8 @@ def association(
     """
     coverage, reference = reference_coverage(dataset, track)
     data_hash = dataset_hash(dataset)
-    cases = [
-        (attribution, case)
-        for attribution in attributions
-        for case in _cases(attribution, dataset, data_hash, marks)
-    ]
-    involved = [case.rows for _, case in cases if case.rows is not None]
+    cases = [case for one in attributions for case in _cases(one, dataset, data_hash, marks)]
+    involved = [case.rows for case in cases if case.rows is not None]
     union = np.unique(np.concatenate([reference, *involved]))
     draws = {"genes": draw_genes(dataset.sizes["gene"], union, n_bootstrap, seed)}
     chromosomes = draw_chromosomes(dataset["chrom"].values, union, n_bootstrap, seed)
@@ -90,9 +86,9 @@ def association(
         draws["chromosomes"] = chromosomes
     ground = _Ground(dataset, coverage, reference, draws, n_null, seed)
     rows: list[dict[str, Any]] = []
-    for attribution, case in cases:
-        named = {**explanation(attribution), "mark": case.mark}
-        rows += [{**named, **row} for row in (*_profile(case, ground), *_by_gene(case, ground))]
+    for case in cases:
+        found = *_profile(case, ground), *_by_gene(case, ground)
+        rows += [{**case.named, **row} for row in found]
     return adjust(tidy_of(dataset, rows))
 
 
@@ -143,10 +139,10 @@ class _Ground:
         """Return the mean profiles of weights and raw signal under each draw (draw, bin)."""
         if case.rows is None:
             shape = self.drawn[over].shape
-            weight, raw = case.weight.astype(np.float64), mean_profile(case.raw)
-            return np.broadcast_to(weight, shape), np.broadcast_to(raw, shape)
+            raw = mean_profile(case.raw)
+            return np.broadcast_to(case.weight, shape), np.broadcast_to(raw, shape)
         counts = self.counts_of(case.rows)[over]
-        key = (case.mark, case.rows.tobytes(), over)
+        key = (case.named["mark"], case.rows.tobytes(), over)
         if key not in self._raw:
             self._raw[key] = means(case.raw, counts)
         return means(case.weight, counts), self._raw[key]
@@ -156,12 +152,14 @@ def _cases(
     attribution: xr.Dataset, dataset: xr.Dataset, data_hash: str, marks: Sequence[str] | None
 ) -> Iterator[_Case]:
     """Yield an attribution's weights on each mark."""
+    named = explanation(attribution)
     on_test = (dataset["split"].values == "test") & (dataset["label"].values == 1)
     for name in marks or [str(name) for name in dataset["mark"].values]:
         weight, rows = averaged_weights(attribution, dataset, data_hash, name)
-        signal = dataset["signal"].values[:, mark_column(dataset, name)]
         # A class has no genes: it is compared with the raw signal of the ON test genes.
-        yield _Case(name, weight, rows, signal[on_test if rows is None else rows])
+        genes = on_test if rows is None else rows
+        raw = dataset["signal"].values[:, mark_column(dataset, name)][genes]
+        yield _Case({**named, "mark": name}, weight, rows, raw)
 
 
 def _profile(case: _Case, ground: _Ground) -> list[dict[str, Any]]:
@@ -171,7 +169,7 @@ def _profile(case: _Case, ground: _Ground) -> list[dict[str, Any]]:
     common = {"test": "profile", "n": n, "better": "higher"}
     why = ""
     if case.rows is not None and len(case.rows) < FEWEST_GENES:
-        why = f"only {n} genes are predicted ON; it takes {FEWEST_GENES} for a mean"
+        why = f"only {n} genes are predicted ON; a mean needs at least {FEWEST_GENES}"
     elif np.ptp(profile) == 0:
         why = "r undefined: the weights are the same in every bin"
     if why:
@@ -199,7 +197,7 @@ def _profile(case: _Case, ground: _Ground) -> list[dict[str, Any]]:
         ("partial", given_raw, "", np.nan),
         ("gain", gain, "bootstrap", p_of_zero(draws["genes"]["gain"])),
     )
-    return [{**common, **row} for row in _rows(tested, draws)]
+    return _rows(tested, draws, common)
 
 
 def _by_gene(case: _Case, ground: _Ground) -> list[dict[str, Any]]:
@@ -216,7 +214,7 @@ def _by_gene(case: _Case, ground: _Ground) -> list[dict[str, Any]]:
     common = {"test": "gene", "n": len(rows), "better": "higher", "note": note}
     if len(rows) < FEWEST_GENES:
         what = f"only {len(rows)} genes have weights and coverage that vary"
-        common["note"] = f"{what}; it takes {FEWEST_GENES}"
+        common["note"] = f"{what}; at least {FEWEST_GENES} are needed"
         names = ("mean_pearson", "mean_partial", "mean_gain", "within_bins")
         return [{**common, "statistic": name} for name in names]
     r = correlate(weight, coverage)
@@ -244,19 +242,23 @@ def _by_gene(case: _Case, ground: _Ground) -> list[dict[str, Any]]:
         ("mean_gain", gain, "bootstrap", p_of_zero(draws["genes"]["mean_gain"])),
         ("within_bins", within, "permuted within bins", p_above(within, permuted)),
     )
-    return [{**common, **row} for row in _rows(tested, draws)]
+    return _rows(tested, draws, common)
 
 
 def _rows(
-    tested: Iterable[tuple[str, float, str, float]], draws: dict[str, dict[str, np.ndarray]]
-) -> Iterator[dict[str, Any]]:
-    """Yield a row per statistic, estimate, null and p, with its intervals."""
+    tested: Iterable[tuple[str, float, str, float]],
+    draws: dict[str, dict[str, np.ndarray]],
+    common: dict[str, Any],
+) -> list[dict[str, Any]]:
+    """Return a row for each statistic, estimate, null and p, with intervals."""
+    rows = []
     for name, estimate, null, p in tested:
-        row = {"statistic": name, "estimate": estimate, "null": null, "p": p}
+        row = {**common, "statistic": name, "estimate": estimate, "null": null, "p": p}
         row |= bounds(draws["genes"][name])
         if "chromosomes" in draws:
             row["chrom_low"], row["chrom_high"] = interval(draws["chromosomes"][name])
-        yield row
+        rows.append(row)
+    return rows
 
 
 def _within_draws(weight: np.ndarray, coverage: np.ndarray, counts: np.ndarray) -> np.ndarray:

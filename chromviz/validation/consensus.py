@@ -73,7 +73,7 @@ def consensus(named: Mapping[str, xr.Dataset]) -> pd.DataFrame:
             )
         first = next(iter(named.values()))
         if not np.array_equal(attribution["gene"], first["gene"]):
-            raise ChromvizError(f"{name} explains other genes than the rest; extract them alike")
+            raise ChromvizError(f"{name} explains other genes; extract all for the same ones")
         flat[name] = weight.values.reshape(len(weight), -1)
     rows = []
     for one, other in combinations(flat, 2):

@@ -265,15 +265,14 @@ def unit_row(
 def paired_table(
     found: Sequence[Predictions], names: Sequence[str], reference: str, n_bootstrap: int
 ) -> pd.DataFrame:
-    """Compare the AUC of each model of all marks with that of the reference model.
+    """Compare the AUC of each model, all of all marks, with that of the reference model.
 
     One row per model with level ``cell types``, then one per cell type, seed and model with level
     ``genes``.
     """
-    whole = [(unit, table) for unit, table in found if unit["marks"] == ALL_MARKS]
     parts = []
-    for cell, seed in dict.fromkeys((unit["cell"], unit["seed"]) for unit, _ in whole):
-        tables = {u["model"]: t for u, t in whole if (u["cell"], u["seed"]) == (cell, seed)}
+    for cell, seed in dict.fromkeys((unit["cell"], unit["seed"]) for unit, _ in found):
+        tables = {u["model"]: t for u, t in found if (u["cell"], u["seed"]) == (cell, seed)}
         label = tables[reference]["label"].to_numpy()
         probability = {name: tables[name]["probability"].to_numpy() for name in names}
         one = paired_auc(label, probability, reference, n_bootstrap=n_bootstrap, seed=seed)
@@ -290,7 +289,7 @@ def paired_table(
         }
         for model, part in by_genes.groupby("model", sort=False)
     ]
-    simulated = max((int(table["simulated"].max()) for _, table in whole), default=0)
+    simulated = max((int(table["simulated"].max()) for _, table in found), default=0)
     columns = ["level", "cell", "seed", "model", "reference"]
     columns += ["difference", "ci_low", "ci_high", "n", "note"]
     table = pd.concat([pd.DataFrame(over), by_genes], ignore_index=True)
@@ -298,11 +297,10 @@ def paired_table(
 
 
 def reliability_table(found: Sequence[Predictions]) -> pd.DataFrame:
-    """Return the reliability of each model of all marks over all cell types and seeds."""
+    """Return the reliability of each model over all cell types and seeds."""
     parts = []
-    whole = [(unit, table) for unit, table in found if unit["marks"] == ALL_MARKS]
-    for model in dict.fromkeys(unit["model"] for unit, _ in whole):
-        genes = pd.concat([table for unit, table in whole if unit["model"] == model])
+    for model in dict.fromkeys(unit["model"] for unit, _ in found):
+        genes = pd.concat([table for unit, table in found if unit["model"] == model])
         one = reliability(genes["label"].to_numpy(), genes["probability"].to_numpy())
         parts.append(one.assign(model=model))
     simulated = max(int(table["simulated"].max()) for _, table in found)

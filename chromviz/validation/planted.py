@@ -66,7 +66,7 @@ def planted(
             else:
                 gain = values - raw[name]
                 found.append({**over, **_summary(gain, counts, against_zero=True)})
-    chance = {"method": "prevalence", "note": "what a random ranking has"}
+    chance = {"method": "prevalence", "note": "expected of a random ranking"}
     found.append({**chance, "statistic": "auprc", **_summary(causal.mean(axis=1), counts)})
     return tidy_of(dataset, found, test="planted truth", better="higher")
 

@@ -33,12 +33,12 @@ _NUMBERS = ("estimate", "ci_low", "ci_high", "chrom_low", "chrom_high", "p", "q"
 def tidy(rows: Iterable[Mapping[str, Any]], **common: Any) -> pd.DataFrame:
     """Return rows as the tidy table; `common` columns are the same in every row.
 
-    What a row lacks is empty, or NaN. Another column is a KeyError.
+    Missing values are empty, or NaN. An unknown column raises KeyError.
     """
     records = [{**dict.fromkeys(_TEXT, ""), **common, **row} for row in rows]
     unknown = {name for record in records for name in record} - set(COLUMNS)
     if unknown:
-        raise KeyError(f"no column of a validation: {', '.join(sorted(unknown))}")
+        raise KeyError(f"unknown columns of a validation: {', '.join(sorted(unknown))}")
     table = pd.DataFrame(records, columns=list(COLUMNS))
     for name in _NUMBERS:
         table[name] = pd.to_numeric(table[name]).astype(float)

@@ -293,7 +293,7 @@ def test_what_is_undefined_is_said(data):
     assert found["estimate"].isna().all()
     notes = set(found["note"])
     assert "r undefined: the weights are the same in every bin" in notes
-    assert "only 10 genes are predicted ON; it takes 20 for a mean" in notes
+    assert "only 10 genes are predicted ON; a mean needs at least 20" in notes
     assert (found["note"] != "").all()
 
 

@@ -142,7 +142,7 @@ def test_consensus_of_pairs(data):
     assert len(found) == 3 * 3
     pair = found[(found["one"] == "one") & (found["other"] == "two")]
     np.testing.assert_allclose(pair["estimate"], 1)
-    with pytest.raises(ChromvizError, match="other genes than the rest"):
+    with pytest.raises(ChromvizError, match="few explains other genes; extract all"):
         consensus({"one": named["one"], "few": named["two"].isel(gene=slice(5))})
     bins = explain(data, weight[:, 0], dims=("gene", "bin"))
     with pytest.raises(ChromvizError, match=r"has weights over \(gene, bin\)"):
