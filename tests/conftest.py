@@ -1,6 +1,7 @@
 """Small datasets that tests share."""
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,17 @@ import xarray as xr
 from hypothesis import settings
 from PIL import Image
 
+from chromviz.catalog import find_method
 from chromviz.schema import build_dataset, reasons
 from chromviz.vocabulary import MARKS, Window
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("chromviz", deadline=None)
 settings.load_profile("chromviz")
+
+# Before torch is imported: the suite runs in two processes, whose threads would wait for one
+# another. Processes that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REAL = Path(__file__).parents[1].parent / "shared" / "data"
 
@@ -56,15 +62,20 @@ def workers(monkeypatch):
 
 
 #: Where files of figures are tested; elsewhere they stay blank, because most of a run is drawing.
-DRAWN = {"plot", "browser", "reporting", "test_compare.py", "test_validate.py", "test_paper.py"}
+DRAWN = {"plot", "browser", "test_compare.py", "test_paper.py"}
+
+#: Where whole commands run: thirty steps of class optimization do there; its own tests take more.
+WHOLE = {"recipes", "reporting", "test_cli.py", "test_api.py", "test_choice.py"}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def figures_of_a_module(request):
-    """Figures as files without a drawing, unless the module is about drawings."""
+def shorter(request):
+    """Figures as files without a drawing, unless the module is about them, and few steps."""
     with pytest.MonkeyPatch.context() as patch:
         if DRAWN.isdisjoint(request.path.parts):
             _blank(patch)
+        if not WHOLE.isdisjoint(request.path.parts):
+            patch.setitem(find_method("class_optimization").parameters, "steps", 30)
         yield
 
 

@@ -176,8 +176,8 @@ def test_data_that_is_none(run, folder):
     assert not (folder / "results").exists()
 
 
-def test_compare_prints_the_table_and_json_for_programs(run, folder, blank_figures):
-    common = ("compare", "--cell", "K562", "--data", "data", "--models", "deepchrome")
+def test_compare_prints_the_table_and_json_for_programs(run, folder):
+    common = ("compare", "--cell", "K562", "--data", "data", "--models", "svm", "--bootstrap", 20)
     page = run(*common, "--out", "out", cwd=folder)
     assert page.returncode == 0, page.stderr
     assert "control: raw signal" in page.stdout
@@ -391,13 +391,13 @@ def test_prepare_check_writes_nothing(run, tmp_path):
     refused(run(*arguments, cwd=tmp_path), "--out", "--check")
 
 
-def test_zeros_in_place_of_gaps_show_in_every_table(run, tmp_path, blank_figures):
+def test_zeros_in_place_of_gaps_show_in_every_table(run, tmp_path):
     arguments = make_inputs(tmp_path)
     done = run(*arguments, "--missing", "zero", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     told = "Bins without data were set to zero"
     assert told in done.stdout
-    compare = ("compare", "--cell", "E003", "--data", "real", "--models", "deepchrome")
+    compare = ("compare", "--cell", "E003", "--data", "real", "--models", "svm")
     done = run(*compare, "--bootstrap", 20, "--out", "out", "--quiet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert told in done.stdout

@@ -88,12 +88,21 @@ def page_of(dataset, attributions):
     )
 
 
+@pytest.fixture(scope="module")
+def shared(browser):
+    """One page for the tests that follow one another: a new one takes seconds to draw."""
+    with watched(browser) as one:
+        yield one
+
+
 @pytest.fixture
-def opened(page, made):
-    path, _, _ = made
-    page.goto(path.as_uri())
-    drawn(page)
-    return page
+def opened(shared, made):
+    """The page as it is when it has just been opened."""
+    shared.emulate_media(media="screen")
+    shared.goto("about:blank")
+    shared.goto(made[0].as_uri())
+    drawn(shared)
+    return shared
 
 
 def drawn(page):
@@ -376,12 +385,16 @@ def test_dark_colours_and_print(opened):
 
 
 @pytest.mark.parametrize("page", [(390, 844)], indirect=True)
-def test_on_a_phone_nothing_is_wider_than_the_screen(opened):
-    assert opened.evaluate("() => document.documentElement.scrollWidth") <= 390
-    assert opened.locator("#plot .hm").count() == 2
+def test_on_a_phone_nothing_is_wider_than_the_screen(page, made):
+    page.goto(made[0].as_uri())
+    drawn(page)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    assert page.locator("#plot .hm").count() == 2
 
 
-def test_a_gene_can_be_linked_to(page, made):
+def test_a_gene_can_be_linked_to(shared, made):
+    page = shared
+    page.goto("about:blank")
     page.goto(f"{made[0].as_uri()}#gene=PAX5")
     drawn(page)
     name = page.locator("#gene-name")

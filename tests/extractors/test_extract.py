@@ -137,8 +137,8 @@ def test_class_optimization_follows_the_recipe(data, fitted):
 
 
 def test_class_optimization_for_off_moves_the_other_way(data, fitted):
-    on = extract("class_optimization", data, fitted["deepchrome"], steps=200)
-    off = extract("class_optimization", data, fitted["deepchrome"], steps=200, state="OFF")
+    on = extract("class_optimization", data, fitted["deepchrome"], steps=20)
+    off = extract("class_optimization", data, fitted["deepchrome"], steps=20, state="OFF")
     assert not np.allclose(on["weight"], off["weight"])
     with pytest.raises(ChromvizError, match="must be ON or OFF"):
         extract("class_optimization", data, fitted["deepchrome"], state="on")

@@ -1,6 +1,7 @@
 """Training in worker processes gives what training here does."""
 
 from chromviz.models.store import Training, kept_at, train_missing, trained
+from chromviz.models.training import Settings
 from chromviz.progress import Reporter
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
@@ -10,7 +11,7 @@ def test_workers_fill_the_cache_with_the_same_models(workers, monkeypatch, tmp_p
     dataset = make_dataset(60, window=Window(1000, 100))
     lines, steps = [], []
     reporter = Reporter(lambda *step: steps.append(step), lines.append)
-    trainings = [Training(name, dataset) for name in ("lstm-alpha", "deepchrome")]
+    trainings = [Training(name, dataset, 0, Settings(max_epochs=2)) for name in ("lstm-alpha", "deepchrome")]
     train_missing(trainings, reporter=reporter)
     for stem in map(kept_at, trainings):
         assert stem.with_name(f"{stem.name}.safetensors").is_file()
