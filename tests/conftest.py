@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 from hypothesis import settings
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from chromviz.catalog import find_method
 from chromviz.schema import build_dataset, reasons
@@ -86,9 +87,14 @@ def blank_figures(monkeypatch):
 
 
 def _blank(patch):
-    buffer = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(buffer, "png")
-    patch.setattr("chromviz.plot.style.render_figure", lambda *_: buffer.getvalue())
+    def render(fig, kind, metadata):
+        texts, buffer = PngInfo(), io.BytesIO()
+        for name, text in metadata.items():
+            texts.add_text(name, text)
+        Image.new("RGB", (8, 8)).save(buffer, "png", pnginfo=texts)
+        return buffer.getvalue()
+
+    patch.setattr("chromviz.plot.style.render_figure", render)
 
 
 @pytest.fixture

@@ -24,7 +24,9 @@ from chromviz.models.store import (
     training_key,
 )
 from chromviz.models.training import train_once
+from chromviz.progress import Reporter
 from chromviz.settings import Settings
+from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 
 NET = """
@@ -217,12 +219,19 @@ def test_trying_it_leaves_no_trace(module):
     assert built.training
 
 
-def test_workers_find_it(module, workers):
-    name = f"{module(NET)}:Net"
-    trainings = [Training(name, make_dataset(), seed, QUICK) for seed in (0, 1)]
-    train_missing(trainings)
+def test_workers_train_the_same_models_your_own_among_them(module, workers, monkeypatch, tmp_path):
+    dataset = make_dataset(60, window=Window(1000, 100))
+    names = ("lstm-alpha", "deepchrome", f"{module(NET)}:Net")
+    trainings = [Training(name, dataset, 1, QUICK) for name in names]
+    lines, steps = [], []
+    train_missing(trainings, reporter=Reporter(lambda *step: steps.append(step), lines.append))
     for stem in map(kept_at, trainings):
         assert stem.with_name(f"{stem.name}.safetensors").is_file()
+    assert sorted(line.split()[0] for line in lines) == sorted(names)
+    assert steps
+    hashes = [trained(one).card.weights_hash for one in trainings]
+    monkeypatch.setenv("CHROMVIZ_CACHE", str(tmp_path / "other"))
+    assert [trained(one).card.weights_hash for one in trainings] == hashes
 
 
 def test_a_file_cannot_have_code_imported(module, tmp_path):

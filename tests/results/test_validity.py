@@ -81,7 +81,7 @@ edit("validation/resample.py", "correlate", "changed = 1")
 run("table")
 edit("extractors/attention.py", "beta", "changed = 1")
 run("beta")
-edit("plot/agreement_dots.py", "draw_table3", "changed = 1")
+edit("plot/dots.py", "draw_table3", "changed = 1")
 run("figure")
 with (place / "chromviz" / "plot" / "chromviz.mplstyle").open("a") as sheet:
     sheet.write("font.size: 7.3\\n")
