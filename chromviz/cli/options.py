@@ -34,9 +34,12 @@ def example_lines(*examples: str) -> str:
 
 
 def command(
-    panel: str, *examples: str, name: str | None = None, to: typer.Typer = app
+    panel: str, *examples: str, name: str | None = None, to: typer.Typer = app, **instead: Any
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return a decorator that makes a function a command, shown in a panel, with examples."""
+    """Return a decorator that makes a function a command, shown in a panel, with examples.
+
+    `instead` are options of this command in place of those of the same name in a group.
+    """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         hints = get_type_hints(function, include_extras=True)
@@ -47,7 +50,10 @@ def command(
             if key in groups:
                 own = get_type_hints(groups[key], include_extras=True)
                 shown = dict(inspect.signature(groups[key]).parameters)
-            parameters += [_parameter(item, own[item], one.default) for item, one in shown.items()]
+            parameters += [
+                _parameter(item, own[item], instead.get(item, one.default))
+                for item, one in shown.items()
+            ]
 
         def run(**values: Any) -> None:
             for key, group in groups.items():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -73,20 +72,12 @@ def compare(
     show(job.as_json, record, page, *lines, found.steps_line, f"results in {found.folder}")
 
 
-@dataclass(frozen=True)
-class Validated(Resampled):
-    """How a validation is run."""
-
-    seeds: int = option(
-        RUN, "Number of seeds, starting at --seed, that stability compares.", 2, min=1
-    )
-
-
 @command(
     "Explain and test",
     "chromviz validate --cell K562",
     "chromviz validate --cell K562 --models lstm-alpha --tests agreement,faithfulness",
     "chromviz validate --cell K562,GM12878 --data roadmap",
+    seeds=option(RUN, "Number of seeds, starting at --seed, that stability compares.", 2, min=1),
 )
 def validate(
     cell: Annotated[
@@ -102,7 +93,7 @@ def validate(
         show_default=False,
     ),
     *,
-    job: Validated,
+    job: Resampled,
     genes: int = option(
         RUN, "Maximum number of test genes in tests that run a model repeatedly.", 200, min=1
     ),
@@ -134,20 +125,14 @@ def validate(
     show(job.as_json, record, verdict_page(judged, table), *lines, f"results in {folder}")
 
 
-@dataclass(frozen=True)
-class Audited(Computed):
-    """How an audit is run; without `seeds`, the recipe's default."""
-
-    seeds: int | None = option(  # type: ignore[assignment]
-        RUN, "Number of seeds from --seed on. Default: 1, or 3 with --differential.", None, min=1
-    )
-
-
 @command(
     "Explain and test",
     "chromviz audit PAX5",
     "chromviz audit chr9:37034476 --cells H1-hESC,GM12878 --models lstm-alpha-beta,deepchrome",
     "chromviz audit --differential --cells H1-hESC,GM12878,K562",
+    seeds=option(
+        RUN, "Number of seeds from --seed on. Default: 1, or 3 with --differential.", None, min=1
+    ),
 )
 def audit(
     gene: Annotated[
@@ -160,7 +145,7 @@ def audit(
         METHOD, "Rank all genes that change state by their change in β, instead of one gene.", False
     ),
     *,
-    job: Audited,
+    job: Computed,
 ) -> None:
     """Show one gene across cell types: signal, weights, predictions, warnings."""
     if differential and methods:
@@ -190,17 +175,11 @@ def audit(
     show(job.as_json, {"folder": found.folder, **record}, page, f"results in {found.folder}")
 
 
-@dataclass(frozen=True)
-class Trained(Resampled):
-    """How a suite is run."""
-
-    seeds: int = option(RUN, "Trainings of each model, with seeds from --seed on.", 1, min=1)
-
-
 @command(
     "Explain and test",
     "chromviz suite --cells K562 --models deepchrome,lstm --seeds 3",
     "chromviz suite --data roadmap --tables 2,s3 --out roadmap/suite",
+    seeds=option(RUN, "Trainings of each model, with seeds from --seed on.", 1, min=1),
 )
 def suite(
     cells: str = option(INPUT, "Cell types, comma-separated. Default: all available.", ""),
@@ -210,7 +189,7 @@ def suite(
     tables: str = option(METHOD, "Tables of the paper, comma-separated.", "2,s1,s2,s3"),
     reference: str = option(METHOD, "Model that the others are compared with.", "deepchrome"),
     *,
-    job: Trained,
+    job: Resampled,
 ) -> None:
     """Train and test models on several cell types (Tables 2, S1, S2, S3)."""
     from chromviz.recipes import suite as recipe
