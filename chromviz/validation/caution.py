@@ -77,10 +77,9 @@ def gene_warnings(
 ) -> Mapping[str, np.ndarray]:
     """Return which genes each of :data:`WARNINGS` applies to, bool (row,) by name.
 
-    `rows` are positions of genes; `probability` (row,) is that of ON, NaN if the model cannot read
-    the gene, None without a model; `flagged` (row,) says whether weights fail the completeness
-    check; `trained_here`, whether the split says what the model has seen; `beside` is the result of
-    :func:`neighbours`, if known.
+    `rows` are positions of genes. `probability` of ON is NaN if the model cannot read the gene, and
+    None without a model. `flagged` genes have weights that fail the completeness check.
+    `trained_here`: the model was trained on the split of this dataset. `beside`: the neighbours.
     """
     label = dataset["label"].values[rows]
     expression = dataset["expression"].values[rows].astype(float)

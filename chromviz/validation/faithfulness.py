@@ -26,10 +26,10 @@ SCORES = {
 def curve_scores(curves: pd.DataFrame) -> pd.DataFrame:
     """Score the curves (:func:`chromviz.extractors.erasure.perturbation_curves`) of each gene.
 
-    With s = 1 for genes predicted ON, else -1. ``deletion``: s · (logit minus its mean while the
-    top bins are deleted); ``insertion``: s · (that mean while they are inserted, minus the
-    reference's logit). ``comprehensiveness``: s · (probability minus its mean without the top 1, 5,
-    10, 20 and 50 %), ``sufficiency`` with only these; NaN without those shares.
+    With s = 1 for genes predicted ON, else -1: ``deletion`` is s · (logit minus its mean during
+    deletion), ``insertion`` s · (mean logit during insertion minus the reference's logit), and
+    ``comprehensiveness`` and ``sufficiency`` are s · (probability minus its mean without, or with
+    only, the top 1, 5, 10, 20 and 50 % of bins), NaN if the curves lack these shares.
     """
     genes = list(dict.fromkeys(curves["gene"]))
     grids = {

@@ -34,13 +34,12 @@ Predictions = tuple[Mapping[str, Any], pd.DataFrame]
 
 #: Statistics over cell types.
 STATISTICS = ("mean", "median", "max", "min")
-_PAPER: dict[str, tuple[str, Mapping[str, Mapping[str, float]]]] = {
-    "2": ("auc", TABLE_2),
-    "s2": ("f1", TABLE_S2),
-    "s3": ("auc", TABLE_S3),
+#: Tables over cell types: the score, the paper's rows, and the models shown (None: all).
+_PAPER: dict[str, tuple[str, Mapping[str, Mapping[str, float]], set[str] | None]] = {
+    "2": ("auc", TABLE_2, None),
+    "s2": ("f1", TABLE_S2, {*TABLE_S2}),
+    "s3": ("auc", TABLE_S3, {*TABLE_S3, "linear-regression", "logistic-regression", "rules"}),
 }
-#: Older models that Table S3 shows in addition to the paper's.
-_OLDER = ("linear-regression", "logistic-regression", "rules")
 
 
 def scores(label: np.ndarray, probability: np.ndarray) -> dict[str, float | str]:
@@ -116,10 +115,10 @@ def paired_auc(
 ) -> pd.DataFrame:
     """Compare the AUC of several models with that of a reference model, on the same genes.
 
-    Genes are resampled, the same for every model, so what is hard about a gene cancels in the
-    difference. The interval does not cover other trainings. `label` is (gene,), 1 ON and 0 OFF, and
-    `probability` has (gene,) by model. One row per other model; ``difference`` is its AUC minus the
-    reference's, NaN if all genes have one state.
+    All models share the resamples of genes, which makes the interval of a difference shorter; it
+    does not cover other trainings. `label` is (gene,), 1 ON and 0 OFF, and `probability` (gene,) by
+    model. One row per other model; ``difference`` is its AUC minus the reference's, NaN if all
+    genes have one state.
     """
     label = np.asarray(label)
     rng = np.random.default_rng(seed)
@@ -168,25 +167,16 @@ def over_cells(differences: np.ndarray) -> dict[str, float | str]:
     values = np.asarray(differences, dtype=np.float64)
     values = values[~np.isnan(values)]
     n = len(values)
-    found: dict[str, float | str] = {
-        "difference": float(values.mean()) if n else np.nan,
-        "ci_low": np.nan,
-        "ci_high": np.nan,
-        "n": n,
-        "note": "",
-    }
-    if n < 3:
-        return found | {"note": f"no interval over cell types: there are {n}, and 3 are needed"}
-    half = float(student_half(values))
-    return found | {"ci_low": values.mean() - half, "ci_high": values.mean() + half}
+    mean = float(values.mean()) if n else np.nan
+    half = float(student_half(values)) if n >= 3 else np.nan
+    note = "" if n >= 3 else f"no interval over cell types: there are {n}, and 3 are needed"
+    return {"difference": mean, "ci_low": mean - half, "ci_high": mean + half, "n": n, "note": note}
 
 
 def shows(name: str, models: Collection[str]) -> bool:
     """Return whether a table has a row for any of these models; ``s1`` has a fixed model."""
-    if name in ("2", "s1"):
-        return True
-    older = _OLDER if name == "s3" else ()
-    return bool({*_PAPER[name][1], *older} & set(models))
+    shown = None if name == "s1" else _PAPER[name][2]
+    return shown is None or bool(shown & set(models))
 
 
 def summarise(name: str, units: pd.DataFrame) -> pd.DataFrame:
@@ -212,12 +202,10 @@ def summarise(name: str, units: pd.DataFrame) -> pd.DataFrame:
         rows = rows.assign(paper=published, whole=rows["marks"] == ALL_MARKS)
         rows = rows.sort_values(["cell", "whole", "auc"], ascending=[True, False, False])
         return rows.drop(columns="whole").reset_index(drop=True).assign(**common)
-    score, paper_rows = _PAPER[name]
+    score, paper_rows, shown = _PAPER[name]
     part = units[units["marks"] == ALL_MARKS]
-    if name == "s2":
-        part = part[part["model"].isin(paper_rows)]
-    elif name == "s3":
-        part = part[part["model"].isin([*paper_rows, *_OLDER])]
+    if shown is not None:
+        part = part[part["model"].isin(shown)]
     by_cell = part.groupby(["model", "cell"], sort=False)[score].mean().unstack("cell")
     # A cell type with an undefined score is left out for all models.
     by_cell = by_cell.dropna(axis=1)
@@ -265,7 +253,7 @@ def unit_row(
 def paired_table(
     found: Sequence[Predictions], names: Sequence[str], reference: str, n_bootstrap: int
 ) -> pd.DataFrame:
-    """Compare the AUC of each model, all of all marks, with that of the reference model.
+    """Compare the AUC of each model with that of the reference model.
 
     One row per model with level ``cell types``, then one per cell type, seed and model with level
     ``genes``.

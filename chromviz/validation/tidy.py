@@ -46,7 +46,7 @@ def tidy(rows: Iterable[Mapping[str, Any]], **common: Any) -> pd.DataFrame:
 
 
 def tidy_of(dataset: xr.Dataset, rows: Iterable[Mapping[str, Any]], **common: Any) -> pd.DataFrame:
-    """Return rows as the tidy table of a dataset, whose cell type and origin fill three columns."""
+    """Return rows as the tidy table, with the cell type and origin of a dataset."""
     return tidy(rows, cell=str(dataset.attrs["cell"]), **origin(dataset), **common)
 
 
