@@ -146,7 +146,7 @@ def table3(
 
 
 def mark_column(dataset: xr.Dataset, mark: str) -> int:
-    """Return the position of a mark in the signal; another mark is an error."""
+    """Return the position of a mark in the signal; an unknown mark is an error."""
     marks = [str(name) for name in dataset["mark"].values]
     if mark not in marks:
         raise ChromvizError(
@@ -156,7 +156,7 @@ def mark_column(dataset: xr.Dataset, mark: str) -> int:
 
 
 def coverage_of(dataset: xr.Dataset, track: str) -> np.ndarray:
-    """Return the coverage of a track (gene, bin); a track that is not there is an error."""
+    """Return the coverage of a track (gene, bin); an unknown track is an error."""
     tracks = [str(name) for name in dataset["track"].values]
     if track not in tracks:
         raise ChromvizError(
@@ -167,21 +167,18 @@ def coverage_of(dataset: xr.Dataset, track: str) -> np.ndarray:
 
 
 def reference_coverage(dataset: xr.Dataset, track: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the coverage (gene, bin), and which genes are ON and covered in every bin.
-
-    It is an error if there is no such gene.
-    """
+    """Return the coverage (gene, bin) and the genes that are ON and covered in every bin."""
     cell, coverage = dataset.attrs["cell"], coverage_of(dataset, track)
     on = dataset["label"].values == 1
     if not on.any():
         raise ChromvizError(
-            f"no gene of {cell} is labelled ON; look at the expression it was prepared from"
+            f"no gene of {cell} is labelled ON; check the expression that it was prepared from"
         )
     rows = np.flatnonzero(on & ~np.isnan(coverage).any(axis=1))
     if not len(rows):
         raise ChromvizError(
             f"no ON gene of {cell} has coverage of {track} in all of its bins; "
-            "take a track that covers the genes"
+            "choose a track that covers the genes"
         )
     return coverage, rows
 

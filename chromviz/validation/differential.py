@@ -17,7 +17,7 @@ from chromviz.validation.resample import student_half
 from chromviz.validation.tidy import bounds
 from chromviz.vocabulary import ROLES
 
-#: Roles of marks on which the paper expects attention if a gene is OFF.
+#: The role of the marks on which the paper expects attention if a gene is OFF.
 _REPRESSOR = "repressor"
 
 

@@ -64,6 +64,15 @@ def test_a_gap_is_not_zero_and_a_gene_without_expression_is_counted(dataset):
         genes_by_expression(extract("raw_signal", nothing, None), nothing)
 
 
+@pytest.mark.parametrize(
+    ("unknown", "words"),
+    [({"mark": "H2A"}, "E123 has no mark H2A"), ({"track": "H2A"}, "no coverage of H2A")],
+)
+def test_an_unknown_mark_or_track_is_refused(dataset, unknown, words):
+    with pytest.raises(ChromvizError, match=words):
+        genes_by_expression(extract("raw_signal", dataset, None), dataset, **unknown)
+
+
 def test_curves_are_averaged_as_probabilities_of_the_predicted_state():
     curves = pd.DataFrame(
         {

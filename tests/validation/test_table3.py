@@ -225,7 +225,7 @@ def test_what_cannot_be_compared_is_refused(dataset, case):
         other["signal"][0, 0, 0] += 1
         match = "made from another dataset"
     elif case == "mark":
-        arguments, match = {"mark": "H2A"}, "has no mark H2A"
+        arguments, match = {"mark": "H2A"}, "E123 has no mark H2A; it has H3K27me3"
     else:
         other["coverage"][:] = 2.0
         match = "the same in every bin"
