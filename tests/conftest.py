@@ -1,5 +1,6 @@
 """Small datasets that tests share."""
 
+import gc
 import io
 import os
 from pathlib import Path
@@ -63,7 +64,7 @@ def workers(monkeypatch):
 
 
 #: Where files of figures are tested; elsewhere they stay blank, because most of a run is drawing.
-DRAWN = {"plot", "browser", "test_compare.py", "test_paper.py"}
+DRAWN = {"plot", "browser"}
 
 #: Where whole commands run: thirty steps of class optimization do there; its own tests take more.
 WHOLE = {"recipes", "reporting", "test_cli.py", "test_api.py", "test_choice.py"}
@@ -154,3 +155,9 @@ def agreement_table():
     from tests.plot import drawings
 
     return drawings.agreement_table()
+
+
+def pytest_collection_finish():
+    """Leave what imports made out of garbage collection: it stays, and is most of the objects."""
+    gc.collect()
+    gc.freeze()

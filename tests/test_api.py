@@ -90,8 +90,15 @@ def test_docstrings_have_all_sections(name):
     assert ">>> " in text
 
 
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Where the models of all examples are kept: several train the same ones."""
+    return tmp_path_factory.mktemp("models")
+
+
 @pytest.fixture
-def own_folder(tmp_path, monkeypatch):
+def own_folder(tmp_path, monkeypatch, models):
+    monkeypatch.setenv("CHROMVIZ_CACHE", str(models))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(plt, "show", lambda *_: None)
     yield tmp_path

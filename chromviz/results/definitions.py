@@ -43,17 +43,33 @@ class _Module:
 
 def reach(roots: Iterable[Place], apart_from: Collection[str] = ()) -> str:
     """Return a SHA-256 over definitions and all that they use, apart from some modules."""
+    return _reach(tuple(roots), tuple(apart_from))
+
+
+@cache
+def _reach(roots: tuple[Place, ...], apart_from: tuple[str, ...]) -> str:
     found: dict[Place, str] = {}
+    left_out: dict[str, bool] = {}
     waiting = list(roots)
     while waiting:
         place = waiting.pop()
-        if place in found or any(f"{place.module}.".startswith(f"{one}.") for one in apart_from):
+        if place in found:
             continue
-        digest, uses = _definition(place)
-        # Where a name leads belongs to the code: an import may change and the definition not.
-        found[place] = f"{place.module}:{place.name} {digest} {sorted(uses)}"
-        waiting += uses
+        if place.module not in left_out:
+            inside = f"{place.module}."
+            left_out[place.module] = any(inside.startswith(f"{one}.") for one in apart_from)
+        if not left_out[place.module]:
+            found[place], uses = _line(place)
+            waiting += uses
     return hashlib.sha256("\n".join(sorted(found.values())).encode()).hexdigest()
+
+
+@cache
+def _line(place: Place) -> tuple[str, frozenset[Place]]:
+    """Return a definition in one line, and the definitions that it uses directly."""
+    digest, uses = _definition(place)
+    # Where a name leads belongs to the code: an import may change and the definition not.
+    return f"{place.module}:{place.name} {digest} {sorted(uses)}", uses
 
 
 def is_readable(module: str) -> bool:
@@ -63,7 +79,7 @@ def is_readable(module: str) -> bool:
 
 def forget() -> None:
     """Read sources again when they are next needed, as after a change in a running session."""
-    for cached in (_definition, _parse, _follows, _home):
+    for cached in (_reach, _line, _definition, _parse, _follows, _home):
         cached.cache_clear()
 
 

@@ -12,6 +12,7 @@ from chromviz.errors import ChromvizError
 from chromviz.models.store import cache_folder
 from chromviz.recipes.validate import SampleSize, validate, validate_cells
 from chromviz.schema import save_dataset
+from chromviz.settings import Settings
 from chromviz.validation.tidy import COLUMNS
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
@@ -27,7 +28,8 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def found(folder, tmp_path):
+def found(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("chromviz.catalog.ModelSpec.settings", lambda spec: Settings(max_epochs=2))
     return validate(
         "K562", data=folder, out=tmp_path / "out", models=["lstm-alpha-beta", "svm"],
         methods=["alpha", "saliency", "occlusion"], **QUICK,
