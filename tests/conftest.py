@@ -64,7 +64,7 @@ def workers(monkeypatch):
 
 
 #: Where files of figures are tested; elsewhere they stay blank, because most of a run is drawing.
-DRAWN = {"plot", "browser"}
+DRAWN = {"plot", "browser", "test_compare.py"}
 
 #: Where whole commands run: thirty steps of class optimization do there; its own tests take more.
 WHOLE = {"recipes", "reporting", "test_cli.py", "test_api.py", "test_choice.py"}

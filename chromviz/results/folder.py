@@ -176,8 +176,9 @@ def read_manifest(path: Path, remedy: str) -> dict[str, Any]:
             name: {"key": step["key"], "seconds": step["seconds"], "files": dict(step["files"])}
             for name, step in record["steps"].items()
         }
-        seed, version = int(record.get("seed", 0)), str(record["chromviz_version"])
+        version = str(record["chromviz_version"])
+        seed = {"seed": int(record["seed"])} if "seed" in record else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise ChromvizError(f"{path} is not a manifest of chromviz; {remedy}") from None
-    known = {"subject": subject, "steps": steps, "seed": seed, "chromviz_version": version}
-    return {**record, **known}
+    known = {"subject": subject, "steps": steps, "chromviz_version": version}
+    return {**record, **known, **seed}

@@ -64,6 +64,8 @@ def open_results(path: Path, *commands: str) -> Results:
     if not file.is_file():
         raise ChromvizError(f"{path} is no finished result folder: it has no {MANIFEST}; {again}")
     record = read_manifest(file, again)
+    if "seed" not in record:
+        raise ChromvizError(f"{file} is not a manifest of finished results: no seed; {again}")
     subject, version = record["subject"], record["chromviz_version"]
     if subject.partition(" ")[0] not in commands:
         raise ChromvizError(

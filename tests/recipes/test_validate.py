@@ -149,7 +149,7 @@ def test_the_verdicts_are_right_where_the_cause_is_known(tmp_path, blank_figures
     found = validate(
         "K562", data=tmp_path / "data", out=tmp_path / "out", models=["lstm-alpha-beta"],
         methods=["integrated_gradients"], tests=["truth", "faithfulness", "sanity"],
-        n_bootstrap=200, size=SampleSize(30, 50), seeds=1,
+        n_bootstrap=200, size=SampleSize(60, 50), seeds=1,
     )  # fmt: skip
     assert pd.read_csv(tmp_path / "out" / "planted_truth.csv")["statistic"].nunique() == 8
     verdict = found.verdicts.set_index(["model", "variant"])

@@ -5,6 +5,7 @@ import pytest
 
 from chromviz.errors import ChromvizError
 from chromviz.results.folder import ResultFolder, default_folder
+from chromviz.results.reading import open_results
 
 
 def step(folder, made_from="a", text="hello"):
@@ -61,6 +62,17 @@ def test_a_foreign_manifest_is_not_overwritten(tmp_path):
     with pytest.raises(ChromvizError, match="not a manifest of chromviz"):
         ResultFolder(tmp_path, "compare X")
     assert (tmp_path / "manifest.json").read_text() == "{}"
+
+
+def test_a_manifest_without_a_seed_is_not_one_of_results(tmp_path):
+    folder = ResultFolder(tmp_path, "compare X")
+    step(folder)
+    folder.finish()
+    with pytest.raises(ChromvizError, match="not a manifest of finished results"):
+        open_results(tmp_path, "compare")
+    folder["seed"] = 0
+    folder.save()
+    assert open_results(tmp_path, "compare").seed == 0
 
 
 def test_finishing_takes_away_what_an_earlier_run_left(tmp_path):

@@ -29,18 +29,18 @@ class Fitted(nn.Module, ABC):
         """Learn from the training genes; the validation genes may be used to choose settings."""
 
     def hold(self, **arrays: np.ndarray | np.generic) -> None:
-        """Store arrays in buffers."""
+        """Store arrays in buffers, which take their type and size."""
         for name, value in arrays.items():
             self.register_buffer(name, torch.from_numpy(np.array(value)))
 
     def _load_from_state_dict(
         self, state_dict: Mapping[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
-        """Make a buffer for each tensor of the file; its type and size depend on the fit."""
-        for key, value in state_dict.items():
-            name = key.removeprefix(prefix)
-            if key.startswith(prefix) and "." not in name:
-                self.register_buffer(name, torch.empty_like(value))
+        """Resize the buffers to the tensors of the file, as for the number of support vectors."""
+        for name, buffer in list(self._buffers.items()):
+            found = state_dict.get(prefix + name)
+            if buffer is not None and isinstance(found, torch.Tensor) and found.ndim == buffer.ndim:
+                self._buffers[name] = torch.empty_like(found, device=buffer.device)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 

@@ -24,6 +24,7 @@ class _OnAverages(Fitted):
     def __init__(self, n_marks: int, n_bins: int) -> None:
         super().__init__()
         self.features = MarkAverages(n_marks, n_bins)
+        self.hold(weight=np.zeros(n_marks, np.float32), bias=np.float32(0))
 
     def forward(self, signal: torch.Tensor) -> torch.Tensor:
         """Return the logit of ON (batch,), for signal (batch, mark, bin)."""
@@ -79,6 +80,13 @@ class SVMOnBins(Fitted):
     def __init__(self, n_marks: int, n_bins: int) -> None:
         super().__init__()
         self.features = BinValues(n_marks, n_bins)
+        self.hold(
+            support=np.zeros((1, n_marks * n_bins), np.float32),
+            dual=np.zeros(1, np.float32),
+            gamma=np.float32(0),
+            offset=np.float32(0),
+            platt=np.array([1, 0], np.float32),
+        )
 
     def fit(self, train: LabelledGenes, valid: LabelledGenes, seed: int) -> None:
         """Find the support vectors, then calibrate; the seed has no effect."""
@@ -129,6 +137,13 @@ class ForestOnBestBins(Fitted):
     def __init__(self, n_marks: int, n_bins: int) -> None:
         super().__init__()
         self.features = BestBins(n_marks, n_bins)
+        none = np.zeros(1, np.int64)
+        self.hold(
+            **dict.fromkeys(("feature", "left", "right", "roots"), none),
+            **dict.fromkeys(("threshold", "share"), np.zeros(1)),
+            depth=np.int64(0),
+            importance=np.zeros(n_marks),
+        )
 
     def fit(self, train: LabelledGenes, valid: LabelledGenes, seed: int) -> None:
         """Grow the trees."""

@@ -40,6 +40,13 @@ class RulesOnAverages(Fitted):
     def __init__(self, n_marks: int, n_bins: int) -> None:
         super().__init__()
         self.features = MarkAverages(n_marks, n_bins)
+        self.hold(
+            edges=np.zeros((n_marks, _TENTHS - 1), np.float32),
+            wanted=np.full((1, n_marks * (_TENTHS - 1)), _ANY),
+            share=np.full(1, 0.5, np.float32),
+            uncovered=np.float32(0.5),
+            support=np.zeros(1, np.float32),
+        )
 
     def fit(self, train: LabelledGenes, valid: LabelledGenes, seed: int) -> None:
         """Grow and prune the rules."""

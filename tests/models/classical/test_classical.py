@@ -1,4 +1,5 @@
 import copy
+import json
 import random
 from functools import cache
 
@@ -20,6 +21,7 @@ from chromviz.models.classical.base import LabelledGenes
 from chromviz.models.classical.rules import alone
 from chromviz.models.inference import logits
 from chromviz.models.training import train_once
+from chromviz.provenance import hash_arrays
 from chromviz.vocabulary import Window
 from tests.conftest import make_dataset
 
@@ -219,3 +221,23 @@ def test_damaged_files_are_refused(damage, tmp_path):
     save_file(state, file)
     with pytest.raises(ChromvizError, match="is damaged"):
         load_model(tmp_path / "m")
+
+
+@pytest.mark.parametrize("change", ["missing", "flat", "another", "fit"])
+def test_tensors_that_the_model_does_not_have_are_refused(change, tmp_path):
+    """Even where the card has the hash of the file, as in one that someone has made up."""
+    save_model(train_once("svm", make_dataset(120, window=Window(1000, 100))), tmp_path / "m")
+    file, card = tmp_path / "m.safetensors", tmp_path / "m.json"
+    state = load_file(file)
+    if change == "missing":
+        del state["dual"]
+    elif change == "flat":
+        state["support"] = state["support"].flatten()
+    else:
+        state[change] = torch.zeros(2)
+    save_file(state, file)
+    made_up = hash_arrays({name: value.numpy() for name, value in state.items()})
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"weights_hash": made_up}))
+    with pytest.raises(ChromvizError, match="is damaged") as error:
+        load_model(tmp_path / "m")
+    assert "\n" not in str(error.value)
