@@ -41,7 +41,8 @@ def save(
         variable.attrs = _fixed(variable.attrs)
     with (
         provenance.atomic_path(path) as temporary,
-        h5netcdf.File(temporary, "w", libver=_LAYOUT) as file,
+        _File(temporary, "w", libver=_LAYOUT, track_order=True) as handle,
+        h5netcdf.File(handle, "a") as file,
     ):
         bare.dump_to_store(H5NetCDFStore(file), encoding=encoding)
 
@@ -76,16 +77,16 @@ def _encoding(variable: xr.Variable, compressed: bool) -> dict[str, Any]:
 
 
 class _File(h5py.File):  # type: ignore[misc]
-    """A file that looks up each variable once; h5netcdf does so about fifty times."""
+    """A file that looks up each variable once: h5netcdf does so some fifty times, also to write."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, mode: str = "r", **options: Any) -> None:
+        super().__init__(path, mode, **options)
         self._found: dict[str, Any] = {}
 
     def __getitem__(self, name: Any) -> Any:
         if not isinstance(name, str):
             return super().__getitem__(name)
-        if name not in self._found:
+        if name not in self._found or h5py.h5i.get_name(self._found[name].id) is None:
             self._found[name] = super().__getitem__(name)
         return self._found[name]
 
