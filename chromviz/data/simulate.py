@@ -145,11 +145,11 @@ def _layout(n_genes: int, seed: int) -> Layout:
     names = [f"chr{number}" for number in range(1, 23)]
     # No genes in the first and last megabase, the ends of chromosomes.
     starts = [np.arange(10**6, (sizes[name] // 10**6 - 1) * 10**6, fit.GRID) for name in names]
-    chroms = np.repeat(names, [len(start) for start in starts])
-    slots = pd.DataFrame({"chrom": chroms, "tss": np.concatenate(starts)})
-    for _, _, chrom, tss, *_ in fit.NAMED_GENES:
-        near = (slots["tss"] - tss).abs() <= 2 * fit.GRID
-        slots = slots[(slots["chrom"] != chrom) | ~near]
+    number, tss = np.repeat(range(22), [len(start) for start in starts]), np.concatenate(starts)
+    taken = np.zeros(len(tss), dtype=bool)
+    for _, _, chrom, place, *_ in fit.NAMED_GENES:
+        taken |= (number == names.index(chrom)) & (abs(tss - place) <= 2 * fit.GRID)
+    slots = pd.DataFrame({"chrom": np.array(names)[number], "tss": tss})[~taken]
     chosen = np.sort(rng.choice(len(slots), n_genes - len(named), replace=False))
     genes = slots.iloc[chosen].reset_index(drop=True)
     genes["tss"] += rng.integers(0, fit.GRID // 2, len(genes))

@@ -190,7 +190,8 @@ def _sizes(qualified: str) -> Mapping[str, int]:
     return {str(name): int(size) for name, size in official.items()}
 
 
-def _aliases(qualified: str) -> dict[str, str]:
+@cache
+def _aliases(qualified: str) -> Mapping[str, str]:
     import bioframe
 
     return dict(bioframe.assembly_info(qualified).alias_dict)
