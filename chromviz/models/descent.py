@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
 from torch import nn
+from torch.optim.adam import adam
+from torch.optim.sgd import sgd
 
 from chromviz.errors import ChromvizError
 from chromviz.models.classical.base import LabelledGenes
@@ -18,8 +20,6 @@ from chromviz.settings import Settings
 
 #: Called after each epoch with its record (epoch, train_loss, valid_loss, valid_auc).
 OnEpoch = Callable[[dict[str, float]], None]
-
-_OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 
 
 class Descent(NamedTuple):
@@ -59,9 +59,7 @@ def descend(
     module.to(device)
     weight = on_weight(train.label) if settings.class_weight else None
     loss_of = nn.BCEWithLogitsLoss(pos_weight=weight).to(device)
-    optimizer = _OPTIMIZERS[settings.optimizer](
-        module.parameters(), lr=settings.learning_rate, fused=True
-    )
+    optimizer = Optimizer(module, settings)
     order = torch.Generator().manual_seed(seed)
     keeper = BestEpoch(settings.patience, settings.loss_slack)
     curve: list[dict[str, float]] = []
@@ -69,7 +67,7 @@ def descend(
         batches = _batches(train, settings.batch_for(len(train.signal)), device, order)
         record = {
             "epoch": len(curve) + 1.0,
-            "train_loss": _take_steps(module, batches, loss_of, optimizer, settings.clip_norm),
+            "train_loss": _take_steps(module, batches, loss_of, optimizer),
             **_validate(module, valid, loss_of, device),
         }
         curve.append(record)
@@ -82,22 +80,55 @@ def descend(
     return Descent(module.cpu().eval(), curve, {**curve[best], **ran})
 
 
+class Optimizer:
+    """Adam or stochastic gradient descent, by torch's functions.
+
+    Its classes do the same, and import torch's compiler, which takes seconds in each process.
+    """
+
+    def __init__(self, module: nn.Module, settings: Settings) -> None:
+        self.settings = settings
+        self.parameters = list(module.parameters())
+        self.moments: dict[nn.Parameter, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
+
+    def step(self) -> None:
+        """Clip the gradients if the settings ask for it, and change the parameters by them."""
+        if self.settings.clip_norm:
+            nn.utils.clip_grad_norm_(self.parameters, self.settings.clip_norm)
+        moved = [one for one in self.parameters if one.grad is not None]
+        how: dict[str, Any] = {"lr": self.settings.learning_rate, "weight_decay": 0.0}
+        how |= {"fused": True, "maximize": False}
+        grads: Any = [one.grad for one in moved]
+        with torch.no_grad():
+            if self.settings.optimizer == "sgd":
+                how |= {"momentum": 0.0, "dampening": 0.0, "nesterov": False}
+                sgd(list(moved), grads, [None] * len(moved), **how)
+            else:
+                how |= {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "amsgrad": False}
+                means, squares, counts = zip(*map(self._moments, moved), strict=True)
+                adam(list(moved), grads, list(means), list(squares), [], list(counts), **how)
+
+    def _moments(self, one: nn.Parameter) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the means of a parameter's gradient and of its square, and its number of steps."""
+        if one not in self.moments:
+            count = torch.zeros((), device=one.device)
+            self.moments[one] = (torch.zeros_like(one), torch.zeros_like(one), count)
+        return self.moments[one]
+
+
 def _take_steps(
     module: nn.Module,
     batches: Iterator[tuple[torch.Tensor, torch.Tensor]],
     loss_of: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    clip_norm: float | None,
+    optimizer: Optimizer,
 ) -> float:
     """Take one step per batch; return the mean loss over the genes."""
     losses, sizes = [], []
     module.train()
     for signal, label in batches:
-        optimizer.zero_grad()
+        module.zero_grad()
         loss = loss_of(one_a_gene(module(signal), len(label)), label)
         loss.backward()
-        if clip_norm:
-            nn.utils.clip_grad_norm_(module.parameters(), clip_norm)
         optimizer.step()
         losses.append(loss.item())
         sizes.append(len(label))
