@@ -108,7 +108,10 @@ def attended_sum(states: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
 
 
 class _Attend(torch.autograd.Function):
-    """Compiled attention: weights (step, group, batch), sum (group, direction, hidden, batch)."""
+    """Compiled attention: weights (step, group, batch), sum (group, direction, hidden, batch).
+
+    In memory, the states of a gene lie together, as those of an LSTM do.
+    """
 
     @staticmethod
     def forward(
@@ -116,13 +119,13 @@ class _Attend(torch.autograd.Function):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Attend to (step, direction, group, hidden, batch) by (group, direction, hidden)."""
         steps, directions, groups, hidden, batch = states.shape
-        states = states.contiguous()
-        weights = states.new_empty(steps, groups, batch)
-        summed = states.new_empty(groups, directions, hidden, batch)
+        states = states.permute(1, 2, 0, 4, 3).contiguous()
+        weights = states.new_empty(groups, steps, batch)
+        summed = states.new_empty(groups, batch, directions, hidden)
         arrays = (states, context.contiguous(), weights, summed)
         by_group(kernels.attend, arrays, groups, 10 * states.numel())
         ctx.save_for_backward(states, context, weights)
-        return weights, summed
+        return weights.transpose(0, 1), summed.permute(0, 2, 3, 1)
 
     @staticmethod
     @once_differentiable
@@ -134,11 +137,12 @@ class _Attend(torch.autograd.Function):
         grad_states = torch.empty_like(states)
         grad_context = torch.zeros_like(context, memory_format=torch.contiguous_format)
         arrays = (
-            *(grad_weights.contiguous(), grad_summed.contiguous(), states, context.contiguous()),
-            *(weights, grad_states, grad_context),
+            grad_weights.transpose(0, 1).contiguous(),
+            grad_summed.permute(0, 3, 1, 2).contiguous(),
+            *(states, context.contiguous(), weights, grad_states, grad_context),
         )
-        by_group(kernels.attend_back, arrays, states.shape[2], 20 * states.numel())
-        return grad_states, grad_context
+        by_group(kernels.attend_back, arrays, states.shape[1], 20 * states.numel())
+        return grad_states.permute(2, 0, 1, 4, 3), grad_context
 
 
 def draw_uniform(module: nn.Module) -> None:

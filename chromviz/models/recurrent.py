@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
+from torch.nn.functional import pad
 
 from chromviz.models import kernels
 from chromviz.models.threads import by_group
@@ -23,44 +24,63 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, inputs: torch.Tensor, weight: torch.Tensor, hidden: int) -> torch.Tensor:
-        """Return the hidden states (step, K, hidden, batch).
+        """Return the hidden states (K, step, batch, hidden), of the latter half backwards.
 
-        `inputs` are (step, K, feature + 1, batch), whose last feature is 1 and multiplies the bias;
-        `weight` is (K, 4 * hidden, hidden + feature + 1), rows in torch's order i, f, g, o.
+        `inputs` are (K / 2, step, batch, feature); `weight` is (K, 4 * hidden, hidden + feature +
+        1), rows in torch's order i, f, g, o, and its last column the bias.
         """
-        steps, k, features, batch = inputs.shape
+        _, steps, batch, features = inputs.shape
+        k = len(weight)
         keep = inputs.requires_grad or weight.requires_grad
-        slots = steps if keep else 1
-        states = inputs.new_empty(slots + 1, k, hidden + features, batch)
-        states[0, :, :hidden] = 0
-        gates = inputs.new_empty(slots, k, 4 * hidden, batch)
-        cells = inputs.new_zeros(slots + 1, k, hidden, batch)
-        squashed = inputs.new_empty(slots, k, hidden, batch)
-        found = inputs.new_empty(steps, k, hidden, batch)
-        filled = (inputs.contiguous(), states, weight.contiguous(), gates, cells, squashed, found)
-        by_group(kernels.step_through, filled, k, steps * k * weight[0].numel() * batch)
+        slots, rows = steps if keep else 1, _multiple(batch, kernels.ROWS)
+        wide = _multiple(hidden + features + 1, kernels.ROWS)
+        filled = (
+            pad(inputs, (0, 0, 0, rows - batch)).contiguous(),
+            inputs.new_zeros(k, slots + 1, rows, wide),
+            weight.transpose(1, 2).contiguous(),
+            inputs.new_empty(k, slots, rows, 4 * hidden),
+            inputs.new_zeros(k, slots + 1, rows, hidden),
+            inputs.new_empty(k, slots, rows, hidden),
+            inputs.new_empty(k, steps, rows, hidden),
+        )
+        by_group(kernels.step_through, filled, k, steps * weight.numel() * rows)
+        _, states, _, gates, cells, squashed, found = filled
         if keep:
             ctx.save_for_backward(weight, states, gates, cells, squashed)
-        return found
+        return found[:, :, :batch]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Backpropagate through the steps; gradients of the inputs and of the weight."""
         weight, states, gates, cells, squashed = ctx.saved_tensors
-        steps, k, hidden, batch = grad.shape
+        k, steps, batch, hidden = grad.shape
+        rows, wide = states.shape[2:]
+        size = weight.shape[2]
+        features = size - hidden - 1
         wants_inputs, wants_weight = ctx.needs_input_grad[:2]
-        # From the gates back to [h, x, 1], or to h alone.
-        back = weight.transpose(1, 2)[:, : None if wants_inputs else hidden].contiguous()
-        features = states.shape[2] - hidden
-        grad_inputs = grad.new_empty(steps if wants_inputs else 0, k, features, batch)
-        grad_weight = torch.zeros_like(weight if wants_weight else weight[:0])
+        # From the gates back to [h, x], or to h alone.
+        columns = hidden + features if wants_inputs else hidden
+        to_before = pad(weight[:, :, :columns], (0, _multiple(columns, kernels.COLUMNS) - columns))
         arrays = (
-            *(grad.contiguous(), states, gates, cells, squashed),
-            *(back, grad_inputs, grad_weight),
+            *(pad(grad, (0, 0, 0, rows - batch)).contiguous(), states, gates, cells, squashed),
+            to_before.contiguous(),
+            grad.new_empty(k if wants_inputs else 0, steps, rows, features),
+            grad.new_zeros(k if wants_weight else 0, wide, 4 * hidden),
         )
-        by_group(kernels.step_back, arrays, k, 2 * steps * k * weight[0].numel() * batch)
-        return (grad_inputs if wants_inputs else None, grad_weight if wants_weight else None, None)
+        by_group(kernels.step_back, arrays, k, 2 * steps * weight.numel() * rows)
+        of_inputs, of_weight = None, None
+        if wants_inputs:
+            forwards, backwards = arrays[-2][:, :, :batch].chunk(2)
+            of_inputs = forwards + backwards.flip(1)
+        if wants_weight:
+            of_weight = arrays[-1][:, :size].transpose(1, 2)
+        return of_inputs, of_weight, None
+
+
+def _multiple(number: int, of: int) -> int:
+    """Return the least multiple that is not smaller."""
+    return -(-number // of) * of
 
 
 class BidirectionalLSTM(nn.Module):
@@ -88,19 +108,17 @@ class BidirectionalLSTM(nn.Module):
         backward ones by step from the last. :class:`~chromviz.models.layers.SoftAttention` takes
         them in this order; to turn the backward ones around would copy the largest tensor.
         """
-        return self._compiled(inputs) if kernels.serve(inputs) else self._by_torch(inputs)
+        served = kernels.serve(inputs) and self.hidden % kernels.ROWS == 0
+        return self._compiled(inputs) if served else self._by_torch(inputs)
 
     def _compiled(self, inputs: torch.Tensor) -> torch.Tensor:
-        steps, groups, _, batch = inputs.shape
-        ones = inputs.new_ones(steps, groups, 1, batch)
-        forwards = torch.cat([inputs, ones], 2)
-        both = torch.cat([forwards, forwards.flip(0)], 1)
         bias = (self.bias_ih + self.bias_hh).unsqueeze(-1)
         weight = torch.cat([self.weight_hh, self.weight_ih, bias], -1).flatten(0, 1)
         states: torch.Tensor = _Recurrence.apply(  # type: ignore[no-untyped-call]
-            both, weight, self.hidden
+            inputs.permute(1, 0, 3, 2), weight, self.hidden
         )
-        return states.view(steps, 2, groups, self.hidden, batch)
+        by_direction = states.view(2, self.groups, *states.shape[1:])
+        return by_direction.permute(2, 0, 1, 4, 3)
 
     def _by_torch(self, inputs: torch.Tensor) -> torch.Tensor:
         steps, groups, _, batch = inputs.shape

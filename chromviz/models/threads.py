@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
 from itertools import pairwise
 from threading import current_thread, main_thread
 
 import numba
 import torch
-from threadpoolctl import ThreadpoolController
 
 #: Number of threads; set by the environment variable ``NUMBA_NUM_THREADS``.
 THREADS: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
@@ -47,17 +45,9 @@ def by_group(
     # Otherwise the cores are busy with other batches.
     alone = torch.get_num_threads() == 1 and current_thread() is main_thread()
     threads = min(groups, THREADS) if alone and products > WORTH_A_THREAD else 1
-    # The matrix products call BLAS, whose own threads would wait for one another.
-    with _libraries().limit(limits=1, user_api="blas"):
-        if threads == 1:
-            loop(*arrays, 0, groups)
-            return
-        cuts = [groups * part // threads for part in range(threads + 1)]
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(lambda ends: loop(*arrays, *ends), pairwise(cuts)))
-
-
-@cache
-def _libraries() -> ThreadpoolController:
-    """Return the controller of BLAS threads; finding the libraries takes milliseconds."""
-    return ThreadpoolController()
+    if threads == 1:
+        loop(*arrays, 0, groups)
+        return
+    cuts = [groups * part // threads for part in range(threads + 1)]
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda ends: loop(*arrays, *ends), pairwise(cuts)))

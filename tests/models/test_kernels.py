@@ -62,18 +62,40 @@ def test_large_values_saturate_and_nan_shows():
 
 
 def test_sigmoid_and_tanh_are_exact_to_a_few_units():
-    """One group, one step, weights by hand: every gate is the sigmoid or tanh of its bias."""
-    a = np.linspace(-30, 30, 4001).astype(np.float32)
-    states = np.zeros((2, 1, 2, len(a)), np.float32)
-    inputs = a[None, None, None]
-    weight = np.zeros((1, 4, 2), np.float32)
-    weight[0, :, 1] = 1
-    gates, found = np.empty((1, 1, 4, len(a)), np.float32), np.empty((1, 1, 1, len(a)), np.float32)
-    cells = np.zeros((2, 1, 1, len(a)), np.float32)
-    kernels.step_through(inputs, states, weight, gates, cells, np.empty_like(found), found, 0, 1)
+    """Two LSTMs, one step, weights by hand: every gate is the sigmoid or tanh of the input."""
+    a = np.linspace(-30, 30, 4000).astype(np.float32)
+    hidden = kernels.ROWS
+    weight = np.zeros((2, hidden + 2, 4 * hidden), np.float32)
+    weight[:, hidden] = 1
+    states = np.zeros((2, 2, len(a), 2 * hidden), np.float32)
+    gates = np.empty((2, 1, len(a), 4 * hidden), np.float32)
+    cells, found = (np.zeros((2, slots, len(a), hidden), np.float32) for slots in (2, 1))
+    arrays = (a[None, None, :, None], states, weight, gates, cells, np.empty_like(found), found)
+    kernels.step_through(*arrays, 0, 2)
     exact = a.astype(np.float64)
-    np.testing.assert_allclose(gates[0, 0, 0], 1 / (1 + np.exp(-exact)), rtol=5e-7)
-    np.testing.assert_allclose(gates[0, 0, 2], np.tanh(exact), atol=2.5e-7)
+    for gate, curve in enumerate((*[lambda x: 1 / (1 + np.exp(-x))] * 2, np.tanh)):
+        of_gate = gates[:, 0, :, gate * hidden : (gate + 1) * hidden]
+        expected = np.broadcast_to(curve(exact)[None, :, None], of_gate.shape)
+        rule = {"atol": 2.5e-7, "rtol": 0} if gate == 2 else {"rtol": 5e-7}
+        np.testing.assert_allclose(of_gate, expected, **rule)
+
+
+@pytest.mark.parametrize("depth", [1, 3, 34])
+def test_tiles_are_matrix_products(depth):
+    """Also of a part of larger matrices, whose rest stays as it is."""
+    rng = np.random.default_rng(0)
+    left, right = rng.normal(size=(2, 40, 40)).astype(np.float32)
+    into = rng.normal(size=(8, 48)).astype(np.float32)
+    before = into.copy()
+    kernels.multiply(left[:8], right, into[:, :32], depth)
+    np.testing.assert_allclose(into[:, :32], left[:8, :depth] @ right[:depth, :32], atol=1e-5)
+    np.testing.assert_array_equal(into[:, 32:], before[:, 32:])
+    again = before.copy()
+    kernels.add_outer(left[:depth, :8], right[:depth, :32], again[:, :32])
+    np.testing.assert_allclose(
+        again[:, :32], before[:, :32] + left[:depth, :8].T @ right[:depth, :32], atol=1e-5
+    )
+    np.testing.assert_array_equal(again[:, 32:], before[:, 32:])
 
 
 def test_batches_side_by_side_keep_their_order_and_torchs_threads(monkeypatch):

@@ -189,7 +189,7 @@ def test_the_key_follows_all_that_decides():
     [
         ("models/descent.py", "BATCH_SIZE, device)", "BATCH_SIZE, device, None)", "both"),
         ("models/recurrent.py", "hidden**-0.5)", "hidden**-0.4)", "lstm"),
-        ("models/kernels.py", "grad_weight[k] += product", "grad_weight[k] -= product", "lstm"),
+        ("models/kernels.py", "of_c[j] *= f[j]", "of_c[j] /= f[j]", "lstm"),
         ("models/convolutional.py", "= 50, 10, 5", "= 50, 10, 4", "deepchrome"),
         ("settings.py", "max(n_train // 20, 16)", "max(n_train // 20, 8)", "both"),
         ("models/descent.py", "# The limit only falls", "# Other words: the limit", "none"),
