@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
 import torch
 from torch import nn
 
+from chromviz.models.compiled import ClassifierHead, CompiledSteps, MarkHead
 from chromviz.models.layers import (
     AttendingNetwork,
     Attention,
@@ -13,6 +18,7 @@ from chromviz.models.layers import (
     draw_uniform,
 )
 from chromviz.models.recurrent import BidirectionalLSTM
+from chromviz.settings import Settings
 
 #: Embedding sizes of the paper (section 5, "Model Hyperparameters"): d and d'.
 BIN_HIDDEN = 32
@@ -41,6 +47,9 @@ class BinLevel(nn.Module):
 class _OnBinLevel(AttendingNetwork):
     """A network that reads the vectors of the bin level."""
 
+    #: The part after the bin level, for training.
+    head: ClassVar[Callable[..., Any]]
+
     def __init__(self, n_marks: int) -> None:
         super().__init__()
         self.bins = BinLevel(n_marks)
@@ -50,6 +59,12 @@ class _OnBinLevel(AttendingNetwork):
         """The transform of the input."""
         return self.bins.transform
 
+    def compiled_steps(
+        self, genes: tuple[np.ndarray, np.ndarray], size: int, settings: Settings, on_weight: float
+    ) -> CompiledSteps:
+        """Return what takes the steps of training; arguments as there."""
+        return CompiledSteps(self, type(self).head, genes, size, settings, on_weight)
+
 
 class LSTMAlpha(_OnBinLevel):
     """LSTM-α: the bin level, then a two-layer MLP on the concatenated vectors of the marks.
@@ -57,6 +72,8 @@ class LSTMAlpha(_OnBinLevel):
     The paper does not give the MLP's hidden size; here it is 2 d = 64, with a ReLU. 65,729
     parameters for 5 × 100.
     """
+
+    head = ClassifierHead
 
     def __init__(self, n_marks: int, n_bins: int) -> None:
         super().__init__(n_marks)
@@ -80,6 +97,8 @@ class LSTMAlphaBeta(_OnBinLevel):
     order, v = Σ_j β_j s_j, and a linear layer gives the logit. 55,681 parameters for 5 × 100,
     as in the released network.
     """
+
+    head = MarkHead
 
     def __init__(self, n_marks: int, n_bins: int) -> None:
         super().__init__(n_marks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,15 +59,22 @@ def descend(
     module.to(device)
     weight = on_weight(train.label) if settings.class_weight else None
     loss_of = nn.BCEWithLogitsLoss(pos_weight=weight).to(device)
-    optimizer = Optimizer(module, settings)
+    size = settings.batch_for(len(train.signal))
+    compiled = getattr(module, "compiled_steps", None)
+    steps: Any
+    if compiled and _may_be_compiled(module, settings, device):
+        steps = compiled(train, size, settings, 1.0 if weight is None else float(weight))
+    else:
+        steps = TorchSteps(module, train, loss_of, settings, device)
     order = torch.Generator().manual_seed(seed)
     keeper = BestEpoch(settings.patience, settings.loss_slack)
     curve: list[dict[str, float]] = []
     while len(curve) < settings.max_epochs and not keeper.stopped:
-        batches = _batches(train, settings.batch_for(len(train.signal)), device, order)
+        rows = torch.randperm(len(train.label), generator=order).numpy()
+        batches = [rows[start : start + size] for start in range(0, len(rows), size)]
         record = {
             "epoch": len(curve) + 1.0,
-            "train_loss": _take_steps(module, batches, loss_of, optimizer),
+            "train_loss": steps.epoch(batches),
             **_validate(module, valid, loss_of, device),
         }
         curve.append(record)
@@ -80,16 +87,47 @@ def descend(
     return Descent(module.cpu().eval(), curve, {**curve[best], **ran})
 
 
-class Optimizer:
-    """Adam or stochastic gradient descent, by torch's functions.
+def _may_be_compiled(module: nn.Module, settings: Settings, device: torch.device) -> bool:
+    """Return whether a network is one of ours, whose steps are known; a subclass may differ."""
+    ours = type(module).__module__.startswith("chromviz.models.")
+    return ours and settings.optimizer == "adam" and device.type == "cpu"
 
-    Its classes do the same, and import torch's compiler, which takes seconds in each process.
+
+class TorchSteps:
+    """Steps of Adam or stochastic gradient descent, by torch's functions.
+
+    Its classes of optimizers do the same, and import torch's compiler, which takes seconds in each
+    process.
     """
 
-    def __init__(self, module: nn.Module, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(
+        self,
+        module: nn.Module,
+        train: LabelledGenes,
+        loss_of: nn.Module,
+        settings: Settings,
+        device: torch.device,
+    ) -> None:
+        self.module, self.loss_of = module, loss_of
+        self.settings, self.device = settings, device
+        self.signal, self.label = torch.from_numpy(train.signal), torch.from_numpy(train.label)
         self.parameters = list(module.parameters())
         self.moments: dict[nn.Parameter, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
+
+    def epoch(self, batches: Iterable[np.ndarray]) -> float:
+        """Take a step for each batch of rows; return the mean loss over the genes."""
+        losses, sizes = [], []
+        self.module.train()
+        for rows in batches:
+            some = torch.from_numpy(rows)
+            signal, label = self.signal[some].to(self.device), self.label[some].to(self.device)
+            self.module.zero_grad()
+            loss = self.loss_of(one_a_gene(self.module(signal), len(label)), label)
+            loss.backward()
+            self.step()
+            losses.append(loss.item())
+            sizes.append(len(label))
+        return float(np.average(losses, weights=sizes))
 
     def step(self) -> None:
         """Clip the gradients if the settings ask for it, and change the parameters by them."""
@@ -116,25 +154,6 @@ class Optimizer:
         return self.moments[one]
 
 
-def _take_steps(
-    module: nn.Module,
-    batches: Iterator[tuple[torch.Tensor, torch.Tensor]],
-    loss_of: nn.Module,
-    optimizer: Optimizer,
-) -> float:
-    """Take one step per batch; return the mean loss over the genes."""
-    losses, sizes = [], []
-    module.train()
-    for signal, label in batches:
-        module.zero_grad()
-        loss = loss_of(one_a_gene(module(signal), len(label)), label)
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-        sizes.append(len(label))
-    return float(np.average(losses, weights=sizes))
-
-
 def _validate(
     module: nn.Module, valid: LabelledGenes, loss_of: nn.Module, device: torch.device
 ) -> dict[str, float]:
@@ -142,7 +161,11 @@ def _validate(
     losses, sizes, scores = [], [], []
     module.eval()
     with torch.no_grad():
-        for signal, label in _batches(valid, BATCH_SIZE, device):
+        for start in range(0, len(valid.label), BATCH_SIZE):
+            # torch's loader would collate them gene by gene.
+            signal, label = (
+                torch.from_numpy(part[start : start + BATCH_SIZE]).to(device) for part in valid
+            )
             logit = one_a_gene(module(signal), len(label))
             losses.append(loss_of(logit, label).item())
             sizes.append(len(label))
@@ -157,19 +180,6 @@ def _validate(
         "valid_loss": float(np.average(losses, weights=sizes)),
         "valid_auc": float(roc_auc_score(valid.label, score)),
     }
-
-
-def _batches(
-    genes: LabelledGenes, size: int, device: torch.device, order: torch.Generator | None = None
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield batches of signal and label, shuffled if there is a generator."""
-    # torch's loader would collate them gene by gene.
-    signal, label = torch.from_numpy(genes.signal), torch.from_numpy(genes.label)
-    count = len(label)
-    rows = torch.arange(count) if order is None else torch.randperm(count, generator=order)
-    for start in range(0, count, size):
-        some = rows[start : start + size]
-        yield signal[some].to(device), label[some].to(device)
 
 
 def on_weight(label: np.ndarray) -> torch.Tensor:

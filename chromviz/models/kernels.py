@@ -403,3 +403,35 @@ def attend_back(
                         into[j] = share * pull[j] + c[j] * one
                     for j in range(hidden):
                         of_c[j] += one * state[j]
+
+
+@_compiled
+def adam(
+    values: np.ndarray,
+    grads: np.ndarray,
+    means: np.ndarray,
+    squares: np.ndarray,
+    steps: int,
+    rate: float,
+    longest: float,
+) -> None:
+    """Take a step of Adam (Kingma and Ba 2015, algorithm 1), the `steps`-th, for vectors.
+
+    A gradient that is longer than `longest` is scaled down to it first, unless that is 0.
+    """
+    scale = 1.0
+    if longest > 0:
+        length = 0.0
+        for i in range(len(grads)):
+            length += float(grads[i]) * float(grads[i])
+        length = np.sqrt(length)
+        scale = min(1.0, longest / (length + 1e-6)) if length == length else length
+    one, other = _F(1 - 0.9), _F(1 - 0.999)
+    size, spread = _F(rate / (1 - 0.9**steps)), _F(1 / np.sqrt(1 - 0.999**steps))
+    shrink, least = _F(scale), _F(1e-8)
+    for i in range(len(values)):
+        grad = grads[i] * shrink
+        mean = means[i] + one * (grad - means[i])
+        square = squares[i] + other * (grad * grad - squares[i])
+        means[i], squares[i] = mean, square
+        values[i] -= size * mean / (np.sqrt(square) * spread + least)

@@ -32,8 +32,8 @@ class _Recurrence(torch.autograd.Function):
         _, steps, batch, features = inputs.shape
         k = len(weight)
         keep = inputs.requires_grad or weight.requires_grad
-        slots, rows = steps if keep else 1, _multiple(batch, kernels.ROWS)
-        wide = _multiple(hidden + features + 1, kernels.ROWS)
+        slots, rows = steps if keep else 1, multiple(batch, kernels.ROWS)
+        wide = multiple(hidden + features + 1, kernels.ROWS)
         filled = (
             pad(inputs, (0, 0, 0, rows - batch)).contiguous(),
             inputs.new_zeros(k, slots + 1, rows, wide),
@@ -61,7 +61,7 @@ class _Recurrence(torch.autograd.Function):
         wants_inputs, wants_weight = ctx.needs_input_grad[:2]
         # From the gates back to [h, x], or to h alone.
         columns = hidden + features if wants_inputs else hidden
-        to_before = pad(weight[:, :, :columns], (0, _multiple(columns, kernels.COLUMNS) - columns))
+        to_before = pad(weight[:, :, :columns], (0, multiple(columns, kernels.COLUMNS) - columns))
         arrays = (
             *(pad(grad, (0, 0, 0, rows - batch)).contiguous(), states, gates, cells, squashed),
             to_before.contiguous(),
@@ -78,7 +78,7 @@ class _Recurrence(torch.autograd.Function):
         return of_inputs, of_weight, None
 
 
-def _multiple(number: int, of: int) -> int:
+def multiple(number: int, of: int) -> int:
     """Return the least multiple that is not smaller."""
     return -(-number // of) * of
 
