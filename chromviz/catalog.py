@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from chromviz.errors import ChromvizError, UnknownNameError, require_text
 from chromviz.plugins import with_plugins
-from chromviz.settings import PAPER, PAPER_DEEPCHROME, PRESETS, Settings
+from chromviz.settings import PAPER, PAPER_DEEPCHROME, Settings, preset_named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,8 +110,11 @@ class ModelSpec:
         The attention it gives: any of ``"alpha"`` and ``"beta"``.
     source
         Publication that describes it.
-    learning_rate, paper
-        Step size of Adam in the default training settings, and the published settings, if any.
+    learning_rate, published
+        Step size of Adam in the settings ``fast``, and the published settings, if any.
+    input
+        How it reads the signal unless the user says otherwise, one of
+        :data:`chromviz.settings.INPUTS`; None for a model that reads it in its own way only.
     own
         Weights of the model that do not depend on a gene: any of ``"coefficients"`` (signed) and
         ``"importances"``.
@@ -132,7 +135,8 @@ class ModelSpec:
     own: tuple[str, ...] = ()
     differentiable: bool = True
     version: str = ""
-    paper: Settings | None = None
+    published: Settings | None = None
+    input: str | None = None
 
     def build(self, n_marks: int, n_bins: int) -> nn.Module:
         """Return an untrained module for signal of this shape."""
@@ -155,18 +159,15 @@ class ModelSpec:
         return (*self.attends, *self.own, *(("gradient",) if self.differentiable else ()), "output")
 
     def settings(self, preset: str = "fast") -> Settings:
-        """Return the training settings of a preset: ``fast``, or the published ones, ``paper``."""
-        wanted = str(preset).strip().lower()
-        if wanted not in PRESETS:
-            raise UnknownNameError("preset", str(preset), PRESETS)
-        if wanted == "fast":
-            return Settings(learning_rate=self.learning_rate)
-        if self.paper is None:
+        """Return the training settings of a preset: ``fast`` or ``published``."""
+        if preset_named(preset) == "fast":
+            return Settings(learning_rate=self.learning_rate, input=self.input)
+        if self.published is None:
             raise ChromvizError(
                 f"no training settings were published for {self.name}; use the preset 'fast', or "
                 "set the learning rate, batch size and epochs"
             )
-        return self.paper
+        return replace(self.published, input=self.input)
 
 
 def _family(module: str, needs: str, signed: bool = False) -> Callable[..., Method]:
@@ -304,8 +305,9 @@ _ATTEND_AND_PREDICT = "Singh et al., Attend and Predict, NeurIPS 2017, section 5
 def _network(name: str, label: str, code: str, learning_rate: float, **traits: Any) -> ModelSpec:
     """Describe a network of the paper, whose code is below ``chromviz.models``."""
     factory = f"chromviz.models.{code}"
-    published: dict[str, Any] = {"source": _ATTEND_AND_PREDICT, "paper": PAPER, **traits}
-    return ModelSpec(name, label, factory, learning_rate=learning_rate, **published)
+    usual: dict[str, Any] = {"published": PAPER, "input": "arcsinh"}
+    usual |= {"source": _ATTEND_AND_PREDICT, **traits}
+    return ModelSpec(name, label, factory, learning_rate=learning_rate, **usual)
 
 
 _MODELS = (
@@ -326,6 +328,7 @@ _MODELS = (
         2e-4,
         attends=_BOTH,
         source="the authors' second release, in PyTorch: LSTM-α,β on raw counts",
+        input=None,
     ),
     _network("lstm-attn", "LSTM-Attn", "joint:JointLSTMAttention", 4e-3, attends=_ALPHA),
     _network("lstm", "LSTM", "joint:JointLSTM", 2e-3),
@@ -337,7 +340,7 @@ _MODELS = (
         "convolutional:DeepChrome",
         1e-3,
         source="Singh et al., DeepChrome, Bioinformatics 32(17), 2016",
-        paper=PAPER_DEEPCHROME,
+        published=PAPER_DEEPCHROME,
     ),
     ModelSpec(
         "linear-regression",
@@ -407,7 +410,7 @@ def list_models() -> pd.DataFrame:
     pandas.DataFrame
         One row per model: ``model``, its name; ``label``, its name in figures; ``attention``, any
         of ``alpha`` (over bins) and ``beta`` (over marks); ``published_settings``, whether
-        ``preset="paper"`` exists; ``source``.
+        ``preset="published"`` exists; ``source``.
 
     Examples
     --------
@@ -422,7 +425,7 @@ def list_models() -> pd.DataFrame:
             "model": spec.name,
             "label": spec.label,
             "attention": " ".join(spec.attends),
-            "published_settings": spec.paper is not None,
+            "published_settings": spec.published is not None,
             "source": spec.source,
         }
         for spec in models().values()

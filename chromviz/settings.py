@@ -9,8 +9,10 @@ from typing import Any
 
 from chromviz.errors import ChromvizError, UnknownNameError
 
-#: Names of the settings that an architecture has.
-PRESETS = ("fast", "paper")
+#: Names of the settings that an architecture has; ``paper`` is an older name of the first.
+PRESETS = ("published", "fast")
+#: How a network may read the signal, see :class:`chromviz.models.layers.InputTransform`.
+INPUTS = ("raw", "arcsinh", "log1p", "standardized")
 #: Adam, or plain stochastic gradient descent without momentum.
 OPTIMIZERS = ("adam", "sgd")
 
@@ -43,6 +45,10 @@ class Settings:
         Whether each ON gene has the weight (OFF genes / ON genes) in the loss, so that both
         classes have the same total weight. Probabilities are then calibrated to equal numbers of
         ON and OFF genes.
+    input
+        One of :data:`INPUTS`: how the network reads the signal; None as its own code does.
+    preset
+        The name of the settings that these are, or were before single ones were replaced.
 
     Raises
     ------
@@ -58,6 +64,8 @@ class Settings:
     clip_norm: float | None = 1.0
     optimizer: str = "adam"
     class_weight: bool = False
+    input: str | None = None
+    preset: str = "fast"
 
     def __post_init__(self) -> None:
         if not (_is_real(self.learning_rate) and self.learning_rate > 0):
@@ -73,6 +81,8 @@ class Settings:
             raise ChromvizError(f"the gradient's norm must be above 0, not {self.clip_norm!r}")
         if self.optimizer not in OPTIMIZERS:
             raise UnknownNameError("optimizer", str(self.optimizer), OPTIMIZERS)
+        if self.input is not None and self.input not in INPUTS:
+            raise UnknownNameError("input", str(self.input), INPUTS)
         if not isinstance(self.class_weight, bool):
             raise ChromvizError(f"class weight must be True or False, not {self.class_weight!r}")
 
@@ -90,9 +100,6 @@ def is_whole(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-# The published settings concern the training, not the network: the released code reads raw counts,
-# our networks take the arcsinh first (`attentivechrome-released` is the network without it).
-
 #: The released AttentiveChrome: 30 epochs, of which the one with the best validation AUC is kept.
 #: The paper does not describe the training; its other variants are assumed to be trained alike.
 PAPER = Settings(
@@ -102,6 +109,7 @@ PAPER = Settings(
     patience=None,
     loss_slack=None,
     clip_norm=1.0,
+    preset="published",
 )
 
 #: DeepChrome (Bioinformatics 2016): SGD with one gene per step, 100 epochs, no gradient clipping.
@@ -109,3 +117,12 @@ PAPER = Settings(
 PAPER_DEEPCHROME = replace(
     PAPER, learning_rate=1e-3, batch_size=1, max_epochs=100, clip_norm=None, optimizer="sgd"
 )
+
+
+def preset_named(name: str) -> str:
+    """Return the name of a preset as :data:`PRESETS` has it, by any of its names."""
+    wanted = str(name).strip().lower()
+    wanted = "published" if wanted == "paper" else wanted
+    if wanted not in PRESETS:
+        raise UnknownNameError("preset", str(name), PRESETS)
+    return wanted

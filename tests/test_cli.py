@@ -493,7 +493,7 @@ def test_models_import_by_cell_holds_the_archive_to_its_checksum(run, tmp_path):
         (["--cell", "K562", "--leave-one-out"], "at least two cell types"),
         (["--cells", "K562,E123"], "is named twice"),
         (["--cells", "K562,K563"], "unknown cell type"),
-        (["--cell", "K562", "--preset", "papr"], "unknown preset 'papr'; did you mean paper"),
+        (["--cell", "K562", "--preset", "fats"], "unknown preset 'fats'; did you mean fast"),
         (["--cell", "K562", "--optimizer", "adamw"], "unknown optimizer"),
         (["--cell", "K562", "--learning-rate", "0"], "must be above 0"),
         (["--cell", "K562", "--model", "svm", "--epochs", "3"], "trained by gradient steps"),

@@ -44,7 +44,10 @@ class Cells:
 class TrainingOptions:
     """Settings of the training, under the names of ``chromviz.train``; None for the preset's."""
 
-    preset: str = option(_TRAINING, "Settings: fast, or paper (the published ones).", "fast")
+    preset: str = option(_TRAINING, "Settings: fast or published.", "fast")
+    input: str | None = option(
+        _TRAINING, "How the signal is read: raw, arcsinh, log1p or standardized.", None
+    )
     epochs: int | None = option(_TRAINING, "Maximum number of epochs.", None, min=1)
     patience: int | None = option(
         _TRAINING, "Number of epochs without improvement before training stops.", None, min=1
@@ -60,8 +63,9 @@ class TrainingOptions:
         """Return the options that replace those of the preset."""
         found = {name: value for name, value in vars(self).items() if value is not None}
         del found["preset"]
-        if self.optimizer:
-            found["optimizer"] = self.optimizer.strip().lower()
+        for name in ("optimizer", "input"):
+            if name in found:
+                found[name] = found[name].strip().lower()
         return found
 
 

@@ -19,6 +19,7 @@ from chromviz.extractors.conditions import Conditions
 from chromviz.models import find_model
 from chromviz.models.checkpoint import TrainedModel, weights_hash
 from chromviz.models.classical.base import Fitted
+from chromviz.models.layers import input_of, read_as
 
 #: Ways to re-randomise layers.
 WAYS = ("cascading", "independent")
@@ -97,6 +98,7 @@ def _fresh(model: TrainedModel, seed: int) -> nn.Module:
         torch.manual_seed(seed)
         spec = find_model(model.card.name.partition("@")[0])
         module = spec.build(len(model.card.marks), model.card.n_bins)
+    read_as(module, input_of(model.module))
     buffers = {name for name, _ in module.named_buffers()}
     kept = {name: value for name, value in model.module.state_dict().items() if name in buffers}
     module.load_state_dict(kept, strict=False)

@@ -21,6 +21,7 @@ from chromviz.errors import ChromvizError, first_line
 from chromviz.models import find_model
 from chromviz.models.ensemble import join
 from chromviz.models.inference import logits, probabilities
+from chromviz.models.layers import read_as
 from chromviz.schema import find_genes
 from chromviz.schema.summary import SIMULATED, Summarised, Summary
 from chromviz.vocabulary import cell_label, same_unit
@@ -155,6 +156,8 @@ class TrainedModel(Summarised):
         rows = (
             ("input", f"{len(card.marks)} marks × {card.n_bins} bins of {card.bin_width} bp"),
             ("marks", ", ".join(card.marks)),
+            ("signal", str(card.settings.get("input") or "")),
+            ("preset", str(card.settings.get("preset") or "")),
             ("genes", ", ".join(f"{count:,} {name}" for name, count in card.genes.items())),
             ("test AUC", "" if auc is None else f"{auc:.3f}"),
             ("best epoch", "" if epoch is None else f"{epoch:.0f}"),
@@ -247,6 +250,9 @@ def load_model(path: str | Path, model: Any = None) -> TrainedModel:
         size = (len(card.marks), card.n_bins)
         members = [spec.build(*size) for _ in card.members]
         module = join(members) if members else spec.build(*size)
+        if card.settings and spec.input is not None:
+            # A card from before there was a choice does not name it.
+            read_as(module, str(card.settings.get("input", "arcsinh")))
         module.load_state_dict(safetensors.torch.load_file(weights_path))
     # A damaged header is a SafetensorError, other tensors a RuntimeError, no file an OSError.
     except (OSError, RuntimeError, ValueError, TypeError, safetensors.SafetensorError) as error:

@@ -9,8 +9,10 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
+from chromviz.errors import ChromvizError, UnknownNameError
 from chromviz.models import kernels
 from chromviz.models.threads import by_group
+from chromviz.settings import INPUTS
 
 
 class Attention(NamedTuple):
@@ -40,27 +42,71 @@ class AttendingNetwork(nn.Module):
 
 
 class InputTransform(nn.Module):
-    """The arcsinh of the signal, divided by the standard deviation of each mark.
+    """How a network reads the signal, bin by bin; part of the module, so attributions are of bins.
 
-    It is part of the module, so that attributions refer to the raw signal. The arcsinh is linear
-    near 0, logarithmic far from it, and defined for negative values. Zero stays zero.
+    ``raw`` is the signal as it is, as the published networks read it; ``arcsinh`` its arcsinh,
+    divided by the standard deviation of each mark, linear near 0 and logarithmic far from it;
+    ``log1p`` the logarithm of 1 + x, with the sign of x; ``standardized`` the signal less the mean
+    of each mark, over its standard deviation. Only the last moves zero.
     """
 
     scale: torch.Tensor
+    center: torch.Tensor
 
-    def __init__(self, n_marks: int) -> None:
+    def __init__(self, n_marks: int, kind: str = "arcsinh") -> None:
         super().__init__()
         self.register_buffer("scale", torch.ones(n_marks, 1))
+        self.read_as(kind)
+
+    def read_as(self, kind: str) -> None:
+        """Choose one of :data:`chromviz.settings.INPUTS`."""
+        if kind not in INPUTS:
+            raise UnknownNameError("input", kind, INPUTS)
+        self.kind = kind
+        if kind == "standardized":
+            self.register_buffer("center", torch.zeros_like(self.scale))
 
     def fit(self, signal: np.ndarray) -> None:
-        """Compute the scale of each mark from the training genes, (gene, mark, bin)."""
-        spread = np.arcsinh(signal).std(axis=(0, 2), dtype=np.float64)
+        """Compute what the transform needs of each mark from the training genes."""
+        if self.kind not in ("arcsinh", "standardized"):
+            return
+        values = np.arcsinh(signal) if self.kind == "arcsinh" else signal
+        spread = values.std(axis=(0, 2), dtype=np.float64)
         spread[spread == 0] = 1  # a constant mark
         self.scale.copy_(torch.from_numpy(spread.astype(np.float32))[:, None])
+        if self.kind == "standardized":
+            mean = values.mean(axis=(0, 2), dtype=np.float64)
+            self.center.copy_(torch.from_numpy(mean.astype(np.float32))[:, None])
 
     def forward(self, signal: torch.Tensor) -> torch.Tensor:
         """Transform (batch, mark, bin)."""
-        return torch.asinh(signal) / self.scale
+        if self.kind == "arcsinh":
+            return torch.asinh(signal) / self.scale
+        if self.kind == "log1p":
+            return torch.sign(signal) * torch.log1p(signal.abs())
+        if self.kind == "standardized":
+            return (signal - self.center) / self.scale
+        return signal
+
+
+def input_of(module: nn.Module) -> str | None:
+    """Return how a network reads the signal; None if in its own way."""
+    kinds = [part.kind for part in module.modules() if isinstance(part, InputTransform)]
+    return kinds[0] if kinds else None
+
+
+def read_as(module: nn.Module, kind: str | None) -> None:
+    """Let a network read its input in one of the ways of :class:`InputTransform`; None: its own."""
+    if kind is None:
+        return
+    found = [part for part in module.modules() if isinstance(part, InputTransform)]
+    if not found:
+        raise ChromvizError(
+            f"{type(module).__name__} reads the signal in its own way and not as {kind!r}; leave "
+            "out the choice of input"
+        )
+    for part in found:
+        part.read_as(kind)
 
 
 class SoftAttention(nn.Module):

@@ -33,7 +33,9 @@ CACHE_VARIABLE = "CHROMVIZ_CACHE"
 
 #: Options of training by the name that a user writes, with the field of the settings.
 OPTIONS = {
-    {"max_epochs": "epochs"}.get(field.name, field.name): field.name for field in fields(Settings)
+    {"max_epochs": "epochs"}.get(field.name, field.name): field.name
+    for field in fields(Settings)
+    if field.name != "preset"
 }
 
 
@@ -87,7 +89,7 @@ def train(
     """Train a model on the training genes of a dataset.
 
     Source: training as in Singh et al., "Attend and Predict", NeurIPS 2017, section 5, and the
-    released code (preset ``"paper"``).
+    released code (preset ``"published"``).
 
     A model that was trained before with the same code, data, settings and seed is taken from the
     store of trained models (``$CHROMVIZ_CACHE``, or the user's cache folder).
@@ -107,7 +109,7 @@ def train(
     members
         Number of networks in an ensemble, with seeds from `seed` on.
     preset
-        ``"fast"`` or ``"paper"``, the published settings.
+        ``"fast"`` or ``"published"``.
     device
         Where to train: ``"cpu"`` or ``"cuda"``.
     reporter
@@ -115,7 +117,8 @@ def train(
     **options
         Single settings that replace those of the preset: ``epochs`` (the maximum), ``patience``,
         ``learning_rate``, ``batch_size``, ``optimizer``, ``class_weight``, ``loss_slack``,
-        ``clip_norm``, see :class:`chromviz.settings.Settings`.
+        ``clip_norm``, ``input`` (how the network reads the signal), see
+        :class:`chromviz.settings.Settings`.
 
     Returns
     -------
@@ -171,6 +174,10 @@ def settings_for(
             "seed; leave out the preset, the ensemble and other options"
         )
     given = {OPTIONS[name]: value for name, value in options.items()}
+    if given.get("input") is not None and spec.input is None:
+        raise ChromvizError(
+            f"{spec.name} reads the signal in its own way; leave out the choice of input"
+        )
     return replace(spec.settings(preset), **given)
 
 

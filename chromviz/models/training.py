@@ -22,6 +22,7 @@ from chromviz.models.classical.base import Fitted, LabelledGenes
 from chromviz.models.descent import Descent, OnEpoch, descend
 from chromviz.models.ensemble import join
 from chromviz.models.inference import find_device, logits
+from chromviz.models.layers import input_of, read_as
 from chromviz.models.threads import one_thread
 from chromviz.schema import dataset_hash, usable
 from chromviz.settings import Settings
@@ -56,6 +57,7 @@ def train_once(
     metrics["test_auc"] = _auc_of(found.module, test, device)
     metrics["seconds"] = round(time.perf_counter() - started, 2)
     version = {"model_version": spec.version} if spec.version else {}
+    fitted = isinstance(found.module, Fitted)
     card = Card(
         name=spec.name,
         n_bins=dataset.sizes["bin"],
@@ -65,7 +67,7 @@ def train_once(
         signal_unit=str(dataset.attrs["signal_unit"]),
         simulated=int(dataset.attrs["simulated"]),
         dataset_hash=dataset_hash(dataset),
-        settings={} if isinstance(found.module, Fitted) else asdict(settings),
+        settings={} if fitted else {**asdict(settings), "input": input_of(found.module)},
         seed=seed,
         device=str(target),
         genes={part: len(genes.label) for part, genes in (*parts.items(), ("test", test))},
@@ -93,6 +95,7 @@ def fit(
     with one_thread(), torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         module = build(*learnt.signal.shape[1:])
+        read_as(module, settings.input)
         if not isinstance(module, Fitted):
             return descend(module, learnt, checked, **how, on_epoch=on_epoch)
         module.fit(learnt, checked, seed)

@@ -298,7 +298,7 @@ def test_the_toy_genes_train(real_data):
 
 
 def test_the_paper_preset_is_what_was_published():
-    paper = find_model("attentivechrome").settings("paper")
+    paper = find_model("attentivechrome").settings("published")
     assert (paper.optimizer, paper.learning_rate, paper.batch_size) == ("adam", 2e-4, 16)
     assert (paper.max_epochs, paper.clip_norm, paper.patience) == (30, 1.0, None)
     deepchrome = find_model("deepchrome").settings("Paper")
@@ -307,10 +307,10 @@ def test_the_paper_preset_is_what_was_published():
         1,
     )
     assert (deepchrome.max_epochs, deepchrome.clip_norm) == (100, None)
-    with pytest.raises(ChromvizError, match="unknown preset 'papre'; did you mean paper"):
-        find_model("lstm").settings("papre")
+    with pytest.raises(ChromvizError, match="unknown preset 'publised'; did you mean published"):
+        find_model("lstm").settings("publised")
     with pytest.raises(ChromvizError, match="no training settings were published for svm"):
-        find_model("svm").settings("paper")
+        find_model("svm").settings("published")
 
 
 @pytest.mark.parametrize(
@@ -318,7 +318,7 @@ def test_the_paper_preset_is_what_was_published():
     [
         Settings(max_epochs=2, class_weight=True),
         Settings(max_epochs=2, optimizer="sgd", learning_rate=0.1, clip_norm=None),
-        replace(find_model("lstm-alpha").settings("paper"), max_epochs=2),
+        replace(find_model("lstm-alpha").settings("published"), max_epochs=2),
     ],
 )
 def test_every_setting_is_deterministic_whatever_the_threads(settings):
@@ -330,7 +330,7 @@ def test_every_setting_is_deterministic_whatever_the_threads(settings):
         hashes.append(fitted.card.weights_hash)
     torch.set_num_threads(before)
     assert hashes[0] == hashes[1]
-    assert fitted.card.settings == asdict(settings)
+    assert fitted.card.settings == asdict(settings) | {"input": "arcsinh"}
     json.dumps(asdict(fitted.card), allow_nan=False)
 
 
