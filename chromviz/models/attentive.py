@@ -62,7 +62,7 @@ class _OnBinLevel(AttendingNetwork):
     def compiled_steps(
         self, genes: tuple[np.ndarray, np.ndarray], size: int, settings: Settings, on_weight: float
     ) -> CompiledSteps:
-        """Return what takes the steps of training; arguments as there."""
+        """Return what takes the steps of training; arguments as for :class:`CompiledSteps`."""
         return CompiledSteps(self, type(self).head, genes, size, settings, on_weight)
 
 

@@ -96,7 +96,7 @@ def _may_be_compiled(module: nn.Module, settings: Settings, device: torch.device
 class TorchSteps:
     """Steps of Adam or stochastic gradient descent, by torch's functions.
 
-    Its classes of optimizers do the same, and import torch's compiler, which takes seconds in each
+    The optimizer classes of torch do the same but import its compiler, which takes seconds in each
     process.
     """
 

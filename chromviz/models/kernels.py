@@ -171,32 +171,39 @@ def _write_tile(
 
 
 @_compiled
+def _by_tiles(
+    left: np.ndarray,
+    row: int,
+    column: int,
+    right: np.ndarray,
+    into: np.ndarray,
+    depth: int,
+    adds: int,
+) -> None:
+    """Compute a product by tiles, with `row` and `column` the strides of left in float32."""
+    one, other, result = left.ctypes.data, right.ctypes.data, into.ctypes.data
+    down, along = right.strides[0] // 4, into.strides[0] // 4
+    for across in range(0, into.shape[1], COLUMNS):
+        for at in range(0, len(into), ROWS):
+            _tile(
+                *(one + 4 * row * at, row, column, other + 4 * across, down),
+                *(result + 4 * (along * at + across), along, depth, adds),
+            )
+
+
+@_compiled
 def multiply(left: np.ndarray, right: np.ndarray, into: np.ndarray, depth: int) -> None:
     """Fill a matrix with left times right, the first `depth` columns and rows of each.
 
     Rows are contiguous; those of `into` are a multiple of ROWS, its columns one of COLUMNS.
     """
-    one, other, result = left.ctypes.data, right.ctypes.data, into.ctypes.data
-    across, down, along = left.strides[0] // 4, right.strides[0] // 4, into.strides[0] // 4
-    for column in range(0, into.shape[1], COLUMNS):
-        for row in range(0, len(into), ROWS):
-            _tile(
-                *(one + 4 * across * row, across, 1, other + 4 * column, down),
-                *(result + 4 * (along * row + column), along, depth, 0),
-            )
+    _by_tiles(left, left.strides[0] // 4, 1, right, into, depth, 0)
 
 
 @_compiled
 def add_outer(left: np.ndarray, right: np.ndarray, into: np.ndarray) -> None:
     """Add the transpose of left times right to a matrix; sizes as for :func:`multiply`."""
-    one, other, result = left.ctypes.data, right.ctypes.data, into.ctypes.data
-    across, down, along = left.strides[0] // 4, right.strides[0] // 4, into.strides[0] // 4
-    for column in range(0, into.shape[1], COLUMNS):
-        for row in range(0, len(into), ROWS):
-            _tile(
-                *(one + 4 * row, 1, across, other + 4 * column, down),
-                *(result + 4 * (along * row + column), along, len(left), 1),
-            )
+    _by_tiles(left, 1, left.strides[0] // 4, right, into, len(left), 1)
 
 
 @_compiled

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from chromviz.models import descent, find_model, threads
+from chromviz.models import descent, find_model, kernels, threads
 from chromviz.models.attentive import LSTMAlphaBeta
 from chromviz.models.classical.base import LabelledGenes
 from chromviz.models.descent import descend
@@ -64,14 +64,21 @@ def test_any_number_of_threads_gives_the_same_bits(monkeypatch, name):
         assert all(torch.equal(value, other[key]) for key, value in found[0].items())
 
 
-def test_a_long_gradient_is_clipped(monkeypatch):
-    """The norm of the first gradient decides, not that of a parameter."""
-    clipped = replace(QUICK, clip_norm=1e-3, max_epochs=1)
-    ours = trained("lstm-alpha-beta", clipped)
-    monkeypatch.setattr(descent, "_may_be_compiled", lambda *given: False)
-    for key, value in ours.module.state_dict().items():
-        expected = trained("lstm-alpha-beta", clipped).module.state_dict()[key]
-        torch.testing.assert_close(value, expected, atol=2e-5, rtol=1e-4)
+@pytest.mark.parametrize("longest", [None, 0.5])
+def test_adam_is_torchs(longest):
+    """The first two gradients are longer than 0.5 by different factors, the third is shorter."""
+    rng = np.random.default_rng(0)
+    values, means, squares = rng.normal(size=50).astype(np.float32), *np.zeros((2, 50), np.float32)
+    theirs = torch.nn.Parameter(torch.from_numpy(values.copy()))
+    optimizer = torch.optim.Adam([theirs], lr=0.1)
+    for step, size in enumerate((10, 1, 0.01), 1):
+        grad = rng.normal(scale=size, size=50).astype(np.float32)
+        theirs.grad = torch.from_numpy(grad.copy())
+        if longest:
+            torch.nn.utils.clip_grad_norm_([theirs], longest)
+        optimizer.step()
+        kernels.adam(values, grad, means, squares, step, 0.1, longest or 0.0)
+        np.testing.assert_allclose(values, theirs.detach().numpy(), atol=1e-6)
 
 
 class Halved(LSTMAlphaBeta):
